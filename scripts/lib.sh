@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the set-up scripts share: where things are kept, how a step reports
+# itself, how a half-made result is kept from being taken for a whole one.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# The cache holds everything that is fetched or takes minutes to build. It is
+# shared by all checkouts of a user; each entry's name says what went into it.
+CACHE=${LWTCLS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lwtcls}
+JOBS=${JOBS:-$(nproc)}
+export TOP CACHE JOBS
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+# die SENTENCE [WHAT TO DO NEXT]: ends the script.
+die() {
+	printf 'error: %s\n' "$1" >&2
+	[ $# -lt 2 ] || printf '       %s\n' "$2" >&2
+	exit 1
+}
+
+# step NAME HINT COMMAND...: runs a long command with its output kept in a log,
+# shows that it is alive, and says how long it took. HINT is what to do if it
+# fails. The command may be a function; it runs in a subshell under set -e.
+step() {
+	local name=$1 hint=$2 log start pid rc line elapsed
+	shift 2
+	mkdir -p "$CACHE/log"
+	log="$CACHE/log/$(printf '%s' "$name" | tr -cs 'A-Za-z0-9.\n' '-').log"
+	start=$SECONDS
+	say "$name"
+	( set -euo pipefail; "$@" ) >"$log" 2>&1 </dev/null &
+	pid=$!
+	# A killed parent must not leave a child writing into the cache.
+	# shellcheck disable=SC2064
+	trap "kill $pid 2>/dev/null || :" EXIT
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		elapsed=$((SECONDS - start))
+		if [ -t 2 ]; then
+			line=$(tail -c 400 "$log" 2>/dev/null | tr '\r' '\n' | tail -n 1 | cut -c1-60)
+			printf '\r\033[K    %4d s  %s' "$elapsed" "$line" >&2
+		elif [ $((elapsed % 30)) = 29 ]; then
+			line=$(tail -c 400 "$log" 2>/dev/null | tr '\r' '\n' | tail -n 1 | cut -c1-60)
+			printf '    %4d s  %s\n' "$elapsed" "$line" >&2
+		fi
+	done
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	rc=0
+	wait "$pid" || rc=$?
+	trap - EXIT
+	if [ "$rc" != 0 ]; then
+		printf '    the last lines of %s:\n' "$log" >&2
+		tail -n 25 "$log" | sed 's/^/    | /' >&2
+		die "'$name' failed with status $rc after $((SECONDS - start)) s" "$hint"
+	fi
+	say "$name: done in $((SECONDS - start)) s"
+}
+
+# key FILE_OR_WORD...: a short name for what is given; files count by content.
+key() {
+	local x
+	for x in "$@"; do
+		if [ -f "$x" ]; then cat "$x"; else printf '%s\n' "$x"; fi
+	done | sha256sum | cut -c1-12
+}
+
+# locked NAME COMMAND...: one maker of a cache entry at a time; a second
+# checkout waits for the first and then finds the entry made.
+locked() {
+	local name=$1
+	shift
+	mkdir -p "$CACHE/lock"
+	(
+		flock -n 9 || {
+			say "waiting for another run that is making $name"
+			flock 9
+		}
+		"$@" 9>&-
+	) 9>"$CACHE/lock/$name"
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || die "this needs root (a chroot is made and entered)" \
+		"run it again as root, for example: sudo make ${MAKE_GOAL:-demo}"
+}
+
+# The mirror that the machine's own apt uses; nothing if it has none, in which
+# case debootstrap's own default stands.
+mirror() {
+	if [ -n "${LWTCLS_MIRROR:-}" ]; then
+		printf '%s\n' "$LWTCLS_MIRROR"
+	elif command -v apt-get >/dev/null; then
+		apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null |
+			sed 's,/*$,,' | head -n 1
+	fi
+}
+
+# in_tools COMMAND...: runs a command in the tool chroot, with the checkout and
+# the cache at their own paths. The mounts live in a mount namespace of their
+# own, so they are gone with the command, whatever ends it.
+in_tools() {
+	local root
+	root=$(tools_dir)
+	[ -e "$root/.complete" ] || die "the tool set is not there" "run: make setup"
+	LWTCLS_TOOLS=$root unshare --mount --propagation private -- \
+		bash "$TOP/scripts/enter-tools" "$@"
+}
+
+TOOLS_SUITE=trixie
+tools_dir() {
+	printf '%s/tools-%s\n' "$CACHE" \
+		"$(key "$TOOLS_SUITE" "$TOP/scripts/packages.txt" "$TOP/scripts/setup-tools")"
+}
+
+# The kernel series that lwtcls is built for and tested with, newest first.
+KERNEL_SERIES="7.3 7.2"
+# The unpacked kernel source: LWTCLS_LINUX, or the newest one in the cache.
+# Nothing if there is none yet.
+source_dir() {
+	local series dir
+	if [ -n "${LWTCLS_LINUX:-}" ]; then
+		printf '%s\n' "$LWTCLS_LINUX"
+		return
+	fi
+	for series in $KERNEL_SERIES; do
+		for dir in "$CACHE/source-$series."*/linux; do
+			if [ -d "$dir" ]; then
+				printf '%s\n' "$dir"
+				return
+			fi
+		done
+	done
+}
+
+# kernel_dir FLAVOUR: where that kernel is built. The name says which source,
+# configuration and compilers went into it.
+kernel_dir() {
+	printf '%s/kernel-%s-%s\n' "$CACHE" "$1" \
+		"$(key "$(source_dir)" "$TOP/scripts/kernel/$1.config" "$(tools_dir)/.versions")"
+}
