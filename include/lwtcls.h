@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What bindgen reads. The kernel crate's own bindings know nothing of
+ * lightweight tunnels and classifiers.
+ */
+#ifndef _LWTCLS_H
+#define _LWTCLS_H
+
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/idr.h>
+#include <linux/lwtunnel.h>
+#include <linux/netlink.h>
+#include <linux/rculist.h>
+#include <linux/rtnetlink.h>
+#include <linux/skbuff.h>
+#include <linux/workqueue.h>
+#include <net/dst.h>
+#include <net/lwtunnel.h>
+#include <net/netlink.h>
+#include <net/pkt_cls.h>
+#include <net/sch_generic.h>
+#include <uapi/linux/bpf.h>
+#include <uapi/linux/pkt_cls.h>
+
+#ifdef __BINDGEN__
+/* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
+#define LWTCLS_CONST(type, name) const type LWTCLS_CONST_##name = name
+
+LWTCLS_CONST(gfp_t, GFP_ATOMIC);
+LWTCLS_CONST(gfp_t, GFP_KERNEL);
+LWTCLS_CONST(__u16, LWTUNNEL_STATE_INPUT_REDIRECT);
+LWTCLS_CONST(__u16, LWTUNNEL_STATE_OUTPUT_REDIRECT);
+LWTCLS_CONST(__u16, LWTUNNEL_STATE_XMIT_REDIRECT);
+#endif
+
+#endif /* _LWTCLS_H */

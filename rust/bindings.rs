@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! bindgen's output, wrapped once.
+//!
+//! A private module of `abstractions`: no other room can name a binding.
+
+#![allow(
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    dead_code,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn
+)]
+
+mod raw {
+    use kernel::ffi;
+
+    type __kernel_size_t = usize;
+    type __kernel_ssize_t = isize;
+    type __kernel_ptrdiff_t = isize;
+
+    include!(concat!(
+        env!("LWTCLS_GENERATED"),
+        "/bindings_generated.rs"
+    ));
+}
+
+mod helpers {
+    use super::raw::*;
+    use kernel::ffi;
+
+    include!(concat!(
+        env!("LWTCLS_GENERATED"),
+        "/bindings_helpers_generated.rs"
+    ));
+}
+
+pub(crate) use helpers::*;
+pub(crate) use raw::*;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include <linux/filter.h>
+
+__lwtcls_helper void lwtcls_helper_bpf_compute_data_pointers(struct sk_buff *skb)
+{
+	bpf_compute_data_pointers(skb);
+}
+
+__lwtcls_helper struct bpf_net_context *
+lwtcls_helper_bpf_net_ctx_set(struct bpf_net_context *bpf_net_ctx)
+{
+	return bpf_net_ctx_set(bpf_net_ctx);
+}
+
+__lwtcls_helper void
+lwtcls_helper_bpf_net_ctx_clear(struct bpf_net_context *bpf_net_ctx)
+{
+	bpf_net_ctx_clear(bpf_net_ctx);
+}
+
+__lwtcls_helper int
+lwtcls_helper_bpf_prog_run_data_pointers(const struct bpf_prog *prog,
+					 struct sk_buff *skb)
+{
+	return bpf_prog_run_data_pointers(prog, skb);
+}
+
+__lwtcls_helper u32 lwtcls_helper_bpf_prog_run_save_cb(const struct bpf_prog *prog,
+						       struct sk_buff *skb)
+{
+	return bpf_prog_run_save_cb(prog, skb);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Inline functions and macros that Rust cannot call, one shim each, one file
+ * for each kernel header. Sorted.
+ *
+ * Where the kernel links its own helpers as bitcode (RUST_INLINE_HELPERS), so
+ * are these, and always_inline makes them vanish into the Rust that calls them.
+ * Elsewhere they are an ordinary object.
+ */
+
+#include <linux/compiler_types.h>
+#include "../../include/lwtcls.h"
+
+#if defined(__BINDGEN__) || !defined(LWTCLS_INLINE_HELPERS)
+#define __lwtcls_helper
+#else
+#define __lwtcls_helper __always_inline
+#endif
+
+#include "bottom_half.c"
+#include "filter.c"
+#include "idr.c"
+#include "netdevice.c"
+#include "netlink.c"
+#include "pkt_cls.c"
+#include "rculist.c"
+#include "rcupdate.c"
+#include "sch_generic.c"
+#include "skbuff.c"

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
+
+__lwtcls_helper void *lwtcls_helper_rcu_dereference_bh(void **p)
+{
+	return rcu_dereference_bh(*(void __rcu **)p);
+}
+
+__lwtcls_helper void *lwtcls_helper_rcu_dereference_raw(void **p)
+{
+	return rcu_dereference_raw(*(void __rcu **)p);
+}
+
+__lwtcls_helper void *lwtcls_helper_rtnl_dereference(void **p)
+{
+	return rtnl_dereference(*(void __rcu **)p);
+}
+
+__lwtcls_helper void lwtcls_helper_rcu_assign_pointer(void **p, void *v)
+{
+	rcu_assign_pointer(*(void __rcu **)p, v);
+}
