@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! References to BPF programs, typed by what the program was verified for.
+//!
+//! C headers: [`include/linux/bpf.h`](srctree/include/linux/bpf.h),
+//! [`include/linux/filter.h`](srctree/include/linux/filter.h)
+
+use super::RunContext;
+use crate::abstractions::{
+    bindings,
+    net::skbuff::SkBuff, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::from_err_ptr,
+    prelude::*, //
+};
+
+/// A type of program, as the verifier knows it.
+pub(crate) trait ProgType {
+    /// The kernel's number for it.
+    const TYPE: u32;
+}
+
+/// A program type of the lightweight tunnel hooks.
+pub(crate) trait LwtProg: ProgType {}
+
+macro_rules! prog_types {
+    ($($(#[$doc:meta])* $name:ident = $value:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub(crate) enum $name {}
+
+            impl ProgType for $name {
+                const TYPE: u32 = bindings::$value;
+            }
+        )*
+    };
+}
+
+prog_types! {
+    /// Runs on packets that a route delivers to this host (`BPF_PROG_TYPE_LWT_IN`).
+    LwtIn = bpf_prog_type_BPF_PROG_TYPE_LWT_IN;
+    /// Runs on packets that a route sends, before fragmentation (`BPF_PROG_TYPE_LWT_OUT`).
+    LwtOut = bpf_prog_type_BPF_PROG_TYPE_LWT_OUT;
+    /// Runs on packets that a route sends, before the link header (`BPF_PROG_TYPE_LWT_XMIT`).
+    LwtXmit = bpf_prog_type_BPF_PROG_TYPE_LWT_XMIT;
+    /// Classifies packets for tc (`BPF_PROG_TYPE_SCHED_CLS`).
+    SchedCls = bpf_prog_type_BPF_PROG_TYPE_SCHED_CLS;
+}
+
+impl LwtProg for LwtIn {}
+impl LwtProg for LwtOut {}
+impl LwtProg for LwtXmit {}
+
+/// A counted reference to a program of type `T`. Its drop gives the reference back.
+///
+/// # Invariants
+///
+/// The pointer is to a valid `bpf_prog` of type `T::TYPE`, and one of its references is ours.
+pub(crate) struct Prog<T>(NonNull<bindings::bpf_prog>, PhantomData<T>);
+
+// SAFETY: A program is immutable once loaded, its reference count is atomic, and it may be put in
+// any context.
+unsafe impl<T> Send for Prog<T> {}
+
+// SAFETY: As above; all methods take a shared reference and only read.
+unsafe impl<T> Sync for Prog<T> {}
+
+impl<T: ProgType> Prog<T> {
+    /// Takes a reference to the program behind a file descriptor of the calling process.
+    ///
+    /// `EBADF` if nothing is open there, `EINVAL` if it is no program, one of another type, or one
+    /// that only a device can run. Process context. C: `bpf_prog_get_type()`.
+    pub(crate) fn from_fd(fd: u32) -> Result<Self> {
+        // SAFETY: An FFI call with no requirements but process context.
+        let prog = unsafe { bindings::bpf_prog_get_type_dev(fd, T::TYPE, false) };
+        let prog = from_err_ptr(prog)?;
+        // INVARIANT: The call checked the type, and gave us a reference.
+        Ok(Self(NonNull::new(prog).ok_or(EINVAL)?, PhantomData))
+    }
+}
+
+impl<T> Prog<T> {
+    /// Takes over a reference.
+    ///
+    /// # Safety
+    ///
+    /// `prog` is valid, the caller gives away one of its references, and the program can be run
+    /// as one of type `T`.
+    #[cfg(lwtcls_kunit)]
+    pub(in crate::abstractions) unsafe fn from_raw(prog: NonNull<bindings::bpf_prog>) -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self(prog, PhantomData)
+    }
+
+    /// The number by which `bpftool prog show id` finds the program.
+    pub(crate) fn id(&self) -> u32 {
+        // SAFETY: The program is valid by the type invariant, and its `aux` lives as long.
+        unsafe { (*(*self.0.as_ptr()).aux).id }
+    }
+
+    /// The SHA-derived tag of the program's instructions.
+    pub(crate) fn tag(&self) -> &[u8; 8] {
+        // SAFETY: The program is valid by the type invariant; the tag does not change after load.
+        unsafe { &(*self.0.as_ptr()).__bindgen_anon_1.tag }
+    }
+
+    /// Whether the program reads the packet's dst, which devices drop early if nobody asks.
+    pub(crate) fn dst_needed(&self) -> bool {
+        // SAFETY: The program is valid by the type invariant.
+        unsafe { (*self.0.as_ptr()).dst_needed() != 0 }
+    }
+}
+
+impl<T: LwtProg> Prog<T> {
+    /// Runs the program on a packet, and returns what the program returned. The program may change
+    /// everything about the packet. C: `bpf_prog_run_save_cb()`.
+    #[inline(always)]
+    pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
+        // SAFETY: The packet is valid and ours alone by the reference. The program is valid by the
+        // type invariant and takes an `sk_buff` by its type; bottom halves are off and the network
+        // context is set, by the evidence of `_ctx`.
+        unsafe {
+            bindings::bpf_compute_data_pointers(skb.as_ptr());
+            bindings::bpf_prog_run_save_cb(self.0.as_ptr(), skb.as_ptr())
+        }
+    }
+}
+
+impl Prog<SchedCls> {
+    /// Runs the program on a packet, and returns what the program returned.
+    /// C: `bpf_prog_run_data_pointers()`.
+    #[inline(always)]
+    pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> i32 {
+        // SAFETY: As for the tunnel hooks; the control block is laid out for tc, as is every
+        // packet that reaches a classifier.
+        unsafe { bindings::bpf_prog_run_data_pointers(self.0.as_ptr(), skb.as_ptr()) }
+    }
+}
+
+impl<T> Drop for Prog<T> {
+    fn drop(&mut self) {
+        // SAFETY: One reference is ours by the type invariant, and this is its end. The program
+        // itself goes after a grace period.
+        unsafe { bindings::bpf_prog_put(self.0.as_ptr()) };
+    }
+}

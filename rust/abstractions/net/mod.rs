@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Networking.
+
+pub(crate) mod dst;
+pub(crate) mod lwtunnel;
+pub(crate) mod netlink;
+pub(crate) mod pkt_cls;
+pub(crate) mod skbuff;

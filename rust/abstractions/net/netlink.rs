@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Netlink attributes, read and written, and the sentence that goes back to the user.
+//!
+//! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
+
+use crate::abstractions::bindings;
+use core::{
+    marker::PhantomData,
+    ptr,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+/// Where a refusal says why: what `ip` and `tc` print after `Error:`. C: `netlink_ext_ack`.
+///
+/// # Invariants
+///
+/// The pointer is null (the client cannot read such a sentence) or valid for `'a`.
+pub(crate) struct ExtAck<'a>(*mut bindings::netlink_ext_ack, PhantomData<&'a mut ()>);
+
+impl ExtAck<'_> {
+    /// # Safety
+    ///
+    /// `extack` is null or valid for `'a`, and nobody else uses it meanwhile.
+    pub(in crate::abstractions) unsafe fn from_raw(
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self(extack, PhantomData)
+    }
+
+    /// Sets the sentence, and hands `error` on for a `return Err(..)`.
+    pub(crate) fn refuse(&mut self, error: Error, why: &'static CStr) -> Error {
+        if !self.0.is_null() {
+            // SAFETY: Valid by the type invariant.
+            unsafe { (*self.0)._msg = why.as_ptr().cast() };
+        }
+        error
+    }
+
+    /// As [`Self::refuse`], and points at the attribute that is to blame.
+    pub(crate) fn refuse_attr(&mut self, error: Error, attr: Attr<'_>, why: &'static CStr) -> Error {
+        if !self.0.is_null() {
+            // SAFETY: Valid by the type invariant. The attribute lies in the request, which
+            // outlives the answer.
+            unsafe { (*self.0).bad_attr = attr.0.as_ptr() };
+        }
+        self.refuse(error, why)
+    }
+}
+
+/// An attribute of a request.
+///
+/// # Invariants
+///
+/// The pointer is to an attribute whose whole length lies in the request, which lives for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Attr<'a>(NonNull<bindings::nlattr>, PhantomData<&'a ()>);
+
+impl<'a> Attr<'a> {
+    /// # Safety
+    ///
+    /// `attr` is null or an attribute whose length was checked against its message, and which is
+    /// neither changed nor freed during `'a`.
+    pub(in crate::abstractions) unsafe fn from_raw(attr: *const bindings::nlattr) -> Option<Self> {
+        // INVARIANT: By the safety requirements of this function.
+        NonNull::new(attr.cast_mut()).map(|attr| Self(attr, PhantomData))
+    }
+
+    /// What the attribute carries. C: `nla_data()`, `nla_len()`.
+    pub(crate) fn payload(self) -> &'a [u8] {
+        // SAFETY: The attribute is valid by the type invariant.
+        let len = unsafe { bindings::nla_len(self.0.as_ptr()) };
+        // SAFETY: By the type invariant so many bytes follow its header, and live for `'a`.
+        unsafe {
+            core::slice::from_raw_parts(
+                bindings::nla_data(self.0.as_ptr()).cast::<u8>(),
+                usize::try_from(len).unwrap_or(0),
+            )
+        }
+    }
+
+    /// A number in host byte order. `EINVAL` unless it has exactly four bytes.
+    pub(crate) fn u32(self, extack: &mut ExtAck<'_>) -> Result<u32> {
+        match <[u8; 4]>::try_from(self.payload()) {
+            Ok(bytes) => Ok(u32::from_ne_bytes(bytes)),
+            Err(_) => Err(extack.refuse_attr(EINVAL, self, c"the attribute must have 4 bytes")),
+        }
+    }
+
+    /// A NUL-terminated string. `EINVAL` if the NUL is missing.
+    pub(crate) fn str(self, extack: &mut ExtAck<'_>) -> Result<&'a CStr> {
+        CStr::from_bytes_until_nul(self.payload())
+            .map_err(|_| extack.refuse_attr(EINVAL, self, c"the string is not terminated by a NUL"))
+    }
+
+    /// The attributes inside this one, of types 1 to `N - 1`, the last of a type winning.
+    ///
+    /// `EINVAL` for a type that is 0 or at least `N`, and for bytes at the end that are no
+    /// attribute. C: `__nla_parse()`.
+    pub(crate) fn nested<const N: usize>(self, extack: &mut ExtAck<'_>) -> Result<Attrs<'a, N>> {
+        let mut table = [ptr::null_mut(); N];
+        // SAFETY: The table has a place for each type up to the maximum that is named. Head and
+        // length are those of the payload, which is valid by the type invariant.
+        to_result(unsafe {
+            bindings::__nla_parse(
+                table.as_mut_ptr(),
+                const { N as c_int - 1 },
+                bindings::nla_data(self.0.as_ptr()).cast(),
+                bindings::nla_len(self.0.as_ptr()),
+                ptr::null(),
+                bindings::netlink_validation_NL_VALIDATE_TRAILING
+                    | bindings::netlink_validation_NL_VALIDATE_MAXTYPE,
+                extack.0,
+            )
+        })?;
+        // INVARIANT: The callee checked that each attribute that it found lies in the payload.
+        Ok(Attrs {
+            table,
+            _request: PhantomData,
+        })
+    }
+}
+
+/// The attributes of one level of a request, by type.
+///
+/// # Invariants
+///
+/// Each entry is null or meets the invariant of [`Attr`] for `'a`.
+#[repr(transparent)]
+pub(crate) struct Attrs<'a, const N: usize> {
+    table: [*mut bindings::nlattr; N],
+    _request: PhantomData<&'a ()>,
+}
+
+impl<'a, const N: usize> Attrs<'a, N> {
+    /// Reads a table that the kernel parsed.
+    ///
+    /// # Safety
+    ///
+    /// `table` has `N` entries; each is null, or an attribute that was checked and lives for `'a`.
+    pub(super) unsafe fn from_raw(table: *mut *mut bindings::nlattr) -> &'a Self {
+        // SAFETY: The type is transparent; the rest by the safety requirements of this function.
+        unsafe { &*table.cast() }
+    }
+
+    /// The attribute of type `TYPE`, if the request has one.
+    pub(crate) fn get<const TYPE: usize>(&self) -> Option<Attr<'a>> {
+        const { assert!(TYPE < N) };
+        // SAFETY: By the type invariant.
+        unsafe { Attr::from_raw(self.table[TYPE]) }
+    }
+}
+
+/// A message that is being written.
+///
+/// # Invariants
+///
+/// The pointer is to a netlink message in the making, which is ours alone for `'a`.
+pub(crate) struct Message<'a>(*mut bindings::sk_buff, PhantomData<&'a mut ()>);
+
+impl Message<'_> {
+    /// # Safety
+    ///
+    /// `skb` is a netlink message in the making that nobody else touches during `'a`.
+    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self(skb, PhantomData)
+    }
+
+    /// Adds an attribute. `EMSGSIZE` if there is no room; nothing is added then. C: `nla_put()`.
+    pub(crate) fn put(&mut self, attr: u32, payload: &[u8]) -> Result {
+        let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
+        // SAFETY: The message is valid by the type invariant, the payload by its reference.
+        to_result(unsafe {
+            bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast())
+        })
+    }
+
+    /// Adds a number in host byte order. C: `nla_put_u32()`.
+    pub(crate) fn put_u32(&mut self, attr: u32, value: u32) -> Result {
+        self.put(attr, &value.to_ne_bytes())
+    }
+
+    /// Adds a string with its NUL. C: `nla_put_string()`.
+    pub(crate) fn put_str(&mut self, attr: u32, value: &CStr) -> Result {
+        self.put(attr, value.to_bytes_with_nul())
+    }
+
+    /// Adds an attribute that holds what `f` adds. If `f` fails, so does this, and the message is
+    /// as it was. C: `nla_nest_start_noflag()` to `nla_nest_end()`.
+    pub(crate) fn nest(&mut self, attr: u32, f: impl FnOnce(&mut Self) -> Result) -> Result {
+        // SAFETY: The message is valid by the type invariant.
+        let start = unsafe { bindings::nla_nest_start_noflag(self.0, attr as c_int) };
+        if start.is_null() {
+            return Err(EMSGSIZE);
+        }
+        let result = f(self);
+        // SAFETY: `start` was begun above in this message.
+        unsafe {
+            match result {
+                Ok(()) => {
+                    bindings::nla_nest_end(self.0, start);
+                }
+                Err(_) => bindings::nla_nest_cancel(self.0, start),
+            }
+        }
+        result
+    }
+}
+
+/// The bytes that an attribute with so long a payload takes in a message. C: `nla_total_size()`.
+pub(crate) const fn total_size(payload: usize) -> usize {
+    const ALIGN: usize = 4;
+    (size_of::<bindings::nlattr>() + payload).next_multiple_of(ALIGN)
+}

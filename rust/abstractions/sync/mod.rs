@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the kernel's networking code is synchronised by.
+
+pub(crate) mod rcu;
+pub(crate) mod rtnl;

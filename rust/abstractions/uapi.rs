@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Numbers of the user interface, under their names in `include/uapi/`.
+
+use super::bindings;
+
+pub(crate) use bindings::{
+    bpf_ret_code_BPF_DROP as BPF_DROP,
+    bpf_ret_code_BPF_LWT_REROUTE as BPF_LWT_REROUTE,
+    bpf_ret_code_BPF_OK as BPF_OK,
+    bpf_ret_code_BPF_REDIRECT as BPF_REDIRECT,
+    lwtunnel_encap_types_LWTUNNEL_ENCAP_BPF as LWTUNNEL_ENCAP_BPF,
+    LWT_BPF_MAX_HEADROOM,
+    TCA_BPF_FLAG_ACT_DIRECT,
+    TC_H_MAJ_MASK, //
+};
+
+/// bindgen names the types of anonymous enums by their position: attributes are plain numbers here.
+macro_rules! attributes {
+    ($($name:ident)*) => {
+        $(pub(crate) const $name: usize = bindings::$name as usize;)*
+    };
+}
+
+attributes! {
+    LWT_BPF_IN
+    LWT_BPF_OUT
+    LWT_BPF_PROG_FD
+    LWT_BPF_PROG_NAME
+    LWT_BPF_XMIT
+    LWT_BPF_XMIT_HEADROOM
+    TCA_BPF_ACT
+    TCA_BPF_CLASSID
+    TCA_BPF_FD
+    TCA_BPF_FLAGS
+    TCA_BPF_FLAGS_GEN
+    TCA_BPF_ID
+    TCA_BPF_NAME
+    TCA_BPF_OPS
+    TCA_BPF_OPS_LEN
+    TCA_BPF_POLICE
+    TCA_BPF_TAG
+    TCA_OPTIONS
+    TCA_RATE
+    __LWT_BPF_MAX
+    __LWT_BPF_PROG_MAX
+    __TCA_BPF_MAX
+}
