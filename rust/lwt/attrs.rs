@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The encapsulation's attributes (`LWT_BPF_*`, `include/uapi/linux/lwtunnel.h`).
+
+use super::{
+    BpfEncap,
+    Hook, //
+};
+use crate::abstractions::{
+    bpf::{
+        LwtProg,
+        Prog, //
+    },
+    net::{
+        lwtunnel::{
+            Built,
+            Family, //
+        },
+        netlink::{
+            self,
+            Attr,
+            ExtAck,
+            Message, //
+        }, //
+    },
+    uapi::{
+        LWT_BPF_IN,
+        LWT_BPF_MAX_HEADROOM,
+        LWT_BPF_OUT,
+        LWT_BPF_PROG_FD,
+        LWT_BPF_PROG_NAME,
+        LWT_BPF_XMIT,
+        LWT_BPF_XMIT_HEADROOM,
+        __LWT_BPF_MAX,
+        __LWT_BPF_PROG_MAX, //
+    }, //
+};
+use crate::name::ProgName;
+use kernel::prelude::*;
+
+/// What [`fill`] writes at most: three programs, each with a name of full length.
+pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgName::MAX + 1));
+
+/// Reads a request.
+pub(super) fn parse(
+    attr: Attr<'_>,
+    family: Family,
+    extack: &mut ExtAck<'_>,
+) -> Result<Built<BpfEncap>> {
+    if family != Family::INET && family != Family::INET6 {
+        return Err(extack.refuse_attr(
+            EAFNOSUPPORT,
+            attr,
+            c"bpf encapsulation is for IPv4 and IPv6 routes only",
+        ));
+    }
+
+    let attrs = attr.nested::<__LWT_BPF_MAX>(extack)?;
+    let headroom = match attrs.get::<LWT_BPF_XMIT_HEADROOM>() {
+        Some(attr) => parse_headroom(attr, extack)?,
+        None => 0,
+    };
+    let encap = BpfEncap {
+        input: parse_hook(attrs.get::<LWT_BPF_IN>(), extack)?,
+        output: parse_hook(attrs.get::<LWT_BPF_OUT>(), extack)?,
+        xmit: parse_hook(attrs.get::<LWT_BPF_XMIT>(), extack)?,
+    };
+    if encap.input.is_none() && encap.output.is_none() && encap.xmit.is_none() {
+        return Err(extack.refuse_attr(
+            EINVAL,
+            attr,
+            c"bpf encapsulation needs a program: in, out or xmit",
+        ));
+    }
+
+    Ok(Built {
+        input: encap.input.is_some(),
+        output: encap.output.is_some(),
+        xmit: encap.xmit.is_some(),
+        headroom,
+        encap,
+    })
+}
+
+fn parse_headroom(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<u16> {
+    match attr.u32(extack)? {
+        headroom @ 0..=LWT_BPF_MAX_HEADROOM => Ok(headroom as u16),
+        _ => Err(extack.refuse_attr(ERANGE, attr, c"headroom is at most 256 bytes")),
+    }
+}
+
+fn parse_hook<P: LwtProg>(
+    attr: Option<Attr<'_>>,
+    extack: &mut ExtAck<'_>,
+) -> Result<Option<Hook<P>>> {
+    let Some(attr) = attr else {
+        return Ok(None);
+    };
+    let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
+    let Some(fd) = attrs.get::<LWT_BPF_PROG_FD>() else {
+        return Err(extack.refuse_attr(EINVAL, attr, c"the file descriptor of a program is missing"));
+    };
+    let Some(name) = attrs.get::<LWT_BPF_PROG_NAME>() else {
+        return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));
+    };
+    // The core may hold a spin lock or RCU.
+    let name = ProgName::parse(name, GFP_ATOMIC, extack)?;
+    let prog = Prog::from_fd(fd.u32(extack)?).map_err(|error| {
+        let why = if error == EBADF {
+            c"the program's file descriptor is not open"
+        } else {
+            c"the file descriptor is not that of a BPF program of this hook's type"
+        };
+        extack.refuse_attr(error, fd, why)
+    })?;
+    Ok(Some(Hook { prog, name }))
+}
+
+/// Writes the programs' names. Their file descriptors mean nothing to the one who reads.
+pub(super) fn fill(encap: &BpfEncap, message: &mut Message<'_>) -> Result {
+    fill_hook(&encap.input, LWT_BPF_IN, message)?;
+    fill_hook(&encap.output, LWT_BPF_OUT, message)?;
+    fill_hook(&encap.xmit, LWT_BPF_XMIT, message)
+}
+
+fn fill_hook<P>(hook: &Option<Hook<P>>, attr: usize, message: &mut Message<'_>) -> Result {
+    let Some(hook) = hook else {
+        return Ok(());
+    };
+    message.nest(attr as u32, |message| {
+        message.put_str(LWT_BPF_PROG_NAME as u32, hook.name.as_cstr())
+    })
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The `bpf` encapsulation: BPF programs on the packets of a route.
+//!
+//! What `ip route add ... encap bpf [in ..] [out ..] [xmit ..] [headroom N]` configures. In C:
+//! `net/core/lwt_bpf.c`.
+
+mod attrs;
+mod run;
+
+use crate::abstractions::{
+    bpf::{
+        LwtIn,
+        LwtOut,
+        LwtXmit,
+        Prog, //
+    },
+    net::{
+        dst::Dst,
+        lwtunnel::{
+            Built,
+            Encap,
+            Family,
+            Verdict, //
+        },
+        netlink::{
+            Attr,
+            ExtAck,
+            Message, //
+        },
+        skbuff::Skb, //
+    },
+    uapi::LWTUNNEL_ENCAP_BPF, //
+};
+use crate::name::ProgName;
+use kernel::prelude::*;
+
+/// A program on one of the hooks, with the name that the user gave it.
+pub(crate) struct Hook<P> {
+    prog: Prog<P>,
+    name: ProgName,
+}
+
+/// The programs of one route.
+pub(crate) struct BpfEncap {
+    input: Option<Hook<LwtIn>>,
+    output: Option<Hook<LwtOut>>,
+    xmit: Option<Hook<LwtXmit>>,
+}
+
+#[vtable]
+impl Encap for BpfEncap {
+    const TYPE: u32 = LWTUNNEL_ENCAP_BPF;
+
+    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>> {
+        attrs::parse(attr, family, extack)
+    }
+
+    #[inline(always)]
+    fn input(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict> {
+        match &self.input {
+            Some(hook) => run::input(hook, skb),
+            None => Ok(Verdict::Continue(skb)),
+        }
+    }
+
+    #[inline(always)]
+    fn output(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict> {
+        match &self.output {
+            Some(hook) => run::output(hook, skb),
+            None => Ok(Verdict::Continue(skb)),
+        }
+    }
+
+    #[inline(always)]
+    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+        match &self.xmit {
+            Some(hook) => run::xmit(hook, skb, dst),
+            None => Ok(Verdict::Continue(skb)),
+        }
+    }
+
+    fn fill(&self, message: &mut Message<'_>) -> Result {
+        attrs::fill(self, message)
+    }
+
+    fn size(&self) -> usize {
+        attrs::SIZE
+    }
+
+    // A request to delete a route has programs of its own, loaded anew: the names must do.
+    fn same(&self, other: &Self) -> bool {
+        fn name<P>(hook: &Option<Hook<P>>) -> Option<&CStr> {
+            hook.as_ref().map(|hook| hook.name.as_cstr())
+        }
+
+        name(&self.input) == name(&other.input)
+            && name(&self.output) == name(&other.output)
+            && name(&self.xmit) == name(&other.xmit)
+    }
+}
