@@ -6,6 +6,10 @@
 
 #![allow(
     clippy::all,
+    clippy::as_ptr_cast_mut,
+    clippy::cast_lossless,
+    clippy::ptr_as_ptr,
+    clippy::ref_as_ptr,
     clippy::undocumented_unsafe_blocks,
     dead_code,
     improper_ctypes,
@@ -24,10 +28,7 @@ mod raw {
     type __kernel_ssize_t = isize;
     type __kernel_ptrdiff_t = isize;
 
-    include!(concat!(
-        env!("LWTCLS_GENERATED"),
-        "/bindings_generated.rs"
-    ));
+    include!(concat!(env!("LWTCLS_GENERATED"), "/bindings_generated.rs"));
 }
 
 mod helpers {

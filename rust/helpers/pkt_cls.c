@@ -30,8 +30,8 @@ __lwtcls_helper bool lwtcls_helper_tc_cls_stats_dump(struct tcf_proto *tp,
 	return tc_cls_stats_dump(tp, arg, filter);
 }
 
-__lwtcls_helper void lwtcls_helper_tcf_proto_update_usesw(struct tcf_proto *tp,
-							   u32 flags)
+__lwtcls_helper void
+lwtcls_helper_tcf_proto_update_usesw(struct tcf_proto *tp, u32 flags)
 {
 	tcf_proto_update_usesw(tp, flags);
 }

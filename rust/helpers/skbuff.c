@@ -12,8 +12,8 @@ __lwtcls_helper void *lwtcls_helper___skb_pull(struct sk_buff *skb, unsigned int
 	return __skb_pull(skb, len);
 }
 
-__lwtcls_helper struct sk_buff *lwtcls_helper_alloc_skb(unsigned int size,
-							 gfp_t priority)
+__lwtcls_helper struct sk_buff *
+lwtcls_helper_alloc_skb(unsigned int size, gfp_t priority)
 {
 	return alloc_skb(size, priority);
 }
@@ -29,12 +29,6 @@ __lwtcls_helper struct dst_entry *lwtcls_helper_skb_dst(const struct sk_buff *sk
 	return skb_dst(skb);
 }
 
-__lwtcls_helper void lwtcls_helper_skb_dst_set_noref(struct sk_buff *skb,
-						     struct dst_entry *dst)
-{
-	skb_dst_set_noref(skb, dst);
-}
-
 __lwtcls_helper unsigned int lwtcls_helper_skb_headroom(const struct sk_buff *skb)
 {
 	return skb_headroom(skb);
@@ -45,12 +39,22 @@ __lwtcls_helper struct sk_buff *lwtcls_helper_skb_get(struct sk_buff *skb)
 	return skb_get(skb);
 }
 
-__lwtcls_helper bool lwtcls_helper_skb_unref(struct sk_buff *skb)
-{
-	return skb_unref(skb);
-}
-
 __lwtcls_helper bool lwtcls_helper_skb_shared(const struct sk_buff *skb)
 {
 	return skb_shared(skb);
+}
+
+__lwtcls_helper void *lwtcls_helper_skb_put(struct sk_buff *skb, unsigned int len)
+{
+	return skb_put(skb, len);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_reserve(struct sk_buff *skb, int len)
+{
+	skb_reserve(skb, len);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_reset_mac_header(struct sk_buff *skb)
+{
+	skb_reset_mac_header(skb);
 }

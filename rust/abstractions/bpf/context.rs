@@ -15,8 +15,9 @@ use kernel::types::NotThreadSafe;
 ///
 /// # Invariants
 ///
-/// While a value of this type exists, bottom halves are off on this CPU and the task has a BPF
-/// network context: helpers such as `bpf_redirect()` dereference it without a check.
+/// While a value of this type exists, bottom halves are off on this CPU, and the task has the BPF
+/// network context that the place calls for: one of ours or of a caller's, or, in a classful qdisc,
+/// where nobody would act on it, perhaps none. Helpers look before they use it.
 pub(crate) struct RunContext<'a>(PhantomData<&'a ()>, NotThreadSafe);
 
 impl RunContext<'_> {
@@ -26,30 +27,29 @@ impl RunContext<'_> {
     pub(crate) fn enter<R>(f: impl FnOnce(&RunContext<'_>) -> R) -> R {
         // SAFETY: An FFI call with no requirements; undone below.
         unsafe { bindings::local_bh_disable() };
-        // SAFETY: Bottom halves are off until after the call.
-        let result = unsafe { Self::enter_bh_disabled(f) };
+        let mut frame = MaybeUninit::<bindings::bpf_net_context>::uninit();
+        // SAFETY: `frame` stays in place until it is taken out of the task again, below. The
+        // callee initialises what it must; readers of the rest look at the flags that it cleared.
+        let set = unsafe { bindings::bpf_net_ctx_set(frame.as_mut_ptr()) };
+        // INVARIANT: Bottom halves are off, and the context was set by the line above or by one of
+        // our callers.
+        let result = f(&RunContext(PhantomData, NotThreadSafe));
+        // SAFETY: `set` is what the call above returned: null if the context is not ours to clear.
+        unsafe { bindings::bpf_net_ctx_clear(set) };
         // SAFETY: Pairs with the call above.
         unsafe { bindings::local_bh_enable() };
         result
     }
 
-    /// Runs `f` with the task's BPF network context, or with one of its own if the task has none
-    /// (a classful qdisc's filters are run without).
+    /// Takes the caller's word for it.
     ///
     /// # Safety
     ///
-    /// Bottom halves are off during the call.
+    /// Bottom halves are off while the value lives, and whoever acts on what programs put into the
+    /// network context has set one.
     #[inline(always)]
-    pub(crate) unsafe fn enter_bh_disabled<R>(f: impl FnOnce(&RunContext<'_>) -> R) -> R {
-        let mut frame = MaybeUninit::<bindings::bpf_net_context>::uninit();
-        // SAFETY: `frame` stays in place until it is taken out of the task again, below. The
-        // callee initialises what it must; readers of the rest look at the flags that it cleared.
-        let set = unsafe { bindings::bpf_net_ctx_set(frame.as_mut_ptr()) };
-        // INVARIANT: Bottom halves are off by the safety requirements of this function, and the
-        // context was set by the line above or by one of our callers.
-        let result = f(&RunContext(PhantomData, NotThreadSafe));
-        // SAFETY: `set` is what the call above returned: null if the context is not ours to clear.
-        unsafe { bindings::bpf_net_ctx_clear(set) };
-        result
+    pub(crate) unsafe fn assume() -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self(PhantomData, NotThreadSafe)
     }
 }

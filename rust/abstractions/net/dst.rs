@@ -20,7 +20,7 @@ impl Dst<'_> {
     ///
     /// `dst` is valid, has a device, and is not freed during `'a`.
     #[inline(always)]
-    pub(super) unsafe fn from_raw(dst: *mut bindings::dst_entry) -> Self {
+    pub(in crate::abstractions) unsafe fn from_raw(dst: *mut bindings::dst_entry) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(dst, PhantomData)
     }

@@ -26,9 +26,7 @@ impl ExtAck<'_> {
     /// # Safety
     ///
     /// `extack` is null or valid for `'a`, and nobody else uses it meanwhile.
-    pub(in crate::abstractions) unsafe fn from_raw(
-        extack: *mut bindings::netlink_ext_ack,
-    ) -> Self {
+    pub(in crate::abstractions) unsafe fn from_raw(extack: *mut bindings::netlink_ext_ack) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(extack, PhantomData)
     }
@@ -37,13 +35,18 @@ impl ExtAck<'_> {
     pub(crate) fn refuse(&mut self, error: Error, why: &'static CStr) -> Error {
         if !self.0.is_null() {
             // SAFETY: Valid by the type invariant.
-            unsafe { (*self.0)._msg = why.as_ptr().cast() };
+            unsafe { (*self.0)._msg = why.as_char_ptr() };
         }
         error
     }
 
     /// As [`Self::refuse`], and points at the attribute that is to blame.
-    pub(crate) fn refuse_attr(&mut self, error: Error, attr: Attr<'_>, why: &'static CStr) -> Error {
+    pub(crate) fn refuse_attr(
+        &mut self,
+        error: Error,
+        attr: Attr<'_>,
+        why: &'static CStr,
+    ) -> Error {
         if !self.0.is_null() {
             // SAFETY: Valid by the type invariant. The attribute lies in the request, which
             // outlives the answer.
@@ -143,7 +146,7 @@ impl<'a, const N: usize> Attrs<'a, N> {
     /// # Safety
     ///
     /// `table` has `N` entries; each is null, or an attribute that was checked and lives for `'a`.
-    pub(super) unsafe fn from_raw(table: *mut *mut bindings::nlattr) -> &'a Self {
+    pub(in crate::abstractions) unsafe fn from_raw(table: *mut *mut bindings::nlattr) -> &'a Self {
         // SAFETY: The type is transparent; the rest by the safety requirements of this function.
         unsafe { &*table.cast() }
     }
@@ -167,7 +170,7 @@ impl Message<'_> {
     /// # Safety
     ///
     /// `skb` is a netlink message in the making that nobody else touches during `'a`.
-    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+    pub(in crate::abstractions) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(skb, PhantomData)
     }
@@ -176,9 +179,7 @@ impl Message<'_> {
     pub(crate) fn put(&mut self, attr: u32, payload: &[u8]) -> Result {
         let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is valid by the type invariant, the payload by its reference.
-        to_result(unsafe {
-            bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast())
-        })
+        to_result(unsafe { bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast()) })
     }
 
     /// Adds a number in host byte order. C: `nla_put_u32()`.

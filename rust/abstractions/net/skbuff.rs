@@ -86,12 +86,7 @@ impl SkBuff {
         let bytes = c_int::try_from(bytes).map_err(|_| ENOMEM)?;
         // SAFETY: The packet is valid, and `&mut` says that no pointer into it is kept.
         to_result(unsafe {
-            bindings::pskb_expand_head(
-                self.as_ptr(),
-                bytes,
-                0,
-                bindings::GFP_ATOMIC,
-            )
+            bindings::pskb_expand_head(self.as_ptr(), bytes, 0, bindings::GFP_ATOMIC)
         })
     }
 }

@@ -74,8 +74,10 @@ impl<T: Classifier> Adapter<T> {
         // SAFETY: The core lends us both for the time of the call.
         let (skb, result) =
             unsafe { (TcSkb::from_raw_mut(skb), &mut *result.cast::<ClassResult>()) };
-        // SAFETY: Bottom halves are off by the safety requirements of this function.
-        unsafe { RunContext::enter_bh_disabled(|ctx| root.classify(skb, result, &rcu, ctx)) }.0
+        // SAFETY: Bottom halves are off by the safety requirements of this function. The core sets
+        // a network context where it follows redirections.
+        let ctx = unsafe { RunContext::assume() };
+        root.classify(skb, result, &rcu, &ctx).0
     }
 
     /// # Safety

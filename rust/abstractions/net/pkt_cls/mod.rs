@@ -81,7 +81,7 @@ impl Proto {
     /// # Safety
     ///
     /// `tp` is valid for `'a`.
-    unsafe fn from_raw<'a>(tp: *mut bindings::tcf_proto) -> &'a Self {
+    pub(in crate::abstractions) unsafe fn from_raw<'a>(tp: *mut bindings::tcf_proto) -> &'a Self {
         // SAFETY: The type is transparent; the rest by the safety requirements of this function.
         unsafe { &*tp.cast() }
     }
@@ -201,7 +201,9 @@ impl TcSkb {
     ///
     /// `skb` is a packet that tc classifies, and nobody else touches its fields during `'a`.
     #[inline(always)]
-    unsafe fn from_raw_mut<'a>(skb: *mut bindings::sk_buff) -> &'a mut Self {
+    pub(in crate::abstractions) unsafe fn from_raw_mut<'a>(
+        skb: *mut bindings::sk_buff,
+    ) -> &'a mut Self {
         // SAFETY: The type is transparent; the rest by the safety requirements of this function.
         unsafe { &mut *skb.cast() }
     }

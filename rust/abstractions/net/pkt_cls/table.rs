@@ -218,12 +218,7 @@ impl<F: Send> FilterTable<F> {
 
     /// Puts a filter in the place of the one with that handle, for readers in one step. The old
     /// one is freed later. `None`, and `entry` is dropped, if there is none. O(log n).
-    pub(crate) fn replace<'a>(
-        &'a self,
-        rtnl: &'a Rtnl,
-        id: u32,
-        entry: Entry<F>,
-    ) -> Option<&'a F> {
+    pub(crate) fn replace<'a>(&'a self, rtnl: &'a Rtnl, id: u32, entry: Entry<F>) -> Option<&'a F> {
         let old = self.find(id);
         if old.is_null() {
             return None;
@@ -355,8 +350,8 @@ impl<'a, F> Iterator for Iter<'a, F> {
     #[inline(always)]
     fn next(&mut self) -> Option<&'a F> {
         // SAFETY: By the type invariant. A node that was taken out still points on.
-        self.at =
-            unsafe { bindings::rcu_dereference_raw(&raw mut (*self.at).next as *mut _) }.cast();
+        let next = unsafe { bindings::rcu_dereference_raw((&raw mut (*self.at).next).cast()) };
+        self.at = next.cast();
         if self.at == self.head {
             return None;
         }

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Real kernel objects for KUnit suites: packets, programs, requests, messages.
+
+use super::{
+    bindings,
+    bpf::Prog,
+    net::{
+        dst::Dst,
+        lwtunnel,
+        netlink::{
+            Attr,
+            ExtAck,
+            Message, //
+        },
+        pkt_cls::{
+            ClassResult,
+            Proto,
+            TcSkb,
+            Tca, //
+        },
+        skbuff::{
+            SkBuff,
+            Skb, //
+        },
+    },
+    sync::{
+        rcu::ReadSide,
+        rtnl::Rtnl, //
+    },
+};
+use core::{
+    mem::{
+        align_of,
+        size_of,
+        zeroed, //
+    },
+    ptr::NonNull,
+};
+use kernel::{
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+};
+
+/// Watches a packet: holds a reference to it besides the one that is tested.
+pub(crate) struct SkbWatch(NonNull<bindings::sk_buff>);
+
+/// Bytes in front of the data of a packet that [`skb`] makes.
+pub(crate) const HEADROOM: u32 = 64;
+
+/// A packet of `len` bytes, each of them its own index, and the means to see it freed.
+pub(crate) fn skb(len: u32) -> Result<(Skb, SkbWatch)> {
+    // SAFETY: FFI calls; the packet is ours alone, and has the room that is used.
+    unsafe {
+        let skb = bindings::alloc_skb(HEADROOM + len, bindings::GFP_KERNEL);
+        let watch = SkbWatch(NonNull::new(skb).ok_or(ENOMEM)?);
+        bindings::skb_reserve(skb, HEADROOM as c_int);
+        let data = bindings::skb_put(skb, len).cast::<u8>();
+        for i in 0..len {
+            data.add(i as usize).write(i as u8);
+        }
+        Ok((Skb::from_raw(bindings::skb_get(skb)), watch))
+    }
+}
+
+/// A packet as [`skb`] makes it, which nobody watches.
+pub(crate) fn lone_skb(len: u32) -> Result<Skb> {
+    let (skb, _) = skb(len)?;
+    Ok(skb)
+}
+
+impl SkBuff {
+    /// Uses up all the room in front of the data.
+    pub(crate) fn take_headroom(&mut self) {
+        let headroom = self.headroom();
+        // SAFETY: The packet is valid, and has that room.
+        unsafe { bindings::__skb_push(self.as_ptr(), headroom) };
+    }
+}
+
+/// Gives a packet away, and gets it back.
+pub(crate) fn round_trip(skb: Skb) -> Skb {
+    // SAFETY: The very packet that was given away.
+    unsafe { Skb::from_raw(skb.into_raw()) }
+}
+
+impl SkbWatch {
+    /// Whether the reference that is tested was given back, once.
+    pub(crate) fn freed(&self) -> bool {
+        // SAFETY: The packet is valid, for the watch has a reference.
+        unsafe { (*self.0.as_ptr()).users.refs.counter == 1 }
+    }
+
+    /// The bytes in front of the data.
+    pub(crate) fn headroom(&self) -> u32 {
+        // SAFETY: As above.
+        unsafe { bindings::skb_headroom(self.0.as_ptr()) }
+    }
+
+    /// Sets the packet up as it reaches a classifier: with a link header of `mac_len` bytes, and
+    /// its data beginning behind it if it comes in.
+    pub(crate) fn enter_tc(&self, mac_len: u16, at_ingress: bool) {
+        // SAFETY: As above; the packet is longer than its link header.
+        unsafe {
+            let skb = self.0.as_ptr();
+            bindings::skb_reset_mac_header(skb);
+            (*skb).mac_len = mac_len;
+            (*skb)
+                .__bindgen_anon_4
+                .headers
+                .as_mut()
+                .set_tc_at_ingress(at_ingress.into());
+            if at_ingress {
+                bindings::__skb_pull(skb, mac_len.into());
+            }
+        }
+    }
+
+    /// The packet as tc sees it.
+    pub(crate) fn tc(&mut self) -> &mut TcSkb {
+        // SAFETY: The packet is valid; who has it besides does not touch it meanwhile.
+        unsafe { TcSkb::from_raw_mut(self.0.as_ptr()) }
+    }
+
+    /// Sets the type of a time stamp, and no time stamp.
+    pub(crate) fn set_tstamp_type(&self, kind: u8) {
+        // SAFETY: As above.
+        unsafe {
+            let skb = self.0.as_ptr();
+            (*skb).__bindgen_anon_2.tstamp = 0;
+            (*skb)
+                .__bindgen_anon_4
+                .headers
+                .as_mut()
+                .set_tstamp_type(kind);
+        }
+    }
+
+    /// The type of the time stamp.
+    pub(crate) fn tstamp_type(&self) -> u8 {
+        // SAFETY: As above.
+        unsafe {
+            (*self.0.as_ptr())
+                .__bindgen_anon_4
+                .headers
+                .as_ref()
+                .tstamp_type()
+        }
+    }
+}
+
+impl Drop for SkbWatch {
+    fn drop(&mut self) {
+        // SAFETY: The watch's own reference.
+        drop(unsafe { Skb::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// Watches a program: holds a reference to it besides those that are tested.
+pub(crate) struct ProgWatch(NonNull<bindings::bpf_prog>);
+
+const BPF_LD_B_ABS: u16 = 0x30;
+const BPF_RET_K: u16 = 0x06;
+const BPF_RET_A: u16 = 0x16;
+
+fn classic(code: &mut [bindings::sock_filter]) -> Result<ProgWatch> {
+    let mut prog = core::ptr::null_mut();
+    let mut fprog = bindings::sock_fprog_kern {
+        len: code.len() as u16,
+        filter: code.as_mut_ptr(),
+    };
+    // SAFETY: `fprog` describes valid instructions, which the callee copies.
+    to_result(unsafe { bindings::bpf_prog_create(&mut prog, &mut fprog) })?;
+    let prog = NonNull::new(from_err_ptr(prog)?).ok_or(ENOMEM)?;
+    // SAFETY: Made just now. It comes uncounted; this is the reference of the watch.
+    unsafe { bindings::bpf_prog_inc(prog.as_ptr()) };
+    Ok(ProgWatch(prog))
+}
+
+const fn insn(code: u16, k: u32) -> bindings::sock_filter {
+    bindings::sock_filter {
+        code,
+        jt: 0,
+        jf: 0,
+        k,
+    }
+}
+
+impl ProgWatch {
+    /// A program that does nothing but return `value`.
+    pub(crate) fn returning(value: u32) -> Result<Self> {
+        classic(&mut [insn(BPF_RET_K, value)])
+    }
+
+    /// A program that returns the first byte of the packet's data.
+    pub(crate) fn first_byte() -> Result<Self> {
+        classic(&mut [insn(BPF_LD_B_ABS, 0), insn(BPF_RET_A, 0)])
+    }
+
+    /// A reference to the program, as if it was one of type `T`.
+    pub(crate) fn prog<T>(&self) -> Prog<T> {
+        // SAFETY: The program is valid, the new reference is given away, and a program that only
+        // returns runs in any place.
+        unsafe {
+            bindings::bpf_prog_inc(self.0.as_ptr());
+            Prog::from_raw(self.0)
+        }
+    }
+
+    /// How many references are out.
+    pub(crate) fn refs(&self) -> i64 {
+        // SAFETY: The program is valid, for the watch has a reference.
+        unsafe { (*(*self.0.as_ptr()).aux).refcnt.counter - 1 }
+    }
+}
+
+impl Drop for ProgWatch {
+    fn drop(&mut self) {
+        if self.refs() != 0 {
+            flush_deferred();
+        }
+        if kernel::warn_on!(self.refs() != 0) {
+            return;
+        }
+        // SAFETY: A classic program is destroyed, not put; the watch's reference was the last.
+        unsafe { bindings::bpf_prog_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// Attributes as a client would write them, right or wrong.
+pub(crate) struct Request(KVec<u8>);
+
+impl Request {
+    /// No attribute.
+    pub(crate) fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    /// Adds an attribute.
+    pub(crate) fn put(mut self, kind: usize, payload: &[u8]) -> Result<Self> {
+        let len = size_of::<bindings::nlattr>() + payload.len();
+        self.0
+            .extend_from_slice(&(len as u16).to_ne_bytes(), GFP_KERNEL)?;
+        self.0
+            .extend_from_slice(&(kind as u16).to_ne_bytes(), GFP_KERNEL)?;
+        self.0.extend_from_slice(payload, GFP_KERNEL)?;
+        while self.0.len() % 4 != 0 {
+            self.0.push(0, GFP_KERNEL)?;
+        }
+        Ok(self)
+    }
+
+    /// Adds a number.
+    pub(crate) fn put_u32(self, kind: usize, value: u32) -> Result<Self> {
+        self.put(kind, &value.to_ne_bytes())
+    }
+
+    /// Adds an attribute with attributes in it.
+    pub(crate) fn nest(self, kind: usize, inner: &Self) -> Result<Self> {
+        self.put(kind, &inner.0)
+    }
+
+    /// Adds bytes that are no attribute.
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Result<Self> {
+        self.0.extend_from_slice(bytes, GFP_KERNEL)?;
+        Ok(self)
+    }
+
+    /// All of it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first attribute.
+    pub(crate) fn attr(&self) -> Attr<'_> {
+        let attr = self.0.as_ptr();
+        assert_eq!(attr.align_offset(align_of::<bindings::nlattr>()), 0);
+        // SAFETY: `put` wrote an attribute there, with a length that fits, and it is borrowed.
+        match unsafe { Attr::from_raw(attr.cast()) } {
+            Some(attr) => attr,
+            None => unreachable!(),
+        }
+    }
+
+    /// Gives the attributes to `f` as the core gives a parsed request to a classifier. All of
+    /// them must be complete.
+    pub(crate) fn with_tca<R>(&self, f: impl for<'a> FnOnce(&'a Tca<'a>) -> R) -> R {
+        let mut table = [core::ptr::null_mut(); bindings::__TCA_MAX as usize];
+        let mut at = 0;
+        while at < self.0.len() {
+            let attr = self.0.as_ptr().wrapping_add(at).cast::<bindings::nlattr>();
+            // SAFETY: `put` wrote an attribute there.
+            let (len, kind) = unsafe { ((*attr).nla_len, (*attr).nla_type) };
+            table[usize::from(kind)] = attr.cast_mut();
+            at += usize::from(len).next_multiple_of(4);
+        }
+        // SAFETY: Each entry is null, or an attribute in the buffer, which is borrowed.
+        f(unsafe { Tca::from_raw(table.as_mut_ptr()) })
+    }
+}
+
+/// Takes what a refusal says.
+pub(crate) struct ExtAckBuf(KBox<bindings::netlink_ext_ack>);
+
+impl ExtAckBuf {
+    /// An empty one.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: All zeroes are an empty one.
+        Ok(Self(KBox::new(unsafe { zeroed() }, GFP_KERNEL)?))
+    }
+
+    /// For passing on.
+    pub(crate) fn extack(&mut self) -> ExtAck<'_> {
+        // SAFETY: Valid, and borrowed for as long.
+        unsafe { ExtAck::from_raw(&mut *self.0) }
+    }
+
+    /// The sentence.
+    pub(crate) fn message(&self) -> Option<&CStr> {
+        // SAFETY: Null, or a static string, or the buffer inside.
+        (!self.0._msg.is_null()).then(|| unsafe { CStr::from_char_ptr(self.0._msg) })
+    }
+
+    /// Whether an attribute was pointed at.
+    pub(crate) fn has_attr(&self) -> bool {
+        !self.0.bad_attr.is_null()
+    }
+}
+
+/// A netlink message in the making.
+pub(crate) struct MessageBuf(NonNull<bindings::sk_buff>);
+
+impl MessageBuf {
+    /// One with room for `size` bytes of attributes, and for none more.
+    pub(crate) fn new(size: u32) -> Result<Self> {
+        // SAFETY: FFI calls. What the allocator gave on top is used up, in front.
+        unsafe {
+            let skb =
+                NonNull::new(bindings::alloc_skb(size, bindings::GFP_KERNEL)).ok_or(ENOMEM)?;
+            let room = (*skb.as_ptr()).end - size;
+            bindings::skb_reserve(skb.as_ptr(), room as c_int);
+            Ok(Self(skb))
+        }
+    }
+
+    /// For writing.
+    pub(crate) fn message(&mut self) -> Message<'_> {
+        // SAFETY: Valid, and borrowed for as long.
+        unsafe { Message::from_raw(self.0.as_ptr()) }
+    }
+
+    /// What was written.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: The data of a linear packet is `len` bytes long.
+        unsafe {
+            let skb = self.0.as_ptr();
+            core::slice::from_raw_parts((*skb).data, (*skb).len as usize)
+        }
+    }
+}
+
+impl Drop for MessageBuf {
+    fn drop(&mut self) {
+        // SAFETY: Ours since `new`.
+        drop(unsafe { Skb::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// Runs `f` with a route over the loopback device.
+pub(crate) fn with_dst<R>(_rtnl: &Rtnl, f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
+    const LOOPBACK_IFINDEX: c_int = 1;
+    // SAFETY: All zeroes are a route of no use but for its device, which stays under RTNL.
+    let mut dst = unsafe {
+        let mut dst = KBox::<bindings::dst_entry>::new(zeroed(), GFP_KERNEL)?;
+        let net = &raw mut bindings::init_net;
+        dst.__bindgen_anon_1.dev = bindings::__dev_get_by_index(net, LOOPBACK_IFINDEX);
+        assert!(!dst.__bindgen_anon_1.dev.is_null());
+        dst
+    };
+    // SAFETY: The route stays during the call.
+    Ok(f(unsafe { Dst::from_raw(&mut *dst) }))
+}
+
+/// Runs `f` with an instance of a classifier that hangs on no chain.
+pub(crate) fn with_proto<R>(f: impl FnOnce(&Proto) -> R) -> Result<R> {
+    // SAFETY: All zeroes are an instance on no chain, of use where the chain is not looked at.
+    let mut tp = KBox::<bindings::tcf_proto>::new(unsafe { zeroed() }, GFP_KERNEL)?;
+    // SAFETY: The instance stays during the call.
+    Ok(f(unsafe { Proto::from_raw(&mut *tp) }))
+}
+
+/// Runs `f` in a read side.
+pub(crate) fn with_rcu<R>(f: impl FnOnce(&ReadSide<'_>) -> R) -> R {
+    let _guard = kernel::sync::rcu::read_lock();
+    // SAFETY: The guard lives longer.
+    f(&unsafe { ReadSide::assume() })
+}
+
+/// Waits until all filters are freed that wait for it. RTNL must not be held.
+pub(crate) fn flush_deferred() {
+    // What was queued before is waited for: the queue is flushed by an unregistration, and there
+    // is no other way to it for a module.
+    // SAFETY: The table is never found: its kind is empty, and it is unlinked at once.
+    unsafe {
+        let mut ops: bindings::tcf_proto_ops = zeroed();
+        if bindings::register_tcf_proto_ops(&mut ops) == 0 {
+            bindings::unregister_tcf_proto_ops(&mut ops);
+        }
+    }
+}
+
+/// Where a classifier puts a class.
+pub(crate) struct ResultBuf(bindings::tcf_result);
+
+impl ResultBuf {
+    /// Class 0.
+    pub(crate) fn new() -> Self {
+        // SAFETY: All zeroes are class 0.
+        Self(unsafe { zeroed() })
+    }
+
+    /// For passing on.
+    pub(crate) fn result(&mut self) -> &mut ClassResult {
+        // SAFETY: The type is transparent.
+        unsafe { &mut *(&raw mut self.0).cast() }
+    }
+
+    /// The class.
+    pub(crate) fn classid(&self) -> u32 {
+        // SAFETY: Both members of the union are plain numbers.
+        unsafe { self.0.__bindgen_anon_1.__bindgen_anon_1.classid }
+    }
+}
+
+/// What a hook did, so that a suite can compare it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The packet goes on.
+    Continue,
+    /// The packet is elsewhere.
+    Consumed(c_int),
+    /// The hook failed, with this (negative) errno.
+    Error(c_int),
+}
+
+impl Outcome {
+    /// Drops the packet of a verdict, if it has one.
+    pub(crate) fn of(verdict: Result<lwtunnel::Verdict>) -> Self {
+        match verdict {
+            Ok(lwtunnel::Verdict::Continue(_)) => Self::Continue,
+            Ok(lwtunnel::Verdict::Consumed(code)) => Self::Consumed(code),
+            Err(error) => Self::Error(error.to_errno()),
+        }
+    }
+}
