@@ -43,24 +43,29 @@ struct LwtCls {
 
 impl kernel::Module for LwtCls {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let classifier = pkt_cls::Registration::new::<Self>().inspect_err(|error| {
-            if *error == EEXIST {
+        // EEXIST is the module loader's own word, for a module that is loaded already.
+        let classifier = pkt_cls::Registration::new::<Self>().map_err(|error| {
+            if error == EEXIST {
                 pr_err!("the classifier 'bpf' is taken: unload cls_bpf first\n");
+                EBUSY
             } else {
                 pr_err!("cannot register the classifier 'bpf': {error:?}\n");
+                error
             }
         })?;
         let encap = if *module_parameters::cls_only.value_ref() {
             None
         } else {
-            Some(lwtunnel::Registration::new::<Self>().inspect_err(|error| {
-                if *error == EEXIST {
+            Some(lwtunnel::Registration::new::<Self>().map_err(|error| {
+                if error == EEXIST {
                     pr_err!(
                         "the encapsulation 'bpf' is taken (CONFIG_LWTUNNEL_BPF=y?): \
                          load with cls_only=1 for the classifier alone\n"
                     );
+                    EBUSY
                 } else {
                     pr_err!("cannot register the encapsulation 'bpf': {error:?}\n");
+                    error
                 }
             })?)
         };

@@ -60,7 +60,6 @@ pub(super) fn change<'a>(
     let attrs = options.nested::<__TCA_BPF_MAX>(extack)?;
     refuse_unsupported(&attrs, change, extack)?;
     let gen_flags = parse_flags(&attrs, options, extack)?;
-    let prog = parse_prog(&attrs, options, extack)?;
     let name = match attrs.get::<TCA_BPF_NAME>() {
         Some(attr) => Some(ProgName::parse(attr, GFP_KERNEL_ACCOUNT, extack)?),
         None => None,
@@ -69,6 +68,7 @@ pub(super) fn change<'a>(
         Some(attr) => attr.u32(extack)?,
         None => 0,
     };
+    let prog = parse_prog(&attrs, options, extack)?;
 
     let filter = |handle| Filter {
         prog,
@@ -104,11 +104,10 @@ pub(super) fn change<'a>(
         0 => Handle::Auto,
         handle => Handle::Exact(handle),
     };
-    let reservation = filters.reserve(rtnl, handle).map_err(|error| {
-        if error == ENOSPC {
-            extack.refuse(error, c"no handle is free");
+    let reservation = filters.reserve(rtnl, handle).inspect_err(|error| {
+        if *error == ENOSPC {
+            extack.refuse(*error, c"no handle is free");
         }
-        error
     })?;
     let entry = Entry::new(filter(reservation.id()))?;
     install(entry.filter());
@@ -139,11 +138,7 @@ fn refuse_unsupported(
 }
 
 /// The generic flags. The filter's own have one bit, which must be set.
-fn parse_flags(
-    attrs: &BpfAttrs<'_>,
-    options: Attr<'_>,
-    extack: &mut ExtAck<'_>,
-) -> Result<u32> {
+fn parse_flags(attrs: &BpfAttrs<'_>, options: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
     let own = match attrs.get::<TCA_BPF_FLAGS>() {
         Some(attr) => {
             let own = attr.u32(extack)?;
@@ -209,11 +204,9 @@ fn parse_prog(
             options,
             c"classic BPF bytecode is not supported by bpf filters yet",
         )),
-        (None, false) => Err(extack.refuse_attr(
-            EINVAL,
-            options,
-            c"a bpf filter needs bytecode or a program",
-        )),
+        (None, false) => {
+            Err(extack.refuse_attr(EINVAL, options, c"a bpf filter needs bytecode or a program"))
+        }
         (Some(fd), false) => Prog::from_fd(fd.u32(extack)?).map_err(|error| {
             let why = if error == EBADF {
                 c"the program's file descriptor is not open"

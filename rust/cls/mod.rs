@@ -9,6 +9,10 @@ mod classify;
 mod dump;
 mod filter;
 
+#[cfg(lwtcls_kunit)]
+#[path = "../../kunit/cls.rs"]
+mod suite;
+
 use crate::abstractions::{
     bpf::RunContext,
     net::{

@@ -98,7 +98,11 @@ fn parse_hook<P: LwtProg>(
     };
     let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
     let Some(fd) = attrs.get::<LWT_BPF_PROG_FD>() else {
-        return Err(extack.refuse_attr(EINVAL, attr, c"the file descriptor of a program is missing"));
+        return Err(extack.refuse_attr(
+            EINVAL,
+            attr,
+            c"the file descriptor of a program is missing",
+        ));
     };
     let Some(name) = attrs.get::<LWT_BPF_PROG_NAME>() else {
         return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));

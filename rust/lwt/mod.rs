@@ -8,6 +8,10 @@
 mod attrs;
 mod run;
 
+#[cfg(lwtcls_kunit)]
+#[path = "../../kunit/lwt.rs"]
+mod suite;
+
 use crate::abstractions::{
     bpf::{
         LwtIn,
