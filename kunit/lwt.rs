@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The encapsulation: what it accepts, and what becomes of packets.
+
+use super::*;
+
+#[kunit_tests(lwtcls_lwt)]
+mod tests {
+    use super::*;
+    use crate::abstractions::{
+        sync::rtnl,
+        testing::{
+            self,
+            ExtAckBuf,
+            MessageBuf,
+            Outcome,
+            ProgWatch,
+            Request, //
+        },
+        uapi::{
+            LWT_BPF_IN,
+            LWT_BPF_OUT,
+            LWT_BPF_PROG_FD,
+            LWT_BPF_PROG_NAME,
+            LWT_BPF_XMIT,
+            LWT_BPF_XMIT_HEADROOM, //
+        },
+    };
+
+    /// No process has so many files open.
+    const CLOSED_FD: u32 = 1 << 30;
+
+    fn name(text: &CStr) -> Result<ProgName> {
+        let request = Request::new().put(1, text.to_bytes_with_nul())?;
+        let mut extack = ExtAckBuf::new()?;
+        ProgName::parse(request.attr(), GFP_KERNEL, &mut extack.extack())
+    }
+
+    fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<Hook<P>> {
+        Ok(Hook {
+            prog: watch.prog(),
+            name: name(text)?,
+        })
+    }
+
+    /// Runs all three hooks of a route whose programs return `code`, and says what happened to the
+    /// packets, and whether they were freed.
+    fn run_all(code: u32) -> Result<[(Outcome, bool); 3]> {
+        let watch = ProgWatch::returning(code)?;
+        let encap = BpfEncap {
+            input: Some(hook(&watch, c"in")?),
+            output: Some(hook(&watch, c"out")?),
+            xmit: Some(hook(&watch, c"xmit")?),
+        };
+        let rtnl = rtnl::lock();
+        testing::with_dst(&rtnl, |dst| {
+            let (a, a_watch) = testing::skb(60)?;
+            let (b, b_watch) = testing::skb(60)?;
+            let (c, c_watch) = testing::skb(60)?;
+            let (a, b, c) = (
+                encap.input(a, dst),
+                encap.output(b, dst),
+                encap.xmit(c, dst),
+            );
+            let freed = [a_watch.freed(), b_watch.freed(), c_watch.freed()];
+            Ok([
+                (Outcome::of(a), freed[0]),
+                (Outcome::of(b), freed[1]),
+                (Outcome::of(c), freed[2]),
+            ])
+        })?
+    }
+
+    const GOES_ON: (Outcome, bool) = (Outcome::Continue, false);
+
+    fn dropped(error: Error) -> (Outcome, bool) {
+        (Outcome::Error(error.to_errno()), true)
+    }
+
+    #[test]
+    fn ok_lets_the_packet_go_on() -> Result {
+        assert!(run_all(0)? == [GOES_ON, GOES_ON, GOES_ON]);
+        Ok(())
+    }
+
+    #[test]
+    fn drop_frees_the_packet_once() -> Result {
+        assert!(run_all(2)? == [dropped(EPERM), dropped(EPERM), dropped(EPERM)]);
+        Ok(())
+    }
+
+    #[test]
+    fn redirect_is_for_xmit_only() -> Result {
+        let [input, output, xmit] = run_all(7)?;
+        assert!(input == GOES_ON && output == GOES_ON);
+        // Not there yet.
+        assert!(xmit == dropped(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn reroute_means_nothing_on_output() -> Result {
+        let [input, output, xmit] = run_all(128)?;
+        assert!(output == GOES_ON);
+        // Not there yet.
+        assert!(input == dropped(EINVAL) && xmit == dropped(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn illegal_values_free_the_packet_once() -> Result {
+        for code in [1, 3, 6, 8, 127, 129, u32::MAX] {
+            assert!(run_all(code)? == [dropped(EINVAL), dropped(EINVAL), dropped(EINVAL)]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn hook_without_program_lets_the_packet_go_on() -> Result {
+        let encap = BpfEncap {
+            input: None,
+            output: None,
+            xmit: None,
+        };
+        let rtnl = rtnl::lock();
+        testing::with_dst(&rtnl, |dst| {
+            let (skb, watch) = testing::skb(60)?;
+            let verdict = encap.xmit(skb, dst);
+            assert!(!watch.freed());
+            assert!(Outcome::of(verdict) == Outcome::Continue);
+            Ok(())
+        })?
+    }
+
+    #[test]
+    fn xmit_makes_room_for_the_link_header() -> Result {
+        let watch = ProgWatch::returning(0)?;
+        let hook = hook(&watch, c"xmit")?;
+        let rtnl = rtnl::lock();
+        testing::with_dst(&rtnl, |dst| {
+            let mut skb = testing::lone_skb(60)?;
+            skb.take_headroom();
+            assert_eq!(skb.headroom(), 0);
+            match run::xmit(&hook, skb, dst)? {
+                Verdict::Continue(skb) => assert!(skb.headroom() >= dst.ll_reserved_space()),
+                Verdict::Consumed(_) => return Err(EINVAL),
+            }
+            Ok(())
+        })?
+    }
+
+    #[test]
+    fn programs_are_put_once() -> Result {
+        let watch = ProgWatch::returning(0)?;
+        let encap = BpfEncap {
+            input: Some(hook(&watch, c"in")?),
+            output: Some(hook(&watch, c"out")?),
+            xmit: None,
+        };
+        assert_eq!(watch.refs(), 2);
+        drop(encap);
+        assert_eq!(watch.refs(), 0);
+        Ok(())
+    }
+
+    /// Builds a route's encapsulation, which must be refused, and says how.
+    fn refused(inner: &Request, family: Family) -> Result<(Error, bool, ExtAckBuf)> {
+        let request = Request::new().nest(1, inner)?;
+        let mut extack = ExtAckBuf::new()?;
+        match BpfEncap::build(request.attr(), family, &mut extack.extack()) {
+            Ok(_) => Err(EINVAL),
+            Err(error) => Ok((error, extack.has_attr(), extack)),
+        }
+    }
+
+    fn prog(fd: u32, name: &CStr) -> Result<Request> {
+        Request::new()
+            .put_u32(LWT_BPF_PROG_FD, fd)?
+            .put(LWT_BPF_PROG_NAME, name.to_bytes_with_nul())
+    }
+
+    #[test]
+    fn other_families_are_refused() -> Result {
+        // No request of a user gets here: routes of other families take no encapsulation.
+        for family in [0, 1, 28] {
+            let inner = Request::new().nest(LWT_BPF_XMIT, &prog(CLOSED_FD, c"a")?)?;
+            let (error, _, extack) = refused(&inner, Family(family))?;
+            assert!(error == EAFNOSUPPORT);
+            assert!(
+                extack.message() == Some(c"bpf encapsulation is for IPv4 and IPv6 routes only")
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn route_without_program_is_refused() -> Result {
+        for inner in [
+            Request::new(),
+            Request::new().put_u32(LWT_BPF_XMIT_HEADROOM, 20)?,
+        ] {
+            for family in [Family::INET, Family::INET6] {
+                let (error, has_attr, extack) = refused(&inner, family)?;
+                assert!(error == EINVAL && has_attr);
+                assert!(
+                    extack.message() == Some(c"bpf encapsulation needs a program: in, out or xmit")
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn program_needs_descriptor_and_name() -> Result {
+        for hook in [LWT_BPF_IN, LWT_BPF_OUT, LWT_BPF_XMIT] {
+            let only_fd = Request::new().put_u32(LWT_BPF_PROG_FD, CLOSED_FD)?;
+            let inner = Request::new().nest(hook, &only_fd)?;
+            let (error, has_attr, extack) = refused(&inner, Family::INET)?;
+            assert!(error == EINVAL && has_attr);
+            assert!(extack.message() == Some(c"the name of the program is missing"));
+
+            let only_name = Request::new().put(LWT_BPF_PROG_NAME, b"name\0")?;
+            let inner = Request::new().nest(hook, &only_name)?;
+            let (error, has_attr, extack) = refused(&inner, Family::INET)?;
+            assert!(error == EINVAL && has_attr);
+            assert!(extack.message() == Some(c"the file descriptor of a program is missing"));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn closed_descriptor_is_refused() -> Result {
+        let inner = Request::new().nest(LWT_BPF_IN, &prog(CLOSED_FD, c"a")?)?;
+        let (error, has_attr, extack) = refused(&inner, Family::INET)?;
+        assert!(error == EBADF && has_attr);
+        assert!(extack.message() == Some(c"the program's file descriptor is not open"));
+        Ok(())
+    }
+
+    #[test]
+    fn headroom_is_256_bytes_at_most() -> Result {
+        for (headroom, want) in [(0, EBADF), (256, EBADF), (257, ERANGE), (u32::MAX, ERANGE)] {
+            // With a good headroom the next thing to refuse is the program.
+            let inner = Request::new()
+                .put_u32(LWT_BPF_XMIT_HEADROOM, headroom)?
+                .nest(LWT_BPF_XMIT, &prog(CLOSED_FD, c"a")?)?;
+            let (error, has_attr, _) = refused(&inner, Family::INET)?;
+            assert!(error == want && has_attr);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn dump_fits_its_size() -> Result {
+        let watch = ProgWatch::returning(0)?;
+        let mut long = KVec::from_elem(b'x', ProgName::MAX, GFP_KERNEL)?;
+        long.push(0, GFP_KERNEL)?;
+        let long = CStr::from_bytes_with_nul(&long).map_err(|_| EINVAL)?;
+        let encap = BpfEncap {
+            input: Some(hook(&watch, long)?),
+            output: Some(hook(&watch, long)?),
+            xmit: Some(hook(&watch, long)?),
+        };
+
+        let size = encap.size();
+        let mut buf = MessageBuf::new(size as u32)?;
+        encap.fill(&mut buf.message())?;
+        assert_eq!(buf.bytes().len(), size);
+
+        let mut buf = MessageBuf::new(size as u32 - 4)?;
+        assert!(encap.fill(&mut buf.message()) == Err(EMSGSIZE));
+        Ok(())
+    }
+
+    #[test]
+    fn dump_is_what_the_request_was() -> Result {
+        let watch = ProgWatch::returning(0)?;
+        let encap = BpfEncap {
+            input: None,
+            output: Some(hook(&watch, c"o.o:[out]")?),
+            xmit: Some(hook(&watch, c"x.o:[xmit]")?),
+        };
+        let mut buf = MessageBuf::new(512)?;
+        encap.fill(&mut buf.message())?;
+        let want = Request::new()
+            .nest(
+                LWT_BPF_OUT,
+                &Request::new().put(LWT_BPF_PROG_NAME, b"o.o:[out]\0")?,
+            )?
+            .nest(
+                LWT_BPF_XMIT,
+                &Request::new().put(LWT_BPF_PROG_NAME, b"x.o:[xmit]\0")?,
+            )?;
+        assert!(buf.bytes() == want.bytes());
+        Ok(())
+    }
+
+    #[test]
+    fn routes_are_the_same_by_the_names() -> Result {
+        let watch = ProgWatch::returning(0)?;
+        let other = ProgWatch::returning(2)?;
+        let one = |watch, input: Option<&CStr>, xmit: Option<&CStr>| -> Result<BpfEncap> {
+            Ok(BpfEncap {
+                input: input.map(|text| hook(watch, text)).transpose()?,
+                output: None,
+                xmit: xmit.map(|text| hook(watch, text)).transpose()?,
+            })
+        };
+        let route = one(&watch, Some(c"a"), None)?;
+        assert!(route.same(&one(&other, Some(c"a"), None)?));
+        assert!(!route.same(&one(&watch, Some(c"b"), None)?));
+        assert!(!route.same(&one(&watch, None, Some(c"a"))?));
+        assert!(!route.same(&one(&watch, Some(c"a"), Some(c"a"))?));
+        assert!(!route.same(&one(&watch, None, None)?));
+        Ok(())
+    }
+}

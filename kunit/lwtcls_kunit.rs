@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The KUnit suites of lwtcls: its sources once more, without their registration.
+//!
+//! A suite is a child of the room that it tests, so that it sees what is private there.
+
+#![deny(unsafe_code)]
+// What only a registration uses.
+#![allow(dead_code, unused_imports)]
+
+#[allow(unsafe_code)]
+#[path = "../rust/abstractions/mod.rs"]
+mod abstractions;
+#[path = "../rust/cls/mod.rs"]
+mod cls;
+#[path = "../rust/lwt/mod.rs"]
+mod lwt;
+#[path = "../rust/name.rs"]
+mod name;
+
+mod netlink;
+mod skbuff;
+
+use kernel::prelude::*;
+
+module! {
+    type: LwtClsKunit,
+    name: "lwtcls_kunit",
+    authors: ["The lwtcls developers"],
+    description: "KUnit suites of lwtcls",
+    license: "GPL v2",
+}
+
+struct LwtClsKunit;
+
+impl kernel::Module for LwtClsKunit {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Attributes, read and written.
+
+use kernel::prelude::*;
+
+#[kunit_tests(lwtcls_netlink)]
+mod tests {
+    use super::*;
+    use crate::abstractions::{
+        net::netlink::total_size,
+        testing::{
+            ExtAckBuf,
+            MessageBuf,
+            Request, //
+        },
+    };
+    use crate::name::ProgName;
+
+    #[test]
+    fn u32_has_four_bytes() -> Result {
+        for (len, want) in [(0, false), (3, false), (4, true), (5, false), (8, false)] {
+            let request = Request::new().put(1, &[1; 8][..len])?;
+            let mut extack = ExtAckBuf::new()?;
+            let value = request.attr().u32(&mut extack.extack());
+            if want {
+                assert!(value == Ok(0x0101_0101));
+                assert!(extack.message().is_none());
+            } else {
+                assert!(value == Err(EINVAL));
+                assert!(extack.message() == Some(c"the attribute must have 4 bytes"));
+                assert!(extack.has_attr());
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn string_ends_at_its_nul() -> Result {
+        let request = Request::new().put(1, b"one\0two\0")?;
+        let mut extack = ExtAckBuf::new()?;
+        assert!(request.attr().str(&mut extack.extack())? == c"one");
+        Ok(())
+    }
+
+    #[test]
+    fn string_without_nul_is_refused() -> Result {
+        for payload in [&b""[..], b"one"] {
+            let request = Request::new().put(1, payload)?;
+            let mut extack = ExtAckBuf::new()?;
+            assert!(request.attr().str(&mut extack.extack()).err() == Some(EINVAL));
+            assert!(extack.message() == Some(c"the string is not terminated by a NUL"));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn name_has_255_bytes_at_most() -> Result {
+        for (len, want) in [
+            (0, true),
+            (1, true),
+            (255, true),
+            (256, false),
+            (4000, false),
+        ] {
+            let mut name = KVec::from_elem(b'x', len, GFP_KERNEL)?;
+            name.push(0, GFP_KERNEL)?;
+            let request = Request::new().put(1, &name)?;
+            let mut extack = ExtAckBuf::new()?;
+            let copy = ProgName::parse(request.attr(), GFP_KERNEL, &mut extack.extack());
+            if want {
+                assert_eq!(copy?.as_cstr().to_bytes_with_nul(), &name[..]);
+            } else {
+                assert!(copy.err() == Some(ERANGE));
+                assert!(extack.message().is_some());
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn nest_is_parsed() -> Result {
+        let inner = Request::new()
+            .put_u32(1, 11)?
+            .put_u32(3, 33)?
+            .put_u32(1, 12)?;
+        let request = Request::new().nest(1, &inner)?;
+        let mut extack = ExtAckBuf::new()?;
+        let attrs = request.attr().nested::<4>(&mut extack.extack())?;
+        let mut extack = extack.extack();
+        // The last of a type wins.
+        assert!(attrs.get::<1>().ok_or(EINVAL)?.u32(&mut extack)? == 12);
+        assert!(attrs.get::<2>().is_none());
+        assert!(attrs.get::<3>().ok_or(EINVAL)?.u32(&mut extack)? == 33);
+        Ok(())
+    }
+
+    #[test]
+    fn empty_nest_is_parsed() -> Result {
+        let request = Request::new().put(1, b"")?;
+        let mut extack = ExtAckBuf::new()?;
+        let attrs = request.attr().nested::<4>(&mut extack.extack())?;
+        assert!(attrs.get::<1>().is_none() && attrs.get::<2>().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn unknown_type_in_a_nest_is_refused() -> Result {
+        for kind in [0, 4, 100] {
+            let inner = Request::new().put_u32(1, 11)?.put_u32(kind, 0)?;
+            let request = Request::new().nest(1, &inner)?;
+            let mut extack = ExtAckBuf::new()?;
+            assert!(request.attr().nested::<4>(&mut extack.extack()).err() == Some(EINVAL));
+            assert!(extack.message() == Some(c"Unknown attribute type"));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn truncated_nest_is_refused() -> Result {
+        let whole = Request::new().put_u32(1, 11)?;
+        for tail in [
+            &[0u8; 1][..],
+            &[8, 0, 2],
+            &[8, 0, 2, 0],
+            &[200, 0, 2, 0, 1, 2, 3, 4],
+        ] {
+            let inner = Request::new().put_u32(1, 11)?.raw(tail)?;
+            let request = Request::new().nest(1, &inner)?;
+            let mut extack = ExtAckBuf::new()?;
+            assert!(request.attr().nested::<4>(&mut extack.extack()).err() == Some(EINVAL));
+            assert!(extack.message() == Some(c"bytes leftover after parsing attributes"));
+        }
+        let request = Request::new().nest(1, &whole)?;
+        let mut extack = ExtAckBuf::new()?;
+        assert!(request.attr().nested::<4>(&mut extack.extack()).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn message_says_when_it_is_full() -> Result {
+        let mut buf = MessageBuf::new(16)?;
+        let mut message = buf.message();
+        message.put_u32(1, 1)?;
+        message.put_u32(2, 2)?;
+        assert!(message.put_u32(3, 3) == Err(EMSGSIZE));
+        assert_eq!(buf.bytes().len(), 16);
+        Ok(())
+    }
+
+    #[test]
+    fn failed_nest_leaves_nothing() -> Result {
+        let mut buf = MessageBuf::new(64)?;
+        let mut message = buf.message();
+        message.put_u32(1, 1)?;
+        let result = message.nest(2, |message| {
+            message.put_u32(3, 3)?;
+            Err(EMSGSIZE)
+        });
+        assert!(result == Err(EMSGSIZE));
+        assert_eq!(buf.bytes().len(), 8);
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_are_the_messages_own() -> Result {
+        for len in [0, 1, 3, 4, 5, 256] {
+            let payload = KVec::from_elem(7u8, len, GFP_KERNEL)?;
+            let mut buf = MessageBuf::new(512)?;
+            buf.message().put(1, &payload)?;
+            assert_eq!(buf.bytes().len(), total_size(len));
+        }
+        Ok(())
+    }
+}

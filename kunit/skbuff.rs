@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Ownership of packets.
+
+use kernel::prelude::*;
+
+#[kunit_tests(lwtcls_skbuff)]
+mod tests {
+    use super::*;
+    use crate::abstractions::{
+        net::skbuff::DropReason,
+        testing::{
+            self,
+            HEADROOM, //
+        },
+    };
+
+    #[test]
+    fn drop_frees_once() -> Result {
+        let (skb, watch) = testing::skb(60)?;
+        assert!(!watch.freed());
+        drop(skb);
+        assert!(watch.freed());
+        Ok(())
+    }
+
+    #[test]
+    fn free_frees_once() -> Result {
+        let (skb, watch) = testing::skb(60)?;
+        skb.free(DropReason::NOMEM);
+        assert!(watch.freed());
+        Ok(())
+    }
+
+    #[test]
+    fn into_raw_keeps_the_packet() -> Result {
+        let (skb, watch) = testing::skb(60)?;
+        let raw = testing::round_trip(skb);
+        assert!(!watch.freed());
+        drop(raw);
+        assert!(watch.freed());
+        Ok(())
+    }
+
+    #[test]
+    fn headroom_is_expanded() -> Result {
+        // A reallocation wants a packet that nobody else has.
+        let mut skb = testing::lone_skb(60)?;
+        assert_eq!(skb.headroom(), HEADROOM);
+        skb.expand_headroom(100)?;
+        assert!(skb.headroom() >= HEADROOM + 100);
+        Ok(())
+    }
+
+    #[test]
+    fn headroom_beyond_an_int_is_refused() -> Result {
+        let mut skb = testing::lone_skb(60)?;
+        assert!(skb.expand_headroom(u32::MAX) == Err(ENOMEM));
+        assert_eq!(skb.headroom(), HEADROOM);
+        Ok(())
+    }
+}
