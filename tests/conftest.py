@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the scenarios share. They run as root in the guest, and nowhere else."""
+
+import ctypes
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["LWTCLS_BUILD"])
+KERNEL = pathlib.Path(os.environ["LWTCLS_KERNEL"])
+BPF = BUILD / "bpf"
+LIBC = ctypes.CDLL(None)
+SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
+MODULE = BUILD / "lwtcls.ko"
+
+
+class Failed(Exception):
+    """A command that ended with another status than 0."""
+
+    def __init__(self, command, result):
+        super().__init__(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+        self.returncode = result.returncode
+        self.stderr = result.stderr
+
+
+def sh(command, check=True, timeout=60):
+    """Runs what a user would type, in the directory of the BPF objects."""
+    result = subprocess.run(
+        command, shell=True, cwd=BPF, text=True, capture_output=True, timeout=timeout, check=False
+    )
+    if check and result.returncode:
+        raise Failed(command, result)
+    return result.stdout if check else result
+
+
+def batch(options, *lines):
+    """Runs lines of ip in one process: a start costs more than all that it then does."""
+    text = "\n".join(lines)
+    sh(f"ip {options} -batch - <<'EOF'\n{text}\nEOF")
+
+
+def refused(command):
+    """Runs what must be refused, and returns what the user reads."""
+    result = sh(command, check=False)
+    assert result.returncode != 0, f"accepted: {command}"
+    return result.stdout + result.stderr
+
+
+def eventually(what, seconds=10):
+    """Waits until `what()` holds: things that end after a grace period."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "did not come about"
+        time.sleep(0.1)
+
+
+def program_ids():
+    """The numbers of all BPF programs in the kernel. C: bpf(BPF_PROG_GET_NEXT_ID)."""
+    found, attr = [0], ctypes.create_string_buffer(12)
+    while True:
+        struct.pack_into("=III", attr, 0, found[-1], 0, 0)
+        if LIBC.syscall(SYS_BPF, BPF_PROG_GET_NEXT_ID, attr, 12) < 0:
+            return set(found[1:])
+        found.append(struct.unpack_from("=III", attr)[1])
+
+
+def programs():
+    """The BPF programs in the kernel that networking attaches, as bpftool lists them."""
+    kinds = ("lwt_in", "lwt_out", "lwt_xmit", "sched_cls")
+    return [prog for prog in json.loads(sh("bpftool -j prog show")) if prog["type"] in kinds]
+
+
+def loaded(name="lwtcls"):
+    """Whether a module is there."""
+    return pathlib.Path(f"/sys/module/{name}").exists()
+
+
+def kernel_log():
+    """The lines of the kernel's log, without their times."""
+    return [line.split("] ", 1)[-1] for line in sh("dmesg").splitlines()]
+
+
+class Net:
+    """Two namespaces, a and b, joined by a veth pair; b has a service address besides.
+
+    The address of the service is reached by a route that the scenario adds.
+    """
+
+    def __init__(self):
+        batch(
+            "",
+            "netns add a",
+            "netns add b",
+            "link add va netns a type veth peer name vb netns b",
+        )
+        for name, host in (("a", 1), ("b", 2)):
+            batch(
+                f"-n {name}",
+                "link set lo up",
+                f"link set v{name} address 02:00:00:00:00:0{host}",
+                f"addr add 10.0.0.{host}/24 dev v{name}",
+                f"addr add fd00::{host}/64 dev v{name} nodad",
+                f"link set v{name} up",
+                # A scenario that drops packets must not leave a neighbour in doubt.
+                *(f"neigh add {net}{3 - host} lladdr 02:00:00:00:00:0{3 - host} dev v{name}"
+                  for net in ("10.0.0.", "fd00::")),
+                *(("addr add 10.1.0.1/32 dev lo", "addr add fd01::1/128 dev lo nodad")
+                  if name == "b" else ()),
+            )
+
+        self.ifindex = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
+
+    def close(self):
+        """Takes all of it away."""
+        for name in ("a", "b"):
+            if pathlib.Path(f"/run/netns/{name}").exists():
+                sh(f"ip netns del {name}")
+
+    def service(self, family):
+        """The service address of b."""
+        return "10.1.0.1" if family == 4 else "fd01::1"
+
+    def gateway(self, family):
+        """The address of b on the link."""
+        return "10.0.0.2" if family == 4 else "fd00::2"
+
+    def route(self, family, encap="", verb="replace"):
+        """Gives a its route to the service."""
+        sh(f"ip -{family} -n a route {verb} {self.service(family)} "
+           f"{encap} via {self.gateway(family)} dev va")
+
+    def local(self, family, encap=""):
+        """Gives b its route for what is addressed to the service."""
+        route = f"ip -{family} -n b route {{}} table local local {self.service(family)}"
+        sh(f"{route.format('del')} && {route.format('add')} {encap} dev lo")
+
+    def encap(self, hook, name, family):
+        """Puts a program on a hook of the way from a to the service."""
+        encap = f"encap bpf {hook} obj lwt_{hook}_{name}.o section lwt_{hook}"
+        if hook == "in":
+            self.route(family)
+            self.local(family, encap)
+        else:
+            self.route(family, encap)
+
+    def ping(self, family=4, address=None, count=1, extra="", wait=3):
+        """Whether the service answers, and that within some seconds."""
+        address = address or self.service(family)
+        command = f"ip netns exec a ping -{family} -nc{count} -i0.01 -W{wait} {extra} {address}"
+        return sh(command, check=False).returncode == 0
+
+    def dropped(self, family=4, **options):
+        """Whether the service does not answer for a time in which it always would."""
+        return not self.ping(family, wait=0.4, **options)
+
+    def tc(self, what, namespace="a"):
+        """Runs tc in a namespace."""
+        return sh(f"tc -n {namespace} {what}")
+
+    def filters(self, where="dev va egress", namespace="a"):
+        """The filters of a hook as tc lists them, instances and headers left out."""
+        listed = json.loads(sh(f"tc -n {namespace} -j -d filter show {where}"))
+        return [entry for entry in listed if "handle" in entry.get("options", {})]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def module():
+    """The module is there for all scenarios, and gone without a trace after the last."""
+    sh(f"insmod {MODULE}")
+    yield
+    sh("rmmod lwtcls")
+
+
+@pytest.fixture(name="net")
+def fixture_net():
+    """A fresh network."""
+    made = Net()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module", name="lasting")
+def fixture_lasting():
+    """A network for all scenarios of a file, which leave it as it was."""
+    made = Net()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """No scenario may leave a program or a user of the module behind."""
+    before = program_ids()
+    users = pathlib.Path("/sys/module/lwtcls/refcnt")
+    used = users.read_text()
+    yield
+    eventually(lambda: program_ids() <= before)
+    eventually(lambda: not users.exists() or int(users.read_text()) <= int(used))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line for the host, which counts."""
+    stats = {key: len(value) for key, value in terminalreporter.stats.items() if key}
+    bad = stats.get("failed", 0) + stats.get("error", 0)
+    good, skipped = stats.get("passed", 0), stats.get("skipped", 0)
+    terminalreporter.write_line(f"functional: {good} passed, {bad} failed, {skipped} skipped")

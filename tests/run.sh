@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run.sh BUILD KERNEL [PYTEST ARGUMENTS]: all tests, inside the guest.
+set -eu
+tests=$(cd "$(dirname "$0")" && pwd)
+export LWTCLS_BUILD="$1" LWTCLS_KERNEL="$2" PYTHONDONTWRITEBYTECODE=1
+shift 2
+
+mount -t debugfs debugfs /sys/kernel/debug
+# Not where it usually is: "ip -n" and "tc -n" see a /sys of their own.
+mkdir -p /run/bpf
+mount -t bpf bpf /run/bpf
+
+# The kernel must not fetch its own classifier where ours is missing.
+echo /bin/false >/proc/sys/kernel/modprobe
+
+# The suites run as the module is loaded, and report to the kernel's log.
+if grep -q kunit.autorun=1 /proc/cmdline; then
+	echo "lwtcls: suites begin" >/dev/kmsg
+	insmod "$LWTCLS_BUILD/lwtcls_kunit.ko"
+	rmmod lwtcls_kunit
+	echo "lwtcls: suites end" >/dev/kmsg
+fi
+
+# What is lost from here on is ours.
+leaks=/sys/kernel/debug/kmemleak
+grep -q kmemleak=on /proc/cmdline || leaks=
+[ -z "$leaks" ] || echo clear >$leaks
+status=0
+cd "$tests"
+python3 -m pytest -p no:cacheprovider -v --tb=short --rootdir . "$@" || status=$?
+
+if lsmod | grep -q '^lwtcls'; then
+	echo "lwtcls is still loaded after the tests"
+	status=1
+fi
+# A block is only called lost when two scans, five seconds apart, miss it.
+if [ -n "$leaks" ]; then
+	sleep 5
+	echo scan >$leaks
+	sleep 1
+	echo scan >$leaks
+	if [ -s $leaks ]; then
+		echo "memory was lost:"
+		cat $leaks
+		status=1
+	else
+		echo "kmemleak: nothing lost"
+	fi
+fi
+echo "guest: tests ended with status $status"
+exit "$status"

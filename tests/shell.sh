@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# Read by the login shell of "make shell": loads the module, makes the network,
+# and says what there is. $lwtcls is the checkout.
+
+# shellcheck disable=SC2154
+cd "$lwtcls/build/bpf" || return
+stty rows 50 cols 150 2>/dev/null
+# shellcheck source=tests/net.sh
+. "$lwtcls/tests/net.sh"
+insmod ../lwtcls.ko
+cat <<'EOS'
+
+lwtcls is loaded. Namespaces a (10.0.0.1, fd00::1) and b (10.0.0.2, fd00::2) are joined by va and
+vb; b answers for 10.1.0.1 and fd01::1 too. The sample programs are here (ls). Try:
+
+  ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit via 10.0.0.2
+  ip netns exec a ping 10.1.0.1
+  tc -n a qdisc add dev va clsact
+  tc -n a filter add dev va egress bpf da obj tc_shot.o sec tc
+  tc -n a filter show dev va egress
+  rmmod lwtcls
+
+EOS
+PS1='lwtcls# '

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`tc filter ... bpf da`."""
+
+import json
+import re
+
+import pytest
+from conftest import eventually, programs, refused, sh
+from test_lwt import counters
+
+BOTH = pytest.mark.parametrize("hook", ["ingress", "egress"])
+
+
+@pytest.fixture(name="tc")
+def fixture_tc(net):
+    """The network, with clsact on a's end and the way to the service open."""
+    net.route(4)
+    net.route(6)
+    net.tc("qdisc add dev va clsact")
+    return net
+
+
+def add(net, hook, name, verb="add", options=""):
+    """Adds a filter with a program of one verdict."""
+    net.tc(f"filter {verb} dev va {hook} {options} bpf da obj tc_{name}.o sec tc")
+
+
+def handles(net, hook="egress"):
+    """Preferences and handles, in the order of the dump."""
+    return [(f["pref"], int(f["options"]["handle"], 16)) for f in net.filters(f"dev va {hook}")]
+
+
+@BOTH
+@pytest.mark.parametrize("name, passes", [
+    ("ok", True), ("shot", False), ("stolen", False), ("trap", False),
+    ("unspec", True), ("pipe", True), ("queued", True), ("reclassify", True), ("unknown", True),
+])
+def test_verdicts(tc, hook, name, passes):
+    add(tc, hook, name)
+    assert tc.ping() == passes
+    tc.tc(f"filter del dev va {hook}")
+    assert tc.ping()
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["unspec", "pipe", "unknown"])
+def test_no_verdict_asks_the_next(tc, hook, name):
+    add(tc, hook, "shot", options="prio 1 handle 1")
+    add(tc, hook, name, options="prio 1 handle 2")
+    assert tc.dropped()
+    tc.tc(f"filter del dev va {hook} prio 1 handle 1 bpf")
+    assert tc.ping()
+
+
+@BOTH
+def test_newest_of_a_priority_is_asked_first(tc, hook):
+    add(tc, hook, "shot", options="prio 1 handle 5")
+    add(tc, hook, "ok", options="prio 1 handle 9")
+    assert handles(tc, hook) == [(1, 9), (1, 5)]
+    assert tc.ping()
+    tc.tc(f"filter del dev va {hook} prio 1 handle 9 bpf")
+    assert tc.dropped()
+
+
+def test_lower_priority_number_is_asked_first(tc):
+    add(tc, "egress", "shot", options="prio 20")
+    add(tc, "egress", "ok", options="prio 10")
+    assert tc.ping()
+    add(tc, "egress", "unspec", verb="replace", options="prio 10 handle 1")
+    assert tc.dropped()
+
+
+def test_protocols(tc):
+    add(tc, "egress", "shot", options="protocol ipv6 prio 1")
+    assert tc.ping(4) and tc.dropped(6)
+    add(tc, "egress", "shot", options="protocol ip prio 2")
+    assert tc.dropped(4)
+    assert [f["protocol"] for f in tc.filters()] == ["ipv6", "ip"]
+
+
+def test_chains(tc):
+    add(tc, "egress", "shot", options="chain 5 prio 1")
+    assert tc.ping()
+    tc.tc("filter add dev va egress prio 1 matchall action goto chain 5")
+    assert tc.dropped()
+    assert "chain 5 handle 0x1 " in tc.tc("filter show dev va egress")
+
+
+def test_automatic_handles_are_the_lowest_free(tc):
+    for _ in range(3):
+        add(tc, "egress", "ok", options="prio 1")
+    assert handles(tc) == [(1, 3), (1, 2), (1, 1)]
+    tc.tc("filter del dev va egress prio 1 handle 2 bpf")
+    add(tc, "egress", "ok", options="prio 1")
+    assert handles(tc) == [(1, 2), (1, 3), (1, 1)]
+
+
+def test_explicit_handles(tc):
+    for handle in (1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
+        add(tc, "egress", "ok", options=f"prio 1 handle {handle:#x}")
+        assert handles(tc)[0] == (1, handle)
+        shown = tc.tc(f"filter get dev va egress protocol all prio 1 handle {handle:#x} bpf")
+        assert f"handle {handle:#x} " in shown
+
+
+def test_handle_in_use(tc):
+    add(tc, "egress", "shot", options="prio 1 handle 7")
+    said = refused("tc -n a filter add dev va egress prio 1 handle 7 bpf da obj tc_ok.o sec tc")
+    assert "Filter already exists" in said
+    assert tc.dropped() and handles(tc) == [(1, 7)]
+
+
+def test_replace_keeps_handle_and_place(tc):
+    for handle in (1, 2, 3):
+        add(tc, "egress", "unspec", options=f"prio 1 handle {handle}")
+    add(tc, "egress", "shot", verb="replace", options="prio 1 handle 2")
+    assert handles(tc) == [(1, 3), (1, 2), (1, 1)]
+    assert tc.dropped()
+    eventually(lambda: len(programs()) == 3)
+
+
+def test_change_wants_a_filter_that_is_there(tc):
+    add(tc, "egress", "ok", options="prio 1 handle 1")
+    said = refused(
+        "tc -n a filter change dev va egress prio 1 handle 2 bpf da obj tc_shot.o sec tc")
+    assert "NLM_F_CREATE" in said
+    assert tc.ping() and handles(tc) == [(1, 1)]
+    add(tc, "egress", "shot", verb="change", options="prio 1 handle 1")
+    assert tc.dropped()
+
+
+def test_replace_of_nothing_creates(tc):
+    add(tc, "egress", "shot", verb="replace", options="prio 1 handle 9")
+    assert handles(tc) == [(1, 9)]
+    assert tc.dropped()
+
+
+def test_delete_and_get_of_nothing(tc):
+    add(tc, "egress", "ok", options="prio 1 handle 1")
+    for verb in ("del", "get"):
+        said = refused(f"tc -n a filter {verb} dev va egress protocol all prio 1 handle 2 bpf")
+        assert "Specified filter handle not found" in said
+    assert handles(tc) == [(1, 1)]
+
+
+def test_last_filter_takes_its_priority_along(tc):
+    add(tc, "egress", "ok", options="prio 1 handle 1")
+    add(tc, "egress", "ok", options="prio 1 handle 2")
+    tc.tc("filter del dev va egress prio 1 handle 1 bpf")
+    assert "bpf" in tc.tc("filter show dev va egress")
+    tc.tc("filter del dev va egress prio 1 handle 2 bpf")
+    assert tc.tc("filter show dev va egress") == ""
+
+
+def test_dump(tc):
+    add(tc, "egress", "shot", options="prio 1 handle 0x10")
+    shown = tc.tc("filter show dev va egress")
+    prog = programs()[0]
+    line = shown.splitlines()[-1]
+    assert line.startswith("filter protocol all pref 1 bpf chain 0 handle 0x10 tc_shot.o:[tc] "
+                           "direct-action not_in_hw ")
+    assert f"id {prog['id']} " in line and f"tag {prog['tag']} " in line
+
+
+def test_dump_in_json(tc):
+    tc.tc("filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc classid 1:2 skip_hw")
+    options = tc.filters()[0]["options"]
+    assert options["bpf_name"] == "tc_ok.o:[tc]"
+    assert options["direct-action"] and options["skip_hw"] and options["not_in_hw"]
+    assert options["flowid"] == "1:2"
+
+
+def test_a_thousand_filters(tc):
+    sh("bpftool prog load tc_unspec.o /run/bpf/unspec type classifier")
+    batch = "".join(
+        f"filter add dev va egress prio 1 handle {i} bpf da object-pinned /run/bpf/unspec\n"
+        for i in range(1, 1001))
+    sh(f"printf '%s' '{batch}' | tc -n a -batch -", timeout=120)
+    listed = handles(tc)
+    assert listed == [(1, i) for i in range(1000, 0, -1)]
+    assert tc.ping()
+    sh("rm /run/bpf/unspec")
+
+
+def test_shared_block(net):
+    net.route(4)
+    sh("ip -n a link add vc type veth peer name vd && ip -n a link set vc up")
+    for dev in ("va", "vc"):
+        net.tc(f"qdisc add dev {dev} egress_block 7 clsact")
+    net.tc("filter add block 7 prio 1 bpf da obj tc_shot.o sec tc")
+    assert net.dropped()
+    shown = json.loads(net.tc("-j filter show block 7"))
+    assert any("handle" in entry.get("options", {}) for entry in shown)
+    # The block outlives the first of its devices.
+    net.tc("qdisc del dev vc clsact")
+    assert net.dropped()
+    net.tc("filter del block 7 prio 1 handle 1 bpf")
+    assert net.ping()
+
+
+def test_ingress_shows_the_link_header(tc):
+    for hook in ("ingress", "egress"):
+        add(tc, hook, "link_header")
+    assert tc.ping(4) and tc.ping(6)
+
+
+@BOTH
+def test_program_sees_each_packet(tc, hook):
+    assert tc.ping()
+    tc.tc(f"filter add dev va {hook} protocol ip bpf da obj tc_count.o sec tc")
+    assert tc.ping(count=5, extra="-s 100")
+    # The link header counts, also where the packet has left it behind.
+    assert counters() == [5, 5 * (14 + 20 + 8 + 100)]
+
+
+def test_redirect(tc):
+    # What b sends comes back to it: it sees its own echo requests as answers from nobody.
+    tc.tc("filter add dev va ingress bpf da obj tc_redirect.o sec tc")
+    assert tc.dropped()
+
+
+def sent(net, classid, kind):
+    """Packets that a class has sent."""
+    shown = net.tc(f"-s class show dev va classid {classid}")
+    assert kind in shown
+    return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown).group(1))
+
+
+@pytest.fixture(name="htb")
+def fixture_htb(net):
+    """The network, with a classful qdisc on a's end."""
+    net.route(4)
+    net.tc("qdisc add dev va root handle 1: htb default 10")
+    for minor in (10, 20, 21):
+        net.tc(f"class add dev va parent 1: classid 1:{minor} htb rate 100mbit")
+    return net
+
+
+def test_class_of_a_filter(htb):
+    htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_ok.o sec tc classid 1:20")
+    before = sent(htb, "1:20", "htb")
+    assert htb.ping(count=4)
+    assert sent(htb, "1:20", "htb") == before + 4
+
+
+def test_class_of_a_program(htb):
+    htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_classid.o sec tc classid 1:20")
+    before = sent(htb, "1:21", "htb")
+    assert htb.ping(count=4)
+    assert sent(htb, "1:21", "htb") == before + 4
+    assert sent(htb, "1:20", "htb") == 0
+
+
+def test_shot_in_a_class(htb):
+    htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_shot.o sec tc")
+    assert htb.dropped()
+
+
+def test_redirect_in_a_class_drops(htb):
+    # Where nobody follows a redirection the kernel drops the packet.
+    htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_redirect.o sec tc classid 1:20")
+    assert htb.dropped()
+    htb.tc("filter del dev va parent 1:")
+    assert htb.ping()
+
+
+def test_bands_of_prio(net):
+    net.route(4)
+    net.tc("qdisc add dev va root handle 1: prio bands 3")
+    net.tc("filter add dev va parent 1: protocol ip bpf da obj tc_ok.o sec tc classid 1:3")
+    assert net.ping(count=4)
+    assert sent(net, "1:3", "prio") == 4
+
+
+def test_bound_class_cannot_be_deleted(htb):
+    htb.tc("filter add dev va parent 1: prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:20")
+    assert "in use" in refused("tc -n a class del dev va classid 1:20").lower()
+    # Replacing moves the tie.
+    htb.tc("filter replace dev va parent 1: prio 1 handle 1 "
+           "bpf da obj tc_ok.o sec tc classid 1:21")
+    htb.tc("class del dev va classid 1:20")
+    assert "in use" in refused("tc -n a class del dev va classid 1:21").lower()
+    htb.tc("filter del dev va parent 1: prio 1 handle 1 bpf")
+    htb.tc("class del dev va classid 1:21")
+
+
+def test_class_that_comes_later_is_bound(htb):
+    # Filters of a class follow what comes; those of the qdisc itself the kernel does not ask.
+    htb.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
+    htb.tc("filter add dev va parent 1:1 prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:30")
+    htb.tc("class add dev va parent 1:1 classid 1:30 htb rate 100mbit")
+    assert "in use" in refused("tc -n a class del dev va classid 1:30").lower()
+    htb.tc("filter del dev va parent 1:1 prio 1 handle 1 bpf")
+    htb.tc("class del dev va classid 1:30")
+
+
+def test_refused_filter_binds_no_class(htb):
+    said = refused("tc -n a filter add dev va parent 1: prio 1 "
+                   "bpf da obj tc_ok.o sec tc classid 1:20 action drop")
+    assert "actions and policers are not supported" in said
+    htb.tc("class del dev va classid 1:20")
+
+
+def test_qdisc_takes_its_filters_along(htb):
+    for minor in (10, 20):
+        htb.tc(f"filter add dev va parent 1: bpf da obj tc_ok.o sec tc classid 1:{minor}")
+    htb.tc("qdisc del dev va root")
+    eventually(lambda: not programs())
+    assert htb.ping()
+
+
+def test_namespace_takes_its_filters_along(tc):
+    for hook in ("ingress", "egress"):
+        for _ in range(5):
+            add(tc, hook, "ok")
+    tc.close()
+
+
+def test_changing_under_traffic(tc):
+    sh("ip netns exec a sh -c 'ping -n -q -i 0.002 -c 1500 -W 1 10.1.0.1 >/dev/null & "
+       "for i in 1 2 3 4 5 6 7 8; do "
+       "tc filter add dev va egress prio 1 handle 1 bpf da obj tc_unspec.o sec tc; "
+       "tc filter replace dev va egress prio 1 handle 1 bpf da obj tc_ok.o sec tc; "
+       "tc filter add dev va egress prio 1 handle 2 bpf da obj tc_count.o sec tc; "
+       "tc filter del dev va egress prio 1; done; wait'", timeout=120)
+    assert tc.ping()

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`ip route ... encap bpf`."""
+
+import errno
+import json
+
+import pytest
+from conftest import refused, sh
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
+
+
+def in_namespace(name, code):
+    """Runs Python in a namespace, and returns what it printed."""
+    return sh(f"ip netns exec {name} python3 - <<'EOF'\n{code}\nEOF")
+
+
+def counters():
+    """Packets and bytes that the counting program has seen."""
+    maps = [m for m in json.loads(sh("bpftool -j map show")) if m["name"] == "counters"]
+    assert len(maps) == 1
+    values = json.loads(sh(f"bpftool -j map dump id {maps[0]['id']}"))
+    return [entry["formatted"]["value"] for entry in values]
+
+
+@FAMILIES
+@HOOKS
+def test_ok_lets_packets_pass(net, family, hook):
+    net.encap(hook, "ok", family)
+    assert net.ping(family, count=3)
+
+
+@FAMILIES
+@HOOKS
+def test_drop_drops_packets(net, family, hook):
+    net.encap(hook, "drop", family)
+    assert net.dropped(family)
+    # Others are not concerned.
+    assert net.ping(family, address=net.gateway(family))
+    # And it ends with the route.
+    net.route(family)
+    net.local(family)
+    assert net.ping(family)
+
+
+@FAMILIES
+@HOOKS
+def test_illegal_value_drops_packets(net, family, hook):
+    net.encap(hook, "illegal", family)
+    assert net.dropped(family)
+
+
+@HOOKS
+def test_redirect_outside_of_xmit_is_ignored(net, hook):
+    net.encap(hook, "redirect", 4)
+    assert net.ping() == (hook != "xmit")
+
+
+@HOOKS
+def test_reroute_on_out_is_ignored(net, hook):
+    net.encap(hook, "reroute", 4)
+    assert net.ping() == (hook == "out")
+
+
+@FAMILIES
+@pytest.mark.parametrize("hook", ["out", "xmit"])
+@pytest.mark.parametrize("name, error", [("drop", errno.EPERM), ("illegal", errno.EINVAL)])
+def test_sender_is_told(net, family, hook, name, error):
+    net.encap(hook, name, family)
+    domain = "AF_INET" if family == 4 else "AF_INET6"
+    # The packet's memory is given back to the socket: nothing is left in its queue.
+    told = in_namespace("a", f"""
+import fcntl, socket, struct, termios
+s = socket.socket(socket.{domain}, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_{"IP" if family == 4 else "IPV6"}, {11 if family == 4 else 25}, 1)
+for _ in range(50):
+    try:
+        s.sendto(b"x" * 1000, ("{net.service(family)}", 9))
+        print("sent")
+    except OSError as e:
+        print(e.errno)
+print(struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"1234"))[0])
+""").split()
+    assert set(told[:-1]) == {str(error)}
+    assert told[-1] == "0"
+
+
+@FAMILIES
+@HOOKS
+def test_program_sees_each_packet(net, family, hook):
+    net.encap(hook, "count", family)
+    assert net.ping(family, count=5, extra="-s 100")
+    packets, octets = counters()
+    header = 20 if family == 4 else 40
+    assert packets == 5
+    # The network header is where the packet begins, on all three hooks.
+    assert octets == 5 * (header + 8 + 100)
+
+
+def test_all_hooks_of_one_route(net):
+    net.route(4, "encap bpf out obj lwt_out_ok.o section lwt_out "
+                 "xmit obj lwt_xmit_count.o section lwt_xmit headroom 100")
+    assert net.ping(count=2)
+    assert counters()[0] == 2
+    shown = json.loads(sh("ip -n a -j route show 10.1.0.1"))
+    assert "encap bpf out lwt_out_ok.o:[lwt_out] xmit lwt_xmit_count.o:[lwt_xmit]" in sh(
+        "ip -n a route show 10.1.0.1")
+    assert shown[0]["encap"]["encap_type"] == "bpf"
+
+
+def test_scratch_space_is_saved(net):
+    net.route(4, "encap bpf xmit obj lwt_xmit_cb.o section lwt_xmit")
+    assert net.ping(count=2)
+    # Fragments are made on the way, by what IP keeps in that space.
+    assert net.ping(count=2, extra="-s 5000")
+
+
+@FAMILIES
+def test_dump_and_get(net, family):
+    net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    want = "encap bpf xmit lwt_xmit_ok.o:[lwt_xmit]"
+    assert want in sh(f"ip -{family} -n a route show {net.service(family)}")
+    assert want in sh(f"ip -{family} -n a route get fibmatch {net.service(family)}")
+
+
+def test_headroom_lowers_the_mtu(net):
+    net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 100")
+    assert net.ping(extra="-M do -s 1372")
+    assert net.dropped(extra="-M do -s 1373")
+    # The headroom is no part of what tells routes apart, nor of what is shown.
+    sh("ip -n a route del 10.1.0.1")
+    net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    assert net.ping(extra="-M do -s 1472")
+
+
+@FAMILIES
+def test_route_is_deleted_by_its_programs_names(net, family):
+    net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    route = f"ip -{family} -n a route del {net.service(family)}"
+    via = f"via {net.gateway(family)} dev va"
+    # IPv6 does not ask what a route that is to be deleted does to packets.
+    if family == 4:
+        for other in ("xmit obj lwt_xmit_drop.o section lwt_xmit",
+                      "out obj lwt_out_ok.o section lwt_out"):
+            assert "No such process" in refused(f"{route} encap bpf {other} {via}")
+        assert net.ping(family)
+    sh(f"{route} encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit {via}")
+    assert net.dropped(family)
+
+
+@FAMILIES
+def test_second_route_to_one_place_is_refused(net, family):
+    encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit"
+    net.route(family, encap)
+    assert "File exists" in refused(
+        f"ip -{family} -n a route add {net.service(family)} {encap} "
+        f"via {net.gateway(family)} dev va")
+    assert net.ping(family)
+
+
+@FAMILIES
+def test_nexthop_object(net, family):
+    def nexthop(name):
+        sh(f"ip -{family} -n a nexthop replace id 7 "
+           f"encap bpf xmit obj lwt_xmit_{name}.o section lwt_xmit "
+           f"via {net.gateway(family)} dev va")
+
+    nexthop("ok")
+    sh(f"ip -{family} -n a route add {net.service(family)} nhid 7")
+    assert "encap bpf xmit lwt_xmit_ok.o:[lwt_xmit]" in sh("ip -n a nexthop show id 7")
+    assert net.ping(family)
+    nexthop("drop")
+    assert net.dropped(family)
+    sh("ip -n a nexthop del id 7")
+
+
+def test_multipath(net):
+    sh("ip -n b addr add 10.0.0.3/24 dev vb")
+    sh("ip -n a route add 10.1.0.1 "
+       "nexthop encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit via 10.0.0.2 dev va "
+       "nexthop encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit via 10.0.0.3 dev va")
+    shown = sh("ip -n a route show 10.1.0.1")
+    assert shown.count("encap bpf xmit lwt_xmit_drop.o:[lwt_xmit]") == 2
+    assert net.dropped()
+
+
+def test_namespace_takes_its_routes_along(net):
+    # What is left over afterwards is looked at for every scenario.
+    for hook in ("in", "out", "xmit"):
+        for family in (4, 6):
+            net.encap(hook, "ok", family)
+    net.close()
+
+
+def test_replacing_under_traffic(net):
+    net.route(4)
+    sh("ip netns exec a sh -c 'ping -n -q -i 0.002 -c 1500 -W 1 10.1.0.1 >/dev/null & "
+       "for i in 1 2 3 4 5 6 7 8; do for p in ok count; do "
+       "ip route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_$p.o section lwt_xmit "
+       "via 10.0.0.2 dev va; done; done; wait'", timeout=120)
+    assert net.ping()

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bad input: the errno, the sentence, and the old state intact."""
+
+import contextlib
+import errno
+import os
+
+import nl
+import pytest
+from conftest import program_ids, refused, sh
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+HOOKS = {"in": nl.LWT_IN, "out": nl.LWT_OUT, "xmit": nl.LWT_XMIT}
+
+
+@contextlib.contextmanager
+def program(kind, obj):
+    """A loaded program's file descriptor, which is all that holds it."""
+    path = f"/run/bpf/{obj}"
+    sh(f"bpftool prog load {obj}.o {path} type {kind}")
+    try:
+        fd = nl.pinned(path)
+    finally:
+        os.unlink(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@pytest.fixture(scope="module", name="fds")
+def fixture_fds():
+    """A program for xmit, one for tc, a file that is no program, and a closed descriptor."""
+    with (
+        program("lwt_xmit", "lwt_xmit_ok") as xmit,
+        program("classifier", "tc_shot") as tc,
+        open("/dev/null", "rb") as file,
+    ):
+        yield {"xmit": xmit, "tc": tc, "file": file.fileno(), "closed": 1 << 20}
+
+
+def prog(fd, name="name"):
+    """The attributes of one program."""
+    return nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, name)
+
+
+NO_PROGRAM = "bpf encapsulation needs a program: in, out or xmit"
+WRONG_TYPE = "the file descriptor is not that of a BPF program of this hook's type"
+NOT_OPEN = "the program's file descriptor is not open"
+LEFTOVER = "bytes leftover after parsing attributes"
+TOO_LONG = "the program's name is longer than 255 bytes"
+
+ROUTES = {
+    "no attribute": (lambda fds: b"", errno.EINVAL, NO_PROGRAM),
+    "headroom alone": (lambda fds: nl.attr(nl.LWT_HEADROOM, 20), errno.EINVAL, NO_PROGRAM),
+    "empty program": (
+        lambda fds: nl.attr(nl.LWT_XMIT), errno.EINVAL,
+        "the file descriptor of a program is missing"),
+    "name alone": (
+        lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_NAME, "name")), errno.EINVAL,
+        "the file descriptor of a program is missing"),
+    "name missing": (
+        lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fds["xmit"])), errno.EINVAL,
+        "the name of the program is missing"),
+    "name of 256 bytes": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "x" * 256)), errno.ERANGE, TOO_LONG),
+    "name of 5000 bytes": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "x" * 5000)), errno.ERANGE, TOO_LONG),
+    "name without end": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], b"name")), errno.EINVAL,
+        "the string is not terminated by a NUL"),
+    "wrong type in": (
+        lambda fds: nl.attr(nl.LWT_IN, prog(fds["xmit"])), errno.EINVAL, WRONG_TYPE),
+    "wrong type out": (
+        lambda fds: nl.attr(nl.LWT_OUT, prog(fds["xmit"])), errno.EINVAL, WRONG_TYPE),
+    "wrong type xmit": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["tc"])), errno.EINVAL, WRONG_TYPE),
+    "no program behind it": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["file"])), errno.EINVAL, WRONG_TYPE),
+    "closed descriptor": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["closed"])), errno.EBADF, NOT_OPEN),
+    "good and closed": (
+        lambda fds: nl.attr(nl.LWT_IN, prog(fds["closed"])) + nl.attr(
+            nl.LWT_XMIT, prog(fds["xmit"])), errno.EBADF, NOT_OPEN),
+    "short descriptor": (
+        lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, b"ab") + nl.attr(
+            nl.PROG_NAME, "name")), errno.EINVAL, "the attribute must have 4 bytes"),
+    "headroom 257": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, 257),
+        errno.ERANGE, "headroom is at most 256 bytes"),
+    "short headroom": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, b"a"),
+        errno.EINVAL, "the attribute must have 4 bytes"),
+    "unknown attribute": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(9, 1), errno.EINVAL,
+        "Unknown attribute type"),
+    "unknown attribute in a program": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"]) + nl.attr(9, 1)), errno.EINVAL,
+        "Unknown attribute type"),
+    "truncated nest": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"]))[:-8], errno.EINVAL, LEFTOVER),
+    "truncated program": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])[:-4]), errno.EINVAL, LEFTOVER),
+}
+
+
+@FAMILIES
+@pytest.mark.parametrize("case", ROUTES)
+def test_routes(lasting, fds, family, case):
+    encap, error, sentence = ROUTES[case]
+    lasting.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    try:
+        before = sh(f"ip -{family} -n a -d route show table all")
+        assert nl.route(family, lasting.ifindex, encap(fds)) == (error, sentence)
+        assert sh(f"ip -{family} -n a -d route show table all") == before
+        assert lasting.ping(family)
+    finally:
+        sh(f"ip -{family} -n a route del {lasting.service(family)}")
+
+
+@FAMILIES
+@pytest.mark.parametrize("hook", HOOKS)
+def test_good_request_is_accepted(lasting, family, hook):
+    # The same bytes as above, but right: the refusals are for what they say.
+    with program(f"lwt_{hook}", f"lwt_{hook}_ok") as fd:
+        encap = nl.attr(HOOKS[hook], prog(fd, "x" * 255)) + nl.attr(nl.LWT_HEADROOM, 256)
+        assert nl.route(family, lasting.ifindex, encap) == (0, "")
+        route = f"ip -{family} -n a route {{}} {lasting.service(family)}"
+        assert "x" * 255 in sh(route.format("show"))
+        assert lasting.ping(family)
+        sh(route.format("del"))
+
+
+@pytest.mark.usefixtures("lasting")
+def test_user_of_ip_reads_the_sentence():
+    assert "headroom is at most 256 bytes" in refused(
+        "ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+        "headroom 257 via 10.0.0.2 dev va")
+
+
+def options(fd, flags=nl.DIRECT, extra=b""):
+    """The attributes of a direct-action filter."""
+    return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_FLAGS, flags) + extra
+
+
+BYTECODE = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, b"\6\0\0\0\0\0\0\0")
+
+FILTERS = {
+    "no options": (
+        lambda fds: None, errno.EINVAL, "a bpf filter needs options: a program at least"),
+    "neither": (
+        lambda fds: nl.attr(nl.BPF_FLAGS, nl.DIRECT), errno.EINVAL,
+        "a bpf filter needs bytecode or a program"),
+    "half of bytecode": (
+        lambda fds: nl.attr(nl.BPF_OPS_LEN, b"\1\0"), errno.EINVAL,
+        "a bpf filter needs bytecode or a program"),
+    "both": (
+        lambda fds: options(fds["tc"], extra=BYTECODE), errno.EINVAL,
+        "a bpf filter has either bytecode or a program, not both"),
+    "bytecode": (
+        lambda fds: BYTECODE, errno.EOPNOTSUPP,
+        "classic BPF bytecode is not supported by bpf filters yet"),
+    "no direct action": (
+        lambda fds: nl.attr(nl.BPF_FD, fds["tc"]), errno.EOPNOTSUPP,
+        "bpf filters are supported in direct-action mode only yet: say 'da'"),
+    "wrong type": (
+        lambda fds: options(fds["xmit"]), errno.EINVAL,
+        "the file descriptor is not that of a BPF program of type sched_cls"),
+    "no program behind it": (
+        lambda fds: options(fds["file"]), errno.EINVAL,
+        "the file descriptor is not that of a BPF program of type sched_cls"),
+    "closed descriptor": (lambda fds: options(fds["closed"]), errno.EBADF, NOT_OPEN),
+    "name of 256 bytes": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, "x" * 256)), errno.ERANGE,
+        TOO_LONG),
+    "short class": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, b"a")), errno.EINVAL,
+        "the attribute must have 4 bytes"),
+    "unknown flag": (
+        lambda fds: options(fds["tc"], flags=3), errno.EINVAL, "unknown flag of a bpf filter"),
+    "unknown generic flag": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 4)), errno.EINVAL,
+        "a bpf filter takes no other generic flags than skip_hw and skip_sw"),
+    "nowhere": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 3)), errno.EINVAL,
+        "skip_hw and skip_sw exclude each other"),
+    "offload": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 2)), errno.EOPNOTSUPP,
+        "skip_sw needs hardware offload, which bpf filters do not support yet"),
+    "other generic flags than before": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 1)), errno.EINVAL,
+        "skip_hw of a filter cannot be changed: delete it and add it anew"),
+    "actions": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_ACT)), errno.EOPNOTSUPP,
+        "actions and policers are not supported by bpf filters yet"),
+    "policer": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_POLICE)), errno.EOPNOTSUPP,
+        "actions and policers are not supported by bpf filters yet"),
+    "id": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_ID, 1)), errno.EINVAL,
+        "the tag and the id of a program are reported, they cannot be set"),
+    "unknown attribute": (
+        lambda fds: options(fds["tc"], extra=nl.attr(60, 1)), errno.EINVAL,
+        "Unknown attribute type"),
+    "truncated nest": (lambda fds: options(fds["tc"])[:-4], errno.EINVAL, LEFTOVER),
+}
+
+
+@pytest.fixture(scope="module", name="tc")
+def fixture_tc(lasting):
+    """The network with one filter that lets all packets pass."""
+    lasting.route(4)
+    lasting.tc("qdisc add dev va clsact")
+    lasting.tc("filter add dev va egress prio 1 handle 1 bpf da obj tc_ok.o sec tc")
+    return lasting
+
+
+@pytest.mark.parametrize("case", FILTERS)
+def test_filters(tc, fds, case):
+    wanted, error, sentence = FILTERS[case]
+    before = tc.tc("filter show dev va egress"), program_ids()
+    assert nl.filter_(tc.ifindex, wanted(fds)) == (error, sentence)
+    if "before" not in case:
+        # The same for a filter that would be new.
+        assert nl.filter_(tc.ifindex, wanted(fds), handle=0) == (error, sentence)
+    assert (tc.tc("filter show dev va egress"), program_ids()) == before
+    assert tc.ping()
+
+
+def test_refused_filter_leaves_no_priority(tc, fds):
+    before = tc.tc("filter show dev va egress")
+    assert nl.filter_(tc.ifindex, nl.attr(nl.BPF_FD, fds["closed"]), prio=9)[0]
+    assert tc.tc("filter show dev va egress") == before
+
+
+def test_estimator(tc, fds):
+    rate = nl.attr(nl.TCA_RATE, b"\0\0")
+    assert nl.filter_(tc.ifindex, options(fds["tc"]), extra=rate) == (
+        errno.EOPNOTSUPP, "an estimator belongs to actions, which bpf filters do not support yet")
+
+
+def test_good_filter_is_accepted(tc, fds):
+    # The same bytes as above, but right.
+    extra = nl.attr(nl.BPF_NAME, "x" * 255) + nl.attr(nl.BPF_CLASSID, 0x10002)
+    assert nl.filter_(tc.ifindex, options(fds["tc"], extra=extra), handle=5) == (0, "")
+    assert "x" * 255 in tc.tc("filter show dev va egress")
+    assert tc.dropped()
+    tc.tc("filter del dev va egress prio 1 handle 5 bpf")
+
+
+@pytest.mark.parametrize("what", [
+    "bytecode '1,6 0 0 0,'", "obj tc_ok.o sec tc", "da obj tc_ok.o sec tc action drop",
+])
+def test_user_of_tc_reads_the_sentence(tc, what):
+    said = refused(f"tc -n a filter add dev va egress prio 2 bpf {what}")
+    assert "support" in said and "bpf filters" in said
