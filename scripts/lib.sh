@@ -94,6 +94,7 @@ mirror() {
 	if [ -n "${LWTCLS_MIRROR:-}" ]; then
 		printf '%s\n' "$LWTCLS_MIRROR"
 	elif command -v apt-get >/dev/null; then
+		# shellcheck disable=SC2016
 		apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null |
 			sed 's,/*$,,' | head -n 1
 	fi

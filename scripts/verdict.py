@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""verdict.py LINUX LOGS: judges a test run by what it left in its logs.
+
+The suites' KTAP is read by the kernel's own kunit.py, the scenarios' count by the line that they
+end in. A kernel that complained fails the run, whatever the tests said.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+SPLAT = re.compile(
+    r"WARNING:|BUG:|Oops:|KASAN:|UBSAN:|KCSAN:|INFO: (task|possible|trying|rcu)|kernel BUG at"
+    r"|possible (circular|recursive) locking|suspicious RCU usage|inconsistent lock state"
+    r"|refcount_t:|ref_tracker:|unregister_netdevice: waiting|Kernel panic|general protection"
+    r"|rust_kernel: panicked|list_(add|del) corruption|Call Trace:|scheduling while atomic"
+    r"|sleeping function called|stack guard page|soft lockup|hard LOCKUP|kmemleak: \d+ new"
+)
+
+
+def suites(linux, log):
+    """Passed and failed KUnit cases."""
+    # The kernel's own suites ran at boot, and kunit.py reads one report of a log.
+    text = log.read_text(errors="replace")
+    _, _, text = text.partition("lwtcls: suites begin")
+    text, _, _ = text.partition("lwtcls: suites end")
+    with tempfile.NamedTemporaryFile() as report, tempfile.NamedTemporaryFile("w") as ours:
+        ours.write(text)
+        ours.flush()
+        tool = pathlib.Path(linux) / "tools/testing/kunit/kunit.py"
+        subprocess.run(
+            [sys.executable, tool, "parse", f"--json={report.name}", ours.name],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        )
+        try:
+            tree = json.loads(pathlib.Path(report.name).read_text())
+        except json.JSONDecodeError:
+            return 0, 1
+
+    def cases(group):
+        yield from group.get("test_cases", [])
+        for sub in group.get("sub_groups", []):
+            yield from cases(sub)
+
+    results = [case["status"] for case in cases(tree)]
+    return results.count("PASS"), len(results) - results.count("PASS")
+
+
+def complaint(log):
+    """The first complaint of a kernel, with what follows it."""
+    lines = log.read_text(errors="replace").splitlines()
+    for number, line in enumerate(lines):
+        if SPLAT.search(line) and "ommand line:" not in line:
+            return [f"the kernel complained, line {number + 1} of {log.name}:"] + [
+                f"    {each[:150]}" for each in lines[number:number + 40]]
+    return []
+
+
+def main():
+    """Prints what is wrong, and the line that counts."""
+    linux, logs = sys.argv[1], pathlib.Path(sys.argv[2])
+    passed = failed = 0
+    wrong = []
+    for kernel in sorted(logs.glob("*.kernel.log")):
+        name = kernel.name.removesuffix(".kernel.log")
+        said = (logs / f"{name}.log").read_text(errors="replace")
+
+        if "lwtcls: suites begin" in kernel.read_text(errors="replace"):
+            good, bad = suites(linux, kernel)
+            print(f"{name}: kunit: {good} passed, {bad} failed")
+            passed, failed = passed + good, failed + bad
+        elif name == "setup":
+            wrong.append("no KUnit suite ran")
+
+        count = re.search(r"functional: (\d+) passed, (\d+) failed, (\d+) skipped", said)
+        if count:
+            good, bad, skipped = map(int, count.groups())
+            print(f"{name}: {count.group(0)}")
+            passed, failed = passed + good, failed + bad
+            if skipped:
+                wrong.append(f"{name}: {skipped} scenarios were skipped")
+            if not good:
+                wrong.append(f"{name}: no scenario ran")
+        if "guest: tests ended with status 0" not in said:
+            wrong.append(f"{name}: did not end well:")
+            wrong += [f"    {line}" for line in said.splitlines()[-60:]]
+        wrong += complaint(kernel)
+
+    for line in wrong:
+        print(line)
+    if wrong and not failed:
+        failed = 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
