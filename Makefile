@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The door. What it does is in scripts/; "make help" says what there is.
+
+.DEFAULT_GOAL := all
+
+export KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
+
+##@ Use
+demo: ## watch ip and tc put BPF programs into the path of packets
+	@scripts/demo
+
+shell: ## the same guest for your own hands: module loaded, namespaces a and b wired
+	@scripts/shell
+
+##@ Build
+all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tree
+	@scripts/build-module
+
+setup: ## only what the rest stands on: tools, kernel source, test kernel
+	@scripts/setup-tools
+	@scripts/setup-kernel test >/dev/null
+
+##@ Test
+test: ## KUnit suites and scenarios in the guest; ARGS="-k word" goes to pytest
+	@scripts/test $(ARGS)
+
+lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
+	@scripts/lint
+
+##@ Clean
+clean: ## what was built in this checkout
+	rm -rf build
+
+distclean: clean ## and the cache: tools, kernel source, kernels
+	@scripts/clean-cache
+
+help: ## this
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
+	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
+	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
+
+.PHONY: all clean demo distclean help lint setup shell test
