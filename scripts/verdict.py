@@ -63,7 +63,7 @@ def complaint(log):
 def main():
     """Prints what is wrong, and the line that counts."""
     linux, logs = sys.argv[1], pathlib.Path(sys.argv[2])
-    passed = failed = 0
+    passed = failed = scenarios = 0
     wrong = []
     for kernel in sorted(logs.glob("*.kernel.log")):
         name = kernel.name.removesuffix(".kernel.log")
@@ -83,13 +83,14 @@ def main():
             passed, failed = passed + good, failed + bad
             if skipped:
                 wrong.append(f"{name}: {skipped} scenarios were skipped")
-            if not good:
-                wrong.append(f"{name}: no scenario ran")
+            scenarios += good + bad
         if "guest: tests ended with status 0" not in said:
             wrong.append(f"{name}: did not end well:")
             wrong += [f"    {line}" for line in said.splitlines()[-60:]]
         wrong += complaint(kernel)
 
+    if not scenarios:
+        wrong.append("no scenario ran")
     for line in wrong:
         print(line)
     if wrong and not failed:

@@ -30,6 +30,8 @@ grep -q kmemleak=on /proc/cmdline || leaks=
 status=0
 cd "$tests"
 python3 -m pytest -p no:cacheprovider -v --tb=short --rootdir . "$@" || status=$?
+# Nothing selected here: the other guest may have it, and the count says so.
+[ "$status" != 5 ] || status=0
 
 if lsmod | grep -q '^lwtcls'; then
 	echo "lwtcls is still loaded after the tests"
