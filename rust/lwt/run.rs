@@ -31,26 +31,46 @@ use kernel::{
     prelude::*, //
 };
 
-/// Runs the program of a hook. C: `run_lwt_bpf()`.
+/// What a program asks for.
+enum Asked {
+    /// Nothing: the packet goes on.
+    Ok,
+    /// What `bpf_redirect()` noted.
+    Redirect,
+    /// A new route, for the program changed the packet.
+    Reroute,
+}
+
+/// Runs the program of a hook. A packet that it drops, or for which it returns nonsense, is freed.
+/// C: `run_lwt_bpf()`.
 #[inline(always)]
-fn run<P: LwtProg>(hook: &Hook<P>, skb: &mut Skb) -> u32 {
-    RunContext::enter(|ctx| hook.prog.run(ctx, skb))
+fn run<P: LwtProg>(hook: &Hook<P>, mut skb: Skb) -> Result<(Skb, Asked)> {
+    match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
+        BPF_OK => Ok((skb, Asked::Ok)),
+        BPF_REDIRECT => Ok((skb, Asked::Redirect)),
+        BPF_LWT_REROUTE => Ok((skb, Asked::Reroute)),
+        BPF_DROP => {
+            skb.free(DropReason::NOT_SPECIFIED);
+            Err(EPERM)
+        }
+        code => Err(illegal(code, skb)),
+    }
 }
 
 /// An illegal return value costs the packet.
 #[cold]
-fn illegal(code: u32, skb: Skb) -> Result<Verdict> {
+fn illegal(code: u32, skb: Skb) -> Error {
     pr_warn_once!("illegal return value {code} of an encap bpf program, the packet is dropped\n");
     skb.free(DropReason::NOT_SPECIFIED);
-    Err(EINVAL)
+    EINVAL
 }
 
 /// A legal return value that is not there yet costs the packet too, rather than its meaning.
 #[cold]
-fn unsupported(what: &str, skb: Skb) -> Result<Verdict> {
+fn unsupported(what: &str, skb: Skb) -> Error {
     pr_warn_once!("{what} is not supported by encap bpf yet, the packet is dropped\n");
     skb.free(DropReason::NOT_SPECIFIED);
-    Err(EINVAL)
+    EINVAL
 }
 
 /// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
@@ -61,70 +81,54 @@ fn redirect_ignored() {
 
 /// C: `bpf_input()`.
 #[inline(always)]
-pub(super) fn input(hook: &Hook<LwtIn>, mut skb: Skb) -> Result<Verdict> {
-    match run(hook, &mut skb) {
-        BPF_OK => Ok(Verdict::Continue(skb)),
-        BPF_DROP => {
-            skb.free(DropReason::NOT_SPECIFIED);
-            Err(EPERM)
-        }
-        BPF_REDIRECT => {
-            redirect_ignored();
-            Ok(Verdict::Continue(skb))
-        }
-        BPF_LWT_REROUTE => unsupported("BPF_LWT_REROUTE", skb),
-        code => illegal(code, skb),
+pub(super) fn input(hook: &Hook<LwtIn>, skb: Skb) -> Result<Verdict> {
+    let (skb, asked) = run(hook, skb)?;
+    match asked {
+        Asked::Ok => (),
+        Asked::Redirect => redirect_ignored(),
+        Asked::Reroute => return Err(unsupported("BPF_LWT_REROUTE", skb)),
     }
+    Ok(Verdict::Continue(skb))
 }
 
 /// C: `bpf_output()`.
 #[inline(always)]
-pub(super) fn output(hook: &Hook<LwtOut>, mut skb: Skb) -> Result<Verdict> {
-    match run(hook, &mut skb) {
+pub(super) fn output(hook: &Hook<LwtOut>, skb: Skb) -> Result<Verdict> {
+    let (skb, asked) = run(hook, skb)?;
+    match asked {
         // The route was just looked up: there is nothing to look up again.
-        BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
-        BPF_DROP => {
-            skb.free(DropReason::NOT_SPECIFIED);
-            Err(EPERM)
-        }
-        BPF_REDIRECT => {
-            redirect_ignored();
-            Ok(Verdict::Continue(skb))
-        }
-        code => illegal(code, skb),
+        Asked::Ok | Asked::Reroute => (),
+        Asked::Redirect => redirect_ignored(),
     }
+    Ok(Verdict::Continue(skb))
 }
 
 /// C: `bpf_xmit()`.
 #[inline(always)]
-pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+pub(super) fn xmit(hook: &Hook<LwtXmit>, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
     let reserved = dst.ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    match run(hook, &mut skb) {
-        BPF_OK => {
-            // A program that made another protocol of the packet had to ask for a new route.
-            if skb.protocol_be() != protocol {
-                skb.free(DropReason::INVALID_PROTO);
-                return Err(EINVAL);
-            }
-            // The program may have used up the room for the link header, which neigh_hh_output()
-            // copies in aligned chunks and without a check.
-            let headroom = skb.headroom();
-            if headroom < reserved {
-                if let Err(error) = skb.expand_headroom(reserved - headroom) {
-                    skb.free(DropReason::NOMEM);
-                    return Err(error);
-                }
-            }
-            Ok(Verdict::Continue(skb))
-        }
-        BPF_DROP => {
-            skb.free(DropReason::NOT_SPECIFIED);
-            Err(EPERM)
-        }
-        BPF_REDIRECT => unsupported("BPF_REDIRECT", skb),
-        BPF_LWT_REROUTE => unsupported("BPF_LWT_REROUTE", skb),
-        code => illegal(code, skb),
+    let (mut skb, asked) = run(hook, skb)?;
+    match asked {
+        Asked::Ok => (),
+        Asked::Redirect => return Err(unsupported("BPF_REDIRECT", skb)),
+        Asked::Reroute => return Err(unsupported("BPF_LWT_REROUTE", skb)),
     }
+
+    // A program that made another protocol of the packet had to ask for a new route.
+    if skb.protocol_be() != protocol {
+        skb.free(DropReason::INVALID_PROTO);
+        return Err(EINVAL);
+    }
+    // The program may have used up the room for the link header, which neigh_hh_output() copies in
+    // aligned chunks and without a check.
+    let headroom = skb.headroom();
+    if headroom < reserved {
+        if let Err(error) = skb.expand_headroom(reserved - headroom) {
+            skb.free(DropReason::NOMEM);
+            return Err(error);
+        }
+    }
+    Ok(Verdict::Continue(skb))
 }
