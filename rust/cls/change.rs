@@ -96,8 +96,9 @@ pub(super) fn change<'a>(
         }
         let entry = Entry::new(filter(old.handle))?;
         install(entry.filter());
+        let new = filters.replace(rtnl, old.handle, entry).ok_or(ENOENT)?;
         old.class.unbind(rtnl, change.tp);
-        return filters.replace(rtnl, old.handle, entry).ok_or(ENOENT);
+        return Ok(new);
     }
 
     let handle = match change.handle {

@@ -47,6 +47,7 @@ pub(crate) struct BpfClassifier {
     filters: FilterTable<Filter>,
 }
 
+#[vtable]
 impl Classifier for BpfClassifier {
     const KIND: &'static CStr = c"bpf";
 
@@ -83,8 +84,8 @@ impl Classifier for BpfClassifier {
     }
 
     fn delete(&self, rtnl: &Rtnl, tp: &Proto, filter: &Filter) {
-        filter.class.unbind(rtnl, tp);
         self.filters.remove(rtnl, filter.handle);
+        filter.class.unbind(rtnl, tp);
     }
 
     fn is_empty(&self, rtnl: &Rtnl) -> bool {

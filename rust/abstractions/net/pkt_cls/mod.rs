@@ -306,6 +306,7 @@ impl Walker<'_> {
 ///
 /// A value of the type is the root of each instance ([`Proto`]). All methods but
 /// [`Self::classify`] run in process context with RTNL held, which serialises them.
+#[vtable]
 pub(crate) trait Classifier: Sized + Send + Sync {
     /// What `tc filter add ... KIND` says. At most 15 bytes.
     const KIND: &'static CStr;
