@@ -32,11 +32,14 @@ step() {
 	log="$CACHE/log/$(printf '%s' "$name" | tr -cs 'A-Za-z0-9.\n' '-').log"
 	start=$SECONDS
 	say "$name"
+	# A process group of its own, for an interrupt must end all of it: nothing may
+	# go on writing into the cache when the lock on it is gone.
+	set -m
 	( set -euo pipefail; "$@" ) >"$log" 2>&1 </dev/null &
 	pid=$!
-	# A killed parent must not leave a child writing into the cache.
+	set +m
 	# shellcheck disable=SC2064
-	trap "kill $pid 2>/dev/null || :" EXIT
+	trap "kill -- -$pid 2>/dev/null || :" EXIT
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
 		elapsed=$((SECONDS - start))

@@ -5,7 +5,7 @@
 # typed; each ping is checked for what it should do, so the tour can fail.
 set -u
 tests=$(cd "$(dirname "$0")" && pwd)
-cd "$1/bpf"
+cd "$1/bpf" || exit 1
 
 note() { printf '\n## %s\n' "$*"; }
 # type COMMAND: shows and runs it; a failure ends the demo.
@@ -29,6 +29,7 @@ PING='ip netns exec a ping -n -c 1 -W 1 10.1.0.1'
 note "The module, and two namespaces joined by a veth pair"
 type insmod ../lwtcls.ko
 type lsmod
+# shellcheck source=tests/net.sh
 . "$tests/net.sh"
 type ip -n a route show
 ping_as passes "$PING"
