@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# Read by the login shell of "make shell": loads the module, makes the network,
-# and says what there is. $lwtcls is the checkout.
+# Read by the shell of "make shell" as it begins: loads the module, makes the
+# network, and says what there is.
 
-# shellcheck disable=SC2154
+PS1='lwtcls# '
+[ ! -e /run/lwtcls-shell ] || return 0
+: >/run/lwtcls-shell
+lwtcls=$(sed -n 's/.*lwtcls\.checkout=\([^ ]*\).*/\1/p' /proc/cmdline)
 cd "$lwtcls/build/bpf" || return
 stty rows 50 cols 150 2>/dev/null
 # shellcheck source=tests/net.sh
@@ -23,4 +26,3 @@ vb; b answers for 10.1.0.1 and fd01::1 too. The sample programs are here (ls). T
   rmmod lwtcls
 
 EOS
-PS1='lwtcls# '
