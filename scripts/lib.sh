@@ -88,7 +88,7 @@ locked() {
 
 need_root() {
 	[ "$(id -u)" = 0 ] || die "this needs root (a chroot is made and entered)" \
-		"run it again as root, for example: sudo make ${MAKE_GOAL:-demo}"
+		"run it again as root, for example: sudo make demo"
 }
 
 # The mirror that the machine's own apt uses; nothing if it has none, in which

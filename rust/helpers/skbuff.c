@@ -39,11 +39,6 @@ __lwtcls_helper struct sk_buff *lwtcls_helper_skb_get(struct sk_buff *skb)
 	return skb_get(skb);
 }
 
-__lwtcls_helper bool lwtcls_helper_skb_shared(const struct sk_buff *skb)
-{
-	return skb_shared(skb);
-}
-
 __lwtcls_helper void *lwtcls_helper_skb_put(struct sk_buff *skb, unsigned int len)
 {
 	return skb_put(skb, len);
