@@ -9,12 +9,16 @@
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/idr.h>
+#include <linux/list.h>
 #include <linux/lwtunnel.h>
 #include <linux/netlink.h>
 #include <linux/rculist.h>
 #include <linux/rtnetlink.h>
+#include <linux/rwsem.h>
 #include <linux/skbuff.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <net/dst.h>
 #include <net/lwtunnel.h>
 #include <net/netlink.h>
@@ -27,6 +31,7 @@
 /* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
+const xa_mark_t LWTCLS_CONST_XA_PRESENT = XA_PRESENT;
 const __u16 LWTCLS_CONST_LWTUNNEL_STATE_INPUT_REDIRECT = LWTUNNEL_STATE_INPUT_REDIRECT;
 const __u16 LWTCLS_CONST_LWTUNNEL_STATE_OUTPUT_REDIRECT = LWTUNNEL_STATE_OUTPUT_REDIRECT;
 const __u16 LWTCLS_CONST_LWTUNNEL_STATE_XMIT_REDIRECT = LWTUNNEL_STATE_XMIT_REDIRECT;

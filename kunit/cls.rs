@@ -8,21 +8,24 @@ use super::*;
 mod tests {
     use super::{
         classify::action,
+        filter::Mode,
         *, //
     };
     use crate::abstractions::{
+        bpf::Origin,
         net::pkt_cls::{
             flags,
             BoundClass,
             Entry,
-            Handle, //
+            Handle,
+            OffloadState, //
         },
-        sync::rtnl,
         testing::{
             self,
             ExtAckBuf,
             MessageBuf,
             ProgWatch,
+            ProtoBuf,
             Request,
             ResultBuf, //
         },
@@ -52,28 +55,80 @@ mod tests {
         KBox::try_pin_init(BpfClassifier::init(), GFP_KERNEL)
     }
 
-    fn filter(watch: &ProgWatch, handle: u32, classid: u32) -> Filter {
-        Filter {
-            prog: watch.prog(),
+    fn filter(watch: &ProgWatch, mode: Mode, classid: u32) -> Result<Filter> {
+        Ok(Filter {
+            prog: watch.tc_prog(),
             class: BoundClass::new(classid),
-            handle,
-            gen_flags: flags::NOT_IN_HW,
+            mode,
+            skip_sw: false,
+            actions: testing::no_actions(TCA_BPF_ACT, TCA_BPF_POLICE)?,
+            offload: OffloadState::new(0),
             name: None,
-        }
+        })
     }
 
-    fn add(cls: &BpfClassifier, rtnl: &Rtnl, watch: &ProgWatch, handle: Handle) -> Result<u32> {
-        let reservation = cls.filters.reserve(rtnl, handle)?;
-        let entry = Entry::new(filter(watch, reservation.id(), 0))?;
-        Ok(reservation.publish(entry).handle)
+    fn direct(watch: &ProgWatch) -> Result<Entry<Filter>> {
+        Entry::new(filter(watch, Mode::DirectAction, 0)?)
     }
 
-    fn handles(cls: &BpfClassifier, rtnl: &Rtnl) -> Result<KVec<u32>> {
-        let mut all = KVec::new();
-        for filter in cls.filters.iter_rtnl(rtnl) {
-            all.push(filter.handle, GFP_KERNEL)?;
+    /// An instance, and what it hangs on.
+    struct Instance {
+        cls: Pin<KBox<BpfClassifier>>,
+        proto: ProtoBuf,
+    }
+
+    impl Instance {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                cls: KBox::try_pin_init(BpfClassifier::init(), GFP_KERNEL)?,
+                proto: ProtoBuf::new()?,
+            })
         }
-        Ok(all)
+
+        fn add(&self, watch: &ProgWatch, handle: Handle) -> Result<u32> {
+            self.publish(handle, direct(watch)?)
+        }
+
+        fn publish(&self, handle: Handle, entry: Entry<Filter>) -> Result<u32> {
+            let (tp, caller) = (self.proto.proto(), testing::caller());
+            let writer = tp.writer(&caller, false);
+            let reservation = self.cls.filters.reserve(handle)?;
+            reservation
+                .publish(&writer, tp, entry)
+                .map(|filter| filter.handle())
+                .map_err(|_| EAGAIN)
+        }
+
+        fn replace(&self, watch: &ProgWatch, old: &FilterRef<'_, Filter>) -> Result {
+            let (tp, caller) = (self.proto.proto(), testing::caller());
+            let writer = tp.writer(&caller, false);
+            self.cls
+                .filters
+                .replace(&writer, tp, old, direct(watch)?)
+                .map(|_| ())
+                .map_err(|_| EAGAIN)
+        }
+
+        fn get(&self, handle: u32) -> Result<FilterRef<'_, Filter>> {
+            self.cls.filters.get(handle).ok_or(ENOENT)
+        }
+
+        fn delete(&self, handle: u32) -> Result {
+            let (tp, caller) = (self.proto.proto(), testing::caller());
+            let mut extack = ExtAckBuf::new()?;
+            self.cls
+                .delete(&caller, tp, self.get(handle)?, &mut extack.extack())
+        }
+
+        fn handles(&self) -> Result<KVec<u32>> {
+            let mut all = KVec::new();
+            let mut index = 0;
+            while let Some(filter) = self.cls.filters.nth(index) {
+                all.push(filter.handle(), GFP_KERNEL)?;
+                index += 1;
+            }
+            Ok(all)
+        }
     }
 
     #[test]
@@ -102,102 +157,170 @@ mod tests {
 
     #[test]
     fn automatic_handles_are_the_lowest_free() -> Result {
-        let (watch, cls, rtnl) = (ProgWatch::returning(0)?, instance()?, rtnl::lock());
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
         for want in [1, 2, 3] {
-            assert_eq!(add(&cls, &rtnl, &watch, Handle::Auto)?, want);
+            assert_eq!(instance.add(&watch, Handle::Auto)?, want);
         }
-        assert!(cls.filters.remove(&rtnl, 2));
-        assert_eq!(add(&cls, &rtnl, &watch, Handle::Auto)?, 2);
-        assert_eq!(add(&cls, &rtnl, &watch, Handle::Auto)?, 4);
+        instance.delete(2)?;
+        assert_eq!(instance.add(&watch, Handle::Auto)?, 2);
+        assert_eq!(instance.add(&watch, Handle::Auto)?, 4);
         Ok(())
     }
 
     #[test]
     fn explicit_handles_have_32_bits() -> Result {
-        let (watch, cls, rtnl) = (ProgWatch::returning(0)?, instance()?, rtnl::lock());
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
         for handle in [1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
-            assert_eq!(add(&cls, &rtnl, &watch, Handle::Exact(handle))?, handle);
-            assert!(cls.get(&rtnl, handle).map(|filter| filter.handle) == Some(handle));
-            assert!(add(&cls, &rtnl, &watch, Handle::Exact(handle)) == Err(ENOSPC));
+            assert_eq!(instance.add(&watch, Handle::Exact(handle))?, handle);
+            assert_eq!(instance.get(handle)?.handle(), handle);
+            assert!(instance.add(&watch, Handle::Exact(handle)) == Err(ENOSPC));
         }
-        assert!(cls.get(&rtnl, 2).is_none());
+        assert!(instance.get(2).is_err());
         Ok(())
     }
 
     #[test]
     fn reservation_is_given_back() -> Result {
-        let (cls, rtnl) = (instance()?, rtnl::lock());
-        let reservation = cls.filters.reserve(&rtnl, Handle::Auto)?;
-        assert_eq!(reservation.id(), 1);
-        assert!(cls.get(&rtnl, 1).is_none());
-        assert!(cls.is_empty(&rtnl));
+        let instance = Instance::new()?;
+        let reservation = instance.cls.filters.reserve(Handle::Auto)?;
+        assert!(instance.get(1).is_err());
+        // Somebody is about to come in.
+        assert!(!instance.cls.filters.is_empty());
+        assert!(instance.cls.filters.reserve(Handle::Exact(1)).is_err());
         drop(reservation);
-        assert_eq!(cls.filters.reserve(&rtnl, Handle::Auto)?.id(), 1);
+        assert!(instance.cls.filters.is_empty());
+        assert!(instance.cls.filters.reserve(Handle::Exact(1)).is_ok());
         Ok(())
     }
 
     #[test]
     fn newest_filter_is_first() -> Result {
-        let (watch, cls, rtnl) = (ProgWatch::returning(0)?, instance()?, rtnl::lock());
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
         for handle in [5, 1, 9] {
-            add(&cls, &rtnl, &watch, Handle::Exact(handle))?;
+            instance.add(&watch, Handle::Exact(handle))?;
         }
-        assert_eq!(&handles(&cls, &rtnl)?[..], [9, 1, 5]);
-        assert!(!cls.is_empty(&rtnl));
+        assert_eq!(&instance.handles()?[..], [9, 1, 5]);
+        assert!(!instance.cls.filters.is_empty());
         Ok(())
     }
 
     #[test]
     fn replacement_takes_the_place() -> Result {
         let (old, new) = (ProgWatch::returning(0)?, ProgWatch::returning(2)?);
-        let (cls, rtnl) = (instance()?, rtnl::lock());
+        let instance = Instance::new()?;
         for handle in [1, 2, 3] {
-            add(&cls, &rtnl, &old, Handle::Exact(handle))?;
+            instance.add(&old, Handle::Exact(handle))?;
         }
-        let entry = Entry::new(filter(&new, 2, 0))?;
-        assert!(cls.filters.replace(&rtnl, 2, entry).is_some());
-        assert_eq!(&handles(&cls, &rtnl)?[..], [3, 2, 1]);
+        instance.replace(&new, &instance.get(2)?)?;
+        assert_eq!(&instance.handles()?[..], [3, 2, 1]);
         assert_eq!(new.refs(), 1);
-        // Readers may still run the old one.
-        assert_eq!(old.refs(), 3);
-        drop(rtnl);
         testing::flush_deferred();
         assert_eq!(old.refs(), 2);
         Ok(())
     }
 
     #[test]
-    fn replacement_of_nothing_is_refused() -> Result {
-        let (watch, cls, rtnl) = (ProgWatch::returning(0)?, instance()?, rtnl::lock());
-        let entry = Entry::new(filter(&watch, 7, 0))?;
-        assert!(cls.filters.replace(&rtnl, 7, entry).is_none());
-        assert_eq!(watch.refs(), 0);
-        assert!(!cls.filters.remove(&rtnl, 7));
+    fn replacement_of_what_is_gone_is_refused() -> Result {
+        let (old, new) = (ProgWatch::returning(0)?, ProgWatch::returning(0)?);
+        let instance = Instance::new()?;
+        instance.add(&old, Handle::Exact(7))?;
+        let stale = instance.get(7)?;
+        instance.delete(7)?;
+        assert!(instance.replace(&new, &stale) == Err(EAGAIN));
+        // Nor does it hit a filter that has the handle now.
+        instance.add(&old, Handle::Exact(7))?;
+        assert!(instance.replace(&new, &stale) == Err(EAGAIN));
+        assert_eq!(new.refs(), 0);
         Ok(())
     }
 
     #[test]
-    fn removed_filter_goes_after_a_grace_period() -> Result {
-        let (watch, cls, rtnl) = (ProgWatch::returning(0)?, instance()?, rtnl::lock());
-        add(&cls, &rtnl, &watch, Handle::Exact(7))?;
-        assert!(cls.filters.remove(&rtnl, 7));
-        assert!(cls.get(&rtnl, 7).is_none());
-        assert!(cls.is_empty(&rtnl));
+    fn nothing_comes_into_an_instance_that_goes() -> Result {
+        let (old, new) = (ProgWatch::returning(0)?, ProgWatch::returning(0)?);
+        let mut instance = Instance::new()?;
+        instance.add(&old, Handle::Exact(1))?;
+        instance.proto.set_deleting();
+        assert!(instance.add(&new, Handle::Exact(2)) == Err(EAGAIN));
+        assert!(instance.replace(&new, &instance.get(1)?) == Err(EAGAIN));
+        assert_eq!(&instance.handles()?[..], [1]);
+        // Neither program nor handle is kept.
+        assert_eq!(new.refs(), 0);
+        assert!(instance.cls.filters.reserve(Handle::Exact(2)).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn deleted_filter_goes_after_its_last_user() -> Result {
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
+        instance.add(&watch, Handle::Exact(7))?;
+        let user = instance.get(7)?;
+        instance.delete(7)?;
+        assert!(instance.delete(7) == Err(ENOENT));
+        assert!(instance.get(7).is_err());
+        assert!(instance.cls.filters.is_empty());
+        testing::flush_deferred();
         assert_eq!(watch.refs(), 1);
-        drop(rtnl);
+        drop(user);
         testing::flush_deferred();
         assert_eq!(watch.refs(), 0);
         Ok(())
     }
 
     #[test]
+    fn walk_survives_deletion_and_replacement() -> Result {
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
+        for handle in 1..=5 {
+            instance.add(&watch, Handle::Exact(handle))?;
+        }
+        let mut at = 5;
+        instance.cls.filters.for_each(|_| {
+            // The one that is looked at is deleted, or gets another in its place; and what comes
+            // in meanwhile is in front, even if it has the same handle.
+            if at % 2 == 0 {
+                instance.replace(&watch, &instance.get(at)?)?;
+            } else {
+                instance.delete(at)?;
+                instance.add(&watch, Handle::Exact(at))?;
+            }
+            at -= 1;
+            Ok(())
+        })?;
+        assert_eq!(at, 0);
+        assert_eq!(&instance.handles()?[..], [1, 3, 5, 4, 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn two_writers_of_one_instance_at_once() -> Result {
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
+        let reservation = instance.cls.filters.reserve(Handle::Exact(1))?;
+        // The first has got this far when the second comes and goes.
+        instance.add(&watch, Handle::Exact(2))?;
+        instance.delete(2)?;
+        let (tp, caller) = (instance.proto.proto(), testing::caller());
+        let writer = tp.writer(&caller, false);
+        assert!(reservation.publish(&writer, tp, direct(&watch)?).is_ok());
+        assert_eq!(&instance.handles()?[..], [1]);
+        Ok(())
+    }
+
+    #[test]
+    fn writer_has_rtnl_if_it_needs_it() -> Result {
+        let proto = ProtoBuf::new()?;
+        let caller = testing::caller();
+        assert!(proto.proto().writer(&caller, true).rtnl().is_some());
+        assert!(proto.proto().writer(&caller, false).rtnl().is_none());
+        Ok(())
+    }
+
+    #[test]
     fn instance_takes_its_filters_along() -> Result {
-        let (watch, cls) = (ProgWatch::returning(0)?, instance()?);
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
         for _ in 0..3 {
-            add(&cls, &rtnl::lock(), &watch, Handle::Auto)?;
+            instance.add(&watch, Handle::Auto)?;
         }
         assert_eq!(watch.refs(), 3);
-        drop(cls);
+        drop(instance);
         assert_eq!(watch.refs(), 0);
         Ok(())
     }
@@ -208,12 +331,22 @@ mod tests {
         at_ingress: bool,
         prepare: impl FnOnce(&testing::SkbWatch),
     ) -> Result<(Action, u32, testing::SkbWatch)> {
-        let cls = instance()?;
+        let mut filters = KVec::new();
         for (watch, classid) in programs {
-            let rtnl = rtnl::lock();
-            let reservation = cls.filters.reserve(&rtnl, Handle::Auto)?;
-            let entry = Entry::new(filter(watch, reservation.id(), *classid))?;
-            reservation.publish(entry);
+            filters.push(filter(watch, Mode::DirectAction, *classid)?, GFP_KERNEL)?;
+        }
+        classify_by(filters, at_ingress, prepare)
+    }
+
+    /// As above, by any filters.
+    fn classify_by(
+        filters: KVec<Filter>,
+        at_ingress: bool,
+        prepare: impl FnOnce(&testing::SkbWatch),
+    ) -> Result<(Action, u32, testing::SkbWatch)> {
+        let instance = Instance::new()?;
+        for filter in filters {
+            instance.publish(Handle::Auto, Entry::new(filter)?)?;
         }
         let (skb, mut packet) = testing::skb(60)?;
         drop(skb);
@@ -221,7 +354,10 @@ mod tests {
         prepare(&packet);
         let mut result = ResultBuf::new();
         let action = testing::with_rcu(|rcu| {
-            RunContext::enter(|ctx| cls.classify(packet.tc(), result.result(), rcu, ctx))
+            RunContext::enter(|ctx| {
+                let cls = &instance.cls;
+                cls.classify(packet.tc(), result.result(), rcu, ctx)
+            })
         });
         Ok((action, result.classid(), packet))
     }
@@ -257,6 +393,49 @@ mod tests {
         Ok(())
     }
 
+    /// Classifies a packet by filters without direct action that were added in that order.
+    fn class_of(values: &[u32], classid: u32) -> Result<(Action, u32)> {
+        let mut watches = KVec::new();
+        let mut filters = KVec::new();
+        for value in values {
+            watches.push(ProgWatch::returning(*value)?, GFP_KERNEL)?;
+        }
+        for watch in &watches {
+            filters.push(filter(watch, Mode::Classify, classid)?, GFP_KERNEL)?;
+        }
+        let (action, classid, _) = classify_by(filters, false, |_| ())?;
+        Ok((action, classid))
+    }
+
+    #[test]
+    fn return_value_is_a_class() -> Result {
+        const OWN: u32 = u32::MAX;
+        assert!(class_of(&[OWN], 0x0001_0010)? == (Action::OK, 0x0001_0010));
+        assert!(class_of(&[0x0001_0020], 0x0001_0010)? == (Action::OK, 0x0001_0020));
+        // Nothing that a verdict of direct action would be.
+        assert!(class_of(&[2], 0x0001_0010)? == (Action::OK, 2));
+        // No match asks the next.
+        assert!(class_of(&[0x0001_0020, 0], 0)? == (Action::OK, 0x0001_0020));
+        assert!(class_of(&[0], 0x0001_0010)?.0 == Action::UNSPEC);
+        Ok(())
+    }
+
+    #[test]
+    fn filter_for_devices_does_not_run() -> Result {
+        let (shot, ok) = (ProgWatch::returning(2)?, ProgWatch::returning(0)?);
+        for mode in [Mode::DirectAction, Mode::Classify] {
+            let mut filters = KVec::new();
+            filters.push(filter(&ok, Mode::DirectAction, 0)?, GFP_KERNEL)?;
+            let skipped = Filter {
+                skip_sw: true,
+                ..filter(&shot, mode, 1)?
+            };
+            filters.push(skipped, GFP_KERNEL)?;
+            assert!(classify_by(filters, false, |_| ())?.0 == Action::OK);
+        }
+        Ok(())
+    }
+
     #[test]
     fn ingress_shows_the_link_header() -> Result {
         let first = ProgWatch::first_byte()?;
@@ -281,27 +460,19 @@ mod tests {
 
     /// Sends a request that must be refused, and says how. `old` is a filter that is there.
     fn refused(tca: Request, old: bool) -> Result<(Error, ExtAckBuf)> {
-        let (watch, cls) = (ProgWatch::returning(0)?, instance()?);
-        let rtnl = rtnl::lock();
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
         if old {
-            add(&cls, &rtnl, &watch, Handle::Exact(1))?;
+            instance.add(&watch, Handle::Exact(1))?;
         }
-        let before = handles(&cls, &rtnl)?;
+        let before = instance.handles()?;
         let mut extack = ExtAckBuf::new()?;
-        let result = testing::with_proto(|tp| {
-            tca.with_tca(|tca| {
-                let change = Change {
-                    tp,
-                    handle: 1,
-                    base: 0,
-                    tca,
-                    old: cls.get(&rtnl, 1),
-                };
-                cls.change(&rtnl, &change, &mut extack.extack()).err()
-            })
-        })?;
+        let tp = instance.proto.proto();
+        let result = tca.with_tca(|tca| {
+            let change = Change::new(tp, testing::caller(), 1, tca, instance.get(1).ok());
+            instance.cls.change(change, &mut extack.extack()).err()
+        });
         // The old state is intact.
-        assert!(handles(&cls, &rtnl)? == before);
+        assert!(instance.handles()? == before);
         assert_eq!(watch.refs(), before.len() as i64);
         Ok((result.ok_or(EINVAL)?, extack))
     }
@@ -310,16 +481,54 @@ mod tests {
         Request::new().nest(TCA_OPTIONS, inner)
     }
 
-    fn direct(fd: u32) -> Result<Request> {
+    fn loaded(fd: u32) -> Result<Request> {
         Request::new()
             .put_u32(TCA_BPF_FD, fd)?
             .put_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT)
+    }
+
+    fn bytecode(count: u16, insns: &[u8]) -> Result<Request> {
+        options(
+            &Request::new()
+                .put(TCA_BPF_OPS_LEN, &count.to_ne_bytes())?
+                .put(TCA_BPF_OPS, insns)?,
+        )
+    }
+
+    #[test]
+    fn bytecode_is_accepted_and_dumped() -> Result {
+        // ldb [0]; ret a
+        let insns = [0x30, 0, 0, 0, 0, 0, 0, 0, 0x16, 0, 0, 0, 0, 0, 0, 0];
+        let instance = Instance::new()?;
+        let mut extack = ExtAckBuf::new()?;
+        let tp = instance.proto.proto();
+        let handle = bytecode(2, &insns)?.with_tca(|tca| {
+            let change = Change::new(tp, testing::caller(), 0, tca, None);
+            instance
+                .cls
+                .change(change, &mut extack.extack())
+                .map(|filter| filter.handle())
+        })?;
+        assert_eq!(handle, 1);
+        assert!(extack.message().is_none());
+
+        let mut buf = MessageBuf::new(512)?;
+        dump::dump(&*instance.get(1)?, &mut buf.message())?;
+        let want = options(
+            &Request::new()
+                .put(TCA_BPF_OPS_LEN, &2u16.to_ne_bytes())?
+                .put(TCA_BPF_OPS, &insns)?
+                .put_u32(TCA_BPF_FLAGS_GEN, flags::NOT_IN_HW)?,
+        )?;
+        assert!(buf.bytes() == want.bytes());
+        Ok(())
     }
 
     #[test]
     fn bad_requests_say_why() -> Result {
         let ops = [0x06, 0, 0, 0, 0, 0, 0, 0];
         let long = KVec::from_elem(b'x', 300, GFP_KERNEL)?;
+        let many = KVec::from_elem(0, 4097 * 8, GFP_KERNEL)?;
         let cases = [
             (
                 Request::new(),
@@ -339,7 +548,7 @@ mod tests {
             ),
             (
                 options(
-                    &direct(CLOSED_FD)?
+                    &loaded(CLOSED_FD)?
                         .put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?
                         .put(TCA_BPF_OPS, &ops)?,
                 )?,
@@ -347,46 +556,62 @@ mod tests {
                 c"a bpf filter has either bytecode or a program, not both",
             ),
             (
-                options(
-                    &Request::new()
-                        .put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?
-                        .put(TCA_BPF_OPS, &ops)?,
-                )?,
-                EOPNOTSUPP,
-                c"classic BPF bytecode is not supported by bpf filters yet",
+                bytecode(0, b"")?,
+                EINVAL,
+                c"bytecode has at least 1 instruction and at most 4096",
             ),
             (
-                options(&direct(CLOSED_FD)?)?,
+                bytecode(4097, &many)?,
+                EINVAL,
+                c"bytecode has at least 1 instruction and at most 4096",
+            ),
+            (
+                bytecode(2, &ops)?,
+                EINVAL,
+                c"the bytecode is not as long as its number of instructions says",
+            ),
+            (
+                bytecode(1, &ops[..7])?,
+                EINVAL,
+                c"the bytecode is not as long as its number of instructions says",
+            ),
+            (
+                // Falls off its end.
+                bytecode(1, &[0; 8])?,
+                EINVAL,
+                c"the kernel's checker refuses the bytecode",
+            ),
+            (
+                options(
+                    &Request::new()
+                        .put(TCA_BPF_OPS_LEN, b"a")?
+                        .put(TCA_BPF_OPS, &ops)?,
+                )?,
+                EINVAL,
+                c"the attribute must have 2 bytes",
+            ),
+            (
+                options(&loaded(CLOSED_FD)?)?,
                 EBADF,
                 c"the program's file descriptor is not open",
             ),
             (
                 options(&Request::new().put_u32(TCA_BPF_FD, CLOSED_FD)?)?,
-                EOPNOTSUPP,
-                c"bpf filters are supported in direct-action mode only yet: say 'da'",
+                EBADF,
+                c"the program's file descriptor is not open",
             ),
             (
-                options(&direct(CLOSED_FD)?.put(TCA_BPF_ACT, b"")?)?,
-                EOPNOTSUPP,
-                c"actions and policers are not supported by bpf filters yet",
+                bytecode(1, &ops)?.put(TCA_RATE, b"")?,
+                EINVAL,
+                c"an estimator belongs to actions, of which there are none",
             ),
             (
-                options(&direct(CLOSED_FD)?.put(TCA_BPF_POLICE, b"")?)?,
-                EOPNOTSUPP,
-                c"actions and policers are not supported by bpf filters yet",
-            ),
-            (
-                options(&direct(CLOSED_FD)?)?.put(TCA_RATE, b"")?,
-                EOPNOTSUPP,
-                c"an estimator belongs to actions, which bpf filters do not support yet",
-            ),
-            (
-                options(&direct(CLOSED_FD)?.put_u32(TCA_BPF_ID, 1)?)?,
+                options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_ID, 1)?)?,
                 EINVAL,
                 c"the tag and the id of a program are reported, they cannot be set",
             ),
             (
-                options(&direct(CLOSED_FD)?.put(TCA_BPF_TAG, b"12345678")?)?,
+                options(&loaded(CLOSED_FD)?.put(TCA_BPF_TAG, b"12345678")?)?,
                 EINVAL,
                 c"the tag and the id of a program are reported, they cannot be set",
             ),
@@ -396,32 +621,32 @@ mod tests {
                 c"unknown flag of a bpf filter",
             ),
             (
-                options(&direct(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 4)?)?,
+                options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 4)?)?,
                 EINVAL,
                 c"a bpf filter takes no other generic flags than skip_hw and skip_sw",
             ),
             (
-                options(&direct(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 3)?)?,
+                options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 3)?)?,
                 EINVAL,
                 c"skip_hw and skip_sw exclude each other",
             ),
             (
-                options(&direct(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 2)?)?,
-                EOPNOTSUPP,
-                c"skip_sw needs hardware offload, which bpf filters do not support yet",
+                options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 2)?)?,
+                EBADF,
+                c"the program's file descriptor is not open",
             ),
             (
-                options(&direct(CLOSED_FD)?.put(TCA_BPF_CLASSID, b"ab")?)?,
+                options(&loaded(CLOSED_FD)?.put(TCA_BPF_CLASSID, b"ab")?)?,
                 EINVAL,
                 c"the attribute must have 4 bytes",
             ),
             (
-                options(&direct(CLOSED_FD)?.put(TCA_BPF_NAME, b"abc")?)?,
+                options(&loaded(CLOSED_FD)?.put(TCA_BPF_NAME, b"abc")?)?,
                 EINVAL,
                 c"the string is not terminated by a NUL",
             ),
             (
-                options(&direct(CLOSED_FD)?.put(TCA_BPF_NAME, &long)?)?,
+                options(&loaded(CLOSED_FD)?.put(TCA_BPF_NAME, &long)?)?,
                 EINVAL,
                 c"the string is not terminated by a NUL",
             ),
@@ -431,8 +656,14 @@ mod tests {
             assert!(error == want);
             assert!(extack.message() == Some(sentence));
         }
-        let (error, extack) = refused(options(&direct(CLOSED_FD)?)?, true)?;
+        let (error, extack) = refused(options(&loaded(CLOSED_FD)?)?, true)?;
         assert!(error == EBADF && extack.has_attr());
+        let skip_hw = loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, flags::SKIP_HW)?;
+        let (error, extack) = refused(options(&skip_hw)?, true)?;
+        assert!(error == EINVAL);
+        let changed =
+            c"skip_hw and skip_sw of a filter cannot be changed: delete it and add it anew";
+        assert!(extack.message() == Some(changed));
         Ok(())
     }
 
@@ -447,7 +678,10 @@ mod tests {
                 GFP_KERNEL,
                 &mut extack.extack(),
             )?),
-            ..filter(&watch, 1, 0x0001_0002)
+            ..filter(&watch, Mode::DirectAction, 0x0001_0002)?
+        };
+        let Origin::Loaded { id, tag } = filter.prog.origin() else {
+            return Err(EINVAL);
         };
         let mut buf = MessageBuf::new(512)?;
         dump::dump(&filter, &mut buf.message())?;
@@ -455,8 +689,8 @@ mod tests {
             &Request::new()
                 .put_u32(TCA_BPF_CLASSID, 0x0001_0002)?
                 .put(TCA_BPF_NAME, b"o.o:[tc]\0")?
-                .put_u32(TCA_BPF_ID, filter.prog.id())?
-                .put(TCA_BPF_TAG, filter.prog.tag())?
+                .put_u32(TCA_BPF_ID, id)?
+                .put(TCA_BPF_TAG, tag)?
                 .put_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT)?
                 .put_u32(TCA_BPF_FLAGS_GEN, flags::NOT_IN_HW)?,
         )?;
@@ -464,7 +698,8 @@ mod tests {
 
         // A filter without class and name says nothing of them.
         let mut buf = MessageBuf::new(512)?;
-        dump::dump(&super::tests::filter(&watch, 1, 0), &mut buf.message())?;
+        let plain = super::tests::filter(&watch, Mode::DirectAction, 0)?;
+        dump::dump(&plain, &mut buf.message())?;
         assert!(buf.bytes()[4..8] == [8, 0, TCA_BPF_ID as u8, 0]);
 
         // A message that is too small is left as it was.

@@ -4,7 +4,10 @@
 
 use super::{
     bindings,
-    bpf::Prog,
+    bpf::{
+        Prog,
+        TcProg, //
+    },
     net::{
         dst::Dst,
         lwtunnel,
@@ -14,6 +17,7 @@ use super::{
             Message, //
         },
         pkt_cls::{
+            Actions,
             ClassResult,
             Proto,
             TcSkb,
@@ -26,7 +30,10 @@ use super::{
     },
     sync::{
         rcu::ReadSide,
-        rtnl::Rtnl, //
+        rtnl::{
+            Caller,
+            Rtnl, //
+        }, //
     },
 };
 use core::{
@@ -210,6 +217,15 @@ impl ProgWatch {
         }
     }
 
+    /// As [`Self::prog`], for tc.
+    pub(crate) fn tc_prog(&self) -> TcProg {
+        // SAFETY: As above.
+        unsafe {
+            bindings::bpf_prog_inc(self.0.as_ptr());
+            TcProg::from_raw(self.0)
+        }
+    }
+
     /// How many references are out.
     pub(crate) fn refs(&self) -> i64 {
         // SAFETY: The program is valid, for the watch has a reference.
@@ -384,12 +400,62 @@ pub(crate) fn with_dst<R>(_rtnl: &Rtnl, f: impl FnOnce(Dst<'_>) -> R) -> Result<
     Ok(f(unsafe { Dst::from_raw(&mut *dst) }))
 }
 
-/// Runs `f` with an instance of a classifier that hangs on no chain.
-pub(crate) fn with_proto<R>(f: impl FnOnce(&Proto) -> R) -> Result<R> {
-    // SAFETY: All zeroes are an instance on no chain, of use where the chain is not looked at.
-    let mut tp = KBox::<bindings::tcf_proto>::new(unsafe { zeroed() }, GFP_KERNEL)?;
-    // SAFETY: The instance stays during the call.
-    Ok(f(unsafe { Proto::from_raw(&mut *tp) }))
+/// An instance of a classifier, with a chain and a block that nothing else knows.
+pub(crate) struct ProtoBuf {
+    tp: KBox<bindings::tcf_proto>,
+    _chain: KBox<bindings::tcf_chain>,
+    _block: KBox<bindings::tcf_block>,
+}
+
+impl ProtoBuf {
+    /// One without filters, qdisc and devices.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: All zeroes are an instance, a chain and a block of use where only what follows
+        // is looked at.
+        let (mut tp, mut chain, mut block) = unsafe {
+            (
+                KBox::<bindings::tcf_proto>::new(zeroed(), GFP_KERNEL)?,
+                KBox::<bindings::tcf_chain>::new(zeroed(), GFP_KERNEL)?,
+                KBox::<bindings::tcf_block>::new(zeroed(), GFP_KERNEL)?,
+            )
+        };
+        // SAFETY: All of it stays where it is, on the heap.
+        unsafe {
+            bindings::init_rwsem(&mut block.cb_lock);
+            bindings::INIT_LIST_HEAD_RCU(&mut block.flow_block.cb_list);
+            bindings::spin_lock_init(&mut tp.lock);
+        }
+        chain.block = &mut *block;
+        tp.chain = &mut *chain;
+        Ok(Self {
+            tp,
+            _chain: chain,
+            _block: block,
+        })
+    }
+
+    /// The instance.
+    pub(crate) fn proto(&self) -> &Proto {
+        // SAFETY: The instance stays while it is borrowed.
+        unsafe { Proto::from_raw((&raw const *self.tp).cast_mut()) }
+    }
+
+    /// Marks the instance as one that another request deletes.
+    pub(crate) fn set_deleting(&mut self) {
+        self.tp.deleting = true;
+    }
+}
+
+/// Somebody who does not hold RTNL.
+pub(crate) fn caller() -> Caller {
+    // SAFETY: Nothing is claimed to be held.
+    unsafe { Caller::new(false) }
+}
+
+/// No actions, in the first namespace.
+pub(crate) fn no_actions(act: usize, police: usize) -> Result<Actions> {
+    // SAFETY: That namespace is for ever.
+    unsafe { Actions::none(&raw mut bindings::init_net, act, police) }
 }
 
 /// Runs `f` in a read side.

@@ -2,12 +2,15 @@
 
 //! Requests to add a filter, or to put one in another's place.
 
-use super::filter::Filter;
-use crate::abstractions::{
-    bpf::{
-        Prog,
-        SchedCls, //
+use super::{
+    filter::{
+        Filter,
+        Mode, //
     },
+    offload, //
+};
+use crate::abstractions::{
+    bpf::TcProg,
     net::{
         netlink::{
             Attr,
@@ -16,11 +19,16 @@ use crate::abstractions::{
         },
         pkt_cls::{
             flags,
+            Actions,
             BoundClass,
             Change,
             Entry,
+            FilterRef,
             FilterTable,
-            Handle, //
+            Handle,
+            OffloadState,
+            Proto,
+            Writer, //
         }, //
     },
     sync::rtnl::Rtnl,
@@ -50,16 +58,108 @@ type BpfAttrs<'a> = Attrs<'a, __TCA_BPF_MAX>;
 /// Adds or replaces a filter. C: `cls_bpf_change()`.
 pub(super) fn change<'a>(
     filters: &'a FilterTable<Filter>,
-    rtnl: &'a Rtnl,
     change: &Change<'a, Filter>,
     extack: &mut ExtAck<'_>,
-) -> Result<&'a Filter> {
+) -> Result<FilterRef<'a, Filter>> {
+    let entry = parse(change, extack)?;
+    let (tp, old, new) = (change.tp, change.old.as_ref(), entry.filter());
+
+    // What the core has no lock of its own for: classes, owners of a block, devices.
+    let needs_rtnl = new.class.is_some()
+        || old.is_some_and(|old| old.class.is_some())
+        || new.prog.dst_needed()
+        || new.prog.is_dev_bound()
+        || new.skip_sw;
+    let writer = tp.writer(&change.caller, needs_rtnl);
+
+    if let Some(rtnl) = writer.rtnl() {
+        check_devices(rtnl, tp, &new.prog, extack)?;
+        if new.prog.dst_needed() {
+            tp.keep_dst(rtnl);
+        }
+        if new.class.is_some() {
+            new.class.bind(rtnl, tp, change.base);
+        }
+    }
+    // Unpublished, for whatever reason: nothing may remember it.
+    let result = publish(filters, change, &writer, entry, extack).map_err(|(error, entry)| {
+        if let Some(rtnl) = writer.rtnl() {
+            entry.filter().class.unbind(rtnl, tp);
+        }
+        error
+    });
+    if let (Ok(_), Some(old), Some(rtnl)) = (&result, old, writer.rtnl()) {
+        old.class.unbind(rtnl, tp);
+    }
+    result
+}
+
+/// Tells the devices of the block about the filter, and puts it where packets find it.
+fn publish<'a>(
+    filters: &'a FilterTable<Filter>,
+    change: &Change<'a, Filter>,
+    writer: &Writer<'_>,
+    entry: Entry<Filter>,
+    extack: &mut ExtAck<'_>,
+) -> Result<FilterRef<'a, Filter>, (Error, Entry<Filter>)> {
+    let (tp, old) = (change.tp, change.old.as_ref());
+    let reservation = match (old, change.handle) {
+        (Some(_), _) => None,
+        (None, 0) => Some(filters.reserve(Handle::Auto)),
+        (None, handle) => Some(filters.reserve(Handle::Exact(handle))),
+    };
+    let reservation = match reservation.transpose() {
+        Ok(reservation) => reservation,
+        // There was no filter of that handle when the core looked: now it will find one.
+        Err(error) if error == ENOSPC && change.handle != 0 => return Err((EAGAIN, entry)),
+        Err(error) if error == ENOSPC => {
+            return Err((extack.refuse(error, c"no handle is free"), entry));
+        }
+        Err(error) => return Err((error, entry)),
+    };
+
+    if let Some(rtnl) = writer.rtnl() {
+        if let Err(error) =
+            offload::install(rtnl, tp, entry.filter(), old.map(|old| &**old), extack)
+        {
+            return Err((error, entry));
+        }
+    }
+    tp.update_usesw(&entry.filter().offload);
+
+    match (old, reservation) {
+        (None, Some(reservation)) => reservation.publish(writer, tp, entry),
+        (Some(old), _) => filters.replace(writer, tp, old, entry),
+        (None, None) => Err(entry),
+    }
+    .map_err(|entry| {
+        if let Some(rtnl) = writer.rtnl() {
+            offload::roll_back(rtnl, tp, entry.filter(), old.map(|old| &**old));
+        }
+        // Another request took the old one, or the instance, away.
+        (EAGAIN, entry)
+    })
+}
+
+/// Reads a request, and makes the filter that it describes.
+fn parse(change: &Change<'_, Filter>, extack: &mut ExtAck<'_>) -> Result<Entry<Filter>> {
     let Some(options) = change.tca.get::<TCA_OPTIONS>() else {
         return Err(extack.refuse(EINVAL, c"a bpf filter needs options: a program at least"));
     };
     let attrs = options.nested::<__TCA_BPF_MAX>(extack)?;
-    refuse_unsupported(&attrs, change, extack)?;
-    let gen_flags = parse_flags(&attrs, options, extack)?;
+    refuse_reported(&attrs, extack)?;
+    let mode = parse_mode(&attrs, extack)?;
+    let skip = parse_skip(&attrs, extack)?;
+    if change
+        .old
+        .as_ref()
+        .is_some_and(|old| old.offload.skip() != skip)
+    {
+        return Err(extack.refuse(
+            EINVAL,
+            c"skip_hw and skip_sw of a filter cannot be changed: delete it and add it anew",
+        ));
+    }
     let name = match attrs.get::<TCA_BPF_NAME>() {
         Some(attr) => Some(ProgName::parse(attr, GFP_KERNEL_ACCOUNT, extack)?),
         None => None,
@@ -68,147 +168,106 @@ pub(super) fn change<'a>(
         Some(attr) => attr.u32(extack)?,
         None => 0,
     };
-    let prog = parse_prog(&attrs, options, extack)?;
-
-    let filter = |handle| Filter {
+    let skip_sw = skip & flags::SKIP_SW != 0;
+    let prog = parse_prog(&attrs, options, skip_sw, extack)?;
+    let actions = parse_actions(change, &attrs, extack)?;
+    if mode == Mode::DirectAction && !actions.is_empty() {
+        extack.warn(c"the actions of a direct-action filter are not run");
+    }
+    Entry::new(Filter {
         prog,
         class: BoundClass::new(classid),
-        handle,
-        gen_flags: gen_flags | flags::NOT_IN_HW,
+        mode,
+        skip_sw,
+        actions,
+        offload: OffloadState::new(skip),
         name,
-    };
-    let install = |filter: &Filter| {
-        if classid != 0 {
-            filter.class.bind(rtnl, change.tp, change.base);
-        }
-        if filter.prog.dst_needed() {
-            change.tp.keep_dst(rtnl);
-        }
-        change.tp.update_usesw(rtnl, filter.gen_flags);
-    };
-
-    if let Some(old) = change.old {
-        if old.gen_flags != (gen_flags | flags::NOT_IN_HW) {
-            return Err(extack.refuse(
-                EINVAL,
-                c"skip_hw of a filter cannot be changed: delete it and add it anew",
-            ));
-        }
-        let entry = Entry::new(filter(old.handle))?;
-        install(entry.filter());
-        let new = filters.replace(rtnl, old.handle, entry).ok_or(ENOENT)?;
-        old.class.unbind(rtnl, change.tp);
-        return Ok(new);
-    }
-
-    let handle = match change.handle {
-        0 => Handle::Auto,
-        handle => Handle::Exact(handle),
-    };
-    let reservation = filters.reserve(rtnl, handle).inspect_err(|error| {
-        if *error == ENOSPC {
-            extack.refuse(*error, c"no handle is free");
-        }
-    })?;
-    let entry = Entry::new(filter(reservation.id()))?;
-    install(entry.filter());
-    Ok(reservation.publish(entry))
+    })
 }
 
-/// Names what a request asks for that is not there yet.
-fn refuse_unsupported(
-    attrs: &BpfAttrs<'_>,
-    change: &Change<'_, Filter>,
-    extack: &mut ExtAck<'_>,
-) -> Result {
-    let mut refuse = |attr: Option<Attr<'_>>, error, why| match attr {
-        Some(attr) => Err(extack.refuse_attr(error, attr, why)),
+/// Refuses what only a dump has.
+fn refuse_reported(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result {
+    let reported = attrs
+        .get::<TCA_BPF_TAG>()
+        .or_else(|| attrs.get::<TCA_BPF_ID>());
+    match reported {
+        Some(attr) => Err(extack.refuse_attr(
+            EINVAL,
+            attr,
+            c"the tag and the id of a program are reported, they cannot be set",
+        )),
         None => Ok(()),
-    };
-    let actions = c"actions and policers are not supported by bpf filters yet";
-    refuse(attrs.get::<TCA_BPF_ACT>(), EOPNOTSUPP, actions)?;
-    refuse(attrs.get::<TCA_BPF_POLICE>(), EOPNOTSUPP, actions)?;
-    refuse(
-        change.tca.get::<TCA_RATE>(),
-        EOPNOTSUPP,
-        c"an estimator belongs to actions, which bpf filters do not support yet",
-    )?;
-    let reported = c"the tag and the id of a program are reported, they cannot be set";
-    refuse(attrs.get::<TCA_BPF_TAG>(), EINVAL, reported)?;
-    refuse(attrs.get::<TCA_BPF_ID>(), EINVAL, reported)
+    }
 }
 
-/// The generic flags. The filter's own have one bit, which must be set.
-fn parse_flags(attrs: &BpfAttrs<'_>, options: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
-    let own = match attrs.get::<TCA_BPF_FLAGS>() {
-        Some(attr) => {
-            let own = attr.u32(extack)?;
-            if own & !TCA_BPF_FLAG_ACT_DIRECT != 0 {
-                return Err(extack.refuse_attr(EINVAL, attr, c"unknown flag of a bpf filter"));
-            }
-            own
-        }
-        None => 0,
+/// The filter's own flags, of which there is one.
+fn parse_mode(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<Mode> {
+    let Some(attr) = attrs.get::<TCA_BPF_FLAGS>() else {
+        return Ok(Mode::Classify);
     };
-    let gen = match attrs.get::<TCA_BPF_FLAGS_GEN>() {
-        Some(attr) => {
-            let gen = attr.u32(extack)?;
-            if gen & !(flags::SKIP_HW | flags::SKIP_SW) != 0 {
-                return Err(extack.refuse_attr(
-                    EINVAL,
-                    attr,
-                    c"a bpf filter takes no other generic flags than skip_hw and skip_sw",
-                ));
-            }
-            if gen == flags::SKIP_HW | flags::SKIP_SW {
-                return Err(extack.refuse_attr(
-                    EINVAL,
-                    attr,
-                    c"skip_hw and skip_sw exclude each other",
-                ));
-            }
-            if gen & flags::SKIP_SW != 0 {
-                return Err(extack.refuse_attr(
-                    EOPNOTSUPP,
-                    attr,
-                    c"skip_sw needs hardware offload, which bpf filters do not support yet",
-                ));
-            }
-            gen
-        }
-        None => 0,
+    match attr.u32(extack)? {
+        0 => Ok(Mode::Classify),
+        TCA_BPF_FLAG_ACT_DIRECT => Ok(Mode::DirectAction),
+        _ => Err(extack.refuse_attr(EINVAL, attr, c"unknown flag of a bpf filter")),
+    }
+}
+
+/// The generic flags: none, or one of `SKIP_HW` and `SKIP_SW`.
+fn parse_skip(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
+    let Some(attr) = attrs.get::<TCA_BPF_FLAGS_GEN>() else {
+        return Ok(0);
     };
-    if attrs.get::<TCA_BPF_FD>().is_some() && own & TCA_BPF_FLAG_ACT_DIRECT == 0 {
+    let gen = attr.u32(extack)?;
+    if gen & !(flags::SKIP_HW | flags::SKIP_SW) != 0 {
         return Err(extack.refuse_attr(
-            EOPNOTSUPP,
-            options,
-            c"bpf filters are supported in direct-action mode only yet: say 'da'",
+            EINVAL,
+            attr,
+            c"a bpf filter takes no other generic flags than skip_hw and skip_sw",
         ));
     }
+    if gen == flags::SKIP_HW | flags::SKIP_SW {
+        return Err(extack.refuse_attr(EINVAL, attr, c"skip_hw and skip_sw exclude each other"));
+    }
     Ok(gen)
+}
+
+fn parse_actions(
+    change: &Change<'_, Filter>,
+    attrs: &BpfAttrs<'_>,
+    extack: &mut ExtAck<'_>,
+) -> Result<Actions> {
+    if let Some(rate) = change.tca.get::<TCA_RATE>() {
+        if attrs.get::<TCA_BPF_ACT>().is_none() && attrs.get::<TCA_BPF_POLICE>().is_none() {
+            return Err(extack.refuse_attr(
+                EINVAL,
+                rate,
+                c"an estimator belongs to actions, of which there are none",
+            ));
+        }
+    }
+    Actions::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack)
 }
 
 fn parse_prog(
     attrs: &BpfAttrs<'_>,
     options: Attr<'_>,
+    skip_sw: bool,
     extack: &mut ExtAck<'_>,
-) -> Result<Prog<SchedCls>> {
-    let bytecode = attrs.get::<TCA_BPF_OPS_LEN>().is_some() && attrs.get::<TCA_BPF_OPS>().is_some();
+) -> Result<TcProg> {
+    let bytecode = attrs
+        .get::<TCA_BPF_OPS_LEN>()
+        .zip(attrs.get::<TCA_BPF_OPS>());
     match (attrs.get::<TCA_BPF_FD>(), bytecode) {
-        (Some(_), true) => Err(extack.refuse_attr(
+        (Some(_), Some(_)) => Err(extack.refuse_attr(
             EINVAL,
             options,
             c"a bpf filter has either bytecode or a program, not both",
         )),
-        (None, true) => Err(extack.refuse_attr(
-            EOPNOTSUPP,
-            options,
-            c"classic BPF bytecode is not supported by bpf filters yet",
-        )),
-        (None, false) => {
+        (None, None) => {
             Err(extack.refuse_attr(EINVAL, options, c"a bpf filter needs bytecode or a program"))
         }
-        (Some(fd), false) => Prog::from_fd(fd.u32(extack)?).map_err(|error| {
+        (None, Some((len, insns))) => parse_bytecode(len, insns, extack),
+        (Some(fd), None) => TcProg::from_fd(fd.u32(extack)?, skip_sw).map_err(|error| {
             let why = if error == EBADF {
                 c"the program's file descriptor is not open"
             } else {
@@ -217,4 +276,42 @@ fn parse_prog(
             extack.refuse_attr(error, fd, why)
         }),
     }
+}
+
+/// C: `cls_bpf_prog_from_ops()`.
+fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<TcProg> {
+    let count = usize::from(len.u16(extack)?);
+    if count == 0 || count > TcProg::MAX_INSNS {
+        return Err(extack.refuse_attr(
+            EINVAL,
+            len,
+            c"bytecode has at least 1 instruction and at most 4096",
+        ));
+    }
+    if insns.payload().len() != count * TcProg::INSN_SIZE {
+        return Err(extack.refuse_attr(
+            EINVAL,
+            insns,
+            c"the bytecode is not as long as its number of instructions says",
+        ));
+    }
+    TcProg::from_bytecode(insns.payload()).map_err(|error| {
+        if error == ENOMEM {
+            return error;
+        }
+        extack.refuse_attr(error, insns, c"the kernel's checker refuses the bytecode")
+    })
+}
+
+/// A program that was loaded for a device runs on no other. C: `cls_bpf_prog_from_efd()`.
+fn check_devices(rtnl: &Rtnl, tp: &Proto, prog: &TcProg, extack: &mut ExtAck<'_>) -> Result {
+    if !prog.is_dev_bound() || tp.all_devices(rtnl, |dev| prog.is_bound_to(dev)) {
+        return Ok(());
+    }
+    let why = if tp.is_shared() {
+        c"Program is not bound to every device in the block"
+    } else {
+        c"Program is bound to a different device"
+    };
+    Err(extack.refuse(EINVAL, why))
 }

@@ -2,7 +2,10 @@
 
 //! The packet path.
 
-use super::filter::Filter;
+use super::filter::{
+    Filter,
+    Mode, //
+};
 use crate::abstractions::{
     bpf::RunContext,
     net::pkt_cls::{
@@ -13,7 +16,14 @@ use crate::abstractions::{
     uapi::TC_H_MAJ_MASK, //
 };
 
-/// The verdict that a program's return value stands for. C: `cls_bpf_exec_opcode()`.
+/// Returned by a program that classifies: the packet is not the filter's.
+const NO_MATCH: i32 = 0;
+/// Returned by a program that classifies: the packet is for the filter's class. Other values are
+/// the number of a class.
+const OWN_CLASS: i32 = -1;
+
+/// The verdict that a program's return value stands for, in direct action.
+/// C: `cls_bpf_exec_opcode()`.
 #[inline(always)]
 pub(crate) fn action(code: i32) -> Action {
     match Action(code) {
@@ -42,17 +52,34 @@ pub(super) fn classify<'a>(
         let classid = filter.class.classid();
         skb.set_tc_classid(classid as u16);
 
-        let code = if at_ingress {
+        let code = if filter.skip_sw {
+            match filter.mode {
+                Mode::DirectAction => Action::UNSPEC.0,
+                Mode::Classify => NO_MATCH,
+            }
+        } else if at_ingress {
             skb.with_mac_header(|skb| filter.prog.run(ctx, skb))
         } else {
             filter.prog.run(ctx, skb.skb())
         };
         skb.normalise_tstamp();
 
-        result.set_classid((classid & TC_H_MAJ_MASK) | u32::from(skb.tc_classid()));
-        let action = action(code);
-        if action != Action::UNSPEC {
-            return action;
+        let verdict = match filter.mode {
+            Mode::DirectAction => {
+                result.set_classid((classid & TC_H_MAJ_MASK) | u32::from(skb.tc_classid()));
+                action(code)
+            }
+            Mode::Classify => {
+                match code {
+                    NO_MATCH => continue,
+                    OWN_CLASS => result.set_class(&filter.class),
+                    classid => result.set_classid(classid as u32),
+                }
+                filter.actions.exec(ctx, skb, result)
+            }
+        };
+        if !verdict.asks_next() {
+            return verdict;
         }
     }
     Action::UNSPEC

@@ -2,8 +2,12 @@
 
 //! What `tc filter show` reads.
 
-use super::filter::Filter;
+use super::filter::{
+    Filter,
+    Mode, //
+};
 use crate::abstractions::{
+    bpf::Origin,
     net::netlink::Message,
     uapi::{
         TCA_BPF_CLASSID,
@@ -12,6 +16,8 @@ use crate::abstractions::{
         TCA_BPF_FLAG_ACT_DIRECT,
         TCA_BPF_ID,
         TCA_BPF_NAME,
+        TCA_BPF_OPS,
+        TCA_BPF_OPS_LEN,
         TCA_BPF_TAG,
         TCA_OPTIONS, //
     }, //
@@ -21,15 +27,27 @@ use kernel::prelude::*;
 /// Writes a filter, in the C's order of attributes. C: `cls_bpf_dump()`.
 pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     message.nest(TCA_OPTIONS as u32, |message| {
-        if filter.class.classid() != 0 {
+        if filter.class.is_some() {
             message.put_u32(TCA_BPF_CLASSID as u32, filter.class.classid())?;
         }
-        if let Some(name) = &filter.name {
-            message.put_str(TCA_BPF_NAME as u32, name.as_cstr())?;
+        match filter.prog.origin() {
+            Origin::Classic(count, insns) => {
+                message.put_u16(TCA_BPF_OPS_LEN as u32, count)?;
+                message.put(TCA_BPF_OPS as u32, insns)?;
+            }
+            Origin::Loaded { id, tag } => {
+                if let Some(name) = &filter.name {
+                    message.put_str(TCA_BPF_NAME as u32, name.as_cstr())?;
+                }
+                message.put_u32(TCA_BPF_ID as u32, id)?;
+                message.put(TCA_BPF_TAG as u32, tag)?;
+            }
         }
-        message.put_u32(TCA_BPF_ID as u32, filter.prog.id())?;
-        message.put(TCA_BPF_TAG as u32, filter.prog.tag())?;
-        message.put_u32(TCA_BPF_FLAGS as u32, TCA_BPF_FLAG_ACT_DIRECT)?;
-        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.gen_flags)
-    })
+        filter.actions.dump(message)?;
+        if filter.mode == Mode::DirectAction {
+            message.put_u32(TCA_BPF_FLAGS as u32, TCA_BPF_FLAG_ACT_DIRECT)?;
+        }
+        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.offload.flags())
+    })?;
+    filter.actions.dump_stats(message)
 }

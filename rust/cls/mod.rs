@@ -8,6 +8,7 @@ mod change;
 mod classify;
 mod dump;
 mod filter;
+mod offload;
 
 #[cfg(lwtcls_kunit)]
 #[path = "../../kunit/cls.rs"]
@@ -26,15 +27,19 @@ use crate::abstractions::{
             ClassChange,
             ClassResult,
             Classifier,
+            Device,
+            FilterRef,
             FilterTable,
             Proto,
-            TcSkb,
-            Walker, //
+            TcSkb, //
         }, //
     },
     sync::{
         rcu::ReadSide,
-        rtnl::Rtnl, //
+        rtnl::{
+            Caller,
+            Rtnl, //
+        }, //
     }, //
 };
 use filter::Filter;
@@ -59,6 +64,10 @@ impl Classifier for BpfClassifier {
         })
     }
 
+    fn filters(&self) -> &FilterTable<Filter> {
+        &self.filters
+    }
+
     #[inline(always)]
     fn classify(
         &self,
@@ -70,51 +79,61 @@ impl Classifier for BpfClassifier {
         classify::classify(self.filters.iter(rcu), skb, result, ctx)
     }
 
-    fn get<'a>(&'a self, rtnl: &'a Rtnl, handle: u32) -> Option<&'a Filter> {
-        self.filters.get(rtnl, handle)
-    }
-
     fn change<'a>(
         &'a self,
-        rtnl: &'a Rtnl,
-        change: &Change<'a, Filter>,
+        change: Change<'a, Filter>,
         extack: &mut ExtAck<'_>,
-    ) -> Result<&'a Filter> {
-        change::change(&self.filters, rtnl, change, extack)
+    ) -> Result<FilterRef<'a, Filter>> {
+        change::change(&self.filters, &change, extack)
     }
 
-    fn delete(&self, rtnl: &Rtnl, tp: &Proto, filter: &Filter) {
-        self.filters.remove(rtnl, filter.handle);
-        filter.class.unbind(rtnl, tp);
-    }
-
-    fn is_empty(&self, rtnl: &Rtnl) -> bool {
-        self.filters.is_empty(rtnl)
-    }
-
-    fn destroy(&self, rtnl: &Rtnl, tp: &Proto) {
-        for filter in self.filters.iter_rtnl(rtnl) {
+    fn delete(
+        &self,
+        caller: &Caller,
+        tp: &Proto,
+        filter: FilterRef<'_, Filter>,
+        extack: &mut ExtAck<'_>,
+    ) -> Result {
+        let writer = tp.writer(caller, filter.class.is_some());
+        if !self.filters.remove(&writer, &filter) {
+            return Err(extack.refuse(ENOENT, c"the filter was deleted by another request"));
+        }
+        if let Some(rtnl) = writer.rtnl() {
+            offload::remove(rtnl, tp, &filter, extack);
             filter.class.unbind(rtnl, tp);
         }
+        Ok(())
     }
 
-    fn walk(&self, rtnl: &Rtnl, walker: &mut Walker<'_>) {
-        for filter in self.filters.iter_rtnl(rtnl) {
-            if !walker.visit(filter) {
-                break;
-            }
+    fn destroy(&self, caller: &Caller, tp: &Proto, extack: &mut ExtAck<'_>) {
+        let mut has_class = false;
+        let _ = self.filters.for_each(|filter| {
+            has_class |= filter.class.is_some();
+            Ok(())
+        });
+        let writer = tp.writer(caller, has_class);
+        if let Some(rtnl) = writer.rtnl() {
+            let _ = self.filters.for_each(|filter| {
+                offload::remove(rtnl, tp, filter, extack);
+                filter.class.unbind(rtnl, tp);
+                Ok(())
+            });
         }
+    }
+
+    fn reoffload(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> Result {
+        self.filters
+            .for_each(|filter| offload::replay(device, filter, extack))
     }
 
     fn bind_class(rtnl: &Rtnl, filter: &Filter, change: &ClassChange<'_>) {
         filter.class.rebind(rtnl, change);
     }
 
-    fn handle(filter: &Filter) -> u32 {
-        filter.handle
-    }
-
-    fn dump(_rtnl: &Rtnl, filter: &Filter, message: &mut Message<'_>) -> Result {
+    fn dump(caller: &Caller, tp: &Proto, filter: &Filter, message: &mut Message<'_>) -> Result {
+        if filter.offload.in_hw() {
+            filter.as_offload().update_stats(caller, tp);
+        }
         dump::dump(filter, message)
     }
 }

@@ -18,12 +18,16 @@
 #endif
 
 #include "bottom_half.c"
+#include "bpf.c"
 #include "filter.c"
 #include "idr.c"
+#include "list.c"
 #include "netdevice.c"
 #include "netlink.c"
 #include "pkt_cls.c"
 #include "rculist.c"
 #include "rcupdate.c"
+#include "rwsem.c"
 #include "sch_generic.c"
 #include "skbuff.c"
+#include "spinlock.c"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 #include <linux/rcupdate.h>
-#include <linux/rtnetlink.h>
 
 __lwtcls_helper void *lwtcls_helper_rcu_dereference_bh(void **p)
 {
@@ -11,11 +10,6 @@ __lwtcls_helper void *lwtcls_helper_rcu_dereference_bh(void **p)
 __lwtcls_helper void *lwtcls_helper_rcu_dereference_raw(void **p)
 {
 	return rcu_dereference_raw(*(void __rcu **)p);
-}
-
-__lwtcls_helper void *lwtcls_helper_rtnl_dereference(void **p)
-{
-	return rtnl_dereference(*(void __rcu **)p);
 }
 
 __lwtcls_helper void lwtcls_helper_rcu_assign_pointer(void **p, void *v)

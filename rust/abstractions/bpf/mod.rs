@@ -11,6 +11,7 @@ pub(crate) use prog::{
     LwtOut,
     LwtProg,
     LwtXmit,
+    Origin,
     Prog,
-    SchedCls, //
+    TcProg, //
 };

@@ -4,6 +4,7 @@
 
 pub(crate) mod dst;
 pub(crate) mod lwtunnel;
+pub(crate) mod netdevice;
 pub(crate) mod netlink;
 pub(crate) mod pkt_cls;
 pub(crate) mod skbuff;

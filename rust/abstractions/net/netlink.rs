@@ -31,6 +31,34 @@ impl ExtAck<'_> {
         Self(extack, PhantomData)
     }
 
+    /// For calls whose sentence nobody shall read.
+    pub(crate) fn ignored() -> Self {
+        // INVARIANT: Null is allowed.
+        Self(ptr::null_mut(), PhantomData)
+    }
+
+    /// The C view.
+    pub(super) fn as_ptr(&mut self) -> *mut bindings::netlink_ext_ack {
+        self.0
+    }
+
+    /// Sets the sentence of a request that succeeds: `tc` and `ip` print it after `Warning:`.
+    pub(crate) fn warn(&mut self, what: &'static CStr) {
+        if !self.0.is_null() {
+            // SAFETY: Valid by the type invariant.
+            unsafe { (*self.0)._msg = what.as_char_ptr() };
+        }
+    }
+
+    /// As [`Self::refuse`], but leaves a sentence that a callee has set.
+    pub(crate) fn refuse_unless_said(&mut self, error: Error, why: &'static CStr) -> Error {
+        // SAFETY: Valid by the type invariant, if not null.
+        if !self.0.is_null() && unsafe { (*self.0)._msg.is_null() } {
+            return self.refuse(error, why);
+        }
+        error
+    }
+
     /// Sets the sentence, and hands `error` on for a `return Err(..)`.
     pub(crate) fn refuse(&mut self, error: Error, why: &'static CStr) -> Error {
         if !self.0.is_null() {
@@ -74,6 +102,11 @@ impl<'a> Attr<'a> {
         NonNull::new(attr.cast_mut()).map(|attr| Self(attr, PhantomData))
     }
 
+    /// The C view.
+    pub(super) fn as_ptr(self) -> *mut bindings::nlattr {
+        self.0.as_ptr()
+    }
+
     /// What the attribute carries. C: `nla_data()`, `nla_len()`.
     pub(crate) fn payload(self) -> &'a [u8] {
         // SAFETY: The attribute is valid by the type invariant.
@@ -84,6 +117,14 @@ impl<'a> Attr<'a> {
                 bindings::nla_data(self.0.as_ptr()).cast::<u8>(),
                 usize::try_from(len).unwrap_or(0),
             )
+        }
+    }
+
+    /// A number in host byte order. `EINVAL` unless it has exactly two bytes.
+    pub(crate) fn u16(self, extack: &mut ExtAck<'_>) -> Result<u16> {
+        match <[u8; 2]>::try_from(self.payload()) {
+            Ok(bytes) => Ok(u16::from_ne_bytes(bytes)),
+            Err(_) => Err(extack.refuse_attr(EINVAL, self, c"the attribute must have 2 bytes")),
         }
     }
 
@@ -151,6 +192,11 @@ impl<'a, const N: usize> Attrs<'a, N> {
         unsafe { &*table.cast() }
     }
 
+    /// The table, as the kernel's own parsers take it. It must not be written to.
+    pub(super) fn as_ptr(&self) -> *mut *mut bindings::nlattr {
+        self.table.as_ptr().cast_mut()
+    }
+
     /// The attribute of type `TYPE`, if the request has one.
     pub(crate) fn get<const TYPE: usize>(&self) -> Option<Attr<'a>> {
         const { assert!(TYPE < N) };
@@ -180,6 +226,16 @@ impl Message<'_> {
         let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is valid by the type invariant, the payload by its reference.
         to_result(unsafe { bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast()) })
+    }
+
+    /// The C view of the message.
+    pub(super) fn as_ptr(&mut self) -> *mut bindings::sk_buff {
+        self.0
+    }
+
+    /// Adds a number in host byte order. C: `nla_put_u16()`.
+    pub(crate) fn put_u16(&mut self, attr: u32, value: u16) -> Result {
+        self.put(attr, &value.to_ne_bytes())
     }
 
     /// Adds a number in host byte order. C: `nla_put_u32()`.

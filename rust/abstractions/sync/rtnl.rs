@@ -5,7 +5,10 @@
 //! C header: [`include/linux/rtnetlink.h`](srctree/include/linux/rtnetlink.h)
 
 use crate::abstractions::bindings;
-use core::ops::Deref;
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
 use kernel::types::NotThreadSafe;
 
 /// Evidence that the RTNL mutex is held. Process context only.
@@ -44,6 +47,64 @@ impl Deref for Guard {
 
     fn deref(&self) -> &Rtnl {
         &self.0
+    }
+}
+
+/// What the caller of a request says about RTNL: that it holds it, or that it does not.
+///
+/// Requests to a classifier that needs RTNL for part of its work only come without. Whoever finds
+/// that this is such a part asks for [`Self::rtnl`].
+///
+/// # Invariants
+///
+/// If the flag is set, this task holds RTNL while the value lives; if not, it does not hold it when
+/// the value is made.
+pub(crate) struct Caller(bool, NotThreadSafe);
+
+impl Caller {
+    /// Takes the caller's word for it.
+    ///
+    /// # Safety
+    ///
+    /// If `held`, the calling task holds RTNL, and goes on holding it while the value lives.
+    pub(in crate::abstractions) unsafe fn new(held: bool) -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self(held, NotThreadSafe)
+    }
+
+    /// Whether the caller holds RTNL.
+    pub(crate) fn holds_rtnl(&self) -> bool {
+        self.0
+    }
+
+    /// RTNL: the caller's, or taken now. May sleep. Deadlocks if it was taken already by this very
+    /// method, and not let go.
+    pub(crate) fn rtnl(&self) -> Held<'_> {
+        if self.0 {
+            // SAFETY: By the type invariant, for as long as `self` is borrowed.
+            Held::Caller(unsafe { Rtnl::assume_held() }, PhantomData)
+        } else {
+            Held::Ours(lock())
+        }
+    }
+}
+
+/// RTNL, by the caller of a request or by ourselves.
+pub(crate) enum Held<'a> {
+    /// The caller lets go of it.
+    Caller(Rtnl, PhantomData<&'a Caller>),
+    /// The drop lets go of it.
+    Ours(Guard),
+}
+
+impl Deref for Held<'_> {
+    type Target = Rtnl;
+
+    fn deref(&self) -> &Rtnl {
+        match self {
+            Self::Caller(rtnl, _) => rtnl,
+            Self::Ours(guard) => guard,
+        }
     }
 }
 

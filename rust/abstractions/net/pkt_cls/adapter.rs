@@ -8,10 +8,11 @@ use super::{
     ClassChange,
     ClassResult,
     Classifier,
+    Device,
+    FilterRef,
     Proto,
     TcSkb,
-    Tca,
-    Walker, //
+    Tca, //
 };
 use crate::abstractions::{
     bindings,
@@ -22,7 +23,10 @@ use crate::abstractions::{
     },
     sync::{
         rcu::ReadSide,
-        rtnl::Rtnl, //
+        rtnl::{
+            Caller,
+            Rtnl, //
+        }, //
     }, //
 };
 use core::marker::PhantomData;
@@ -46,12 +50,12 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// `tp` is an instance of ours between `init` and `destroy`, and RTNL is held for `'a`.
-    unsafe fn root<'a>(tp: *mut bindings::tcf_proto) -> (&'a T, &'a Proto, Rtnl) {
-        // SAFETY: `init` put a head there, which `destroy` alone takes away, with RTNL held too.
+    /// `tp` is an instance of ours between `init` and `destroy`, and the caller holds it for `'a`.
+    unsafe fn root<'a>(tp: *mut bindings::tcf_proto) -> (&'a T, &'a Proto) {
+        // SAFETY: `init` put a head there, which stays until nobody holds the instance any more.
         unsafe {
-            let head = bindings::rtnl_dereference(&raw mut (*tp).root).cast::<Head<T>>();
-            (&(*head).value, Proto::from_raw(tp), Rtnl::assume_held())
+            let head = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Head<T>>();
+            (&(*head).value, Proto::from_raw(tp))
         }
     }
 
@@ -97,109 +101,198 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held, once, for an instance of ours that no packet and no
-    /// request finds any more.
+    /// Called by the core once, for an instance of ours that no packet and no request finds any
+    /// more. RTNL is held if `rtnl_held`.
     unsafe extern "C" fn destroy(
         tp: *mut bindings::tcf_proto,
-        _rtnl_held: bool,
-        _extack: *mut bindings::netlink_ext_ack,
+        rtnl_held: bool,
+        extack: *mut bindings::netlink_ext_ack,
     ) {
         // SAFETY: By the safety requirements of this function.
-        let (root, proto, rtnl) = unsafe { Self::root(tp) };
-        root.destroy(&rtnl, proto);
-        // SAFETY: `init` put it there, out of a box. Packets that have seen it are waited for.
+        let (root, proto) = unsafe { Self::root(tp) };
+        // SAFETY: The core's, for the time of the call.
+        let (caller, mut extack) = unsafe { (Caller::new(rtnl_held), ExtAck::from_raw(extack)) };
+        root.destroy(&caller, proto, &mut extack);
+        // SAFETY: `init` put it there, out of a box. Packets that have seen it are waited for, by
+        // the queue; requests are gone, by the safety requirements of this function.
         unsafe {
-            let head = bindings::rtnl_dereference(&raw mut (*tp).root).cast::<Head<T>>();
+            root.filters().detach();
+            let head = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Head<T>>();
             Head::queue(head);
         }
     }
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held for an instance of ours.
+    /// Called by the core for an instance of ours that it holds. It gives what it gets to `put`,
+    /// `change` or `delete`.
     unsafe extern "C" fn get(tp: *mut bindings::tcf_proto, handle: u32) -> *mut c_void {
         // SAFETY: By the safety requirements of this function.
-        let (root, _, rtnl) = unsafe { Self::root(tp) };
-        root.get(&rtnl, handle)
-            .map_or(core::ptr::null_mut(), |filter| {
-                core::ptr::from_ref(filter).cast_mut().cast()
-            })
+        let (root, _) = unsafe { Self::root(tp) };
+        root.filters()
+            .get(handle)
+            .map_or(core::ptr::null_mut(), FilterRef::into_raw)
     }
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held for an instance of ours. `tca` is a parsed request, `arg`
-    /// holds what `get` returned, and takes the filter that there is afterwards.
+    /// Called by the core for an instance of ours that it holds, with a filter that `get` or
+    /// `change` gave it.
+    unsafe extern "C" fn put(tp: *mut bindings::tcf_proto, filter: *mut c_void) {
+        // SAFETY: By the safety requirements of this function.
+        let (root, _) = unsafe { Self::root(tp) };
+        // SAFETY: As above.
+        drop(unsafe { FilterRef::from_raw(root.filters(), filter) });
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for an instance of ours that it holds, with RTNL held unless `flags` say
+    /// otherwise. `tca` is a parsed request. `arg` holds what `get` returned, which is given away,
+    /// and takes the filter that there is afterwards.
     unsafe extern "C" fn change(
-        _net: *mut bindings::net,
+        net: *mut bindings::net,
         _in_skb: *mut bindings::sk_buff,
         tp: *mut bindings::tcf_proto,
         base: c_ulong,
         handle: u32,
         tca: *mut *mut bindings::nlattr,
         arg: *mut *mut c_void,
-        _flags: u32,
+        flags: u32,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (root, tp, rtnl) = unsafe { Self::root(tp) };
+        let (root, tp) = unsafe { Self::root(tp) };
         // SAFETY: The core's, for the time of the call.
         let mut extack = unsafe { ExtAck::from_raw(extack) };
         let change = Change {
             tp,
+            // SAFETY: By the safety requirements of this function.
+            caller: unsafe { Caller::new(flags & bindings::TCA_ACT_FLAGS_NO_RTNL == 0) },
             handle,
             base,
             // SAFETY: The core parsed the request into a table of that size.
             tca: unsafe { Tca::from_raw(tca) },
-            // SAFETY: Null, or a filter that `get` returned under the same RTNL.
-            old: unsafe { (*arg).cast::<T::Filter>().as_ref() },
+            // SAFETY: By the safety requirements of this function.
+            old: unsafe { FilterRef::from_raw(root.filters(), *arg) },
+            net,
+            flags,
         };
         from_result(|| {
-            let filter = root.change(&rtnl, &change, &mut extack)?;
+            let filter = root.change(change, &mut extack)?;
             // SAFETY: The core's, for the time of the call.
-            unsafe { *arg = core::ptr::from_ref(filter).cast_mut().cast() };
+            unsafe { *arg = filter.into_raw() };
             Ok(0)
         })
     }
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held for an instance of ours and a filter that `get` returned
-    /// under the same RTNL.
+    /// Called by the core for an instance of ours that it holds, with a filter that `get` gave it,
+    /// and which it gives away. RTNL is held if `rtnl_held`.
     unsafe extern "C" fn delete(
         tp: *mut bindings::tcf_proto,
         filter: *mut c_void,
         last: *mut bool,
-        _rtnl_held: bool,
-        _extack: *mut bindings::netlink_ext_ack,
+        rtnl_held: bool,
+        extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (root, tp, rtnl) = unsafe { Self::root(tp) };
-        // SAFETY: As above.
-        root.delete(&rtnl, tp, unsafe { &*filter.cast::<T::Filter>() });
-        // SAFETY: The core's, for the time of the call.
-        unsafe { *last = root.is_empty(&rtnl) };
-        0
+        let (root, tp) = unsafe { Self::root(tp) };
+        // SAFETY: As above; the sentence is the core's, for the time of the call.
+        let (caller, mut extack, filter) = unsafe {
+            (
+                Caller::new(rtnl_held),
+                ExtAck::from_raw(extack),
+                FilterRef::from_raw(root.filters(), filter),
+            )
+        };
+        from_result(|| {
+            root.delete(&caller, tp, filter.ok_or(ENOENT)?, &mut extack)?;
+            // SAFETY: The core's, for the time of the call.
+            unsafe { *last = root.filters().is_empty() };
+            Ok(0)
+        })
     }
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held for an instance of ours.
+    /// Called by the core for an instance of ours that it holds.
+    unsafe extern "C" fn delete_empty(tp: *mut bindings::tcf_proto) -> bool {
+        // SAFETY: By the safety requirements of this function.
+        let (root, tp) = unsafe { Self::root(tp) };
+        root.filters().close_if_empty(tp)
+    }
+
+    /// Shows filters to the core, from the one on where the last call ended, if that is part of the
+    /// same dump.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core for an instance of ours that it holds, with a walker of its own.
     unsafe extern "C" fn walk(
         tp: *mut bindings::tcf_proto,
         walker: *mut bindings::tcf_walker,
         _rtnl_held: bool,
     ) {
+        // Any handle, and none, fit into a cookie side by side.
+        const CONTINUE: c_ulong = 1 << 32;
+
         // SAFETY: By the safety requirements of this function.
-        let (root, _, rtnl) = unsafe { Self::root(tp) };
-        root.walk(
-            &rtnl,
-            &mut Walker {
-                tp,
-                walker,
-                _call: PhantomData,
-            },
-        );
+        let (root, _) = unsafe { Self::root(tp) };
+        // SAFETY: The core's, for the time of the call.
+        let walker = unsafe { &mut *walker };
+        let filters = root.filters();
+        // As many as it has counted, which is not negative.
+        let skip = walker.skip as usize;
+
+        let mut at = match walker.cookie {
+            0 => None,
+            cookie => filters.get(cookie as u32),
+        };
+        // A filter that is gone since then is found by what was in front of it.
+        if at.is_none() {
+            at = filters.nth(skip);
+        }
+        walker.count = walker.skip;
+        walker.cookie = 0;
+        while let Some(filter) = at {
+            // SAFETY: The core gave us the function for that, and what it gets for the filter is
+            // valid during the call.
+            let wants_more = walker
+                .fn_
+                .is_some_and(|visit| unsafe { visit(tp, filter.as_raw(), walker) } >= 0);
+            if !wants_more {
+                walker.stop = 1;
+                walker.cookie = CONTINUE | filter.handle() as c_ulong;
+                return;
+            }
+            at = filters.next(Some(&filter));
+            walker.count += 1;
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core with RTNL and the block's `cb_lock` held, for an instance of ours that it
+    /// holds. The callback is that of a device, with what it wants to be called with.
+    unsafe extern "C" fn reoffload(
+        tp: *mut bindings::tcf_proto,
+        add: bool,
+        callback: bindings::flow_setup_cb_t,
+        private: *mut c_void,
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let (root, tp) = unsafe { Self::root(tp) };
+        // SAFETY: As above.
+        let (device, mut extack) = unsafe {
+            (
+                Device::new(tp, add, callback, private),
+                ExtAck::from_raw(extack),
+            )
+        };
+        from_result(|| root.reoffload(&device, &mut extack).map(|()| 0))
     }
 
     /// # Safety
@@ -213,40 +306,43 @@ impl<T: Classifier> Adapter<T> {
         base: c_ulong,
     ) {
         // SAFETY: By the safety requirements of this function.
-        let (filter, rtnl) = unsafe { (&*filter.cast::<T::Filter>(), Rtnl::assume_held()) };
-        T::bind_class(
-            &rtnl,
-            filter,
-            &ClassChange {
+        let (filter, rtnl) = unsafe { (FilterRef::borrow(filter), Rtnl::assume_held()) };
+        if let Some((_, filter)) = filter {
+            let change = ClassChange {
                 classid,
                 class,
                 qdisc,
                 base,
                 _call: PhantomData,
-            },
-        );
+            };
+            T::bind_class(&rtnl, filter, &change);
+        }
     }
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held, with null or a filter of ours, and a message in the
-    /// making whose header is `header`.
+    /// Called by the core for an instance of ours that it holds, with null or a filter of it that
+    /// it has, and a message in the making whose header is `header`. RTNL is held if `rtnl_held`.
     unsafe extern "C" fn dump(
         _net: *mut bindings::net,
-        _tp: *mut bindings::tcf_proto,
+        tp: *mut bindings::tcf_proto,
         filter: *mut c_void,
         skb: *mut bindings::sk_buff,
         header: *mut bindings::tcmsg,
-        _rtnl_held: bool,
+        rtnl_held: bool,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        if let Some(filter) = unsafe { filter.cast::<T::Filter>().as_ref() } {
+        if let Some((handle, filter)) = unsafe { FilterRef::<T::Filter>::borrow(filter) } {
             // SAFETY: By the safety requirements of this function.
-            let (rtnl, mut message) = unsafe {
-                (*header).tcm_handle = T::handle(filter);
-                (Rtnl::assume_held(), Message::from_raw(skb))
+            let (caller, tp, mut message) = unsafe {
+                (*header).tcm_handle = handle;
+                (
+                    Caller::new(rtnl_held),
+                    Proto::from_raw(tp),
+                    Message::from_raw(skb),
+                )
             };
-            if T::dump(&rtnl, filter, &mut message).is_err() {
+            if T::dump(&caller, tp, filter, &mut message).is_err() {
                 return -1;
             }
         }
@@ -277,12 +373,16 @@ impl<T: Classifier, M: ModuleMetadata> Ops<T, M> {
             init: Some(Adapter::<T>::init),
             destroy: Some(Adapter::<T>::destroy),
             get: Some(Adapter::<T>::get),
+            put: Some(Adapter::<T>::put),
             change: Some(Adapter::<T>::change),
             delete: Some(Adapter::<T>::delete),
+            delete_empty: Some(Adapter::<T>::delete_empty),
             walk: Some(Adapter::<T>::walk),
+            reoffload: Some(Adapter::<T>::reoffload),
             bind_class: Some(Adapter::<T>::bind_class),
             dump: Some(Adapter::<T>::dump),
             owner: M::THIS_MODULE.as_ptr().cast(),
+            flags: bindings::tcf_proto_ops_flags_TCF_PROTO_OPS_DOIT_UNLOCKED as c_int,
             // SAFETY: What is absent is null, and the list links are the core's to set.
             ..unsafe { core::mem::zeroed() }
         }

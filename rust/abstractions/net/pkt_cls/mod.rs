@@ -8,11 +8,26 @@
 //! [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
 mod adapter;
+mod block;
+mod exts;
+mod offload;
 mod table;
 
 pub(crate) use adapter::Registration;
+pub(crate) use block::{
+    Proto,
+    Writer, //
+};
+pub(crate) use exts::Actions;
+pub(crate) use offload::{
+    flags,
+    BpfOffload,
+    Device,
+    OffloadState, //
+};
 pub(crate) use table::{
     Entry,
+    FilterRef,
     FilterTable,
     Handle, //
 };
@@ -30,8 +45,11 @@ use crate::abstractions::{
     bpf::RunContext,
     sync::{
         rcu::ReadSide,
-        rtnl::Rtnl, //
-    }, //
+        rtnl::{
+            Caller,
+            Rtnl, //
+        }, //
+    },
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -56,50 +74,16 @@ impl Action {
     pub(crate) const REDIRECT: Self = Self(bindings::TC_ACT_REDIRECT as c_int);
     /// As [`Self::STOLEN`], by a device that trapped it.
     pub(crate) const TRAP: Self = Self(bindings::TC_ACT_TRAP as c_int);
-}
 
-/// Bits of `TCA_BPF_FLAGS_GEN` and its like, common to all classifiers.
-pub(crate) mod flags {
-    use crate::abstractions::bindings;
-
-    /// The user wants it in no device.
-    pub(crate) const SKIP_HW: u32 = bindings::TCA_CLS_FLAGS_SKIP_HW;
-    /// The user wants it nowhere but in devices.
-    pub(crate) const SKIP_SW: u32 = bindings::TCA_CLS_FLAGS_SKIP_SW;
-    /// No device has it (reported only).
-    pub(crate) const NOT_IN_HW: u32 = bindings::TCA_CLS_FLAGS_NOT_IN_HW;
+    /// Whether it is no verdict.
+    #[inline(always)]
+    pub(crate) fn asks_next(self) -> bool {
+        self.0 < 0
+    }
 }
 
 /// The attributes of a filter request (`TCA_*`).
 pub(crate) type Tca<'a> = Attrs<'a, { bindings::__TCA_MAX as usize }>;
-
-/// An instance of a classifier: one priority and protocol of one chain. C: `struct tcf_proto`.
-#[repr(transparent)]
-pub(crate) struct Proto(Opaque<bindings::tcf_proto>);
-
-impl Proto {
-    /// # Safety
-    ///
-    /// `tp` is valid for `'a`.
-    pub(in crate::abstractions) unsafe fn from_raw<'a>(tp: *mut bindings::tcf_proto) -> &'a Self {
-        // SAFETY: The type is transparent; the rest by the safety requirements of this function.
-        unsafe { &*tp.cast() }
-    }
-
-    /// Tells the devices of the block to leave the dst on packets.
-    /// C: `tcf_block_netif_keep_dst()`.
-    pub(crate) fn keep_dst(&self, _rtnl: &Rtnl) {
-        // SAFETY: An instance has a chain, and that a block, for as long as it lives.
-        unsafe { bindings::tcf_block_netif_keep_dst((*(*self.0.get()).chain).block) };
-    }
-
-    /// Notes that a filter with these generic flags wants software.
-    /// C: `tcf_proto_update_usesw()`.
-    pub(crate) fn update_usesw(&self, _rtnl: &Rtnl, flags: u32) {
-        // SAFETY: Valid by the reference, serialised by RTNL.
-        unsafe { bindings::tcf_proto_update_usesw(self.0.get(), flags) };
-    }
-}
 
 /// A change of a qdisc's classes that a filter may care about. C: the arguments of `bind_class`.
 pub(crate) struct ClassChange<'a> {
@@ -119,7 +103,8 @@ pub(crate) struct BoundClass {
     result: Opaque<bindings::tcf_result>,
 }
 
-// SAFETY: `result` is only touched with RTNL held, by way of a token of it.
+// SAFETY: `result` is only changed with RTNL held, by way of a token of it. Packets read the class,
+// in one piece; the core waits for them before a class goes.
 unsafe impl Send for BoundClass {}
 
 // SAFETY: As above.
@@ -151,13 +136,18 @@ impl BoundClass {
     /// filters are changed.
     pub(crate) fn bind(&self, _rtnl: &Rtnl, tp: &Proto, base: c_ulong) {
         // SAFETY: Both are valid by reference, and serialised by RTNL.
-        unsafe { bindings::tcf_bind_filter(tp.0.get(), self.result.get(), base) };
+        unsafe { bindings::tcf_bind_filter(tp.as_ptr(), self.result.get(), base) };
     }
 
     /// Unties it. Does nothing if it is not tied.
     pub(crate) fn unbind(&self, _rtnl: &Rtnl, tp: &Proto) {
         // SAFETY: Both are valid by reference, and serialised by RTNL.
-        unsafe { bindings::tcf_unbind_filter(tp.0.get(), self.result.get()) };
+        unsafe { bindings::tcf_unbind_filter(tp.as_ptr(), self.result.get()) };
+    }
+
+    /// Whether there is a class to be tied to.
+    pub(crate) fn is_some(&self) -> bool {
+        self.classid != 0
     }
 
     /// Follows a class that came or goes.
@@ -180,6 +170,21 @@ impl BoundClass {
 pub(crate) struct ClassResult(Opaque<bindings::tcf_result>);
 
 impl ClassResult {
+    /// The class of a filter.
+    #[inline(always)]
+    pub(crate) fn set_class(&mut self, class: &BoundClass) {
+        let result = self.0.get();
+        // SAFETY: Valid and ours by `&mut`. Requests exchange the class in one piece.
+        unsafe {
+            let bound = &raw const (*class.result.get())
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .class;
+            (*result).__bindgen_anon_1.__bindgen_anon_1.class = bound.read_volatile();
+            (*result).__bindgen_anon_1.__bindgen_anon_1.classid = class.classid;
+        }
+    }
+
     /// A class by its number, for the qdisc to look up.
     #[inline(always)]
     pub(crate) fn set_classid(&mut self, classid: u32) {
@@ -267,9 +272,11 @@ impl TcSkb {
 }
 
 /// A request to add a filter or to change one.
-pub(crate) struct Change<'a, F> {
+pub(crate) struct Change<'a, F: Filter> {
     /// The instance that it is for.
     pub(crate) tp: &'a Proto,
+    /// Whether RTNL is held.
+    pub(crate) caller: Caller,
     /// The handle that the user named; 0 if none.
     pub(crate) handle: u32,
     /// The class whose filters are changed.
@@ -277,45 +284,77 @@ pub(crate) struct Change<'a, F> {
     /// The request.
     pub(crate) tca: &'a Tca<'a>,
     /// The filter that has the handle already.
-    pub(crate) old: Option<&'a F>,
+    pub(crate) old: Option<FilterRef<'a, F>>,
+    net: *mut bindings::net,
+    /// `TCA_ACT_FLAGS_*`, for actions.
+    flags: u32,
 }
 
-/// Visits filters on behalf of the core.
-pub(crate) struct Walker<'a> {
-    tp: *mut bindings::tcf_proto,
-    walker: *mut bindings::tcf_walker,
-    _call: PhantomData<&'a ()>,
-}
-
-impl Walker<'_> {
-    /// Shows a filter to the core. Returns whether it wants more. C: `tc_cls_stats_dump()`.
-    pub(crate) fn visit<F>(&mut self, filter: &F) -> bool {
-        // SAFETY: Both pointers are the core's, valid during its call of `walk`. What the core
-        // gets for the filter is what `get` would give it.
-        unsafe {
-            bindings::tc_cls_stats_dump(
-                self.tp,
-                self.walker,
-                core::ptr::from_ref(filter).cast_mut().cast(),
-            )
+impl<'a, F: Filter> Change<'a, F> {
+    /// A request as the core would make it, in the first namespace.
+    #[cfg(lwtcls_kunit)]
+    pub(crate) fn new(
+        tp: &'a Proto,
+        caller: Caller,
+        handle: u32,
+        tca: &'a Tca<'a>,
+        old: Option<FilterRef<'a, F>>,
+    ) -> Self {
+        Self {
+            tp,
+            handle,
+            base: 0,
+            tca,
+            old,
+            net: &raw mut bindings::init_net,
+            flags: if caller.holds_rtnl() {
+                0
+            } else {
+                bindings::TCA_ACT_FLAGS_NO_RTNL
+            },
+            caller,
         }
     }
+
+    /// The estimator that the request asks for, or null.
+    fn rate(&self) -> *mut bindings::nlattr {
+        self.tca
+            .get::<{ bindings::TCA_RATE as usize }>()
+            .map_or(core::ptr::null_mut(), |attr| attr.as_ptr())
+    }
+}
+
+/// A filter, as far as the abstractions care for it.
+///
+/// It is dropped after a grace period, when no request uses it. That may be at any time but for
+/// the module's life: RTNL need not be held, and the instance may be gone.
+pub(crate) trait Filter: Send + Sync {
+    /// Its actions, which know the namespace that it needs.
+    fn actions(&self) -> &Actions;
+
+    /// Where it is. If a device has it when it is to be freed, it is not.
+    fn offload(&self) -> &OffloadState;
 }
 
 /// A classifier. C: `struct tcf_proto_ops`.
 ///
 /// A value of the type is the root of each instance ([`Proto`]). All methods but
-/// [`Self::classify`] run in process context with RTNL held, which serialises them.
+/// [`Self::classify`] run in process context. Those that are given a [`Caller`] run without RTNL if
+/// that says so, and then at once with others on the same instance (`TCF_PROTO_OPS_DOIT_UNLOCKED`);
+/// what needs RTNL asks it for [`Rtnl`].
 #[vtable]
 pub(crate) trait Classifier: Sized + Send + Sync {
     /// What `tc filter add ... KIND` says. At most 15 bytes.
     const KIND: &'static CStr;
 
-    /// A filter. It is freed with RTNL held, after a grace period.
-    type Filter: Send + Sync;
+    /// A filter.
+    type Filter: Filter;
 
     /// A new instance. C: `init`.
     fn init() -> impl PinInit<Self, Error>;
+
+    /// The filters. C: `get`, `put`, `walk`, `delete_empty`.
+    fn filters(&self) -> &FilterTable<Self::Filter>;
 
     /// Decides about a packet. C: `classify`. Bottom halves are off.
     fn classify(
@@ -326,36 +365,39 @@ pub(crate) trait Classifier: Sized + Send + Sync {
         ctx: &RunContext<'_>,
     ) -> Action;
 
-    /// The filter with that handle. C: `get`.
-    fn get<'a>(&'a self, rtnl: &'a Rtnl, handle: u32) -> Option<&'a Self::Filter>;
-
-    /// Adds or replaces a filter. Nothing has changed on error. C: `change`.
+    /// Adds or replaces a filter. Nothing has changed on error; `EAGAIN` has the core begin anew,
+    /// with RTNL. C: `change`.
     fn change<'a>(
         &'a self,
-        rtnl: &'a Rtnl,
-        change: &Change<'a, Self::Filter>,
+        change: Change<'a, Self::Filter>,
         extack: &mut ExtAck<'_>,
-    ) -> Result<&'a Self::Filter>;
+    ) -> Result<FilterRef<'a, Self::Filter>>;
 
-    /// Deletes a filter. C: `delete`.
-    fn delete(&self, rtnl: &Rtnl, tp: &Proto, filter: &Self::Filter);
+    /// Deletes a filter. `ENOENT` if another request did so already. C: `delete`.
+    fn delete(
+        &self,
+        caller: &Caller,
+        tp: &Proto,
+        filter: FilterRef<'_, Self::Filter>,
+        extack: &mut ExtAck<'_>,
+    ) -> Result;
 
-    /// Whether there is no filter left.
-    fn is_empty(&self, rtnl: &Rtnl) -> bool;
+    /// The instance goes, and no request has it any more: filters let go of qdisc and devices. The
+    /// value is dropped after a grace period, and the filters with it. C: `destroy`.
+    fn destroy(&self, caller: &Caller, tp: &Proto, extack: &mut ExtAck<'_>);
 
-    /// The instance goes: filters let go of the qdisc. The value is dropped after a grace period,
-    /// and the filters with it. C: `destroy`.
-    fn destroy(&self, rtnl: &Rtnl, tp: &Proto);
+    /// A device joins the block, or leaves it. RTNL is held, and filters neither come nor go. An
+    /// error keeps a device from joining. C: `reoffload`.
+    fn reoffload(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> Result;
 
-    /// Shows the filters. C: `walk`.
-    fn walk(&self, rtnl: &Rtnl, walker: &mut Walker<'_>);
-
-    /// A class came or goes. C: `bind_class`.
+    /// A class came or goes. Does not sleep. C: `bind_class`.
     fn bind_class(rtnl: &Rtnl, filter: &Self::Filter, change: &ClassChange<'_>);
 
-    /// The handle of a filter.
-    fn handle(filter: &Self::Filter) -> u32;
-
     /// Writes what [`Self::change`] could read, and what else there is to know. C: `dump`.
-    fn dump(rtnl: &Rtnl, filter: &Self::Filter, message: &mut Message<'_>) -> Result;
+    fn dump(
+        caller: &Caller,
+        tp: &Proto,
+        filter: &Self::Filter,
+        message: &mut Message<'_>,
+    ) -> Result;
 }
