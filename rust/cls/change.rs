@@ -22,6 +22,7 @@ use crate::abstractions::{
             Actions,
             BoundClass,
             Change,
+            Devices,
             Entry,
             FilterRef,
             FilterTable,
@@ -119,9 +120,9 @@ fn publish<'a>(
     };
 
     if let Some(rtnl) = writer.rtnl() {
-        if let Err(error) =
-            offload::install(rtnl, tp, entry.filter(), old.map(|old| &**old), extack)
-        {
+        let devices = Devices::new(tp, rtnl);
+        let old = old.map(|old| &**old);
+        if let Err(error) = offload::install(&devices, entry.filter(), old, extack) {
             return Err((error, entry));
         }
     }
@@ -134,7 +135,8 @@ fn publish<'a>(
     }
     .map_err(|entry| {
         if let Some(rtnl) = writer.rtnl() {
-            offload::roll_back(rtnl, tp, entry.filter(), old.map(|old| &**old));
+            let devices = Devices::new(tp, rtnl);
+            offload::roll_back(&devices, entry.filter(), old.map(|old| &**old));
         }
         // Another request took the old one, or the instance, away.
         (EAGAIN, entry)

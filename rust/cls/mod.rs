@@ -28,6 +28,7 @@ use crate::abstractions::{
             ClassResult,
             Classifier,
             Device,
+            Devices,
             FilterRef,
             FilterTable,
             Proto,
@@ -99,7 +100,7 @@ impl Classifier for BpfClassifier {
             return Err(extack.refuse(ENOENT, c"the filter was deleted by another request"));
         }
         if let Some(rtnl) = writer.rtnl() {
-            offload::remove(rtnl, tp, &filter, extack);
+            offload::remove(&Devices::new(tp, rtnl), &filter, extack);
             filter.class.unbind(rtnl, tp);
         }
         Ok(())
@@ -114,16 +115,22 @@ impl Classifier for BpfClassifier {
         let writer = tp.writer(caller, has_class);
         if let Some(rtnl) = writer.rtnl() {
             let _ = self.filters.for_each(|filter| {
-                offload::remove(rtnl, tp, filter, extack);
+                offload::remove(&Devices::new(tp, rtnl), filter, extack);
                 filter.class.unbind(rtnl, tp);
                 Ok(())
             });
         }
     }
 
-    fn reoffload(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> Result {
-        self.filters
-            .for_each(|filter| offload::replay(device, filter, extack))
+    fn reoffload(&self, device: &Device<'_>, joins: bool, extack: &mut ExtAck<'_>) -> Result {
+        self.filters.for_each(|filter| {
+            if joins {
+                offload::join(device, filter, extack)
+            } else {
+                offload::leave(device, filter, extack);
+                Ok(())
+            }
+        })
     }
 
     fn bind_class(rtnl: &Rtnl, filter: &Filter, change: &ClassChange<'_>) {

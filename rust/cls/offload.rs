@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! What devices are told about filters.
+//!
+//! It is known of each device whether it has a filter: it is asked to give up what it has, and
+//! nothing else. So two filters may share a program, devices that never took a filter may leave,
+//! and the one that refuses a replacement is not left with what it replaces.
 
 use super::filter::Filter;
-use crate::abstractions::{
-    net::{
-        netlink::ExtAck,
-        pkt_cls::{
-            Device,
-            Proto, //
-        }, //
-    },
-    sync::rtnl::Rtnl,
+use crate::abstractions::net::{
+    netlink::ExtAck,
+    pkt_cls::{
+        Device,
+        Devices, //
+    }, //
 };
 use kernel::{
     pr_warn_once,
@@ -20,11 +21,11 @@ use kernel::{
 
 /// Offers a filter to the devices of the block, in place of `old` if there is one.
 ///
-/// On error no device has it, and those that had `old` have it again, as far as they will.
-/// C: `cls_bpf_offload()`.
+/// A device that refuses it has neither afterwards, for in software there is the new one. If the
+/// filter is to be nowhere but in devices, that is an error instead; then no device has it, and
+/// those that had `old` have it again. C: `cls_bpf_offload()`.
 pub(super) fn install(
-    rtnl: &Rtnl,
-    tp: &Proto,
+    devices: &Devices<'_>,
     new: &Filter,
     old: Option<&Filter>,
     extack: &mut ExtAck<'_>,
@@ -33,18 +34,26 @@ pub(super) fn install(
         return Ok(());
     }
     let offload = new.as_offload();
-    match old {
-        Some(old) => offload.replace(&old.as_offload(), rtnl, tp, extack),
-        None => offload.add(rtnl, tp, extack),
-    }
-    .and_then(|()| {
+    let mut install = || {
+        if new.skip_sw && devices.has_others() {
+            return Err(EOPNOTSUPP);
+        }
+        devices.for_each(|device| {
+            let old = old.map(Filter::as_offload);
+            if !offload.offer(device, old.as_ref(), extack)? {
+                if let Some(old) = old {
+                    withdrawn(old.withdraw(device, extack));
+                }
+            }
+            Ok(())
+        })?;
         if new.skip_sw && !new.offload.in_hw() {
             return Err(EINVAL);
         }
         Ok(())
-    })
-    .map_err(|error| {
-        roll_back(rtnl, tp, new, old);
+    };
+    install().map_err(|error| {
+        roll_back(devices, new, old);
         extack.refuse_unless_said(
             error,
             c"skip_sw, but not every device of the block takes the filter",
@@ -55,35 +64,45 @@ pub(super) fn install(
 /// Undoes what [`install`] did, whether or not that was all.
 ///
 /// What the devices say is not for the user, who reads why it came to this.
-pub(super) fn roll_back(rtnl: &Rtnl, tp: &Proto, new: &Filter, old: Option<&Filter>) {
-    if new.offload.skip_hw() {
-        return;
-    }
+pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter>) {
     let offload = new.as_offload();
     let extack = &mut ExtAck::ignored();
-    let result = match old {
-        Some(old) => old.as_offload().replace(&offload, rtnl, tp, extack),
-        None => offload.remove(rtnl, tp, extack),
-    };
-    if let Err(error) = result {
-        pr_warn_once!("a device refused to give up a filter: {error:?}\n");
-    }
+    let _ = devices.for_each(|device| {
+        if new.offload.is_in(device) {
+            let back = match old.map(Filter::as_offload) {
+                Some(old) => old.offer(device, Some(&offload), extack).unwrap_or(false),
+                None => false,
+            };
+            withdrawn(back || offload.withdraw(device, extack));
+        }
+        Ok(())
+    });
 }
 
 /// Takes a filter away from the devices of the block. C: `cls_bpf_stop_offload()`.
-pub(super) fn remove(rtnl: &Rtnl, tp: &Proto, filter: &Filter, extack: &mut ExtAck<'_>) {
-    if filter.offload.skip_hw() {
-        return;
-    }
-    if let Err(error) = filter.as_offload().remove(rtnl, tp, extack) {
-        pr_warn_once!("a device refused to give up a filter: {error:?}\n");
-    }
+pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
+    let _ = devices.for_each(|device| {
+        leave(device, filter, extack);
+        Ok(())
+    });
 }
 
-/// Tells a device that joins the block, or leaves it. C: `cls_bpf_reoffload()`.
-pub(super) fn replay(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
-    if filter.offload.skip_hw() {
-        return Ok(());
+/// Offers a filter to a device that joins the block. An error keeps it from joining.
+/// C: `cls_bpf_reoffload()`.
+pub(super) fn join(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
+    if !filter.offload.skip_hw() {
+        filter.as_offload().offer(device, None, extack)?;
     }
-    filter.as_offload().replay(device, extack)
+    Ok(())
+}
+
+/// Takes a filter away from a device, which may leave the block. C: `cls_bpf_reoffload()`.
+pub(super) fn leave(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
+    withdrawn(filter.as_offload().withdraw(device, extack));
+}
+
+fn withdrawn(done: bool) {
+    if !done {
+        pr_warn_once!("a device does not give up a filter, whose memory it keeps\n");
+    }
 }

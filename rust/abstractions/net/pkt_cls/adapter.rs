@@ -286,13 +286,9 @@ impl<T: Classifier> Adapter<T> {
         // SAFETY: By the safety requirements of this function.
         let (root, tp) = unsafe { Self::root(tp) };
         // SAFETY: As above.
-        let (device, mut extack) = unsafe {
-            (
-                Device::new(tp, add, callback, private),
-                ExtAck::from_raw(extack),
-            )
-        };
-        from_result(|| root.reoffload(&device, &mut extack).map(|()| 0))
+        let (device, mut extack) =
+            unsafe { (Device::new(tp, callback, private), ExtAck::from_raw(extack)) };
+        from_result(|| root.reoffload(&device, add, &mut extack).map(|()| 0))
     }
 
     /// # Safety

@@ -23,6 +23,7 @@ pub(crate) use offload::{
     flags,
     BpfOffload,
     Device,
+    Devices,
     OffloadState, //
 };
 pub(crate) use table::{
@@ -386,9 +387,9 @@ pub(crate) trait Classifier: Sized + Send + Sync {
     /// value is dropped after a grace period, and the filters with it. C: `destroy`.
     fn destroy(&self, caller: &Caller, tp: &Proto, extack: &mut ExtAck<'_>);
 
-    /// A device joins the block, or leaves it. RTNL is held, and filters neither come nor go. An
-    /// error keeps a device from joining. C: `reoffload`.
-    fn reoffload(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> Result;
+    /// A device joins the block, or leaves it. Filters neither come nor go meanwhile. An error keeps
+    /// a device from joining; it is then told to leave. C: `reoffload`.
+    fn reoffload(&self, device: &Device<'_>, joins: bool, extack: &mut ExtAck<'_>) -> Result;
 
     /// A class came or goes. Does not sleep. C: `bind_class`.
     fn bind_class(rtnl: &Rtnl, filter: &Self::Filter, change: &ClassChange<'_>);

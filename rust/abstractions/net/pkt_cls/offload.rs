@@ -17,7 +17,11 @@ use crate::abstractions::{
         Rtnl, //
     },
 };
-use core::ptr;
+use core::{
+    cell::UnsafeCell,
+    mem::offset_of,
+    ptr, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -45,11 +49,23 @@ pub(crate) mod flags {
 ///
 /// # Invariants
 ///
-/// The core changes both numbers, under the block's `cb_lock` and `tp->lock`; the bits `SKIP_HW` and
-/// `SKIP_SW` of `flags` stay as they were given.
+/// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`; the bits
+/// `SKIP_HW` and `SKIP_SW` of `flags` stay as they were given. `devices` are those that have the
+/// filter, `in_hw_count` in number; it is used with RTNL held only, of which [`Device`] is evidence.
 pub(crate) struct OffloadState {
     flags: Atomic<u32>,
     in_hw_count: Atomic<u32>,
+    devices: UnsafeCell<KVec<DeviceId>>,
+}
+
+// SAFETY: RTNL protects `devices`, and the rest is atomic.
+unsafe impl Sync for OffloadState {}
+
+/// What tells a device of a block from the others: its callback, and what that is called with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct DeviceId {
+    callback: usize,
+    private: usize,
 }
 
 impl OffloadState {
@@ -59,6 +75,7 @@ impl OffloadState {
         Self {
             flags: Atomic::new(skip & (flags::SKIP_HW | flags::SKIP_SW)),
             in_hw_count: Atomic::new(0),
+            devices: UnsafeCell::new(KVec::new()),
         }
     }
 
@@ -82,26 +99,45 @@ impl OffloadState {
         self.skip() & flags::SKIP_HW != 0
     }
 
-    /// Whether only devices may have it.
-    pub(crate) fn skip_sw(&self) -> bool {
-        self.skip() & flags::SKIP_SW != 0
-    }
-
     /// Whether a device has it.
     pub(crate) fn in_hw(&self) -> bool {
         self.flags.load(Relaxed) & flags::IN_HW != 0
     }
 
-    /// The numbers for the core, which changes them.
-    fn as_ptrs(&self) -> (*mut u32, *mut u32) {
-        (self.flags.as_ptr(), self.in_hw_count.as_ptr())
+    /// Whether that device has it.
+    pub(crate) fn is_in(&self, device: &Device<'_>) -> bool {
+        self.with_devices(device, |devices| devices.contains(&device.id()))
+    }
+
+    /// Makes room for the names of so many devices more. `ENOMEM`.
+    pub(crate) fn reserve(&self, device: &Device<'_>, count: usize) -> Result {
+        self.with_devices(device, |devices| devices.reserve(count, GFP_KERNEL_ACCOUNT))?;
+        Ok(())
+    }
+
+    fn with_devices<R>(&self, _rtnl: &Device<'_>, f: impl FnOnce(&mut KVec<DeviceId>) -> R) -> R {
+        // SAFETY: RTNL is held by the invariant of `Device`, no method of ours lends it for longer
+        // than this, and none calls another inside `f`.
+        f(unsafe { &mut *self.devices.get() })
+    }
+
+    /// Notes what the core has counted.
+    fn set_in(&self, device: &Device<'_>, is_in: bool) -> Result {
+        self.with_devices(device, |devices| {
+            devices.retain(|id| *id != device.id());
+            if is_in {
+                // There is room, see `reserve`.
+                devices.push(device.id(), GFP_ATOMIC)?;
+            }
+            Ok(())
+        })
     }
 }
 
 /// A filter of the `bpf` kind, as a device's driver sees it. C: `struct tc_cls_bpf_offload`.
 ///
-/// A device may keep the program until the filter is taken away from it. A filter that is freed
-/// while a device has it is therefore not freed, see [`FilterTable`](super::FilterTable).
+/// A device may keep the program until the filter is taken away from it. A filter that is to be
+/// freed while a device has it is therefore lost instead, see [`FilterTable`](super::FilterTable).
 pub(crate) struct BpfOffload<'a> {
     /// What a packet is given to.
     pub(crate) prog: &'a TcProg,
@@ -116,102 +152,71 @@ pub(crate) struct BpfOffload<'a> {
 }
 
 impl BpfOffload<'_> {
-    /// The command that makes a device have `new` in place of `old`.
+    /// The command that makes a device have `new` in place of `old`, one of which is `self`.
     fn command(
+        &self,
         tp: &Proto,
         new: Option<&Self>,
         old: Option<&Self>,
-        described: &Self,
         extack: &mut ExtAck<'_>,
     ) -> bindings::tc_cls_bpf_offload {
         let prog = |filter: Option<&Self>| filter.map_or(ptr::null_mut(), |f| f.prog.as_ptr());
         bindings::tc_cls_bpf_offload {
-            common: tp.offload_common(described.state.flags(), extack),
+            common: tp.offload_common(self.state.flags(), extack),
             command: bindings::tc_clsbpf_command_TC_CLSBPF_OFFLOAD,
-            exts: described.actions.as_ptr(),
+            exts: self.actions.as_ptr(),
             prog: prog(new),
             oldprog: prog(old),
-            name: described.name.map_or(ptr::null(), CStr::as_char_ptr),
-            exts_integrated: described.direct_action,
+            name: self.name.map_or(ptr::null(), CStr::as_char_ptr),
+            exts_integrated: self.direct_action,
         }
     }
 
-    /// Offers the filter to the devices of the block.
+    /// Offers the filter to a device, in place of `old` if it has that. Returns whether the device
+    /// has the filter now; if not, it has what it had before.
     ///
-    /// A device's refusal is an error only if the filter is to be nowhere else; some devices may
-    /// have it then, so it has to be [removed](Self::remove). C: `tc_setup_cb_add()`.
-    pub(crate) fn add(&self, _rtnl: &Rtnl, tp: &Proto, extack: &mut ExtAck<'_>) -> Result {
-        let mut command = Self::command(tp, Some(self), None, self, extack);
-        let (flags, count) = self.state.as_ptrs();
-        // SAFETY: All are valid during the call, RTNL is held, and the core's own locks protect
-        // the numbers. What devices keep is kept until `remove`, or for ever.
-        to_result(unsafe {
-            bindings::tc_setup_cb_add(
-                tp.block(),
-                tp.as_ptr(),
-                bindings::tc_setup_type_TC_SETUP_CLSBPF,
-                (&raw mut command).cast(),
-                self.state.skip_sw(),
-                flags,
-                count,
-                true,
-            )
-        })
-    }
-
-    /// As [`Self::add`], in place of `old`, which no device has afterwards, in whichever way this
-    /// ends; or so the core counts it. After an error devices may have either: it has to be
-    /// replaced back. C: `tc_setup_cb_replace()`.
-    pub(crate) fn replace(
+    /// The errno is the device's, if the filter is to be nowhere but in devices; or `ENOMEM`.
+    /// C: `tc_setup_cb_reoffload()`.
+    pub(crate) fn offer(
         &self,
-        old: &Self,
-        _rtnl: &Rtnl,
-        tp: &Proto,
+        device: &Device<'_>,
+        old: Option<&Self>,
         extack: &mut ExtAck<'_>,
-    ) -> Result {
-        let mut command = Self::command(tp, Some(self), Some(old), self, extack);
-        let (old_flags, old_count) = old.state.as_ptrs();
-        let (flags, count) = self.state.as_ptrs();
-        // SAFETY: As in `add`.
-        to_result(unsafe {
-            bindings::tc_setup_cb_replace(
-                tp.block(),
-                tp.as_ptr(),
-                bindings::tc_setup_type_TC_SETUP_CLSBPF,
-                (&raw mut command).cast(),
-                self.state.skip_sw(),
-                old_flags,
-                old_count,
-                flags,
-                count,
-                true,
-            )
-        })
+    ) -> Result<bool> {
+        let old = old.filter(|old| old.state.is_in(device));
+        self.state.reserve(device, 1)?;
+        let before = self.state.in_hw_count.load(Relaxed);
+        let command = self.command(device.tp, Some(self), old, extack);
+        device.tell(self, command, true, device.callback)?;
+        let accepted = self.state.in_hw_count.load(Relaxed) != before;
+        if accepted {
+            self.state.set_in(device, true)?;
+            if let Some(old) = old {
+                // The device knows already; this is for the core, which counts.
+                let command = old.command(device.tp, None, Some(old), &mut ExtAck::ignored());
+                device.tell(old, command, false, Some(Device::agree))?;
+                old.state.set_in(device, false)?;
+            }
+        }
+        Ok(accepted)
     }
 
-    /// Takes the filter away from the devices of the block. C: `tc_setup_cb_destroy()`.
-    pub(crate) fn remove(&self, _rtnl: &Rtnl, tp: &Proto, extack: &mut ExtAck<'_>) -> Result {
-        let mut command = Self::command(tp, None, Some(self), self, extack);
-        let (flags, count) = self.state.as_ptrs();
-        // SAFETY: As in `add`.
-        to_result(unsafe {
-            bindings::tc_setup_cb_destroy(
-                tp.block(),
-                tp.as_ptr(),
-                bindings::tc_setup_type_TC_SETUP_CLSBPF,
-                (&raw mut command).cast(),
-                false,
-                flags,
-                count,
-                true,
-            )
-        })
+    /// Takes the filter away from a device, if it has it. Returns whether the device is without it.
+    pub(crate) fn withdraw(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> bool {
+        if !self.state.is_in(device) {
+            return true;
+        }
+        let before = self.state.in_hw_count.load(Relaxed);
+        let command = self.command(device.tp, None, Some(self), extack);
+        let told = device.tell(self, command, false, device.callback);
+        let without = told.is_ok() && self.state.in_hw_count.load(Relaxed) != before;
+        without && self.state.set_in(device, false).is_ok()
     }
 
     /// Has devices add what they counted to the statistics of the actions. RTNL is taken if a
     /// device's driver needs it. C: `tc_setup_cb_call()` with `TC_CLSBPF_STATS`.
     pub(crate) fn update_stats(&self, caller: &Caller, tp: &Proto) {
-        let mut command = Self::command(tp, Some(self), None, self, &mut ExtAck::ignored());
+        let mut command = self.command(tp, Some(self), None, &mut ExtAck::ignored());
         command.command = bindings::tc_clsbpf_command_TC_CLSBPF_STATS;
         // SAFETY: All are valid during the call.
         unsafe {
@@ -224,43 +229,16 @@ impl BpfOffload<'_> {
             )
         };
     }
-
-    /// Tells one device, which joins the block or leaves it. An error only if the filter is to be
-    /// nowhere but in devices, and this one will not have it. C: `tc_setup_cb_reoffload()`.
-    pub(crate) fn replay(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> Result {
-        let (new, old) = if device.joins {
-            (Some(self), None)
-        } else {
-            (None, Some(self))
-        };
-        let mut command = Self::command(device.tp, new, old, self, extack);
-        let (flags, count) = self.state.as_ptrs();
-        // SAFETY: As in `add`. The callback is the device's, by the type invariant.
-        to_result(unsafe {
-            bindings::tc_setup_cb_reoffload(
-                device.tp.block(),
-                device.tp.as_ptr(),
-                device.joins,
-                device.callback,
-                bindings::tc_setup_type_TC_SETUP_CLSBPF,
-                (&raw mut command).cast(),
-                device.private,
-                flags,
-                count,
-            )
-        })
-    }
 }
 
-/// A device that joins an instance's block, or leaves it. C: the arguments of `reoffload`.
+/// A device of an instance's block.
 ///
 /// # Invariants
 ///
-/// `callback` may be called with `private` while the value lives. RTNL is held, and the block's
-/// `cb_lock` too.
+/// RTNL and the block's `cb_lock` are held while the value lives, and `callback` may be called with
+/// `private`.
 pub(crate) struct Device<'a> {
     tp: &'a Proto,
-    joins: bool,
     callback: bindings::flow_setup_cb_t,
     private: *mut c_void,
 }
@@ -268,19 +246,116 @@ pub(crate) struct Device<'a> {
 impl<'a> Device<'a> {
     /// # Safety
     ///
-    /// The arguments are those of a call of `reoffload`, which lasts for `'a`.
+    /// As the type invariant says, for `'a`.
     pub(super) unsafe fn new(
         tp: &'a Proto,
-        joins: bool,
         callback: bindings::flow_setup_cb_t,
         private: *mut c_void,
     ) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self {
             tp,
-            joins,
             callback,
             private,
         }
+    }
+
+    fn id(&self) -> DeviceId {
+        DeviceId {
+            callback: self.callback.map_or(0, |callback| callback as usize),
+            private: self.private as usize,
+        }
+    }
+
+    /// A callback of a device that does as it is told.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    unsafe extern "C" fn agree(
+        _kind: bindings::tc_setup_type,
+        _data: *mut c_void,
+        _private: *mut c_void,
+    ) -> c_int {
+        0
+    }
+
+    /// Calls the device, and has the core count `filter` up or down if it agrees.
+    fn tell(
+        &self,
+        filter: &BpfOffload<'_>,
+        mut command: bindings::tc_cls_bpf_offload,
+        add: bool,
+        callback: bindings::flow_setup_cb_t,
+    ) -> Result {
+        let state = filter.state;
+        // SAFETY: All are valid during the call. The callback is the device's, or ignores its
+        // arguments. RTNL and `cb_lock` are held by the type invariant. What devices keep is kept
+        // until they give it back, or for ever.
+        to_result(unsafe {
+            bindings::tc_setup_cb_reoffload(
+                self.tp.block(),
+                self.tp.as_ptr(),
+                add,
+                callback,
+                bindings::tc_setup_type_TC_SETUP_CLSBPF,
+                (&raw mut command).cast(),
+                self.private,
+                state.flags.as_ptr(),
+                state.in_hw_count.as_ptr(),
+            )
+        })
+    }
+}
+
+/// The devices of an instance's block that filters can be offered to. None joins or leaves while
+/// the value lives.
+///
+/// # Invariants
+///
+/// RTNL is held, and this task holds the block's `cb_lock` shared.
+pub(crate) struct Devices<'a> {
+    tp: &'a Proto,
+    _rtnl: &'a Rtnl,
+}
+
+impl<'a> Devices<'a> {
+    /// May sleep.
+    pub(crate) fn new(tp: &'a Proto, rtnl: &'a Rtnl) -> Self {
+        // SAFETY: The block is valid for as long as the instance. Process context.
+        unsafe { bindings::down_read(&raw mut (*tp.block()).cb_lock) };
+        // INVARIANT: Locked by the line above.
+        Self { tp, _rtnl: rtnl }
+    }
+
+    /// Whether the block has devices, too, that no filter can be offered to.
+    pub(crate) fn has_others(&self) -> bool {
+        // SAFETY: The block is valid, and locked by the type invariant.
+        unsafe { (*self.tp.block()).nooffloaddevcnt != 0 }
+    }
+
+    /// Calls `f` for each, until it fails.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_>) -> Result) -> Result {
+        // SAFETY: The block is valid, and its list is locked by the type invariant. The entries are
+        // callbacks, each with what it wants to be called with.
+        unsafe {
+            let head = &raw mut (*self.tp.block()).flow_block.cb_list;
+            let mut at = (*head).next;
+            while at != head {
+                let entry = at
+                    .wrapping_byte_sub(offset_of!(bindings::flow_block_cb, list))
+                    .cast::<bindings::flow_block_cb>();
+                f(&Device::new(self.tp, (*entry).cb, (*entry).cb_priv))?;
+                at = (*at).next;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Devices<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Locked by this task, by the type invariant.
+        unsafe { bindings::up_read(&raw mut (*self.tp.block()).cb_lock) };
     }
 }
