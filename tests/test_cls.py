@@ -296,7 +296,7 @@ def test_class_that_comes_later_is_bound(htb):
 
 def test_refused_filter_binds_no_class(htb):
     refused("tc -n a filter add dev va parent 1: prio 1 "
-            "bpf da obj tc_ok.o sec tc classid 1:20 action gact index 4711")
+            "bpf da obj tc_ok.o sec tc classid 1:20 action simple sdata hello")
     htb.tc("class del dev va classid 1:20")
 
 

@@ -213,9 +213,6 @@ FILTERS = {
     "nowhere": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 3)), errno.EINVAL,
         "skip_hw and skip_sw exclude each other"),
-    "no device to offload to": (
-        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 2)), errno.EOPNOTSUPP,
-        "skip_sw, but not every device of the block takes the filter"),
     "other generic flags than before": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 1)), errno.EINVAL,
         "skip_hw and skip_sw of a filter cannot be changed: delete it and add it anew"),
@@ -268,6 +265,14 @@ def test_estimator(tc, fds):
         errno.EINVAL, "an estimator belongs to actions, of which there are none")
 
 
+def test_no_device_to_offload_to(tc, fds):
+    before = tc.tc("filter show dev va egress")
+    skip_sw = nl.attr(nl.BPF_FLAGS_GEN, 2)
+    assert nl.filter_(tc.ifindex, options(fds["tc"], extra=skip_sw), handle=2) == (
+        errno.EOPNOTSUPP, "skip_sw, but not every device of the block takes the filter")
+    assert tc.tc("filter show dev va egress") == before
+
+
 def test_good_filter_is_accepted(tc, fds):
     # The same bytes as above, but right.
     extra = nl.attr(nl.BPF_NAME, "x" * 255) + nl.attr(nl.BPF_CLASSID, 0x10002)
@@ -280,8 +285,8 @@ def test_good_filter_is_accepted(tc, fds):
 @pytest.mark.usefixtures("tc")
 @pytest.mark.parametrize("what, sentence", [
     ("bytecode '1,0 0 0 0,'", CHECKER),
-    ("da obj tc_ok.o sec tc skip_hw skip_sw", "skip_hw and skip_sw exclude each other"),
-    ("da obj tc_ok.o sec tc action gact index 4711", "index not found"),
+    ("bytecode '1,6 0 0 0,' skip_hw skip_sw", "skip_hw and skip_sw exclude each other"),
+    ("da obj tc_ok.o sec tc action simple sdata hello", "Failed to load TC action module"),
 ])
 def test_user_of_tc_reads_the_sentence(what, sentence):
     said = refused(f"tc -n a filter add dev va egress prio 2 bpf {what}")

@@ -1,0 +1,868 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Filters on hardware. A netdevsim device takes one program, for ingress, and never runs it."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+import socket
+import struct
+
+import nl
+import pytest
+from conftest import eventually, program_ids, programs, refused, sh
+from test_lwt import counters
+
+BUS = pathlib.Path("/sys/bus/netdevsim")
+DEBUGFS = pathlib.Path("/sys/kernel/debug/netdevsim")
+SKIP_HW, SKIP_SW, IN_HW, NOT_IN_HW = 1, 2, 4, 8
+RTM_GETTFILTER, NLMSG_DONE, NLM_F_DUMP = 46, 3, 0x300
+TCA_CHAIN = 11
+INGRESS, EGRESS, BLOCK = 0xFFFFFFF2, nl.TC_H_CLSACT_EGRESS, 0xFFFFFFFF
+ALL, IP = socket.htons(3), socket.htons(0x0800)
+NEW, REPLACE = nl.NLM_F_CREATE | nl.NLM_F_EXCL, nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+
+UNBOUND = "netdevsim: netdevsim configured to reject unbound programs"
+REJECTS = "netdevsim: netdevsim configured to reject BPF TC offload"
+DISABLED = "TC offload is disabled on net device"
+BUSY = "netdevsim: driver and netdev offload states mismatch"
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    """Runs what follows in the network namespace, but sees /sys as before."""
+    with open(f"/run/netns/{namespace}", "rb") as target, open("/proc/self/ns/net", "rb") as home:
+        os.setns(target.fileno(), os.CLONE_NEWNET)
+        try:
+            yield target
+        finally:
+            os.setns(home.fileno(), os.CLONE_NEWNET)
+
+
+class Program:
+    """A program that is loaded and pinned, for all devices or for one."""
+
+    def __init__(self, name, number, port=None):
+        self.path = f"/run/bpf/offload_{number}"
+        bound = f"offload_dev {port}" if port else ""
+        with inside("a"):
+            sh(f"bpftool prog load tc_{name}.o {self.path} type classifier {bound}")
+        self.fd = nl.pinned(self.path)
+        info = pathlib.Path(f"/proc/self/fdinfo/{self.fd}").read_text()
+        self.id = int(re.search(r"prog_id:\s*(\d+)", info).group(1))
+
+    def __str__(self):
+        return f"bpf da object-pinned {self.path}"
+
+    def close(self):
+        """Lets go of it."""
+        os.close(self.fd)
+        os.unlink(self.path)
+
+
+class Port:
+    """A port of a device: a network interface, and what its driver says and is told."""
+
+    def __init__(self, name, ifindex, path):
+        self.name, self.ifindex, self.path = name, ifindex, path
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def id(self):
+        """The number of the program that the hardware has; 0 is none."""
+        return int((self.path / "bpf_offloaded_id").read_text())
+
+    def accepts(self, what, yes):
+        """Tells the driver what it is to accept."""
+        (self.path / f"bpf_{what}_accept").write_text("NY"[yes])
+
+    def offload(self, switch, tool=sh):
+        """Switches hardware offload."""
+        with inside("a"):
+            tool(f"ethtool -K {self} hw-tc-offload {switch}")
+
+
+class Hardware:
+    """Devices and programs of a scenario."""
+
+    def __init__(self, net):
+        self.net, self.devices, self.programs, self.joined = net, 0, [], []
+
+    def plug(self, ports=1, namespace="a", unbound=True):
+        """A new device; returns its ports, or its only one."""
+        self.devices += 1
+        with inside(namespace):
+            before = socket.if_nameindex()
+            (BUS / "new_device").write_text(f"{self.devices} {ports}")
+            found = sorted(set(socket.if_nameindex()) - set(before))
+        path = DEBUGFS / f"netdevsim{self.devices}/ports"
+        made = [Port(name, ifindex, path / str(n)) for n, (ifindex, name) in enumerate(found)]
+        assert len(made) == ports
+        if namespace == "a":
+            for port in made:
+                port.accepts("tc_non_bound", unbound)
+                port.offload("on")
+        return made if ports > 1 else made[0]
+
+    def unplug(self, number):
+        """Takes a device away."""
+        (BUS / "del_device").write_text(str(number))
+
+    def load(self, name, port=None):
+        """Loads a program."""
+        self.programs.append(Program(name, len(self.programs), port))
+        return self.programs[-1]
+
+    def join(self, *ports):
+        """Puts ports on the shared block."""
+        for port in ports:
+            self.joined.append(port)
+            self.net.tc(f"qdisc add dev {port} ingress_block 7 clsact")
+
+    def leave(self, port):
+        """Takes a port off its block."""
+        self.net.tc(f"qdisc del dev {port} clsact")
+        self.joined.remove(port)
+
+    def add(self, where, program, skip="", handle=0, prio=1):
+        """Has tc add a filter, or replace it."""
+        self.net.tc(f"filter replace {place(where)} prio {prio} handle {handle} {program} {skip}")
+
+    def ask(self, where, program, gen=0, *, flags=NEW, handle=0, protocol=ALL, chain=0):
+        """Asks for a filter as tc does, and returns the errno and the sentence."""
+        options = nl.attr(nl.BPF_FD, program.fd) + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
+        body = header(where, handle, 1 << 16 | protocol) + nl.attr(nl.TCA_KIND, "bpf")
+        if chain:
+            body += nl.attr(TCA_CHAIN, chain)
+        body += nl.attr(nl.TCA_OPTIONS, options + nl.attr(nl.BPF_FLAGS_GEN, gen))
+        return nl.request("a", nl.RTM_NEWTFILTER, flags, body)
+
+    def shown(self, where):
+        """What a user reads about where the filters are: handle, place, in the order of tc."""
+        return [
+            (int(options["handle"], 16),
+             " ".join(word for word in ("in_hw", "not_in_hw") if word in options))
+            for options in (entry["options"] for entry in self.net.filters(place(where)))
+        ]
+
+    def close(self):
+        """Takes all of it away."""
+        for port in self.joined:
+            sh(f"tc -n a qdisc del dev {port} clsact", check=False)
+        for program in self.programs:
+            program.close()
+        for number in range(1, self.devices + 1):
+            if (BUS / f"devices/netdevsim{number}").exists():
+                self.unplug(number)
+
+
+def place(where):
+    """The words of tc for a port, or for the shared block."""
+    return "block 7" if where == 7 else f"dev {where} ingress"
+
+
+def header(where, handle=0, info=0):
+    """C: struct tcmsg."""
+    target = (BLOCK, 7) if where == 7 else (where.ifindex, INGRESS)
+    return struct.pack("=BxxxIIII", 0, target[0], handle, target[1], info)
+
+
+def attrs(data):
+    """The attributes of a message by their types."""
+    found, at = {}, 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        found[kind & 0x3FFF] = data[at + 4:at + length]
+        at += (length + 3) & ~3
+    return found
+
+
+def flags_of(where):
+    """The generic flags of the filters, of which tc shows less: handle and flags."""
+    with inside("a"), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
+        sock.settimeout(10)
+        body = header(where)
+        sock.send(struct.pack("=IHHII", 16 + len(body), RTM_GETTFILTER,
+                              nl.NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body)
+        found = {}
+        while True:
+            data, at = sock.recv(65536), 0
+            while at < len(data):
+                length, kind = struct.unpack_from("=IH", data, at)
+                if kind == NLMSG_DONE:
+                    return found
+                message = data[at + 16:at + length]
+                handle = struct.unpack_from("=I", message, 8)[0]
+                options = attrs(attrs(message[20:]).get(nl.TCA_OPTIONS, b""))
+                if handle:
+                    found[handle] = struct.unpack("=I", options.get(nl.BPF_FLAGS_GEN, b"\0" * 4))[0]
+                at += (length + 3) & ~3
+
+
+@pytest.fixture(name="hw")
+def fixture_hw(lasting):
+    """A place for devices."""
+    made = Hardware(lasting)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(name="card")
+def fixture_card(hw):
+    """A device that accepts all programs, with clsact."""
+    port = hw.plug()
+    hw.net.tc(f"qdisc add dev {port} clsact")
+    return port
+
+
+@pytest.fixture(name="wired")
+def fixture_wired(hw, card):
+    """The same, wired to a device of b: what b answers comes in through it."""
+    peer = hw.plug(namespace="b")
+    with inside("b") as there, open("/run/netns/a", "rb") as here:
+        (BUS / "link_device").write_text(
+            f"{here.fileno()}:{card.ifindex} {there.fileno()}:{peer.ifindex}")
+    for namespace, port, host in (("a", card, 1), ("b", peer, 2)):
+        # Nothing may count but what the scenario sends.
+        sh(f"ip -n {namespace} -batch - <<'EOF'\n"
+           f"link set {port} addrgenmode none\n"
+           f"link set {port} address 02:00:00:00:01:0{host} up\n"
+           f"addr add 10.9.0.{host}/24 dev {port}\n"
+           f"neigh add 10.9.0.{3 - host} lladdr 02:00:00:00:01:0{3 - host} dev {port}\n"
+           "EOF")
+    assert passes(hw, 1)
+    return card
+
+
+def passes(hw, count=3):
+    """Whether the answers of the other end come in."""
+    return hw.net.ping(address="10.9.0.2", count=count)
+
+
+def dropped(hw):
+    """Whether they do not."""
+    return hw.net.dropped(address="10.9.0.2")
+
+
+def test_plain_filter_is_in_hardware_and_in_software(hw, wired):
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_count.o sec tc")
+    assert hw.shown(wired) == [(1, "in_hw")]
+    assert [prog["id"] for prog in programs()] == [wired.id]
+    assert " in_hw " in hw.net.tc(f"filter show dev {wired} ingress")
+    assert passes(hw)
+    assert counters()[0] == 3
+
+
+def test_deletion_takes_it_off_the_hardware(hw, card):
+    program = hw.load("ok")
+    for command in ("filter del dev {} ingress prio 1 handle 1 bpf",
+                    "filter del dev {} ingress prio 1",
+                    "filter del dev {} ingress",
+                    "chain del dev {} ingress chain 0",
+                    "qdisc del dev {} clsact"):
+        hw.add(card, program)
+        assert card.id == program.id
+        hw.net.tc(command.format(card))
+        assert card.id == 0
+
+
+def test_move_to_another_namespace_takes_it_off_the_hardware(hw, card):
+    hw.add(card, hw.load("ok"))
+    sh(f"ip -n a link set {card} netns b")
+    assert card.id == 0
+
+
+@pytest.mark.parametrize("skip", ["", "skip_sw"])
+def test_device_takes_its_filter_along(hw, card, skip):
+    before = program_ids()
+    hw.net.tc(f"filter add dev {card} ingress prio 1 bpf da obj tc_ok.o sec tc {skip}")
+    assert card.id
+    hw.unplug(1)
+    eventually(lambda: program_ids() <= before)
+
+
+def test_one_of_several_ports_goes(hw):
+    first, second = hw.plug(ports=2)
+    hw.join(first, second)
+    program = hw.load("ok", first)
+    hw.add(7, program, "skip_sw")
+    # The program was loaded for this port: it goes on at the other one.
+    (BUS / "devices/netdevsim1/del_port").write_text("0")
+    hw.joined.remove(first)
+    assert second.id == program.id
+    assert hw.shown(7) == [(1, "in_hw")]
+    hw.net.tc("filter del block 7")
+    assert second.id == 0
+
+
+REFUSALS = {
+    "tc": (lambda port: port.accepts("tc", False), REJECTS),
+    "unbound": (lambda port: port.accepts("tc_non_bound", False), UNBOUND),
+    "switched off": (lambda port: port.offload("off"), DISABLED),
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+def test_refused_by_the_device_is_in_software(hw, wired, how):
+    REFUSALS[how][0](wired)
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_shot.o sec tc")
+    assert hw.shown(wired) == [(1, "not_in_hw")] and wired.id == 0
+    assert dropped(hw)
+    hw.net.tc(f"filter replace dev {wired} ingress prio 1 handle 1 bpf da obj tc_count.o sec tc")
+    assert hw.shown(wired) == [(1, "not_in_hw")] and wired.id == 0
+    assert passes(hw) and counters()[0] == 3
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+def test_refused_by_the_device_is_nowhere_with_skip_sw(hw, card, how):
+    REFUSALS[how][0](card)
+    program = hw.load("ok")
+    before = program_ids()
+    assert hw.ask(card, program, SKIP_SW) == (errno.EOPNOTSUPP, REFUSALS[how][1])
+    assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
+    # No handle is lost, in a priority that is new as in one that was there.
+    hw.add(card, program)
+    assert hw.ask(card, program, SKIP_SW)[0] == errno.EOPNOTSUPP
+    hw.add(card, program)
+    assert hw.shown(card) == [(2, "not_in_hw"), (1, "not_in_hw")] and card.id == 0
+    said = refused(f"tc -n a filter add dev {card} ingress prio 2 {program} skip_sw")
+    assert REFUSALS[how][1] in said
+    assert program_ids() == before
+
+
+@pytest.mark.parametrize("protocol, chain, sentence", [
+    (IP, 0, "netdevsim: only ETH_P_ALL supported as filter protocol"),
+    (ALL, 5, "Driver supports only offload of chain 0"),
+], ids=["protocol", "chain"])
+def test_what_the_hardware_cannot_do(hw, card, protocol, chain, sentence):
+    program = hw.load("ok")
+    kind = {"protocol": protocol, "chain": chain}
+    assert hw.ask(card, program, SKIP_SW, **kind) == (errno.EOPNOTSUPP, sentence)
+    assert hw.net.tc(f"filter show dev {card} ingress") == ""
+    assert hw.ask(card, program, **kind) == (0, "")
+    assert hw.shown(card) == [(1, "not_in_hw")] and card.id == 0
+
+
+def test_hardware_is_full(hw, card):
+    first, second = hw.load("ok"), hw.load("shot")
+    hw.add(card, first)
+    assert hw.ask(card, second, SKIP_SW) == (errno.EBUSY, BUSY)
+    hw.add(card, second)
+    assert hw.shown(card) == [(2, "not_in_hw"), (1, "in_hw")] and card.id == first.id
+    # What is not in hardware takes nothing off it.
+    hw.net.tc(f"filter del dev {card} ingress prio 1 handle 2 bpf")
+    assert hw.shown(card) == [(1, "in_hw")] and card.id == first.id
+    hw.net.tc(f"filter del dev {card} ingress")
+    hw.add(card, second)
+    assert card.id == second.id
+
+
+@pytest.mark.parametrize("skip", ["", "skip_hw"])
+def test_deletion_in_software_leaves_the_same_program_in_hardware(hw, card, skip):
+    program = hw.load("ok")
+    hw.add(card, program)
+    hw.add(card, program, skip)
+    assert hw.shown(card) == [(2, "not_in_hw"), (1, "in_hw")]
+    hw.net.tc(f"filter del dev {card} ingress prio 1 handle 2 bpf")
+    assert hw.shown(card) == [(1, "in_hw")] and card.id == program.id
+
+
+def test_skip_hw(hw, wired):
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_count.o sec tc skip_hw")
+    assert hw.shown(wired) == [(1, "not_in_hw")] and wired.id == 0
+    assert passes(hw) and counters()[0] == 3
+    hw.net.tc(f"filter replace dev {wired} ingress prio 1 handle 1 "
+              "bpf da obj tc_shot.o sec tc skip_hw")
+    assert hw.shown(wired) == [(1, "not_in_hw")] and wired.id == 0
+    assert dropped(hw)
+
+
+def test_skip_sw_does_not_run_in_software(hw, wired):
+    shot, count = hw.load("shot"), hw.load("count")
+    hw.add(wired, shot, "skip_sw")
+    assert hw.shown(wired) == [(1, "in_hw")] and wired.id == shot.id
+    # Without a filter in software the kernel would not even ask the hardware's.
+    hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_unspec.o sec tc skip_hw")
+    assert passes(hw)
+    hw.add(wired, count, "skip_sw", handle=1)
+    assert wired.id == count.id
+    assert passes(hw) and counters()[0] == 0
+
+
+def test_skip_sw_asks_the_next_of_the_same_priority(hw, wired):
+    hw.add(wired, hw.load("count"), "skip_hw")
+    hw.add(wired, hw.load("shot"), "skip_sw")
+    assert hw.shown(wired) == [(2, "in_hw"), (1, "not_in_hw")]
+    assert passes(hw) and counters()[0] == 3
+
+
+def test_tc_loads_the_program_for_the_device(hw, card):
+    card.accepts("tc_non_bound", False)
+    hw.net.tc(f"filter add dev {card} ingress prio 1 bpf da obj tc_shot.o sec tc skip_sw")
+    assert hw.shown(card) == [(1, "in_hw")]
+    bound = DEBUGFS / "netdevsim1/bpf_bound_progs"
+    prog, = bound.iterdir()
+    assert int((prog / "id").read_text()) == card.id
+    assert (prog / "state").read_text() == "xlated\n" and (prog / "loaded").read_text() == "Y\n"
+    hw.net.tc(f"filter del dev {card} ingress")
+    assert card.id == 0
+    eventually(lambda: not list(bound.iterdir()))
+
+
+def test_flags_cannot_be_replaced(hw, card):
+    old, new = hw.load("ok"), hw.load("shot")
+    for gen in (0, SKIP_HW, SKIP_SW):
+        assert hw.ask(card, old, gen) == (0, "")
+        before = hw.net.tc(f"filter show dev {card} ingress"), card.id
+        assert bool(card.id) == (gen != SKIP_HW)
+        for other in {0, SKIP_HW, SKIP_SW} - {gen}:
+            assert hw.ask(card, new, other, flags=REPLACE, handle=1)[0] == errno.EINVAL
+            assert (hw.net.tc(f"filter show dev {card} ingress"), card.id) == before
+        hw.net.tc(f"filter del dev {card} ingress")
+
+
+def test_refused_flags_leave_the_filter_in_software(hw, wired):
+    hw.add(wired, hw.load("shot"))
+    assert hw.ask(wired, hw.load("ok"), SKIP_SW, flags=REPLACE, handle=1)[0] == errno.EINVAL
+    assert dropped(hw)
+
+
+def test_nowhere(hw, card):
+    program = hw.load("ok")
+    assert hw.ask(card, program, SKIP_HW | SKIP_SW)[0] == errno.EINVAL
+    assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
+
+
+@pytest.mark.parametrize("qdisc, parent", [
+    ("clsact", "egress"), ("root handle 1: htb", "parent 1:"),
+])
+def test_hardware_has_ingress_alone(hw, qdisc, parent):
+    port = hw.plug()
+    program = hw.load("ok")
+    hw.net.tc(f"qdisc add dev {port} {qdisc}")
+    said = refused(f"tc -n a filter add dev {port} {parent} prio 1 {program} skip_sw")
+    assert "skip_sw, but not every device of the block takes the filter" in said
+    assert hw.net.tc(f"filter show dev {port} {parent}") == ""
+    hw.net.tc(f"filter add dev {port} {parent} prio 1 {program}")
+    assert " not_in_hw " in hw.net.tc(f"filter show dev {port} {parent}") and port.id == 0
+
+
+def test_device_without_hardware(hw):
+    hw.join("va")
+    program = hw.load("ok")
+    assert hw.ask(7, program, SKIP_SW)[0] == errno.EOPNOTSUPP
+    assert hw.net.tc("filter show block 7") == ""
+    hw.add(7, program)
+    assert hw.shown(7) == [(1, "not_in_hw")]
+
+
+def test_replace(hw, card):
+    old, new = hw.load("ok"), hw.load("shot")
+    for skip in ("", "skip_sw"):
+        # The last one is replaced by the same program.
+        for program in (old, new, new):
+            hw.add(card, program, skip, handle=5)
+            assert hw.shown(card) == [(5, "in_hw")] and card.id == program.id
+        hw.net.tc(f"filter del dev {card} ingress")
+        assert card.id == 0
+
+
+def test_replace_brings_into_hardware_what_was_not(hw, card):
+    card.accepts("tc_non_bound", False)
+    hw.add(card, hw.load("ok"))
+    card.accepts("tc_non_bound", True)
+    new = hw.load("shot")
+    hw.add(card, new, handle=1)
+    assert hw.shown(card) == [(1, "in_hw")] and card.id == new.id
+
+
+def test_replace_takes_off_the_hardware_what_is_no_longer(hw, card):
+    old = hw.load("ok")
+    hw.add(card, old)
+    card.accepts("tc_non_bound", False)
+    try:
+        hw.add(card, hw.load("shot"), handle=1)
+        assert hw.shown(card) == [(1, "not_in_hw")] and card.id == 0
+    finally:
+        # The driver must not keep a program that is gone: a refusal takes it back.
+        hw.ask(card, old, SKIP_SW)
+
+
+@pytest.fixture(name="unwilling")
+def fixture_unwilling(hw):
+    """A skip_sw filter in hardware, whose device refuses what it is to be replaced by."""
+    port = hw.plug(unbound=False)
+    hw.net.tc(f"qdisc add dev {port} clsact")
+    hw.add(port, hw.load("ok", port), "skip_sw")
+    hw.load("shot")
+    return port
+
+
+def test_refused_replace_leaves_the_old_one_in_hardware(hw, unwilling):
+    old, new = hw.programs
+    before = program_ids()
+    error, _ = hw.ask(unwilling, new, SKIP_SW, flags=REPLACE, handle=1)
+    assert error == errno.EOPNOTSUPP
+    assert unwilling.id == old.id and program_ids() == before
+    assert f" id {old.id} " in hw.net.tc(f"filter show dev {unwilling} ingress")
+    # The next one is accepted as if nothing had happened.
+    third = hw.load("unspec", unwilling)
+    hw.add(unwilling, third, "skip_sw", handle=1)
+    assert hw.shown(unwilling) == [(1, "in_hw")] and unwilling.id == third.id
+    hw.net.tc(f"filter del dev {unwilling} ingress")
+    assert unwilling.id == 0
+
+
+def test_refused_replace_leaves_the_old_one_shown_in_hardware(hw, unwilling):
+    assert hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
+    assert hw.shown(unwilling) == [(1, "in_hw")]
+
+
+def test_refused_replace_says_why(hw, unwilling):
+    _, sentence = hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
+    assert sentence == UNBOUND
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
+def test_replace_that_one_of_two_refuses_is_rolled_back(hw, second):
+    ports = hw.plug(ports=2)
+    hw.join(*ports)
+    old, new = hw.load("ok", ports[0]), hw.load("shot")
+    hw.add(7, old, "skip_sw", handle=3)
+    ports[second].accepts("tc_non_bound", False)
+    assert hw.ask(7, new, SKIP_SW, flags=REPLACE, handle=3)[0] == errno.EOPNOTSUPP
+    assert [port.id for port in ports] == [old.id, old.id]
+    assert f" id {old.id} " in hw.net.tc("filter show block 7")
+    hw.net.tc("filter del block 7")
+    assert [port.id for port in ports] == [0, 0]
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
+def test_rolled_back_is_shown_in_hardware(hw, second):
+    ports = hw.plug(ports=2)
+    hw.join(*ports)
+    hw.add(7, hw.load("ok", ports[0]), "skip_sw")
+    ports[second].accepts("tc_non_bound", False)
+    assert hw.ask(7, hw.load("shot"), SKIP_SW, flags=REPLACE, handle=1)[0]
+    assert hw.shown(7) == [(1, "in_hw")]
+
+
+def test_block_of_two(hw):
+    ports = hw.plug(), hw.plug()
+    hw.join(*ports)
+    program, other = hw.load("ok"), hw.load("shot")
+    for skip in ("", "skip_sw"):
+        for loaded in (program, other):
+            hw.add(7, loaded, skip, handle=1)
+            assert hw.shown(7) == [(1, "in_hw")]
+            assert [port.id for port in ports] == [loaded.id] * 2
+        hw.net.tc("filter del block 7")
+        assert [port.id for port in ports] == [0, 0]
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
+def test_block_of_which_one_refuses(hw, second):
+    ports = hw.plug(), hw.plug()
+    hw.join(*ports)
+    ports[second].accepts("tc_non_bound", False)
+    program = hw.load("ok")
+    assert hw.ask(7, program, SKIP_SW) == (errno.EOPNOTSUPP, UNBOUND)
+    assert [port.id for port in ports] == [0, 0] and hw.net.tc("filter show block 7") == ""
+    hw.add(7, program)
+    assert hw.shown(7) == [(1, "in_hw")]
+    assert ports[not second].id == program.id and ports[second].id == 0
+
+
+def test_block_with_a_device_without_hardware(hw):
+    port = hw.plug()
+    hw.join("va", port)
+    program = hw.load("ok")
+    assert hw.ask(7, program, SKIP_SW)[0] == errno.EOPNOTSUPP
+    assert port.id == 0 and hw.net.tc("filter show block 7") == ""
+    hw.add(7, program)
+    assert hw.shown(7) == [(1, "in_hw")] and port.id == program.id
+
+
+def test_block_in_hardware_takes_no_device_without(hw):
+    port, off = hw.plug(), hw.plug()
+    hw.join(port)
+    off.offload("off")
+    old, new = hw.load("ok"), hw.load("shot")
+    hw.add(7, old)
+    hw.add(7, new, handle=1)
+    assert "not supported" in refused("tc -n a qdisc add dev va ingress_block 7 clsact")
+    said = refused(f"tc -n a qdisc add dev {off} ingress_block 7 clsact")
+    assert "Bind to offloaded block failed as dev has offload disabled" in said
+    assert hw.shown(7) == [(1, "in_hw")] and port.id == new.id
+    # The kernel counts what is in hardware: nothing may be left in the count.
+    assert hw.ask(7, old, SKIP_SW)[0] == errno.EBUSY
+    hw.net.tc("filter del block 7")
+    hw.join("va", off)
+
+
+def test_joining_device_gets_the_filter(hw):
+    hw.join("va")
+    program = hw.load("ok")
+    hw.add(7, program)
+    assert hw.shown(7) == [(1, "not_in_hw")]
+    port = hw.plug()
+    hw.join(port)
+    assert hw.shown(7) == [(1, "in_hw")] and port.id == program.id
+    other = hw.load("shot")
+    hw.add(7, other, handle=1)
+    assert hw.shown(7) == [(1, "in_hw")] and port.id == other.id
+    hw.leave(port)
+    assert port.id == 0
+    hw.join(port)
+    assert hw.shown(7) == [(1, "in_hw")] and port.id == other.id
+
+
+def test_leaving_device_loses_the_filter(hw):
+    first, second = hw.plug(), hw.plug()
+    hw.join("va", first)
+    program = hw.load("ok")
+    hw.add(7, program)
+    hw.join(second)
+    assert [first.id, second.id] == [program.id] * 2
+    hw.leave(first)
+    assert hw.shown(7) == [(1, "in_hw")] and [first.id, second.id] == [0, program.id]
+    hw.leave(second)
+    assert [first.id, second.id] == [0, 0] and hw.shown(7)[0][1] != "in_hw"
+
+
+def test_left_by_the_hardware_is_shown_in_software(hw):
+    port = hw.plug()
+    hw.join("va", port)
+    hw.add(7, hw.load("ok"))
+    hw.leave(port)
+    assert hw.shown(7) == [(1, "not_in_hw")]
+
+
+def test_filter_is_either_in_hardware_or_not(hw):
+    port = hw.plug()
+    hw.join("va")
+    hw.add(7, hw.load("ok"))
+    assert flags_of(7) == {1: NOT_IN_HW}
+    hw.join(port)
+    assert flags_of(7) == {1: IN_HW}
+    hw.leave(port)
+    assert flags_of(7) == {1: NOT_IN_HW}
+
+
+def test_flags_that_were_asked_for_are_shown_besides(hw, card):
+    hw.add(card, hw.load("ok"), "skip_hw")
+    hw.add(card, hw.load("ok"), "skip_sw")
+    assert flags_of(card) == {1: SKIP_HW | NOT_IN_HW, 2: SKIP_SW | IN_HW}
+
+
+def test_skip_hw_is_not_given_to_a_joining_device(hw):
+    port = hw.plug()
+    hw.join("va")
+    hw.add(7, hw.load("ok"), "skip_hw")
+    hw.join(port)
+    assert hw.shown(7) == [(1, "not_in_hw")] and port.id == 0
+    hw.leave(port)
+    assert hw.shown(7) == [(1, "not_in_hw")]
+
+
+def test_joining_device_refuses_plain_filters_quietly(hw):
+    port = hw.plug()
+    hw.join("va")
+    program = hw.load("ok")
+    assert hw.ask(7, program, protocol=IP) == (0, "")
+    assert hw.ask(7, program, chain=5) == (0, "")
+    hw.join(port)
+    assert [where for _, where in hw.shown(7)] == ["not_in_hw"] * 2 and port.id == 0
+
+
+def refuse_to_join(hw, how):
+    """A filter in the one hardware that another device refuses to take, and the two."""
+    ports = hw.plug(), hw.plug()
+    hw.join(ports[0])
+    if how == "bound":
+        program, sentence = hw.load("ok", ports[0]), "program bound to a different device"
+    else:
+        program, sentence = hw.load("ok"), REFUSALS[how][1]
+        REFUSALS[how][0](ports[1])
+    hw.add(7, program, "skip_sw")
+    assert sentence in refused(f"tc -n a qdisc add dev {ports[1]} ingress_block 7 clsact")
+    return program, *ports
+
+
+JOINS = pytest.mark.parametrize("how", ["tc", "unbound", "bound"])
+
+
+@JOINS
+def test_device_that_refuses_skip_sw_cannot_join(hw, how):
+    program, first, second = refuse_to_join(hw, how)
+    assert "clsact" not in hw.net.tc(f"qdisc show dev {second}")
+    assert [first.id, second.id] == [program.id, 0]
+    hw.net.tc("filter del block 7")
+    assert first.id == 0
+    hw.join(second)
+
+
+@JOINS
+def test_refused_join_leaves_the_filter_shown_in_hardware(hw, how):
+    refuse_to_join(hw, how)
+    assert hw.shown(7) == [(1, "in_hw")]
+
+
+@pytest.mark.parametrize("prio", [1, 2])
+def test_refused_join_takes_back_what_was_accepted(hw, prio):
+    first, second = hw.plug(), hw.plug()
+    hw.join(first)
+    bound, plain = hw.load("ok", first), hw.load("shot")
+    hw.add(7, bound, "skip_sw", prio=prio)
+    hw.add(7, plain)
+    assert sorted(where for _, where in hw.shown(7)) == ["in_hw", "not_in_hw"]
+    # The plain one is replayed first, so the second device has it when it refuses the other.
+    refused(f"tc -n a qdisc add dev {second} ingress_block 7 clsact")
+    assert [first.id, second.id] == [bound.id, 0]
+    hw.net.tc("filter del block 7")
+    assert [first.id, second.id] == [0, 0]
+
+
+@pytest.mark.parametrize("how", ["tc", "unbound"])
+def test_what_leaves_without_the_filter_does_not_count(hw, how):
+    first, second = hw.plug(), hw.plug()
+    hw.join(first, second)
+    REFUSALS[how][0](second)
+    program = hw.load("ok")
+    hw.add(7, program)
+    hw.leave(second)
+    assert first.id == program.id and hw.shown(7) == [(1, "in_hw")]
+
+
+@pytest.mark.parametrize("how", ["tc", "unbound"])
+def test_what_left_without_the_filter_is_not_missed(hw, how):
+    first, second = hw.plug(), hw.plug()
+    hw.join("va", first)
+    REFUSALS[how][0](first)
+    program = hw.load("ok")
+    hw.add(7, program)
+    hw.leave(first)
+    assert hw.shown(7) == [(1, "not_in_hw")]
+    hw.join(second)
+    assert second.id == program.id and hw.shown(7) == [(1, "in_hw")]
+
+
+def test_bound_program_on_another_device(hw, card):
+    program = hw.load("ok", hw.plug())
+    assert hw.ask(card, program, SKIP_SW) == (
+        errno.EINVAL, "Program is bound to a different device")
+    assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
+
+
+@pytest.mark.parametrize("gen", [0, SKIP_HW])
+def test_bound_program_is_for_hardware_alone(hw, card, gen):
+    assert hw.ask(card, hw.load("ok", card), gen)[0] == errno.EINVAL
+    assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
+
+
+@pytest.mark.parametrize("mine", [0, 1])
+def test_bound_program_on_a_block(hw, mine):
+    ports = hw.plug(), hw.plug()
+    hw.join(*ports)
+    program = hw.load("ok", ports[mine])
+    assert hw.ask(7, program, SKIP_SW) == (
+        errno.EINVAL, "Program is not bound to every device in the block")
+    assert [port.id for port in ports] == [0, 0] and hw.net.tc("filter show block 7") == ""
+    hw.leave(ports[not mine])
+    hw.add(7, program, "skip_sw")
+    assert ports[mine].id == program.id
+
+
+def test_bound_program_on_all_ports_of_its_device(hw):
+    ports = hw.plug(ports=2, unbound=False)
+    program = hw.load("ok", ports[0])
+    hw.net.tc(f"qdisc add dev {ports[1]} clsact")
+    hw.add(ports[1], program, "skip_sw")
+    assert hw.shown(ports[1]) == [(1, "in_hw")] and [port.id for port in ports] == [0, program.id]
+    hw.net.tc(f"qdisc del dev {ports[1]} clsact")
+    hw.join(*ports)
+    hw.add(7, program, "skip_sw")
+    assert hw.shown(7) == [(1, "in_hw")] and [port.id for port in ports] == [program.id] * 2
+    hw.leave(ports[1])
+    assert hw.shown(7) == [(1, "in_hw")] and [port.id for port in ports] == [program.id, 0]
+    hw.join(ports[1])
+    assert ports[1].id == program.id
+
+
+def test_bound_program_whose_device_is_gone(hw, card):
+    program = hw.load("ok", hw.plug())
+    hw.unplug(2)
+    assert hw.ask(card, program, SKIP_SW) == (
+        errno.EINVAL, "Program is bound to a different device")
+
+
+def seen(net, port):
+    """The packets that clsact has had classified."""
+    shown = net.tc(f"-s qdisc show dev {port} clsact")
+    return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown).group(1))
+
+
+def test_block_in_hardware_alone_is_passed_by(hw, wired):
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_shot.o sec tc skip_sw")
+    assert passes(hw) and seen(hw.net, wired) == 0
+    hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
+    assert passes(hw) and seen(hw.net, wired) == 3 and counters()[0] == 3
+    hw.net.tc(f"filter del dev {wired} ingress prio 2")
+    assert passes(hw) and seen(hw.net, wired) == 3
+
+
+def test_plain_filter_in_hardware_is_not_passed_by(hw, wired):
+    hw.add(wired, hw.load("unspec"))
+    assert hw.shown(wired) == [(1, "in_hw")]
+    assert passes(hw) and seen(hw.net, wired) == 3
+
+
+def test_dump_with_a_driver_that_has_no_statistics(hw, card):
+    program = hw.load("ok")
+    hw.add(card, program)
+    card.accepts("tc", False)
+    try:
+        for what in ("-s filter show dev {} ingress",
+                     "filter get dev {} ingress protocol all prio 1 handle 1 bpf"):
+            assert f" in_hw id {program.id} " in hw.net.tc(what.format(card))
+        assert card.id == program.id
+    finally:
+        card.accepts("tc", True)
+
+
+def test_offload_stays_on_under_a_filter(hw, card):
+    program = hw.load("ok")
+    hw.add(card, program)
+    card.offload("off", refused)
+    assert hw.shown(card) == [(1, "in_hw")] and card.id == program.id
+    hw.net.tc(f"filter del dev {card} ingress")
+    card.offload("off")
+    hw.add(card, program)
+    assert hw.shown(card) == [(1, "not_in_hw")] and card.id == 0
+
+
+def test_actions(hw, wired):
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 "
+              "bpf obj tc_unspec.o sec tc skip_sw action drop")
+    hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
+    assert wired.id and passes(hw) and counters()[0] == 3
+    hw.net.tc(f"filter del dev {wired} ingress")
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf obj tc_unspec.o sec tc action drop")
+    assert hw.shown(wired) == [(1, "in_hw")] and wired.id and dropped(hw)
+
+
+def test_bytecode(hw, wired):
+    bytecode = "bpf bytecode '1,6 0 0 4294967295'"
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} skip_sw action drop")
+    hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
+    assert passes(hw) and counters()[0] == 3
+    # The number of such a program is 0: that it is there is seen by what it keeps out.
+    assert hw.ask(wired, hw.load("ok"), SKIP_SW, handle=9) == (errno.EBUSY, BUSY)
+    hw.net.tc(f"filter del dev {wired} ingress")
+    hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} action drop")
+    assert hw.shown(wired) == [(1, "in_hw")] and dropped(hw)
