@@ -105,12 +105,14 @@ mirror() {
 
 # in_tools COMMAND...: runs a command in the tool chroot, with the checkout and
 # the cache at their own paths. The mounts live in a mount namespace of their
-# own, so they are gone with the command, whatever ends it.
+# own, so they are gone with the command, whatever ends it. LWTCLS_UNSHARE: more
+# words for unshare.
 in_tools() {
 	local root
 	root=$(tools_dir)
 	[ -e "$root/.complete" ] || die "the tool set is not there" "run: make setup"
-	LWTCLS_TOOLS=$root unshare --mount --propagation private -- \
+	# shellcheck disable=SC2086
+	LWTCLS_TOOLS=$root unshare --mount --propagation private ${LWTCLS_UNSHARE:-} -- \
 		bash "$TOP/scripts/enter-tools" "$@"
 }
 
