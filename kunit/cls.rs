@@ -20,9 +20,11 @@ mod tests {
             Handle,
             OffloadState, //
         },
+        sync::rtnl,
         testing::{
             self,
             ExtAckBuf,
+            FakeDevice,
             MessageBuf,
             ProgWatch,
             ProtoBuf,
@@ -524,6 +526,124 @@ mod tests {
         Ok(())
     }
 
+    /// Asks for a filter of handle 1 with bytecode, in the place of the one that has it.
+    fn ask(instance: &Instance, skip: u32, extack: &mut ExtAckBuf) -> Result<u32> {
+        let ret = [0x06, 0, 0, 0, 0, 0, 0, 0];
+        let request = options(
+            &Request::new()
+                .put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?
+                .put(TCA_BPF_OPS, &ret)?
+                .put_u32(TCA_BPF_FLAGS_GEN, skip)?,
+        )?;
+        let (tp, caller) = (instance.proto.proto(), testing::caller());
+        request.with_tca(|tca| {
+            let change = Change::new(tp, caller, 1, tca, instance.get(1).ok());
+            let filter = instance.cls.change(change, &mut extack.extack())?;
+            Ok(filter.handle())
+        })
+    }
+
+    #[test]
+    fn device_is_told_of_a_filter() -> Result {
+        let mut instance = Instance::new()?;
+        let device = FakeDevice::plug(&mut instance.proto)?;
+        let mut extack = ExtAckBuf::new()?;
+        ask(&instance, 0, &mut extack)?;
+        let old = instance.get(1)?;
+        assert!(device.has(&old.prog) && old.offload.flags() == flags::IN_HW);
+        ask(&instance, 0, &mut extack)?;
+        let new = instance.get(1)?;
+        assert!(device.has(&new.prog) && new.offload.flags() == flags::IN_HW);
+        assert!(old.offload.flags() == flags::NOT_IN_HW);
+        instance.delete(1)?;
+        assert!(device.is_empty() && !new.offload.in_hw());
+        // And not of one that is not for it.
+        ask(&instance, flags::SKIP_HW, &mut extack)?;
+        assert!(device.is_empty());
+        drop((old, new));
+        drop(instance);
+        Ok(())
+    }
+
+    #[test]
+    fn device_that_refuses_keeps_nothing() -> Result {
+        let mut instance = Instance::new()?;
+        let device = FakeDevice::plug(&mut instance.proto)?;
+        let mut extack = ExtAckBuf::new()?;
+        ask(&instance, 0, &mut extack)?;
+        device.set(false, true);
+        ask(&instance, 0, &mut extack)?;
+        // In software there is the new one: the old one must be nowhere.
+        assert!(device.is_empty() && !instance.get(1)?.offload.in_hw());
+        drop(instance);
+        Ok(())
+    }
+
+    #[test]
+    fn what_not_all_devices_take_is_rolled_back() -> Result {
+        let mut instance = Instance::new()?;
+        let last = FakeDevice::plug(&mut instance.proto)?;
+        let first = FakeDevice::plug(&mut instance.proto)?;
+        let mut extack = ExtAckBuf::new()?;
+        last.set(false, true);
+        assert!(ask(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
+        assert!(first.is_empty() && last.is_empty());
+        assert!(instance.cls.filters.is_empty());
+
+        last.set(true, true);
+        ask(&instance, flags::SKIP_SW, &mut extack)?;
+        last.set(false, true);
+        assert!(ask(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
+        let old = instance.get(1)?;
+        assert!(first.has(&old.prog) && last.has(&old.prog) && old.offload.in_hw());
+        drop(old);
+        instance.delete(1)?;
+        assert!(first.is_empty() && last.is_empty());
+        drop(instance);
+        Ok(())
+    }
+
+    #[test]
+    fn lost_race_is_rolled_back() -> Result {
+        let mut instance = Instance::new()?;
+        let device = FakeDevice::plug(&mut instance.proto)?;
+        let mut extack = ExtAckBuf::new()?;
+        ask(&instance, 0, &mut extack)?;
+        instance.proto.set_deleting();
+        assert!(ask(&instance, 0, &mut extack) == Err(EAGAIN));
+        let old = instance.get(1)?;
+        assert!(device.has(&old.prog) && old.offload.in_hw());
+        drop(old);
+        instance.delete(1)?;
+        drop(instance);
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_device_keeps_is_not_freed() -> Result {
+        let (watch, mut instance) = (ProgWatch::returning(0)?, Instance::new()?);
+        let device = FakeDevice::plug(&mut instance.proto)?;
+        {
+            let entry = direct(&watch)?;
+            let (tp, rtnl) = (instance.proto.proto(), rtnl::lock());
+            let mut extack = ExtAckBuf::new()?;
+            let devices = Devices::new(tp, &rtnl);
+            offload::install(&devices, entry.filter(), None, &mut extack.extack())?;
+            drop(devices);
+            drop(rtnl);
+            instance.publish(Handle::Exact(1), entry)?;
+        }
+        device.set(true, false);
+        instance.delete(1)?;
+        assert!(instance.get(1).is_err());
+        testing::flush_deferred();
+        assert_eq!(watch.refs(), 1);
+        drop(instance);
+        // As lost as the filter is.
+        core::mem::forget(watch);
+        Ok(())
+    }
+
     #[test]
     fn bad_requests_say_why() -> Result {
         let ops = [0x06, 0, 0, 0, 0, 0, 0, 0];
@@ -562,6 +682,11 @@ mod tests {
             ),
             (
                 bytecode(4097, &many)?,
+                ERANGE,
+                c"bytecode has at least 1 instruction and at most 4096",
+            ),
+            (
+                bytecode(4097, &ops)?,
                 EINVAL,
                 c"bytecode has at least 1 instruction and at most 4096",
             ),

@@ -282,13 +282,14 @@ fn parse_prog(
 
 /// C: `cls_bpf_prog_from_ops()`.
 fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<TcProg> {
+    const LENGTH: &CStr = c"bytecode has at least 1 instruction and at most 4096";
+
+    if insns.payload().len() > TcProg::MAX_INSNS * TcProg::INSN_SIZE {
+        return Err(extack.refuse_attr(ERANGE, insns, LENGTH));
+    }
     let count = usize::from(len.u16(extack)?);
     if count == 0 || count > TcProg::MAX_INSNS {
-        return Err(extack.refuse_attr(
-            EINVAL,
-            len,
-            c"bytecode has at least 1 instruction and at most 4096",
-        ));
+        return Err(extack.refuse_attr(EINVAL, len, LENGTH));
     }
     if insns.payload().len() != count * TcProg::INSN_SIZE {
         return Err(extack.refuse_attr(

@@ -51,3 +51,12 @@ pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     })?;
     filter.actions.dump_stats(message)
 }
+
+/// Writes where a filter is, and which actions it has: what `tc -br filter show` reads. The C has no
+/// such dump.
+pub(super) fn terse_dump(filter: &Filter, message: &mut Message<'_>) -> Result {
+    message.nest(TCA_OPTIONS as u32, |message| {
+        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.offload.flags())?;
+        filter.actions.terse_dump(message)
+    })
+}

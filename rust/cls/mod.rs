@@ -114,8 +114,9 @@ impl Classifier for BpfClassifier {
         });
         let writer = tp.writer(caller, has_class);
         if let Some(rtnl) = writer.rtnl() {
+            let devices = Devices::new(tp, rtnl);
             let _ = self.filters.for_each(|filter| {
-                offload::remove(&Devices::new(tp, rtnl), filter, extack);
+                offload::remove(&devices, filter, extack);
                 filter.class.unbind(rtnl, tp);
                 Ok(())
             });
@@ -142,5 +143,9 @@ impl Classifier for BpfClassifier {
             filter.as_offload().update_stats(caller, tp);
         }
         dump::dump(filter, message)
+    }
+
+    fn terse_dump(filter: &Filter, message: &mut Message<'_>) -> Result {
+        dump::terse_dump(filter, message)
     }
 }

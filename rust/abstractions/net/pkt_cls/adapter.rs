@@ -328,17 +328,46 @@ impl<T: Classifier> Adapter<T> {
         rtnl_held: bool,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
+        unsafe {
+            let (caller, tp) = (Caller::new(rtnl_held), Proto::from_raw(tp));
+            Self::write(filter, skb, header, |filter, message| {
+                T::dump(&caller, tp, filter, message)
+            })
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::dump`].
+    unsafe extern "C" fn terse_dump(
+        _net: *mut bindings::net,
+        _tp: *mut bindings::tcf_proto,
+        filter: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        header: *mut bindings::tcmsg,
+        _rtnl_held: bool,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { Self::write(filter, skb, header, T::terse_dump) }
+    }
+
+    /// # Safety
+    ///
+    /// The arguments are those of [`Self::dump`].
+    unsafe fn write(
+        filter: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        header: *mut bindings::tcmsg,
+        f: impl FnOnce(&T::Filter, &mut Message<'_>) -> Result,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
         if let Some((handle, filter)) = unsafe { FilterRef::<T::Filter>::borrow(filter) } {
-            // SAFETY: By the safety requirements of this function.
-            let (caller, tp, mut message) = unsafe {
+            // SAFETY: As above.
+            let mut message = unsafe {
                 (*header).tcm_handle = handle;
-                (
-                    Caller::new(rtnl_held),
-                    Proto::from_raw(tp),
-                    Message::from_raw(skb),
-                )
+                Message::from_raw(skb)
             };
-            if T::dump(&caller, tp, filter, &mut message).is_err() {
+            if f(filter, &mut message).is_err() {
                 return -1;
             }
         }
@@ -377,6 +406,7 @@ impl<T: Classifier, M: ModuleMetadata> Ops<T, M> {
             reoffload: Some(Adapter::<T>::reoffload),
             bind_class: Some(Adapter::<T>::bind_class),
             dump: Some(Adapter::<T>::dump),
+            terse_dump: Some(Adapter::<T>::terse_dump),
             owner: M::THIS_MODULE.as_ptr().cast(),
             flags: bindings::tcf_proto_ops_flags_TCF_PROTO_OPS_DOIT_UNLOCKED as c_int,
             // SAFETY: What is absent is null, and the list links are the core's to set.

@@ -128,6 +128,16 @@ impl Actions {
         }
     }
 
+    /// Writes which actions there are, and their statistics. `EMSGSIZE`.
+    /// C: `tcf_exts_terse_dump()`.
+    pub(crate) fn terse_dump(&self, message: &mut Message<'_>) -> Result {
+        // SAFETY: Initialised by the type invariant; the message is valid.
+        match unsafe { bindings::tcf_exts_terse_dump(message.as_ptr(), self.exts.get()) } {
+            0.. => Ok(()),
+            _ => Err(EMSGSIZE),
+        }
+    }
+
     /// Writes the statistics of the first action, in the form that clients of old read.
     /// `EMSGSIZE`. C: `tcf_exts_dump_stats()`.
     pub(crate) fn dump_stats(&self, message: &mut Message<'_>) -> Result {

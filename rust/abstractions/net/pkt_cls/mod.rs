@@ -401,4 +401,7 @@ pub(crate) trait Classifier: Sized + Send + Sync {
         filter: &Self::Filter,
         message: &mut Message<'_>,
     ) -> Result;
+
+    /// Writes what distinguishes a filter, and the statistics of its actions. C: `terse_dump`.
+    fn terse_dump(filter: &Self::Filter, message: &mut Message<'_>) -> Result;
 }

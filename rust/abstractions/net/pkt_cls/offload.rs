@@ -313,19 +313,29 @@ impl<'a> Device<'a> {
 ///
 /// # Invariants
 ///
-/// RTNL is held, and this task holds the block's `cb_lock` shared.
+/// RTNL is held, and this task holds the block's `cb_lock`: shared and by us if `locked`, else
+/// exclusively and by a caller.
 pub(crate) struct Devices<'a> {
     tp: &'a Proto,
+    locked: bool,
     _rtnl: &'a Rtnl,
 }
 
 impl<'a> Devices<'a> {
-    /// May sleep.
+    /// Process context.
+    ///
+    /// The core may drop the last reference to an instance while a device joins the block, and then
+    /// has `cb_lock` already.
     pub(crate) fn new(tp: &'a Proto, rtnl: &'a Rtnl) -> Self {
-        // SAFETY: The block is valid for as long as the instance. Process context.
-        unsafe { bindings::down_read(&raw mut (*tp.block()).cb_lock) };
-        // INVARIANT: Locked by the line above.
-        Self { tp, _rtnl: rtnl }
+        // SAFETY: The block is valid for as long as the instance.
+        let locked = unsafe { bindings::down_read_trylock(&raw mut (*tp.block()).cb_lock) } != 0;
+        // INVARIANT: Whoever holds the lock exclusively, or waits to, holds RTNL. That is this task
+        // alone, by `rtnl`.
+        Self {
+            tp,
+            locked,
+            _rtnl: rtnl,
+        }
     }
 
     /// Whether the block has devices, too, that no filter can be offered to.
@@ -355,7 +365,9 @@ impl<'a> Devices<'a> {
 
 impl Drop for Devices<'_> {
     fn drop(&mut self) {
-        // SAFETY: Locked by this task, by the type invariant.
-        unsafe { bindings::up_read(&raw mut (*self.tp.block()).cb_lock) };
+        if self.locked {
+            // SAFETY: Locked by this task, by the type invariant.
+            unsafe { bindings::up_read(&raw mut (*self.tp.block()).cb_lock) };
+        }
     }
 }
