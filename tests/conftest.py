@@ -17,6 +17,8 @@ BPF = BUILD / "bpf"
 LIBC = ctypes.CDLL(None)
 SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
 MODULE = BUILD / "lwtcls.ko"
+# Lines of what scenarios have measured, for the end of the report.
+MEASURED = []
 
 
 class Failed(Exception):
@@ -208,7 +210,9 @@ def nothing_left():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """One line for the host, which counts."""
+    """What was measured, and one line for the host, which counts."""
+    for line in MEASURED:
+        terminalreporter.write_line(f"measured: {line}")
     stats = {key: len(value) for key, value in terminalreporter.stats.items() if key}
     bad = stats.get("failed", 0) + stats.get("error", 0)
     good, skipped = stats.get("passed", 0), stats.get("skipped", 0)

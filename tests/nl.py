@@ -4,16 +4,22 @@
 pyroute2 encodes attributes by what they mean; these must be able to be wrong.
 """
 
+import contextlib
 import ctypes
 import os
+import select
 import socket
 import struct
+import time
 
 NETLINK_EXT_ACK = 11
 SOL_NETLINK = 270
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x100, 0x200, 0x400
+NLM_F_DUMP = 0x300
+NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
-RTM_NEWROUTE, RTM_NEWTFILTER = 24, 44
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+RTM_NEWROUTE, RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 24, 44, 45, 46
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_ENCAP_TYPE, RTA_ENCAP = 1, 4, 5, 21, 22
 ENCAP_BPF = 6
 LWT_IN, LWT_OUT, LWT_XMIT, LWT_HEADROOM = 1, 2, 3, 4
@@ -21,8 +27,9 @@ PROG_FD, PROG_NAME = 1, 2
 TCA_KIND, TCA_OPTIONS, TCA_RATE = 1, 2, 5
 (BPF_ACT, BPF_POLICE, BPF_CLASSID, BPF_OPS_LEN, BPF_OPS, BPF_FD, BPF_NAME, BPF_FLAGS,
  BPF_FLAGS_GEN, BPF_TAG, BPF_ID) = range(1, 12)
+ACT_KIND, ACT_OPTIONS, GACT_PARMS = 1, 2, 2
 DIRECT = 1
-TC_H_CLSACT_EGRESS = 0xFFFFFFF3
+TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
 
 
 def attr(kind, payload=b""):
@@ -35,15 +42,29 @@ def attr(kind, payload=b""):
     return data + b"\0" * (-len(data) % 4)
 
 
-def request(namespace, kind, flags, body):
-    """Sends a request in a namespace; returns (errno, the sentence) of the answer."""
-    with open(f"/run/netns/{namespace}", "rb") as target, open("/proc/self/ns/net", "rb") as home:
+@contextlib.contextmanager
+def inside(namespace):
+    """What this thread opens meanwhile belongs to a namespace."""
+    with (
+        open(f"/run/netns/{namespace}", "rb") as target,
+        open("/proc/thread-self/ns/net", "rb") as home,
+    ):
         os.setns(target.fileno(), os.CLONE_NEWNET)
         try:
-            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+            yield target
         finally:
             os.setns(home.fileno(), os.CLONE_NEWNET)
-    with sock:
+
+
+def open_in(namespace):
+    """A socket for requests in a namespace."""
+    with inside(namespace):
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+
+
+def request(namespace, kind, flags, body):
+    """Sends a request in a namespace; returns (errno, the sentence) of the answer."""
+    with open_in(namespace) as sock:
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         sock.settimeout(10)
         head = struct.pack("=IHHII", 16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, 1, 0)
@@ -75,13 +96,50 @@ def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
     return request("a", RTM_NEWROUTE, flags, body)
 
 
-def filter_(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1):
+def filter_(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1,
+            parent=TC_H_CLSACT_EGRESS, protocol=0x0300):
     """A filter for all protocols on egress; `options` may be None."""
-    body = struct.pack("=BxxxiIII", 0, ifindex, handle, TC_H_CLSACT_EGRESS, prio << 16 | 0x0300)
+    body = struct.pack("=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | protocol)
     body += attr(TCA_KIND, "bpf") + extra
     if options is not None:
         body += attr(TCA_OPTIONS, options)
     return request("a", RTM_NEWTFILTER, flags, body)
+
+
+def gact(verdict, index=0):
+    """One generic action, as an entry of TCA_BPF_ACT goes on."""
+    parms = struct.pack("=IIiii", index, 0, verdict, 0, 0)
+    return attr(ACT_KIND, "gact") + attr(ACT_OPTIONS, attr(GACT_PARMS, parms))
+
+
+def attrs(data):
+    """The attributes in some bytes, by type."""
+    found, at = {}, 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        found[kind & 0x3FFF] = data[at + 4:at + length]
+        at += (length + 3) & ~3
+    return found
+
+
+def filters(ifindex, handle=None, parent=TC_H_CLSACT_EGRESS, prio=1, protocol=0x0300):
+    """The attributes of TCA_OPTIONS of filters in a, by handle: those of the dump, or of one."""
+    tcm = struct.pack("=BxxxiIII", 0, ifindex, handle or 0, parent,
+                      0 if handle is None else prio << 16 | protocol)
+    found = {}
+    with Requests("a") as requests:
+        if handle is None:
+            answers, _ = requests.dump(RTM_GETTFILTER, tcm)
+        else:
+            requests.send(RTM_GETTFILTER, 0, [tcm + attr(TCA_KIND, "bpf")])
+            answers = requests.answers()
+    for kind, answer in answers:
+        if kind == NLMSG_ERROR:
+            raise OSError(-struct.unpack_from("=i", answer)[0], "refused")
+        number, top = struct.unpack_from("=I", answer, 8)[0], attrs(answer[20:])
+        if TCA_OPTIONS in top:
+            found[number] = attrs(top[TCA_OPTIONS])
+    return found
 
 
 def pinned(path):
@@ -93,3 +151,77 @@ def pinned(path):
     if fd < 0:
         raise OSError(ctypes.get_errno(), path)
     return fd
+
+
+def handle_of(message):
+    """The handle of the filter that a message is about; 0 if it is about a priority."""
+    kind, payload = message
+    assert kind == RTM_NEWTFILTER, f"not about a filter: {kind}"
+    return struct.unpack_from("=I", payload, 8)[0]
+
+
+def tfilter(ifindex, handle, options=None, parent=TC_H_CLSACT_EGRESS, prio=1):
+    """The body of any request about a filter for all protocols; tc calls the kind 'bpf'."""
+    body = struct.pack("=BxxxIIII", 0, ifindex, handle, parent, prio << 16 | 0x0300)
+    body += attr(TCA_KIND, "bpf")
+    if options is not None:
+        body += attr(TCA_OPTIONS, options)
+    return body
+
+
+class Requests:
+    """A socket that stays open in a namespace, for many requests at a time."""
+
+    def __init__(self, namespace):
+        self.sock = open_in(namespace)
+        for option in (SO_SNDBUFFORCE, SO_RCVBUFFORCE):
+            self.sock.setsockopt(socket.SOL_SOCKET, option, 1 << 26)
+        self.sock.settimeout(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, kind, flags, bodies):
+        """Sends requests as one datagram; returns the seconds that the kernel was busy with it.
+
+        The kernel answers all of them before the call returns. Those that do not ask for an
+        answer get one only if they fail.
+        """
+        flags |= NLM_F_REQUEST
+        data = b"".join(
+            struct.pack("=IHHII", 16 + len(body), kind, flags, number, 0) + body
+            for number, body in enumerate(bodies))
+        start = time.perf_counter()
+        self.sock.send(data)
+        return time.perf_counter() - start
+
+    def answers(self):
+        """What has been answered so far: (type, payload) of each message."""
+        found = []
+        while select.select([self.sock], [], [], 0)[0]:
+            found += messages(self.sock.recv(1 << 20))
+        return found
+
+    def dump(self, kind, body):
+        """Asks for a dump; returns its messages, and the seconds that the kernel was busy."""
+        found = []
+        seconds = self.send(kind, NLM_F_DUMP, [body])
+        while not found or found[-1][0] != NLMSG_DONE:
+            start = time.perf_counter()
+            data = self.sock.recv(1 << 20)
+            seconds += time.perf_counter() - start
+            found += messages(data)
+        return found[:-1], seconds
+
+
+def messages(data):
+    """The messages of a datagram: (type, payload) of each."""
+    at, found = 0, []
+    while at < len(data):
+        length, kind = struct.unpack_from("=IH", data, at)
+        found.append((kind, data[at + 16:at + length]))
+        at += (length + 3) & ~3
+    return found

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Drops a packet whose time stamp is a delivery time.
+ */
+#include "tstamp.h"
+
+SEC("tc") int tstamp_none(struct __sk_buff *skb)
+{
+	return skb->tstamp_type ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+char _license[] SEC("license") = "GPL";
