@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Holds RTNL as long as its parameter 'held' is 1, so that a test can see who
+ * needs it. A thread of its own takes and gives back the lock, for a lock must
+ * not go to user space with the one who wrote the parameter. Nobody is locked
+ * out for good: after a time the thread lets go by itself, and 'held' reads 0.
+ */
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/rtnetlink.h>
+#include <linux/wait.h>
+
+#define LIMIT	(20 * HZ)
+
+/* Both are changed under the lock of the module's parameters. */
+static struct task_struct *holder;
+static DECLARE_COMPLETION(taken);
+
+static DECLARE_WAIT_QUEUE_HEAD(told);
+static bool held;
+
+static int hold(void *unused)
+{
+	rtnl_lock();
+	WRITE_ONCE(held, true);
+	complete(&taken);
+	wait_event_interruptible_timeout(told, kthread_should_stop(), LIMIT);
+	WRITE_ONCE(held, false);
+	rtnl_unlock();
+
+	/* Whoever stops the thread must find it. */
+	wait_event_interruptible(told, kthread_should_stop());
+	return 0;
+}
+
+static void release(void)
+{
+	if (holder)
+		kthread_stop(holder);
+	holder = NULL;
+}
+
+static int take(void)
+{
+	struct task_struct *task;
+
+	reinit_completion(&taken);
+	task = kthread_run(hold, NULL, "lwtcls_rtnl");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	holder = task;
+	wait_for_completion(&taken);
+	return 0;
+}
+
+static int held_set(const char *value, const struct kernel_param *param)
+{
+	bool wanted;
+	int ret;
+
+	ret = kstrtobool(value, &wanted);
+	if (ret)
+		return ret;
+	release();
+	return wanted ? take() : 0;
+}
+
+static int held_get(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%d\n", READ_ONCE(held));
+}
+
+static const struct kernel_param_ops held_ops = {
+	.set = held_set,
+	.get = held_get,
+};
+module_param_cb(held, &held_ops, NULL, 0600);
+MODULE_PARM_DESC(held, "whether RTNL is held");
+
+static int __init rtnl_init(void)
+{
+	return 0;
+}
+
+static void __exit rtnl_exit(void)
+{
+	release();
+}
+
+module_init(rtnl_init);
+module_exit(rtnl_exit);
+
+MODULE_DESCRIPTION("Holds RTNL, for a test");
+MODULE_LICENSE("GPL");
