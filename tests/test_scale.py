@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many filters in one priority: an operation costs about the same, whatever is there already."""
+
+import random
+import statistics
+import struct
+import time
+
+import nl
+import pytest
+from conftest import MEASURED, sh
+from test_refusals import options, program
+
+FEW, MANY = 1_000, 100_000
+# How many tc adds at a time: it does not close the programs that it takes from a file system.
+BY_TC = 10_000
+ROUNDS, BATCH = 30, 50
+
+
+class Side:
+    """A hook with filters in one priority, and one socket for all that is asked of it."""
+
+    def __init__(self, requests, ifindex, parent, fd):
+        self.requests = requests
+        self.plain = nl.tfilter(ifindex, 0, parent=parent)
+        self.whole = nl.tfilter(ifindex, 0, options(fd), parent)
+        self.handles = []
+
+    def ask(self, kind, flags, body, handles):
+        """Sends a request for each handle; returns what is answered, and the seconds it took."""
+        # What is the same in all of them is made once.
+        took = self.requests.send(kind, flags, [
+            body[:8] + struct.pack("=I", handle) + body[12:] for handle in handles])
+        return self.requests.answers(), took
+
+    def add(self, handles):
+        """Adds filters; returns the seconds that it took."""
+        refused, took = self.ask(
+            nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, self.whole, handles)
+        assert refused == []
+        return took
+
+    def get(self, handles):
+        """Gets filters by their handles; returns the seconds that it took."""
+        answers, took = self.ask(nl.RTM_GETTFILTER, 0, self.plain, handles)
+        assert [nl.handle_of(answer) for answer in answers] == handles
+        return took
+
+    def delete(self, handles):
+        """Deletes filters by their handles; returns the seconds that it took."""
+        refused, took = self.ask(nl.RTM_DELTFILTER, 0, self.plain, handles)
+        assert refused == []
+        return took
+
+    def dump(self):
+        """All handles, newest first, and the seconds that it took."""
+        found, took = self.requests.dump(nl.RTM_GETTFILTER, self.plain)
+        return [handle for handle in map(nl.handle_of, found) if handle], took
+
+
+def add_by_tc(handles, tmp_path):
+    """Adds filters as a user would, who has many of them; returns the seconds that it took."""
+    lines = tmp_path / "lines"
+    lines.write_text("".join(
+        f"filter add dev va egress prio 1 handle {handle} bpf da object-pinned /run/bpf/ok\n"
+        for handle in handles))
+    begin = time.monotonic()
+    sh(f"prlimit -n{2 * len(handles)} tc -n a -batch {lines}", timeout=300)
+    return time.monotonic() - begin
+
+
+def thousands(handles):
+    """The handles, a thousand at a time."""
+    return (handles[at:at + 1000] for at in range(0, len(handles), 1000))
+
+
+def measured(what, count, seconds):
+    """Notes what many operations took."""
+    MEASURED.append(
+        f"{what} {count} filters: {seconds:.1f} s, {seconds / count * 1e6:.0f} us for each")
+
+
+@pytest.fixture(name="sides")
+def fixture_sides(net):
+    """The hooks of a's end: few filters are to be on the one, and many on the other."""
+    net.route(4)
+    net.tc("qdisc add dev va clsact")
+    sh("bpftool prog load tc_unspec.o /run/bpf/ok type classifier")
+    with program("classifier", "tc_unspec") as fd, nl.Requests("a") as requests:
+        yield [Side(requests, net.ifindex, parent, fd)
+               for parent in (nl.TC_H_CLSACT_INGRESS, nl.TC_H_CLSACT_EGRESS)]
+    sh("rm /run/bpf/ok")
+
+
+def test_a_hundred_thousand_filters(net, sides, tmp_path):
+    chance = random.Random(1)
+    few, many = sides
+    # From all over the range, for no structure is to profit from numbers in a row.
+    few.handles, many.handles = (
+        chance.sample(range(1, 1 << 32), count) for count in (FEW, MANY))
+    few.add(few.handles)
+    measured("tc -batch adds", MANY, sum(
+        add_by_tc(many.handles[at:at + BY_TC], tmp_path) for at in range(0, MANY, BY_TC)))
+    for side in sides:
+        listed, _ = side.dump()
+        assert listed == side.handles[::-1]
+    handle = chance.choice(many.handles)
+    shown = net.tc(f"filter get dev va egress protocol all prio 1 handle {handle:#x} bpf")
+    assert f"handle {handle:#x} " in shown
+
+    # One round after the other on both sides, in changing order: whatever else the machine does,
+    # it does to both. A round leaves as many as there were.
+    took = {what: ([], []) for what in ("add", "get", "delete", "dump")}
+    for _ in range(ROUNDS):
+        for number in chance.sample((0, 1), 2):
+            side = sides[number]
+            chance.shuffle(side.handles)
+            batch = side.handles[:BATCH]
+            took["get"][number].append(side.get(batch) / BATCH)
+            took["delete"][number].append(side.delete(batch) / BATCH)
+            took["add"][number].append(side.add(batch) / BATCH)
+    for _ in range(3):
+        for number, side in enumerate(sides):
+            listed, seconds = side.dump()
+            assert sorted(listed) == sorted(side.handles)
+            took["dump"][number].append(seconds / len(listed))
+
+    # For the reader: what a machine was busy with is nothing that a test could fail for.
+    for what, both in took.items():
+        among_few, among_many = map(statistics.median, both)
+        MEASURED.append(f"{what:6} among {FEW}: {among_few * 1e6:7.1f} us, "
+                        f"among {MANY}: {among_many * 1e6:7.1f} us, "
+                        f"ratio {among_many / among_few:.2f}")
+
+    chance.shuffle(many.handles)
+    measured("one socket deletes", MANY, sum(map(many.delete, thousands(many.handles))))
+    assert net.tc("filter show dev va egress") == ""
