@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Filters on hardware. A netdevsim device takes one program, for ingress, and never runs it."""
 
-import contextlib
 import errno
 import os
 import pathlib
@@ -17,7 +16,6 @@ from test_lwt import counters
 BUS = pathlib.Path("/sys/bus/netdevsim")
 DEBUGFS = pathlib.Path("/sys/kernel/debug/netdevsim")
 SKIP_HW, SKIP_SW, IN_HW, NOT_IN_HW = 1, 2, 4, 8
-RTM_GETTFILTER, NLMSG_DONE, NLM_F_DUMP = 46, 3, 0x300
 TCA_CHAIN = 11
 INGRESS, EGRESS, BLOCK = 0xFFFFFFF2, nl.TC_H_CLSACT_EGRESS, 0xFFFFFFFF
 ALL, IP = socket.htons(3), socket.htons(0x0800)
@@ -29,24 +27,13 @@ DISABLED = "TC offload is disabled on net device"
 BUSY = "netdevsim: driver and netdev offload states mismatch"
 
 
-@contextlib.contextmanager
-def inside(namespace):
-    """Runs what follows in the network namespace, but sees /sys as before."""
-    with open(f"/run/netns/{namespace}", "rb") as target, open("/proc/self/ns/net", "rb") as home:
-        os.setns(target.fileno(), os.CLONE_NEWNET)
-        try:
-            yield target
-        finally:
-            os.setns(home.fileno(), os.CLONE_NEWNET)
-
-
 class Program:
     """A program that is loaded and pinned, for all devices or for one."""
 
     def __init__(self, name, number, port=None):
         self.path = f"/run/bpf/offload_{number}"
         bound = f"offload_dev {port}" if port else ""
-        with inside("a"):
+        with nl.inside("a"):
             sh(f"bpftool prog load tc_{name}.o {self.path} type classifier {bound}")
         self.fd = nl.pinned(self.path)
         info = pathlib.Path(f"/proc/self/fdinfo/{self.fd}").read_text()
@@ -81,7 +68,7 @@ class Port:
 
     def offload(self, switch, tool=sh):
         """Switches hardware offload."""
-        with inside("a"):
+        with nl.inside("a"):
             tool(f"ethtool -K {self} hw-tc-offload {switch}")
 
 
@@ -94,7 +81,7 @@ class Hardware:
     def plug(self, ports=1, namespace="a", unbound=True):
         """A new device; returns its ports, or its only one."""
         self.devices += 1
-        with inside(namespace):
+        with nl.inside(namespace):
             before = socket.if_nameindex()
             (BUS / "new_device").write_text(f"{self.devices} {ports}")
             found = sorted(set(socket.if_nameindex()) - set(before))
@@ -170,36 +157,16 @@ def header(where, handle=0, info=0):
     return struct.pack("=BxxxIIII", 0, target[0], handle, target[1], info)
 
 
-def attrs(data):
-    """The attributes of a message by their types."""
-    found, at = {}, 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        found[kind & 0x3FFF] = data[at + 4:at + length]
-        at += (length + 3) & ~3
-    return found
-
-
 def flags_of(where):
     """The generic flags of the filters, of which tc shows less: handle and flags."""
-    with inside("a"), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
-        sock.settimeout(10)
-        body = header(where)
-        sock.send(struct.pack("=IHHII", 16 + len(body), RTM_GETTFILTER,
-                              nl.NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body)
-        found = {}
-        while True:
-            data, at = sock.recv(65536), 0
-            while at < len(data):
-                length, kind = struct.unpack_from("=IH", data, at)
-                if kind == NLMSG_DONE:
-                    return found
-                message = data[at + 16:at + length]
-                handle = struct.unpack_from("=I", message, 8)[0]
-                options = attrs(attrs(message[20:]).get(nl.TCA_OPTIONS, b""))
-                if handle:
-                    found[handle] = struct.unpack("=I", options.get(nl.BPF_FLAGS_GEN, b"\0" * 4))[0]
-                at += (length + 3) & ~3
+    found = {}
+    with nl.Requests("a") as requests:
+        answers, _ = requests.dump(nl.RTM_GETTFILTER, header(where))
+    for answer in answers:
+        options = nl.attrs(nl.attrs(answer[1][20:]).get(nl.TCA_OPTIONS, b""))
+        if handle := nl.handle_of(answer):
+            found[handle] = struct.unpack("=I", options.get(nl.BPF_FLAGS_GEN, b"\0" * 4))[0]
+    return found
 
 
 @pytest.fixture(name="hw")
@@ -224,7 +191,7 @@ def fixture_card(hw):
 def fixture_wired(hw, card):
     """The same, wired to a device of b: what b answers comes in through it."""
     peer = hw.plug(namespace="b")
-    with inside("b") as there, open("/run/netns/a", "rb") as here:
+    with nl.inside("b") as there, open("/run/netns/a", "rb") as here:
         (BUS / "link_device").write_text(
             f"{here.fileno()}:{card.ifindex} {there.fileno()}:{peer.ifindex}")
     for namespace, port, host in (("a", card, 1), ("b", peer, 2)):

@@ -171,7 +171,7 @@ FILTERS = {
         lambda fds: options(fds["tc"], extra=bytecode(RETURN_0)), errno.EINVAL,
         "a bpf filter has either bytecode or a program, not both"),
     "no bytecode": (lambda fds: bytecode(b""), errno.EINVAL, LENGTH),
-    "4097 instructions": (lambda fds: bytecode(RETURN_0 * 4097), errno.EINVAL, LENGTH),
+    "4097 instructions": (lambda fds: bytecode(RETURN_0 * 4097), errno.ERANGE, LENGTH),
     "more instructions than said": (
         lambda fds: bytecode(RETURN_0 * 2, count=1), errno.EINVAL, MISMATCH),
     "fewer instructions than said": (

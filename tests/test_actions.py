@@ -1,0 +1,554 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`tc filter ... bpf` without `da`: what the filter's actions decide, and how they are kept."""
+
+import errno
+import json
+import re
+import socket
+import struct
+
+import nl
+import pytest
+from conftest import eventually, programs, refused, sh
+from test_cls import BOTH, handles, sent
+from test_lwt import counters
+
+MATCH, NO_MATCH = "bpf obj tc_unspec.o sec tc", "bpf obj tc_ok.o sec tc"
+ACT_KIND, ACT_OPTIONS = nl.ACT_KIND, nl.ACT_OPTIONS
+
+
+@pytest.fixture(scope="module", name="tc")
+def fixture_tc(lasting):
+    """The network with clsact on a's end, and a device beside it that only counts."""
+    lasting.route(4)
+    lasting.tc("qdisc add dev va clsact")
+    sh("ip -n a link add d0 type dummy && "
+       "ip netns exec a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/d0/disable_ipv6' && "
+       "ip -n a link set d0 up")
+    return lasting
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_here(tc):
+    """No filter is left; and with its filter an action is gone that nobody else has."""
+    yield
+    # With all its chains.
+    sh("printf 'qdisc del dev va clsact\\nqdisc add dev va clsact\\n' | tc -n a -batch -")
+    kinds = ("gact", "mirred", "skbedit", "police", "bpf")
+    lines = "\\n".join(f"actions ls action {kind}" for kind in kinds)
+    eventually(lambda: "index" not in sh(f"printf '{lines}\\n' | tc -n a -batch -"))
+
+
+def add(net, what, hook="egress", options="prio 1", verb="add"):
+    """Adds or replaces a filter for IPv4."""
+    net.tc(f"filter {verb} dev va {hook} protocol ip {options} {what}")
+
+
+def actions(net, where="dev va egress"):
+    """The actions of the filters of a hook, a list for each filter."""
+    listed = json.loads(net.tc(f"-s -j filter show {where}"))
+    return [entry["options"].get("actions", []) for entry in listed
+            if entry["kind"] == "bpf" and "handle" in entry.get("options", {})]
+
+
+def packets(net, where="dev va egress"):
+    """How many packets each action of each filter has seen."""
+    return [[act["stats"]["packets"] for act in acts] for acts in actions(net, where)]
+
+
+def references(net, index, kind="gact"):
+    """The references to an action and how many of them are filters', as tc lists them."""
+    shown = sh(f"tc -n a actions get action {kind} index {index}")
+    return tuple(map(int, re.search(r"ref (\d+) bind (\d+)", shown).groups()))
+
+
+def send(net, hook="egress", count=1, size=56):
+    """Has packets of IPv4 pass a hook, as many as it says.
+
+    When it is told that a packet was dropped on egress, ping sends another one; UDP is not told.
+    """
+    if hook == "ingress":
+        net.ping(count=count, extra=f"-s {size}", wait=0.4)
+        return
+    with nl.inside("a"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(count):
+            sock.sendto(b"x" * size, ("10.1.0.1", 9))
+
+
+def transmitted(net, device="d0"):
+    """Packets that a device has sent."""
+    return json.loads(sh(f"ip -n a -s -j link show {device}"))[0]["stats64"]["tx"]["packets"]
+
+
+@BOTH
+@pytest.mark.parametrize("verdict, passes", [
+    ("drop", False), ("pass", True), ("continue", True), ("pipe", True),
+])
+def test_generic_action(tc, hook, verdict, passes):
+    add(tc, f"{MATCH} action {verdict}", hook)
+    send(tc, hook, 3)
+    assert packets(tc, f"dev va {hook}") == [[3]]
+    assert tc.ping(wait=0.4) == passes
+    assert actions(tc, f"dev va {hook}")[0][0]["control_action"]["type"] == verdict
+    tc.tc(f"filter del dev va {hook}")
+    assert tc.ping()
+
+
+@BOTH
+def test_match_without_actions_ends_the_search(tc, hook):
+    add(tc, f"{MATCH} action drop", hook, "prio 1 handle 1")
+    add(tc, MATCH, hook, "prio 1 handle 2")
+    assert tc.ping(count=2)
+    assert packets(tc, f"dev va {hook}") == [[], [0]]
+
+
+@BOTH
+def test_no_match_runs_no_action(tc, hook):
+    add(tc, f"{NO_MATCH} action drop", hook)
+    assert tc.ping(count=2)
+    assert packets(tc, f"dev va {hook}") == [[0]]
+
+
+def test_no_match_asks_the_next(tc):
+    add(tc, f"{MATCH} action pass", options="prio 2")
+    add(tc, f"{MATCH} action continue", options="prio 1 handle 1")
+    add(tc, f"{NO_MATCH} action drop", options="prio 1 handle 2")
+    assert tc.ping(count=2)
+    assert packets(tc) == [[0], [2], [2]]
+
+
+@pytest.mark.parametrize("verdict, seen", [
+    ("continue", [[2], [2], [2]]), ("pass", [[2], [0], [0]]), ("pipe", [[2], [0], [0]]),
+])
+def test_who_is_asked_after_an_action(tc, verdict, seen):
+    add(tc, f"{MATCH} action pass", options="prio 2")
+    add(tc, f"{MATCH} action continue", options="prio 1 handle 1")
+    add(tc, f"{MATCH} action {verdict}", options="prio 1 handle 2")
+    assert tc.ping(count=2)
+    assert packets(tc) == seen
+
+
+def test_reclassify_begins_again(tc):
+    add(tc, "bpf obj tc_marked.o sec tc action pass")
+    add(tc, f"{MATCH} action skbedit mark 7 pipe action reclassify", options="prio 2")
+    assert tc.ping(count=2)
+    assert packets(tc) == [[2], [2, 2]]
+
+
+def test_reclassify_is_bounded(tc):
+    add(tc, f"{MATCH} action reclassify")
+    send(tc)
+    # Once, and sixteen times again.
+    assert packets(tc) == [[17]]
+    assert tc.dropped()
+
+
+def test_chain_of_an_action(tc):
+    add(tc, f"{MATCH} action drop", options="chain 5 prio 1")
+    add(tc, f"{MATCH} action pass", options="prio 2")
+    assert tc.ping()
+    add(tc, f"{MATCH} action goto chain 5")
+    assert tc.dropped()
+    verdicts = [acts[0]["control_action"] for acts in actions(tc)]
+    assert all(verdict in verdicts for verdict in (
+        {"type": "goto", "chain": 5}, {"type": "pass"}, {"type": "drop"}))
+    # The action holds its chain.
+    tc.tc("filter del dev va egress chain 5 protocol ip prio 1")
+    assert tc.ping()
+
+
+@BOTH
+def test_redirected_packets(tc, hook):
+    before = transmitted(tc)
+    add(tc, f"{MATCH} action mirred egress redirect dev d0", hook)
+    send(tc, hook, 3)
+    assert transmitted(tc) == before + 3
+    assert packets(tc, f"dev va {hook}") == [[3]]
+    assert tc.dropped()
+
+
+@BOTH
+def test_mirrored_packets(tc, hook):
+    before = transmitted(tc)
+    add(tc, f"{MATCH} action mirred egress mirror dev d0 pipe action pass", hook)
+    assert tc.ping(count=3)
+    assert transmitted(tc) == before + 3
+    assert packets(tc, f"dev va {hook}") == [[3, 3]]
+
+
+def test_ingress_through_ifb(tc):
+    # The way of those who want to shape what comes in.
+    sh("ip -n a link add i0 type ifb && ip -n a link set i0 up")
+    try:
+        tc.tc("qdisc add dev i0 root handle 1: htb default 1")
+        for minor in (1, 2):
+            tc.tc(f"class add dev i0 parent 1: classid 1:{minor} htb rate 100mbit")
+        tc.tc(f"filter add dev i0 parent 1: protocol ip {MATCH} classid 1:2")
+        add(tc, f"{MATCH} action mirred egress redirect dev i0", "ingress")
+        assert tc.ping(count=3)
+        assert packets(tc, "dev va ingress") == [[3]]
+        shown = tc.tc("-s class show dev i0 classid 1:2")
+        assert "Sent 294 bytes 3 pkt" in shown
+    finally:
+        sh("ip -n a link del i0")
+
+
+def test_mark_is_seen_by_the_next(tc):
+    add(tc, f"{MATCH} action skbedit mark 7 continue")
+    add(tc, "bpf obj tc_marked.o sec tc action drop", options="prio 2")
+    send(tc, count=2)
+    assert packets(tc) == [[2], [2]]
+    assert tc.dropped()
+    add(tc, f"{MATCH} action skbedit mark 8 continue", options="prio 1 handle 1", verb="replace")
+    assert tc.ping()
+
+
+def test_bpf_action(tc):
+    add(tc, f"{MATCH} action bpf obj tc_count.o sec tc action drop")
+    send(tc, count=3)
+    # The action says "pipe" by returning -1, and asks for what it was given.
+    assert packets(tc) == [[3, 3]]
+    assert counters()[0] == 3
+
+
+def test_several_actions(tc):
+    before = transmitted(tc)
+    add(tc, f"{MATCH} action skbedit mark 7 pipe action gact pipe "
+            "action mirred egress mirror dev d0 pipe action pass")
+    assert tc.ping(count=4)
+    acts = actions(tc)[0]
+    assert [act["kind"] for act in acts] == ["skbedit", "gact", "mirred", "gact"]
+    assert [act["order"] for act in acts] == [1, 2, 3, 4]
+    assert [act["control_action"]["type"] for act in acts] == ["pipe", "pipe", "pipe", "pass"]
+    assert acts[0]["mark"] == 7
+    assert packets(tc) == [[4, 4, 4, 4]]
+    assert transmitted(tc) == before + 4
+
+
+def test_action_ends_the_chain(tc):
+    add(tc, f"{MATCH} action skbedit mark 7 pass action drop")
+    assert tc.ping(count=2)
+    assert packets(tc) == [[2, 0]]
+
+
+def test_most_actions(tc):
+    add(tc, f"{MATCH} {'action pipe ' * 31} action drop")
+    send(tc, count=2)
+    assert packets(tc) == [[2] * 32]
+    # More than a filter may have, with others left as they were.
+    refused(f"tc -n a filter add dev va egress prio 2 {MATCH} {'action pipe ' * 32} action drop")
+    assert packets(tc) == [[2] * 32]
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["police", "action police"])
+def test_police(tc, hook, how):
+    add(tc, f"{MATCH} {how} rate 8kbit burst 3000 conform-exceed drop/ok", hook)
+    # Two of 1042 bytes are within the burst; a slow machine may earn another one.
+    send(tc, hook, 8, size=1000)
+    shown = tc.tc(f"-s filter show dev va {hook}")
+    assert "rate 8Kbit burst 3000b" in shown
+    numbers = re.search(r" 8 pkts? \(dropped (\d+), overlimits (\d+)", shown)
+    assert numbers and int(numbers.group(1)) == int(numbers.group(2))
+    assert 4 <= int(numbers.group(1)) <= 6
+
+
+def test_old_and_new_way_to_police_are_told_apart(tc):
+    add(tc, f"{MATCH} police rate 8kbit burst 3000 drop")
+    assert nl.BPF_POLICE in nl.filters(tc.ifindex)[1]
+    assert nl.BPF_ACT not in nl.filters(tc.ifindex)[1]
+    add(tc, f"{MATCH} action police rate 8kbit burst 3000 drop", options="prio 1 handle 1",
+        verb="replace")
+    assert nl.BPF_ACT in nl.filters(tc.ifindex)[1]
+    assert nl.BPF_POLICE not in nl.filters(tc.ifindex)[1]
+
+
+def test_police_that_lets_the_rest_to_the_next(tc):
+    add(tc, f"{MATCH} police rate 8kbit burst 3000 conform-exceed continue/ok")
+    add(tc, f"{MATCH} action drop", options="prio 2")
+    send(tc, count=8, size=1000)
+    assert " 8 pkt" in tc.tc("-s filter show dev va egress prio 1")
+    assert 4 <= packets(tc)[1][0] <= 6
+
+
+def test_dump_is_what_was_entered(tc):
+    add(tc, f"{MATCH} classid 1:2 action skbedit priority 1:3 mark 0x10 pipe index 11 "
+            "action mirred egress mirror dev d0 index 12 "
+            "action police rate 1mbit burst 10k conform-exceed drop/pipe index 13 "
+            "action gact drop index 14", options="prio 1 handle 3")
+    listed = tc.filters()[0]["options"]
+    assert (listed["handle"], listed["flowid"]) == ("0x3", "1:2")
+    assert "direct-action" not in listed and listed["not_in_hw"]
+    acts = actions(tc)[0]
+    assert [(act["kind"], act["index"], act["ref"], act["bind"]) for act in acts] == [
+        ("skbedit", 11, 1, 1), ("mirred", 12, 1, 1), ("police", 13, 1, 1), ("gact", 14, 1, 1)]
+    assert acts[1]["mirred_action"] == "mirror" and acts[1]["to_dev"] == "d0"
+    # What is got alone is what is dumped.
+    alone = nl.filters(tc.ifindex, 3, protocol=0x0008)[3]
+    assert alone.keys() == nl.filters(tc.ifindex)[3].keys() == {
+        nl.BPF_CLASSID, nl.BPF_NAME, nl.BPF_ID, nl.BPF_TAG, nl.BPF_ACT, nl.BPF_FLAGS_GEN}
+
+
+def test_terse_dump(tc):
+    add(tc, f"{MATCH} action drop")
+    assert "handle 0x1" in tc.tc("-br filter show dev va egress")
+
+
+def test_actions_of_direct_action_are_warned_of(tc):
+    request = "tc -n a filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc"
+    assert sh(request, check=False).stderr == ""
+    assert "Warning: the actions of a direct-action filter are not run" in sh(
+        f"{request} action drop", check=False).stderr
+
+
+@BOTH
+def test_direct_action_runs_no_action(tc, hook):
+    add(tc, "bpf da obj tc_ok.o sec tc action drop", hook)
+    assert tc.ping(count=2)
+    shown = tc.filters(f"dev va {hook}")[0]["options"]
+    assert shown["direct-action"] and shown["actions"][0]["kind"] == "gact"
+    assert packets(tc, f"dev va {hook}") == [[0]]
+
+
+def test_replacing_takes_the_actions_along(tc):
+    add(tc, f"{MATCH} action drop", options="prio 1 handle 1")
+    assert tc.dropped()
+    add(tc, f"{MATCH} action pass", options="prio 1 handle 1", verb="replace")
+    assert tc.ping(count=2)
+    assert packets(tc) == [[2]]
+    eventually(lambda: sh("tc -n a actions ls action gact").count("index") == 1)
+    add(tc, "bpf da obj tc_shot.o sec tc", options="prio 1 handle 1", verb="replace")
+    assert tc.dropped() and actions(tc) == [[]]
+    eventually(lambda: len(programs()) == 1)
+
+
+@pytest.fixture(name="shared")
+def fixture_shared(tc):
+    """An action that no filter has made."""
+    tc.tc("actions add action pass index 9")
+    yield tc
+    tc.tc("filter del dev va egress")
+    eventually(lambda: references(tc, 9) == (1, 0))
+    tc.tc("actions del action gact index 9")
+
+
+def test_references_to_a_shared_action(shared):
+    assert references(shared, 9) == (1, 0)
+    add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 1")
+    assert references(shared, 9) == (2, 1)
+    add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 2")
+    assert references(shared, 9) == (3, 2)
+    # The new filter has it before the old one lets it go.
+    add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 2", verb="replace")
+    eventually(lambda: references(shared, 9) == (3, 2))
+    add(shared, MATCH, options="prio 1 handle 2", verb="replace")
+    eventually(lambda: references(shared, 9) == (2, 1))
+    shared.tc("filter del dev va egress protocol ip prio 1 handle 1 bpf")
+    eventually(lambda: references(shared, 9) == (1, 0))
+
+
+def test_shared_action_counts_for_all(shared):
+    add(shared, f"{MATCH} action gact index 9", options="prio 1")
+    add(shared, f"{MATCH} action gact index 9", hook="ingress")
+    try:
+        assert shared.ping(count=3)
+        assert packets(shared) == packets(shared, "dev va ingress") == [[6]]
+    finally:
+        shared.tc("filter del dev va ingress")
+
+
+def test_bound_action_stays(shared):
+    add(shared, f"{MATCH} action gact index 9")
+    refused("tc -n a actions del action gact index 9")
+    assert shared.ping()
+    assert references(shared, 9) == (2, 1) and packets(shared) == [[1]]
+
+
+def test_changed_action_is_changed_for_the_filter(shared):
+    add(shared, f"{MATCH} action gact index 9")
+    assert shared.ping()
+    shared.tc("actions change action drop index 9")
+    assert shared.dropped()
+
+
+def test_filter_does_not_change_a_shared_action(shared):
+    add(shared, f"{MATCH} action drop index 9")
+    assert shared.ping()
+    assert actions(shared)[0][0]["control_action"]["type"] == "pass"
+
+
+def test_refused_filter_lets_a_shared_action_go(shared):
+    add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 1")
+    good = nl.gact(0, index=9)
+    for bad in (nl.attr(ACT_KIND, "nope"), nl.attr(ACT_KIND, "gact")):
+        acts = nl.attr(nl.BPF_ACT, nl.attr(1, good) + nl.attr(2, bad))
+        for handle in (0, 1):
+            assert nl.filter_(
+                shared.ifindex, bytecode() + acts, handle=handle, protocol=0x0008)[0]
+    # The same with good actions and a bad program.
+    acts = nl.attr(nl.BPF_ACT, nl.attr(1, good))
+    closed = nl.attr(nl.BPF_FD, 1 << 20)
+    assert nl.filter_(shared.ifindex, closed + acts, protocol=0x0008)[0] == errno.EBADF
+    assert references(shared, 9) == (2, 1)
+    assert shared.ping() and packets(shared) == [[1]]
+
+
+def bytecode():
+    """The attributes of a filter that matches all."""
+    ret = struct.pack("=HBBI", 6, 0, 0, 0xFFFFFFFF)
+    return nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, ret)
+
+
+def act_list(*entries):
+    """The attributes of actions."""
+    return nl.attr(nl.BPF_ACT, b"".join(nl.attr(i, e) for i, e in enumerate(entries, 1)))
+
+
+OK = nl.gact(0)
+BAD = {
+    "unknown kind": (act_list(nl.attr(ACT_KIND, "nope")), errno.ENOENT),
+    "no kind": (act_list(nl.attr(ACT_OPTIONS)), errno.EINVAL),
+    "no options": (act_list(nl.attr(ACT_KIND, "gact")), errno.EINVAL),
+    "no parameters": (act_list(nl.attr(ACT_KIND, "gact") + nl.attr(ACT_OPTIONS)), errno.EINVAL),
+    "unknown verdict": (act_list(nl.gact(0x0FFFFFFF)), errno.EINVAL),
+    "good and bad": (act_list(OK, nl.attr(ACT_KIND, "nope")), errno.ENOENT),
+    "no police": (nl.attr(nl.BPF_POLICE), errno.EINVAL),
+    "police without rate": (nl.attr(nl.BPF_POLICE, nl.attr(1, b"\0" * 60)), errno.EINVAL),
+    "good with unknown flag": (act_list(OK) + nl.attr(nl.BPF_FLAGS, 2), errno.EINVAL),
+    "good with unknown generic flag": (act_list(OK) + nl.attr(nl.BPF_FLAGS_GEN, 4), errno.EINVAL),
+    # For a filter that is there the flags are others than before; else there is no hardware.
+    "good in hardware alone": (
+        act_list(OK) + nl.attr(nl.BPF_FLAGS_GEN, 2), errno.EINVAL, errno.EOPNOTSUPP),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_refused(tc, case):
+    what, *errors = BAD[case]
+    assert nl.filter_(tc.ifindex, bytecode() + act_list(nl.gact(2))) == (0, "")
+    before = tc.tc("filter show dev va egress")
+    for handle, prio in ((1, 1), (0, 1), (5, 1), (0, 2)):
+        assert nl.filter_(tc.ifindex, bytecode() + what, handle=handle, prio=prio)[0] in errors
+    assert tc.tc("filter show dev va egress") == before
+    assert tc.dropped()
+    assert sh("tc -n a actions ls action gact").count("index") == 1
+
+
+def test_user_of_tc_reads_why(tc):
+    add(tc, f"{MATCH} action pass", options="prio 1 handle 1")
+    said = refused("tc -n a filter replace dev va egress protocol ip prio 1 handle 1 "
+                   f"{MATCH} action vlan pop")
+    # Of the kernel's actions this one is not built.
+    assert "Failed to load TC action module" in said
+    assert handles(tc) == [(1, 1)] and tc.ping() and packets(tc) == [[1]]
+
+
+def test_empty_list_of_actions_is_none(tc):
+    # An empty list of actions is none.
+    assert nl.filter_(tc.ifindex, bytecode() + nl.attr(nl.BPF_ACT)) == (0, "")
+    assert actions(tc) == [[]]
+    assert tc.ping()
+
+
+def test_estimator(tc):
+    tc.tc(f"filter add dev va egress estimator 1s 8s protocol ip prio 1 {MATCH} action pass")
+    assert tc.ping()
+    assert re.search(r"rate \d+bit \d+pps", tc.tc("-s filter show dev va egress"))
+
+
+def test_statistics_of_the_first_action_are_the_filters(tc):
+    add(tc, f"{MATCH} action pipe action drop")
+    send(tc, count=2)
+    shown = tc.tc("-s filter show dev va egress")
+    # The link header counts.
+    assert shown.count("Sent 196 bytes 2 pkt") == 2
+    assert "(dropped 2," in shown.split("order 2")[1]
+
+
+KINDS = pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
+
+
+@pytest.fixture(name="classful")
+def fixture_classful(tc, kind):
+    """Three classes, the first of which has what no filter wants."""
+    options = {"htb": "htb default 1", "drr": "drr", "prio": "prio bands 3 priomap" + " 0" * 16}
+    tc.tc(f"qdisc add dev va root handle 1: {options[kind]}")
+    if kind != "prio":
+        for minor in (1, 2, 3):
+            tc.tc(f"class add dev va parent 1: classid 1:{minor} {kind}"
+                  + " rate 100mbit" * (kind == "htb"))
+    if kind == "drr":
+        tc.tc("filter add dev va parent 1: prio 99 matchall classid 1:1")
+    yield tc
+    tc.tc("qdisc del dev va root")
+
+
+def classes(net, kind):
+    """Sends four packets; returns how many went to each class."""
+    before = [sent(net, f"1:{minor}", kind) for minor in (1, 2, 3)]
+    assert net.ping(count=4)
+    after = [sent(net, f"1:{minor}", kind) for minor in (1, 2, 3)]
+    return [b - a for a, b in zip(before, after, strict=True)]
+
+
+@KINDS
+@pytest.mark.parametrize("name, wanted", [
+    ("ok", [4, 0, 0]), ("unspec", [0, 4, 0]), ("class", [0, 0, 4]),
+])
+def test_class_of_a_match(classful, kind, name, wanted):
+    # No match, the filter's own class, and the class that the program names.
+    classful.tc("filter add dev va parent 1: protocol ip prio 1 "
+                f"bpf obj tc_{name}.o sec tc classid 1:2")
+    assert classes(classful, kind) == wanted
+
+
+@KINDS
+def test_class_with_an_action(classful, kind):
+    classful.tc("filter add dev va parent 1: protocol ip prio 1 bpf obj tc_class.o sec tc "
+                "classid 1:2 action pipe")
+    assert classes(classful, kind) == [0, 0, 4]
+    classful.tc("filter replace dev va parent 1: protocol ip prio 1 handle 1 "
+                f"{MATCH} classid 1:2 action continue")
+    classful.tc(f"filter add dev va parent 1: protocol ip prio 2 {MATCH} classid 1:3 action pass")
+    assert classes(classful, kind) == [0, 0, 4]
+    assert packets(classful, "dev va parent 1:") == [[4], [4]]
+    classful.tc("filter replace dev va parent 1: protocol ip prio 2 handle 1 "
+                f"{MATCH} classid 1:3 action drop")
+    assert classful.dropped()
+
+
+@KINDS
+def test_newest_match_decides(classful, kind):
+    for minor, name in ((3, "unspec"), (2, "unspec"), (1, "ok")):
+        classful.tc("filter add dev va parent 1: protocol ip prio 1 "
+                    f"bpf obj tc_{name}.o sec tc classid 1:{minor}")
+    assert classes(classful, kind) == [0, 4, 0]
+
+
+@pytest.mark.parametrize("kind", ["htb"])
+def test_mark_of_an_action_chooses_a_class(classful, kind):
+    add(classful, f"{MATCH} action skbedit mark 7 pass")
+    classful.tc("filter add dev va parent 1: protocol ip prio 1 bpf obj tc_marked.o sec tc "
+                "classid 1:3 action pass")
+    classful.tc(f"filter add dev va parent 1: protocol ip prio 2 {MATCH} classid 1:2")
+    assert classes(classful, kind) == [0, 0, 4]
+
+
+@pytest.mark.parametrize("kind", ["htb"])
+def test_priority_of_an_action_is_a_class(classful, kind):
+    add(classful, f"{MATCH} action skbedit priority 1:3")
+    assert classes(classful, kind) == [0, 0, 4]
+
+
+@pytest.mark.parametrize("kind", ["htb"])
+@pytest.mark.parametrize("what, wanted", [
+    (f"{MATCH} classid 1:3", [0, 0, 4]), ("bpf da obj tc_ok.o sec tc classid 1:3", [0, 0, 4]),
+    ("bpf obj tc_class.o sec tc classid 1:2 action pass", [0, 0, 4]),
+    (f"{MATCH} classid 1:3 action pipe", [4, 0, 0]),
+    (f"{NO_MATCH} classid 1:3", [4, 0, 0]),
+])
+def test_class_is_left_in_tc_index(classful, kind, what, wanted):
+    # Of a filter on clsact, for the qdisc that the packet comes to afterwards.
+    add(classful, what)
+    classful.tc("filter add dev va parent 1: protocol ip bpf obj tc_index.o sec tc")
+    assert classes(classful, kind) == wanted

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`tc filter ... bpf ... classid`: what a filter holds of the classes of its qdisc."""
+
+import nl
+import pytest
+from conftest import eventually, programs, sh
+from test_cls import sent
+
+MATCH = "bpf obj tc_unspec.o sec tc"
+OPTIONS = {"htb": "rate 100mbit", "drr": "", "prio": ""}
+COUNTED = pytest.mark.parametrize("kind", ["htb", "drr"])
+HTB = pytest.mark.parametrize("kind", ["htb"])
+
+
+@pytest.fixture(scope="module", name="link")
+def fixture_link(lasting):
+    """The network; each scenario makes its qdisc."""
+    lasting.route(4)
+    return lasting
+
+
+@pytest.fixture(name="qdisc")
+def fixture_qdisc(link, kind):
+    """Classes 1:1 to 1:3, the first of which has what no filter wants."""
+    made = {"htb": "htb default 1", "drr": "drr", "prio": "prio bands 3 priomap" + " 0" * 16}
+    lines = [f"qdisc add dev va root handle 1: {made[kind]}"]
+    if kind != "prio":
+        lines += [f"class add dev va parent 1: classid 1:{minor} {kind} {OPTIONS[kind]}"
+                  for minor in (1, 2, 3)]
+    if kind == "drr":
+        # Here a packet that nobody wants is dropped.
+        lines += ["filter add dev va parent 1: prio 99 matchall classid 1:1"]
+    batch(*lines)
+    yield link
+    link.tc("qdisc del dev va root")
+
+
+def batch(*lines):
+    """Runs lines of tc in one process."""
+    text = "\n".join(lines)
+    sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF")
+
+
+def at(prio, minor=None, name="unspec", verb="add", parent="1:", mode="", options=""):
+    """The line of tc for a filter of a class."""
+    flow = f"classid 1:{minor}" if minor else ""
+    return (f"filter {verb} dev va parent {parent} protocol ip prio {prio} handle 1 "
+            f"bpf {mode} obj tc_{name}.o sec tc {flow} {options}")
+
+
+def gone(prio, parent="1:"):
+    """The line of tc that deletes that filter."""
+    return f"filter del dev va parent {parent} protocol ip prio {prio} handle 1 bpf"
+
+
+def held(minor):
+    """Whether a class cannot be deleted because filters have it; it is deleted otherwise."""
+    result = sh(f"tc -n a class del dev va classid 1:{minor}", check=False)
+    assert not result.returncode or "in use" in result.stderr.lower()
+    return result.returncode != 0
+
+
+def packets(net, kind, minor):
+    """Sends four packets; returns how many went to a class."""
+    before = sent(net, f"1:{minor}", kind)
+    assert net.ping(count=4)
+    return sent(net, f"1:{minor}", kind) - before
+
+
+@COUNTED
+@pytest.mark.parametrize("options", ["", "action pass"])
+@pytest.mark.usefixtures("qdisc")
+def test_filter_holds_its_class(options):
+    batch(at(1, 2, options=options))
+    assert held(2)
+    assert held(2)
+    # No grace period has passed when the next command comes.
+    batch(gone(1), "class del dev va classid 1:2")
+
+
+@COUNTED
+def test_classic_filter_holds_its_class(qdisc):
+    qdisc.tc("filter add dev va parent 1: protocol ip prio 1 handle 1 "
+             "bpf bytecode '1,6 0 0 4294967295,' flowid 1:2")
+    assert held(2)
+    batch(gone(1), "class del dev va classid 1:2")
+
+
+@COUNTED
+@pytest.mark.usefixtures("qdisc")
+def test_every_filter_holds_its_class():
+    batch(at(1, 2), at(2, 2))
+    batch(gone(1))
+    assert held(2)
+    batch(gone(2))
+    assert not held(2)
+
+
+@COUNTED
+@pytest.mark.parametrize("minor", [3, None])
+@pytest.mark.usefixtures("qdisc")
+def test_replaced_filter_lets_its_class_go(minor):
+    batch(at(1, 2), at(1, minor, verb="replace"), "class del dev va classid 1:2")
+    assert not minor or held(minor)
+
+
+@COUNTED
+@pytest.mark.usefixtures("qdisc")
+def test_replacing_with_the_same_class_holds_it_once():
+    batch(at(1, 2), at(1, 2, verb="replace"), at(1, 2, verb="replace"))
+    assert held(2)
+    batch(gone(1))
+    assert not held(2)
+
+
+@COUNTED
+@pytest.mark.usefixtures("qdisc")
+def test_all_filters_of_a_qdisc_let_their_classes_go():
+    batch(*(at(prio, 2) for prio in (1, 2, 3)))
+    assert held(2)
+    batch("filter del dev va parent 1: protocol ip prio 1",
+          "filter del dev va parent 1:",
+          "class del dev va classid 1:2")
+
+
+@COUNTED
+def test_refused_filter_holds_no_class(qdisc):
+    flow = nl.attr(nl.BPF_CLASSID, 0x10002)
+    ret = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, b"\6\0\0\0\0\0\0\0")
+    for what in (
+        nl.attr(nl.BPF_FD, 1 << 20),
+        ret + nl.attr(nl.BPF_ACT, nl.attr(1, nl.attr(nl.ACT_KIND, "nope"))),
+        ret + nl.attr(nl.BPF_FLAGS, 2),
+        # Refused as the last thing: the class has been taken by then.
+        ret + nl.attr(nl.BPF_FLAGS_GEN, 2),
+    ):
+        assert nl.filter_(qdisc.ifindex, what + flow, parent=0x10000)[0]
+    assert not held(2)
+
+
+@COUNTED
+@pytest.mark.usefixtures("qdisc")
+def test_refused_replacement_leaves_the_class_held(qdisc):
+    batch(at(1, 2))
+    ret = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, b"\6\0\0\0\0\0\0\0")
+    bad = ret + nl.attr(nl.BPF_FLAGS_GEN, 2) + nl.attr(nl.BPF_CLASSID, 0x10003)
+    assert nl.filter_(qdisc.ifindex, bad, parent=0x10000, protocol=0x0008)[0]
+    assert not held(3)
+    assert held(2)
+    batch(gone(1))
+    assert not held(2)
+
+
+@COUNTED
+def test_class_that_comes_later_is_found(qdisc, kind):
+    # Filters of the qdisc itself are not told: it is looked up for every packet, and not held.
+    batch(at(1, 4))
+    batch(f"class add dev va parent 1: classid 1:4 {kind} {OPTIONS[kind]}")
+    assert packets(qdisc, kind, 4) == 4
+    assert not held(4)
+    if kind == "htb":
+        assert packets(qdisc, kind, 1) == 4
+    else:
+        assert qdisc.dropped()
+
+
+@HTB
+def test_filter_of_an_inner_class_is_told_of_a_new_class(qdisc, kind):
+    batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
+          "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
+          at(1, 10), at(1, 12, parent="1:10"))
+    assert packets(qdisc, kind, 1) == 4
+    batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
+    assert packets(qdisc, kind, 12) == 4
+    # To want it deleted makes the kernel tell the filter to let go, whether it could be or not.
+    assert held(12)
+    assert packets(qdisc, kind, 12) == 4
+    assert not held(12)
+    assert packets(qdisc, kind, 1) == 4
+    # And the next of that number is another one.
+    batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
+    assert packets(qdisc, kind, 12) == 4
+    assert held(12)
+
+
+@HTB
+@pytest.mark.usefixtures("qdisc")
+def test_class_takes_its_own_filters_along():
+    batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
+          at(1, 2, parent="1:10"), at(2, 3, parent="1:10"),
+          at(1, 3))
+    batch("class del dev va classid 1:10")
+    assert not held(2)
+    assert held(3)
+
+
+@HTB
+def test_classes_of_two_levels(qdisc, kind):
+    # The first filter leads to an inner class, whose filters are asked then.
+    batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
+          "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
+          "class add dev va parent 1:10 classid 1:12 htb rate 100mbit",
+          at(1, 10), at(1, 12, parent="1:10"), at(2, 11, name="ok", parent="1:10"))
+    assert packets(qdisc, kind, 12) == 4
+
+
+@HTB
+def test_class_of_another_qdisc_is_not_held(qdisc):
+    batch("qdisc add dev va clsact",
+          f"filter add dev va egress protocol ip {MATCH} classid 1:2",
+          "class del dev va classid 1:2")
+    try:
+        assert qdisc.filters()[0]["options"]["flowid"] == "1:2"
+        assert qdisc.ping()
+    finally:
+        qdisc.tc("qdisc del dev va clsact")
+
+
+@HTB
+def test_shared_block_holds_no_class(qdisc):
+    batch("qdisc add dev va ingress_block 7 egress_block 8 clsact",
+          f"filter add block 8 protocol ip {MATCH} classid 1:2",
+          "filter add block 8 protocol ip prio 1 bpf da obj tc_ok.o sec tc classid 1:2",
+          "class del dev va classid 1:2")
+    try:
+        assert qdisc.ping()
+    finally:
+        batch("filter del block 8", "qdisc del dev va clsact")
+
+
+@pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
+def test_class_of_a_direct_action(qdisc, kind):
+    # Of the minor number that the program writes, with the major one of the filter.
+    batch(at(1, 2, name="minor", mode="da"))
+    assert packets(qdisc, kind, 3) == 4
+
+
+@HTB
+def test_minor_number_alone_is_no_class(qdisc, kind):
+    batch(at(1, None, name="minor", mode="da"))
+    assert packets(qdisc, kind, 1) == 4
+
+
+@pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
+def test_program_begins_with_the_class_of_its_filter(qdisc, kind):
+    # The newest leaves 3 behind, and the older adds 1 to what it finds.
+    batch("filter add dev va parent 1: protocol ip prio 1 handle 1 "
+          "bpf da obj tc_classid.o sec tc classid 1:1",
+          "filter add dev va parent 1: protocol ip prio 1 handle 2 "
+          "bpf da obj tc_minor_unspec.o sec tc classid 1:3")
+    assert packets(qdisc, kind, 2) == 4
+
+
+@HTB
+def test_qdisc_that_is_replaced_lets_all_go(qdisc):
+    batch(at(1, 2), at(2, 3), at(3, 3, parent="1:2"))
+    qdisc.tc("qdisc replace dev va root handle 2: htb")
+    eventually(lambda: not programs())
+    assert qdisc.ping()
+
+
+@HTB
+def test_class_that_changes_stays_held(qdisc, kind):
+    batch(at(1, 2), "class change dev va parent 1: classid 1:2 htb rate 50mbit")
+    assert packets(qdisc, kind, 2) == 4
+    assert held(2)

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`tc filter ... bpf bytecode`: classic BPF."""
+
+import errno
+import struct
+
+import nl
+import pytest
+from conftest import eventually, program_ids, programs, refused, sh
+from test_cls import BOTH, handles, sent
+
+OPS = struct.Struct("=HBBI")
+ALL, NONE = "1,6 0 0 4294967295,", "1,6 0 0 0,"
+IPV4 = "4,40 0 0 12,21 0 1 2048,6 0 0 4294967295,6 0 0 0"
+ICMP = "6,40 0 0 12,21 0 3 2048,48 0 0 23,21 0 1 1,6 0 0 4294967295,6 0 0 0"
+# The first byte of the network header, which begins at -0x100000.
+IPV4_BY_NETWORK_HEADER = "4,48 0 0 4293918720,21 0 1 69,6 0 0 4294967295,6 0 0 0"
+
+
+def assemble(bytecode):
+    """What tc makes of its notation: the bytes of TCA_BPF_OPS."""
+    lines = bytecode.rstrip(",").split(",")[1:]
+    return b"".join(OPS.pack(*map(int, line.split())) for line in lines)
+
+
+def classic(ops, count=None):
+    """The attributes of a filter with some bytes as its instructions."""
+    count = len(ops) // OPS.size if count is None else count
+    return nl.attr(nl.BPF_OPS_LEN, struct.pack("=H", count)) + nl.attr(nl.BPF_OPS, ops)
+
+
+RETURN = OPS.pack(6, 0, 0, 0)
+LOAD = OPS.pack(0, 0, 0, 1)
+
+
+@pytest.fixture(scope="module", name="tc")
+def fixture_tc(lasting):
+    """The network with clsact; each scenario takes its filters away."""
+    lasting.route(4)
+    lasting.route(6)
+    lasting.tc("qdisc add dev va clsact")
+    return lasting
+
+
+@pytest.fixture(autouse=True)
+def no_filter_left(tc):
+    """Each scenario begins with none."""
+    yield
+    sh("printf 'qdisc del dev va clsact\\nqdisc add dev va clsact\\n' | tc -n a -batch -")
+
+
+def add(net, what, hook="egress", options="", verb="add"):
+    """Adds or replaces a filter with bytecode."""
+    net.tc(f"filter {verb} dev va {hook} {options} bpf bytecode '{what}' action drop")
+
+
+@BOTH
+@pytest.mark.parametrize("bytecode, four, six", [
+    (ALL, False, False), (NONE, True, True), (IPV4, False, True), (ICMP, False, True),
+    (IPV4_BY_NETWORK_HEADER, False, True),
+], ids=["all", "none", "ipv4", "icmp", "network header"])
+def test_what_matches_is_dropped(tc, hook, bytecode, four, six):
+    add(tc, bytecode, hook)
+    assert (tc.ping(4, wait=0.4), tc.ping(6, wait=0.4)) == (four, six)
+
+
+def test_other_protocol_of_ip_does_not_match(tc):
+    add(tc, ICMP.replace("21 0 1 1,", "21 0 1 17,"))
+    assert tc.ping()
+    sh("ip netns exec a bash -c 'echo x >/dev/udp/10.0.0.2/9'")
+    shown = tc.tc("-s filter show dev va egress")
+    assert "Sent 44 bytes 1 pkt (dropped 1," in shown
+
+
+@BOTH
+def test_packet_of_any_length_can_be_asked_for(tc, hook):
+    # A load beyond the end of the packet ends the program with "no match".
+    add(tc, "2,48 0 0 2000,6 0 0 4294967295", hook)
+    assert tc.ping()
+    add(tc, "2,48 0 0 97,6 0 0 4294967295", hook, options="prio 9")
+    # 14 of the link, 20 of IP, 8 of ICMP: byte 97 is the last of 56.
+    assert tc.ping(extra="-s 55") and tc.dropped(extra="-s 56")
+
+
+@pytest.mark.parametrize("bytecode", [ALL, ICMP, IPV4_BY_NETWORK_HEADER],
+                         ids=["all", "icmp", "network header"])
+def test_dump(tc, bytecode):
+    tc.tc(f"filter add dev va egress prio 1 handle 3 bpf bytecode '{bytecode}' classid 1:5")
+    shown = tc.tc("filter show dev va egress")
+    assert f"bytecode '{bytecode.rstrip(',')}'" in shown
+    assert "handle 0x3 flowid 1:5 " in shown and "not_in_hw" in shown
+    for foreign in ("direct-action", " id ", " tag ", "name"):
+        assert foreign not in shown
+    ops = assemble(bytecode)
+    wanted = {
+        nl.BPF_CLASSID: struct.pack("=I", 0x10005),
+        nl.BPF_OPS_LEN: struct.pack("=H", len(ops) // OPS.size),
+        nl.BPF_OPS: ops,
+        nl.BPF_FLAGS_GEN: struct.pack("=I", 8),
+    }
+    assert nl.filters(tc.ifindex) == {3: wanted}
+    assert nl.filters(tc.ifindex, handle=3) == {3: wanted}
+
+
+def test_bytecode_file(tc, tmp_path):
+    # What tcpdump -ddd prints, with commas for the ends of lines.
+    (tmp_path / "icmp").write_text(ICMP)
+    tc.tc(f"filter add dev va egress bpf bytecode-file {tmp_path}/icmp action drop")
+    assert f"bytecode '{ICMP}'" in tc.tc("filter show dev va egress")
+    assert tc.dropped(4) and tc.ping(6)
+
+
+def test_what_tcpdump_compiles(tc):
+    compiled = sh("tcpdump -i lo -y EN10MB -ddd 'icmp[icmptype] == icmp-echo'")
+    bytecode = ",".join(compiled.split("\n"))
+    add(tc, bytecode, "egress")
+    assert tc.dropped(4) and tc.ping(6)
+    tc.tc("filter del dev va egress")
+    # What comes in are the answers.
+    add(tc, bytecode, "ingress")
+    assert tc.ping(4)
+
+
+def test_most_instructions(tc):
+    ops = LOAD * 4095 + OPS.pack(6, 0, 0, 0xFFFFFFFF)
+    assert nl.filter_(tc.ifindex, classic(ops), handle=7) == (0, "")
+    # A dump has 32 kB for a filter, and this one is as large; to ask for it alone is no matter.
+    assert nl.filters(tc.ifindex, handle=7)[7][nl.BPF_OPS] == ops
+    assert tc.ping()
+
+
+def test_many_instructions_are_dumped(tc):
+    ops = LOAD * 3999 + OPS.pack(6, 0, 0, 0xFFFFFFFF)
+    assert nl.filter_(tc.ifindex, classic(ops) + nl.attr(nl.BPF_CLASSID, 0x10002)) == (0, "")
+    tc.tc("filter add dev va egress prio 1 handle 2 bpf da obj tc_ok.o sec tc")
+    listed = tc.filters()
+    assert [entry["options"]["handle"] for entry in listed] == ["0x2", "0x1"]
+    assert listed[1]["options"]["bytecode"]["length"] == 4000
+
+
+REFUSED = {
+    "no instructions": (lambda: classic(b"", 0), errno.EINVAL),
+    "length 0": (lambda: classic(RETURN, 0), errno.EINVAL),
+    "length 4097": (lambda: classic(RETURN, 4097), errno.EINVAL),
+    "length 65535": (lambda: classic(RETURN, 65535), errno.EINVAL),
+    # So many that the length of 16 bits in bytes would be that of one.
+    "length 8193": (lambda: classic(RETURN, 8193), errno.EINVAL),
+    "4097 instructions": (lambda: classic(LOAD * 4096 + RETURN), errno.ERANGE),
+    "length too large": (lambda: classic(RETURN, 2), errno.EINVAL),
+    "length too small": (lambda: classic(RETURN * 2, 1), errno.EINVAL),
+    "7 bytes": (lambda: classic(RETURN[:7], 1), errno.EINVAL),
+    "9 bytes": (lambda: classic(RETURN + b"\0", 1), errno.EINVAL),
+    "length alone": (lambda: nl.attr(nl.BPF_OPS_LEN, b"\1\0"), errno.EINVAL),
+    "instructions alone": (lambda: nl.attr(nl.BPF_OPS, RETURN), errno.EINVAL),
+    "unknown operation": (lambda: classic(OPS.pack(255, 0, 0, 0) + RETURN), errno.EINVAL),
+    "eBPF operation": (lambda: classic(OPS.pack(0x95, 0, 0, 0)), errno.EINVAL),
+    "jump over the end": (lambda: classic(OPS.pack(5, 0, 0, 1) + RETURN), errno.EINVAL),
+    "branch over the end": (lambda: classic(OPS.pack(21, 0, 1, 0) + RETURN), errno.EINVAL),
+    "no return": (lambda: classic(LOAD), errno.EINVAL),
+    "division by 0": (lambda: classic(OPS.pack(0x34, 0, 0, 0) + RETURN), errno.EINVAL),
+    "cell 16": (lambda: classic(OPS.pack(2, 0, 0, 16) + RETURN), errno.EINVAL),
+    "cell never written": (lambda: classic(OPS.pack(0x60, 0, 0, 0) + RETURN), errno.EINVAL),
+    "unknown flag": (lambda: classic(RETURN) + nl.attr(nl.BPF_FLAGS, 2), errno.EINVAL),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(tc, case):
+    attributes, error = REFUSED[case]
+    assert nl.filter_(tc.ifindex, classic(RETURN)) == (0, "")
+    before = nl.filters(tc.ifindex)
+    for handle, prio in ((1, 1), (0, 1), (5, 1), (0, 2)):
+        assert nl.filter_(tc.ifindex, attributes(), handle=handle, prio=prio)[0] == error
+    assert nl.filters(tc.ifindex) == before
+
+
+def test_refused_filters_change_nothing(tc):
+    add(tc, ALL, options="prio 1 handle 1")
+    before = tc.tc("filter show dev va egress")
+    for attributes, _ in REFUSED.values():
+        for handle, prio in ((1, 1), (0, 1), (5, 1), (0, 2)):
+            assert nl.filter_(tc.ifindex, attributes(), handle=handle, prio=prio)[0]
+    assert tc.tc("filter show dev va egress") == before
+    assert tc.dropped()
+    # No number was lost with a refused filter.
+    add(tc, NONE, options="prio 1")
+    assert handles(tc) == [(1, 2), (1, 1)]
+
+
+def test_bytecode_together_with_a_program(tc):
+    sh("bpftool prog load tc_ok.o /run/bpf/ok type classifier")
+    fd = nl.pinned("/run/bpf/ok")
+    sh("rm /run/bpf/ok")
+    try:
+        with open(fd, "rb"):
+            both = classic(RETURN) + nl.attr(nl.BPF_FD, fd)
+            assert nl.filter_(tc.ifindex, both)[0] == errno.EINVAL
+            # Half of the bytecode counts as none of it.
+            half = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_FD, fd)
+            assert nl.filter_(tc.ifindex, half + nl.attr(nl.BPF_FLAGS, 1)) == (0, "")
+        assert nl.BPF_OPS_LEN not in nl.filters(tc.ifindex)[1]
+    finally:
+        tc.tc("filter del dev va egress")
+
+
+def test_name_is_not_kept(tc):
+    named = classic(RETURN) + nl.attr(nl.BPF_NAME, "name")
+    assert nl.filter_(tc.ifindex, named) == (0, "")
+    assert nl.BPF_NAME not in nl.filters(tc.ifindex)[1]
+
+
+def test_user_of_tc_reads_why(tc):
+    for bytecode in ("1,255 0 0 0", "1,0 0 0 0", "2,5 0 0 5,6 0 0 0"):
+        assert "the kernel's checker refuses the bytecode" in refused(
+            f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
+    assert tc.tc("filter show dev va egress") == ""
+
+
+@BOTH
+@pytest.mark.parametrize("verdict, passes", [(0, True), (2, False), (3, True), (77, True)])
+def test_direct_action(tc, hook, verdict, passes):
+    tc.tc(f"filter add dev va {hook} bpf da bytecode '1,6 0 0 {verdict},'")
+    assert tc.ping(wait=0.5) == passes
+    shown = tc.tc(f"filter show dev va {hook}")
+    assert "direct-action not_in_hw" in shown and f"bytecode '1,6 0 0 {verdict}'" in shown
+
+
+def test_no_verdict_of_direct_action_asks_the_next(tc):
+    tc.tc("filter add dev va egress prio 1 bpf da bytecode '1,6 0 0 2,'")
+    tc.tc("filter add dev va egress prio 1 bpf da bytecode '1,6 0 0 4294967295,'")
+    assert tc.dropped()
+    tc.tc("filter replace dev va egress prio 1 handle 2 bpf da bytecode '1,6 0 0 0,'")
+    assert tc.ping()
+
+
+def test_replaced_by_a_program_and_back(tc):
+    before = program_ids()
+    add(tc, IPV4, options="prio 1 handle 4")
+    tc.tc("filter replace dev va egress prio 1 handle 4 bpf da obj tc_ok.o sec tc")
+    assert tc.ping() and len(programs()) == 1
+    assert set(nl.filters(tc.ifindex)[4]) == {
+        nl.BPF_NAME, nl.BPF_ID, nl.BPF_TAG, nl.BPF_FLAGS, nl.BPF_FLAGS_GEN}
+    add(tc, IPV4, options="prio 1 handle 4", verb="replace")
+    assert tc.dropped() and tc.ping(6)
+    assert set(nl.filters(tc.ifindex)[4]) == {
+        nl.BPF_OPS_LEN, nl.BPF_OPS, nl.BPF_ACT, nl.BPF_FLAGS_GEN}
+    assert handles(tc) == [(1, 4)]
+    eventually(lambda: program_ids() <= before)
+
+
+def test_replaced_bytecode(tc):
+    add(tc, ALL, options="prio 1 handle 4")
+    assert tc.dropped()
+    add(tc, NONE, options="prio 1 handle 4", verb="replace")
+    assert tc.ping()
+    assert nl.filters(tc.ifindex)[4][nl.BPF_OPS] == assemble(NONE)
+
+
+def test_both_kinds_in_one_priority(tc):
+    add(tc, IPV4, options="prio 1 handle 1")
+    tc.tc("filter add dev va egress prio 1 handle 2 protocol all bpf obj tc_ok.o sec tc")
+    assert tc.dropped(4) and tc.ping(6)
+    tc.tc("filter replace dev va egress prio 1 handle 2 bpf da obj tc_ok.o sec tc")
+    assert tc.ping(4)
+
+
+@pytest.mark.parametrize("value, minor", [
+    ("4294967295", 2), ("65539", 3), ("0", 1), ("65795", 1),
+], ids=["own class", "other class", "no match", "no such class"])
+def test_classes(tc, value, minor):
+    tc.tc("qdisc add dev va root handle 1: htb default 1")
+    try:
+        for number in (1, 2, 3):
+            tc.tc(f"class add dev va parent 1: classid 1:{number} htb rate 100mbit")
+        tc.tc("filter add dev va parent 1: protocol ip "
+              f"bpf bytecode '1,6 0 0 {value},' flowid 1:2")
+        before = [sent(tc, f"1:{number}", "htb") for number in (1, 2, 3)]
+        assert tc.ping(count=4)
+        after = [sent(tc, f"1:{number}", "htb") for number in (1, 2, 3)]
+    finally:
+        tc.tc("qdisc del dev va root")
+    assert [b - a for a, b in zip(before, after, strict=True)] == [
+        4 if number == minor else 0 for number in (1, 2, 3)]
+
+
+def test_filters_under_traffic(tc, tmp_path):
+    lines = []
+    for verb in ("add", "replace", "replace"):
+        for handle in (1, 2):
+            lines.append(f"filter {verb} dev va egress prio 1 handle {handle} "
+                         f"bpf bytecode '{IPV4}' action ok")
+    lines += [f"filter del dev va egress prio 1 handle {handle} bpf" for handle in (1, 2)]
+    (tmp_path / "batch").write_text("\n".join(lines * 5) + "\n")
+    said = sh("ip netns exec a sh -c 'ping -n -q -f -c 1500 10.1.0.1 & "
+              f"while kill -0 $!; do tc -batch {tmp_path}/batch || exit; done 2>&1; wait $!'")
+    assert " 0% packet loss" in said and "rror" not in said

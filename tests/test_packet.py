@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a filter leaves of a packet for the next one, and what it has kept for it."""
+
+import pytest
+from test_cls import BOTH
+
+
+@pytest.fixture(name="tc")
+def fixture_tc(net):
+    """The network with clsact on a's end."""
+    net.route(4)
+    net.tc("qdisc add dev va clsact")
+    return net
+
+
+def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
+    """Adds a filter for IPv4 with a program that is about time stamps."""
+    what = how.format(f"tstamp_{name}")
+    net.tc(f"filter add dev va {hook} protocol ip {options} {what}")
+
+
+@BOTH
+@pytest.mark.parametrize("prio", [1, 2], ids=["same priority", "next priority"])
+def test_time_of_a_packet_as_the_next_sees_it(tc, hook, prio):
+    stamp(tc, hook, "none", options=f"prio {prio}")
+    assert tc.ping()
+    # A program cannot take back the type of what it has zeroed, so the classifier does.
+    stamp(tc, hook, "zero", options="prio 1 handle 2")
+    assert tc.ping(count=2)
+    tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 2 bpf")
+    stamp(tc, hook, "set")
+    assert tc.dropped()
+
+
+@BOTH
+def test_time_of_a_packet_without_direct_action(tc, hook):
+    # What the program returns is a class like any other here; the action decides.
+    stamp(tc, hook, "none", options="prio 2")
+    stamp(tc, hook, "zero", how="bpf obj tc_{}.o sec tc action continue")
+    assert tc.ping(count=2)
+    stamp(tc, hook, "set", how="bpf obj tc_{}.o sec tc action continue")
+    # The newer is asked first, and the older zeroes what it says.
+    assert tc.ping(count=2)
+    tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 1 bpf")
+    assert tc.dropped()
+
+
+@pytest.fixture(name="htb")
+def fixture_htb(net):
+    """The network with a qdisc on a's end whose filter drops what has lost its route."""
+    net.route(4)
+    net.tc("qdisc add dev va root handle 1: htb default 1")
+    net.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
+    net.tc("filter add dev va parent 1: protocol ip prio 2 bpf da obj tc_dst.o sec tc")
+    return net
+
+
+@pytest.mark.parametrize("how", [
+    "bpf da obj tc_realm.o sec tc", "bpf obj tc_realm.o sec tc action continue"])
+def test_route_is_kept_for_a_program_that_asks_for_it(htb, how):
+    # Most devices drop it before the qdisc.
+    assert htb.dropped()
+    htb.tc(f"filter add dev va parent 1: protocol ip prio 1 {how}")
+    assert htb.ping(count=2)
+
+
+def test_route_is_not_kept_for_a_program_on_clsact(htb):
+    # There it is present anyhow.
+    htb.tc("qdisc add dev va clsact")
+    htb.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_realm.o sec tc")
+    assert htb.dropped()
+    htb.tc("filter del dev va parent 1:")
+    htb.tc("filter add dev va egress protocol ip prio 2 bpf da obj tc_dst.o sec tc")
+    assert htb.ping()
