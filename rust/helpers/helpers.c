@@ -21,6 +21,7 @@
 #include "bpf.c"
 #include "filter.c"
 #include "idr.c"
+#include "kmemleak.c"
 #include "list.c"
 #include "netdevice.c"
 #include "netlink.c"

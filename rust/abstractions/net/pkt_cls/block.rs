@@ -22,6 +22,7 @@ use kernel::{
     prelude::*,
     sync::lock::{
         spinlock::SpinLockBackend,
+        Guard,
         Lock, //
     },
     types::{
@@ -117,26 +118,24 @@ impl Proto {
         Writer::Devices(caller.rtnl())
     }
 
-    /// Runs `f` unless the instance is being deleted, which waits until `f` is done. `f` must not
-    /// sleep.
-    pub(super) fn unless_deleting<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        let tp = self.0.get();
-        // SAFETY: The core initialised the lock, which lives as long as the instance.
-        let lock = unsafe { Lock::<(), SpinLockBackend>::from_raw((&raw mut (*tp).lock).cast()) };
-        let _guard = lock.lock();
-        // SAFETY: Valid, and protected by the lock.
-        (!unsafe { (*tp).deleting }).then(f)
+    /// Keeps the instance from being deleted until the guard is dropped, which must be soon:
+    /// sleeping is not allowed meanwhile. `None` if it is being deleted already.
+    pub(super) fn open(&self) -> Option<Guard<'_, (), SpinLockBackend>> {
+        let guard = self.lock();
+        // SAFETY: Valid by the reference, and protected by the lock.
+        (!unsafe { (*self.0.get()).deleting }).then_some(guard)
     }
 
     /// Marks the instance as being deleted.
     pub(super) fn set_deleting(&self) {
-        let tp = self.0.get();
-        // SAFETY: As in `unless_deleting`.
-        unsafe {
-            let lock = Lock::<(), SpinLockBackend>::from_raw((&raw mut (*tp).lock).cast());
-            let _guard = lock.lock();
-            (*tp).deleting = true;
-        }
+        let _guard = self.lock();
+        // SAFETY: Valid by the reference, and protected by the lock.
+        unsafe { (*self.0.get()).deleting = true };
+    }
+
+    fn lock(&self) -> Guard<'_, (), SpinLockBackend> {
+        // SAFETY: The core initialised the lock, which lives as long as the instance.
+        unsafe { Lock::from_raw((&raw mut (*self.0.get()).lock).cast()) }.lock()
     }
 
     /// Tells the devices of the block to leave the dst on packets.

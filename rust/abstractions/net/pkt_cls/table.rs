@@ -164,9 +164,15 @@ impl<F: Filter> Entry<F> {
         &self.0.value.filter
     }
 
-    fn into_raw(self) -> *mut Boxed<F> {
+    /// Makes it one of a table's, where it stays until it is freed.
+    fn into_node(self, admin: NodeAdmin) -> NonNull<Boxed<F>> {
         // SAFETY: It stays where it is until the table frees it.
-        KBox::into_raw(unsafe { Pin::into_inner_unchecked(self.0) })
+        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self.0) });
+        // SAFETY: Valid, and not at address 0, for it comes out of a box. Nobody else has it.
+        unsafe {
+            (*node).value.admin.get().write(admin);
+            NonNull::new_unchecked(node)
+        }
     }
 }
 
@@ -198,8 +204,9 @@ unsafe impl Send for Admin {}
 /// # Invariants
 ///
 /// The list and the IDR hold the same nodes (but for reservations, which the IDR alone has), each
-/// of them live and a [`Deferred`] taken out of its box; the list in the order of places. The list of removed ones holds those that
-/// are not live and that somebody refers to. All of it changes under the lock only.
+/// of them live and a [`Deferred`] taken out of its box; the list in the order of places. The list
+/// of removed ones holds those that are not live and that somebody refers to. All of it changes
+/// under the lock only.
 #[pin_data(PinnedDrop)]
 pub(crate) struct FilterTable<F: Filter> {
     #[pin]
@@ -265,23 +272,36 @@ impl<F: Filter> FilterTable<F> {
     unsafe fn refer(
         &self,
         _admin: &MutexGuard<'_, Admin>,
-        node: *mut Boxed<F>,
-    ) -> Option<FilterRef<'_, F>> {
+        node: NonNull<Boxed<F>>,
+    ) -> FilterRef<'_, F> {
         // SAFETY: By the safety requirements of this function; the lock is held.
-        unsafe { (*(*node).value.admin.get()).refs += 1 };
+        unsafe { (*(*node.as_ptr()).value.admin.get()).refs += 1 };
         // INVARIANT: Counted by the line above.
-        NonNull::new(node).map(|node| FilterRef { table: self, node })
+        FilterRef { table: self, node }
+    }
+
+    /// # Safety
+    ///
+    /// `links` are the head of the list, for which there is nothing, or those of a live node.
+    unsafe fn refer_to_links(
+        &self,
+        admin: &MutexGuard<'_, Admin>,
+        links: *mut bindings::list_head,
+    ) -> Option<FilterRef<'_, F>> {
+        if links == self.list.get() {
+            return None;
+        }
+        let node = NonNull::new(Node::boxed(links, offset_of!(Node<F>, links)))?;
+        // SAFETY: A live node by the safety requirements of this function; the lock is held.
+        Some(unsafe { self.refer(admin, node) })
     }
 
     /// The filter with that handle. O(log n). May sleep.
     pub(crate) fn get(&self, id: u32) -> Option<FilterRef<'_, F>> {
         let admin = self.admin.lock();
-        let node = Self::find(&admin, id);
-        if node.is_null() {
-            return None;
-        }
+        let node = NonNull::new(Self::find(&admin, id))?;
         // SAFETY: A live node by the type invariant, and the lock is held.
-        unsafe { self.refer(&admin, node) }
+        Some(unsafe { self.refer(&admin, node) })
     }
 
     /// The filter after `at`, or the first. O(1), unless `at` was deleted meanwhile. May sleep.
@@ -308,10 +328,7 @@ impl<F: Filter> FilterTable<F> {
                     }
                 }
             };
-            if next == head {
-                return None;
-            }
-            self.refer(&admin, Node::boxed(next, offset_of!(Node<F>, links)))
+            self.refer_to_links(&admin, next)
         }
     }
 
@@ -337,10 +354,7 @@ impl<F: Filter> FilterTable<F> {
                 }
                 links = (*links).next;
             }
-            if links == head {
-                return None;
-            }
-            self.refer(&admin, Node::boxed(links, offset_of!(Node<F>, links)))
+            self.refer_to_links(&admin, links)
         }
     }
 
@@ -371,28 +385,19 @@ impl<F: Filter> FilterTable<F> {
         let admin = self.admin.lock();
         // SAFETY: Valid by the invariant of the reference; the lock is held.
         let was = unsafe { *(*old).value.admin.get() };
-        if !was.live {
+        let Some(_open) = was.live.then(|| tp.open()).flatten() else {
             return Err(entry);
-        }
-        let mut entry = Some(entry);
-        let new = tp.unless_deleting(|| {
-            let new = entry.take().map_or(ptr::null_mut(), Entry::into_raw);
-            // SAFETY: The old node is live, by the above, and the new one was made just now; the
-            // lock is held. Replacing the pointer of an id that is there allocates nothing and
-            // cannot fail. New readers do not find the old node any more, by either way.
-            unsafe {
-                (*new).value.admin.get().write(NodeAdmin { refs: 0, ..was });
-                bindings::idr_replace(admin.ids.get(), new.cast(), was.id as c_ulong);
-                bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
-                Self::set_removed(&admin, old);
-            }
-            new
-        });
-        match (new, entry) {
-            // SAFETY: Live since just now; the lock is held.
-            (Some(new), None) => unsafe { self.refer(&admin, new) }.ok_or_else(|| unreachable!()),
-            (_, Some(entry)) => Err(entry),
-            _ => unreachable!(),
+        };
+        let node = entry.into_node(NodeAdmin { refs: 0, ..was });
+        let new = node.as_ptr();
+        // SAFETY: The old node is live, by the above, and the new one was made just now; the lock
+        // is held. Replacing the pointer of an id that is there allocates nothing and cannot fail.
+        // New readers do not find the old node any more, by either way.
+        unsafe {
+            bindings::idr_replace(admin.ids.get(), new.cast(), was.id as c_ulong);
+            bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
+            Self::set_removed(&admin, old);
+            Ok(self.refer(&admin, node))
         }
     }
 
@@ -508,6 +513,8 @@ impl<F: Filter> FilterTable<F> {
         let node = unsafe { Pin::new_unchecked(KBox::from_raw(node)) };
         if node.value.filter.offload().in_hw() {
             pr_err_once!("a filter is still in a device, and is never freed\n");
+            // SAFETY: The filter is valid, and stays.
+            unsafe { bindings::kmemleak_not_leak((&raw const *node).cast()) };
             core::mem::forget(node);
         }
     }
@@ -516,11 +523,10 @@ impl<F: Filter> FilterTable<F> {
     fn put(&self, node: *mut Boxed<F>) {
         {
             let admin = self.admin.lock();
-            // SAFETY: Referred to until here, so valid; the lock is held.
+            // SAFETY: Referred to until here, so valid; the lock is held. Others may read the id.
             let now = unsafe {
-                let admin = &mut *(*node).value.admin.get();
-                admin.refs -= 1;
-                *admin
+                (*(*node).value.admin.get()).refs -= 1;
+                *(*node).value.admin.get()
             };
             if now.live || now.refs != 0 {
                 return;
@@ -651,37 +657,27 @@ impl<'a, F: Filter> Reservation<'a, F> {
         tp: &Proto,
         entry: Entry<F>,
     ) -> Result<FilterRef<'a, F>, Entry<F>> {
-        let this = ManuallyDrop::new(self);
-        let admin = this.table.admin.lock();
-        let mut entry = Some(entry);
-        let new = tp.unless_deleting(|| {
-            let new = entry.take().map_or(ptr::null_mut(), Entry::into_raw);
-            // SAFETY: The table is valid and locked, and the node was made just now. The id was
-            // allocated by `reserve`, so this allocates nothing and cannot fail.
-            unsafe {
-                admin.place.set(admin.place.get() + 1);
-                (*new).value.admin.get().write(NodeAdmin {
-                    id: this.id,
-                    refs: 0,
-                    place: admin.place.get(),
-                    live: true,
-                });
-                bindings::idr_replace(admin.ids.get(), new.cast(), this.id as c_ulong);
-                bindings::list_add_rcu((*new).value.links.get(), this.table.list.get());
-            }
-            new
+        let table = self.table;
+        let admin = table.admin.lock();
+        let Some(_open) = tp.open() else {
+            return Err(entry);
+        };
+        // What is reserved is used now.
+        let id = ManuallyDrop::new(self).id;
+        admin.place.set(admin.place.get() + 1);
+        let node = entry.into_node(NodeAdmin {
+            id,
+            refs: 0,
+            place: admin.place.get(),
+            live: true,
         });
-        match (new, entry) {
-            (Some(new), None) => {
-                // SAFETY: Live since just now; the lock is held.
-                unsafe { this.table.refer(&admin, new) }.ok_or_else(|| unreachable!())
-            }
-            (_, Some(entry)) => {
-                drop(admin);
-                drop(ManuallyDrop::into_inner(this));
-                Err(entry)
-            }
-            _ => unreachable!(),
+        let new = node.as_ptr();
+        // SAFETY: The table is valid and locked, and the node was made just now. The id was
+        // allocated by `reserve`, so this allocates nothing and cannot fail.
+        unsafe {
+            bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
+            bindings::list_add_rcu((*new).value.links.get(), table.list.get());
+            Ok(table.refer(&admin, node))
         }
     }
 }
