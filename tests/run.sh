@@ -43,7 +43,8 @@ if [ -n "$leaks" ]; then
 	echo scan >$leaks
 	sleep 1
 	echo scan >$leaks
-	if [ -s $leaks ]; then
+	# The file has no size.
+	if [ -n "$(cat $leaks)" ]; then
 		echo "memory was lost:"
 		cat $leaks
 		status=1
