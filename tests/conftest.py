@@ -58,7 +58,7 @@ def eventually(what, seconds=10):
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "did not come about"
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def program_ids():

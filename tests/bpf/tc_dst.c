@@ -11,7 +11,7 @@ struct sk_buff {
 	unsigned long _skb_refdst;
 } __attribute__((preserve_access_index));
 
-extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
+void *bpf_cast_to_kern_ctx(void *context) __ksym;
 
 SEC("tc") int dst(struct __sk_buff *context)
 {
