@@ -257,11 +257,12 @@ impl<T: Classifier> Adapter<T> {
         walker.count = walker.skip;
         walker.cookie = 0;
         while let Some(filter) = at {
-            // SAFETY: The core gave us the function for that, and what it gets for the filter is
-            // valid during the call.
-            let wants_more = walker
-                .fn_
-                .is_some_and(|visit| unsafe { visit(tp, filter.as_raw(), walker) } >= 0);
+            let wants_more = match walker.fn_ {
+                // SAFETY: The core gave us the function for that, and what it gets for the filter
+                // is valid during the call.
+                Some(visit) => unsafe { visit(tp, filter.as_raw(), walker) >= 0 },
+                None => false,
+            };
             if !wants_more {
                 walker.stop = 1;
                 walker.cookie = CONTINUE | filter.handle() as c_ulong;
