@@ -14,8 +14,9 @@ HTB = pytest.mark.parametrize("kind", ["htb"])
 
 @pytest.fixture(scope="module", name="link")
 def fixture_link(lasting):
-    """The network; each scenario makes its qdisc."""
+    """The network; each scenario makes its qdisc, through which nothing goes but what it sends."""
     lasting.route(4)
+    sh("ip netns exec a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/va/disable_ipv6'")
     return lasting
 
 
