@@ -2,6 +2,7 @@
 """What the scenarios share. They run as root in the guest, and nowhere else."""
 
 import ctypes
+import functools
 import json
 import os
 import pathlib
@@ -115,13 +116,15 @@ class Net:
                   if name == "b" else ()),
             )
 
-        self.ifindex = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
+    @functools.cached_property
+    def ifindex(self):
+        """The number of a's end of the link."""
+        return int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
 
     def close(self):
         """Takes all of it away."""
-        for name in ("a", "b"):
-            if pathlib.Path(f"/run/netns/{name}").exists():
-                sh(f"ip netns del {name}")
+        there = [name for name in ("a", "b") if pathlib.Path(f"/run/netns/{name}").exists()]
+        batch("", *(f"netns del {name}" for name in there))
 
     def service(self, family):
         """The service address of b."""

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import eventually, programs, refused, sh
+from conftest import batch, eventually, programs, refused, sh
 from test_lwt import counters
 
 BOTH = pytest.mark.parametrize("hook", ["ingress", "egress"])
@@ -14,8 +14,8 @@ BOTH = pytest.mark.parametrize("hook", ["ingress", "egress"])
 @pytest.fixture(name="tc")
 def fixture_tc(net):
     """The network, with clsact on a's end and the way to the service open."""
-    net.route(4)
-    net.route(6)
+    batch("-n a", *(f"route add {net.service(family)} via {net.gateway(family)} dev va"
+                    for family in (4, 6)))
     net.tc("qdisc add dev va clsact")
     return net
 
@@ -172,10 +172,10 @@ def test_dump_in_json(tc):
 
 def test_a_thousand_filters(tc):
     sh("bpftool prog load tc_unspec.o /run/bpf/unspec type classifier")
-    batch = "".join(
+    lines = "".join(
         f"filter add dev va egress prio 1 handle {i} bpf da object-pinned /run/bpf/unspec\n"
         for i in range(1, 1001))
-    sh(f"printf '%s' '{batch}' | tc -n a -batch -", timeout=120)
+    sh(f"printf '%s' '{lines}' | tc -n a -batch -", timeout=120)
     listed = handles(tc)
     assert listed == [(1, i) for i in range(1000, 0, -1)]
     assert tc.ping()
