@@ -19,11 +19,15 @@ ACT_KIND, ACT_OPTIONS = nl.ACT_KIND, nl.ACT_OPTIONS
 
 @pytest.fixture(scope="module", name="tc")
 def fixture_tc(lasting):
-    """The network with clsact on a's end, and a device beside it that only counts."""
+    """The network with clsact on a's end, and a device beside it that only counts.
+
+    Nothing goes through either but what a scenario sends.
+    """
     lasting.route(4)
     lasting.tc("qdisc add dev va clsact")
     sh("ip -n a link add d0 type dummy && "
-       "ip netns exec a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/d0/disable_ipv6' && "
+       "ip netns exec a sh -c 'for dev in va d0; do "
+       "echo 1 >/proc/sys/net/ipv6/conf/$dev/disable_ipv6; done' && "
        "ip -n a link set d0 up")
     return lasting
 

@@ -270,8 +270,10 @@ def test_both_kinds_in_one_priority(tc):
 def test_classes(tc, value, minor):
     tc.tc("qdisc add dev va root handle 1: htb default 1")
     try:
-        for number in (1, 2, 3):
+        for number in (1, 2, 3, 4):
             tc.tc(f"class add dev va parent 1: classid 1:{number} htb rate 100mbit")
+        # What IPv6 sends by itself is not to be counted.
+        tc.tc("filter add dev va parent 1: protocol ipv6 prio 9 matchall classid 1:4")
         tc.tc("filter add dev va parent 1: protocol ip "
               f"bpf bytecode '1,6 0 0 {value},' flowid 1:2")
         before = [sent(tc, f"1:{number}", "htb") for number in (1, 2, 3)]
