@@ -7,8 +7,11 @@
 #define _LWTCLS_H
 
 #include <linux/bpf.h>
+#include <linux/etherdevice.h>
 #include <linux/filter.h>
 #include <linux/idr.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/list.h>
 #include <linux/lwtunnel.h>
 #include <linux/netlink.h>
@@ -20,9 +23,15 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <net/dst.h>
+#include <net/inet_dscp.h>
+#include <net/inet_sock.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/lwtunnel.h>
 #include <net/netlink.h>
 #include <net/pkt_cls.h>
+#include <net/route.h>
 #include <net/sch_generic.h>
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/pkt_cls.h>
@@ -31,6 +40,7 @@
 /* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
+const __be32 LWTCLS_CONST_IPV6_FLOWINFO_MASK = IPV6_FLOWINFO_MASK;
 const xa_mark_t LWTCLS_CONST_XA_PRESENT = XA_PRESENT;
 const __u16 LWTCLS_CONST_LWTUNNEL_STATE_INPUT_REDIRECT = LWTUNNEL_STATE_INPUT_REDIRECT;
 const __u16 LWTCLS_CONST_LWTUNNEL_STATE_OUTPUT_REDIRECT = LWTUNNEL_STATE_OUTPUT_REDIRECT;

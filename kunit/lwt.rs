@@ -18,6 +18,8 @@ mod tests {
             Request, //
         },
         uapi::{
+            ETH_P_IP,
+            ETH_P_IPV6,
             LWT_BPF_IN,
             LWT_BPF_OUT,
             LWT_BPF_PROG_FD,
@@ -57,6 +59,9 @@ mod tests {
             let (a, a_watch) = testing::skb(60)?;
             let (b, b_watch) = testing::skb(60)?;
             let (c, c_watch) = testing::skb(60)?;
+            for packet in [&a_watch, &b_watch, &c_watch] {
+                packet.set_protocol(0, dst);
+            }
             let (a, b, c) = (
                 encap.input(a, dst),
                 encap.output(b, dst),
@@ -93,8 +98,8 @@ mod tests {
     fn redirect_is_for_xmit_only() -> Result {
         let [input, output, xmit] = run_all(7)?;
         assert!(input == GOES_ON && output == GOES_ON);
-        // Not there yet.
-        assert!(xmit == dropped(EINVAL));
+        // The program did not say where to.
+        assert!(xmit == (Outcome::Consumed(0), true));
         Ok(())
     }
 
@@ -102,9 +107,29 @@ mod tests {
     fn reroute_means_nothing_on_output() -> Result {
         let [input, output, xmit] = run_all(128)?;
         assert!(output == GOES_ON);
-        // Not there yet.
-        assert!(input == dropped(EINVAL) && xmit == dropped(EINVAL));
+        // The packet is of no protocol that has routes.
+        assert!(input == dropped(EAFNOSUPPORT) && xmit == dropped(EAFNOSUPPORT));
         Ok(())
+    }
+
+    #[test]
+    fn reroute_needs_a_header() -> Result {
+        let watch = ProgWatch::returning(128)?;
+        let (input, xmit) = (hook(&watch, c"in")?, hook(&watch, c"xmit")?);
+        let rtnl = rtnl::lock();
+        testing::with_dst(&rtnl, |dst| {
+            for (protocol, len) in [(ETH_P_IP, 20), (ETH_P_IPV6, 40)] {
+                let (skb, packet) = testing::skb(len - 1)?;
+                packet.set_protocol(protocol, dst);
+                assert!(run::input(&input, skb, dst).err() == Some(EINVAL));
+                assert!(packet.freed());
+                let (skb, packet) = testing::skb(len - 1)?;
+                packet.set_protocol(protocol, dst);
+                assert!(run::xmit(&xmit, skb, dst).err() == Some(EINVAL));
+                assert!(packet.freed());
+            }
+            Ok(())
+        })?
     }
 
     #[test]
@@ -142,7 +167,7 @@ mod tests {
             skb.take_headroom();
             assert_eq!(skb.headroom(), 0);
             match run::xmit(&hook, skb, dst)? {
-                Verdict::Continue(skb) => assert!(skb.headroom() >= dst.ll_reserved_space()),
+                Verdict::Continue(skb) => assert!(skb.headroom() >= dst.dev().ll_reserved_space()),
                 Verdict::Consumed(_) => return Err(EINVAL),
             }
             Ok(())

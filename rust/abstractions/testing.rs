@@ -130,6 +130,22 @@ impl SkbWatch {
         }
     }
 
+    /// Makes it one of a protocol (`ETH_P_*`, in network byte order) whose header begins where the
+    /// data does, on the device of a route.
+    pub(crate) fn set_protocol(&self, protocol: u16, dst: Dst<'_>) {
+        // SAFETY: As above.
+        unsafe {
+            let skb = self.0.as_ptr();
+            (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev = dst.dev().as_ptr();
+            (*skb).__bindgen_anon_4.headers.as_mut().protocol = protocol;
+            bindings::skb_reset_network_header(skb);
+        }
+    }
+
     /// The packet as tc sees it.
     pub(crate) fn tc(&mut self) -> &mut TcSkb {
         // SAFETY: The packet is valid; who has it besides does not touch it meanwhile.

@@ -15,6 +15,11 @@ pub(crate) use bindings::{
     TC_H_MAJ_MASK, //
 };
 
+/// IPv4, in network byte order, as packets have it.
+pub(crate) const ETH_P_IP: u16 = (bindings::ETH_P_IP as u16).to_be();
+/// IPv6, in network byte order, as packets have it.
+pub(crate) const ETH_P_IPV6: u16 = (bindings::ETH_P_IPV6 as u16).to_be();
+
 /// bindgen names the types of anonymous enums by their position: attributes are plain numbers here.
 macro_rules! attributes {
     ($($name:ident)*) => {

@@ -31,3 +31,8 @@ __lwtcls_helper u32 lwtcls_helper_bpf_prog_run_save_cb(const struct bpf_prog *pr
 {
 	return bpf_prog_run_save_cb(prog, skb);
 }
+
+__lwtcls_helper struct bpf_redirect_info *lwtcls_helper_bpf_net_ctx_get_ri(void)
+{
+	return bpf_net_ctx_get_ri();
+}

@@ -53,3 +53,78 @@ __lwtcls_helper void lwtcls_helper_skb_reset_mac_header(struct sk_buff *skb)
 {
 	skb_reset_mac_header(skb);
 }
+
+__lwtcls_helper int
+lwtcls_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
+{
+	return skb_cow_head(skb, headroom);
+}
+
+__lwtcls_helper unsigned int
+lwtcls_helper_skb_headlen(const struct sk_buff *skb)
+{
+	return skb_headlen(skb);
+}
+
+__lwtcls_helper unsigned char *
+lwtcls_helper_skb_mac_header(const struct sk_buff *skb)
+{
+	return skb_mac_header(skb);
+}
+
+__lwtcls_helper unsigned char *
+lwtcls_helper_skb_network_header(const struct sk_buff *skb)
+{
+	return skb_network_header(skb);
+}
+
+__lwtcls_helper int lwtcls_helper_skb_network_offset(const struct sk_buff *skb)
+{
+	return skb_network_offset(skb);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_pop_mac_header(struct sk_buff *skb)
+{
+	skb_pop_mac_header(skb);
+}
+
+__lwtcls_helper void
+lwtcls_helper_skb_postpull_rcsum(struct sk_buff *skb, const void *start,
+				 unsigned int len)
+{
+	skb_postpull_rcsum(skb, start, len);
+}
+
+__lwtcls_helper void
+lwtcls_helper_skb_postpush_rcsum(struct sk_buff *skb, const void *start,
+				 unsigned int len)
+{
+	skb_postpush_rcsum(skb, start, len);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_reset_mac_len(struct sk_buff *skb)
+{
+	skb_reset_mac_len(skb);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_clear_tstamp(struct sk_buff *skb)
+{
+	skb_clear_tstamp(skb);
+}
+
+__lwtcls_helper void
+lwtcls_helper_skb_set_redirected_noclear(struct sk_buff *skb, bool from_ingress)
+{
+	skb_set_redirected_noclear(skb, from_ingress);
+}
+
+__lwtcls_helper void
+lwtcls_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
+{
+	skb_dst_set(skb, dst);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_reset_network_header(struct sk_buff *skb)
+{
+	skb_reset_network_header(skb);
+}

@@ -6,6 +6,8 @@
 //! `net/core/lwt_bpf.c`.
 
 mod attrs;
+mod redirect;
+mod reroute;
 mod run;
 
 #[cfg(lwtcls_kunit)]
@@ -61,9 +63,9 @@ impl Encap for BpfEncap {
     }
 
     #[inline(always)]
-    fn input(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict> {
+    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
         match &self.input {
-            Some(hook) => run::input(hook, skb),
+            Some(hook) => run::input(hook, skb, dst),
             None => Ok(Verdict::Continue(skb)),
         }
     }

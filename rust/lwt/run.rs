@@ -2,7 +2,11 @@
 
 //! What a program's return value does to the packet.
 
-use super::Hook;
+use super::{
+    redirect,
+    reroute,
+    Hook, //
+};
 use crate::abstractions::{
     bpf::{
         LwtIn,
@@ -31,30 +35,35 @@ use kernel::{
     prelude::*, //
 };
 
-/// What a program asks for.
+/// What is left to do when a program has run.
 enum Asked {
     /// Nothing: the packet goes on.
-    Ok,
-    /// What `bpf_redirect()` noted.
-    Redirect,
+    Ok(Skb),
     /// A new route, for the program changed the packet.
-    Reroute,
+    Reroute(Skb),
+    /// Nothing: the packet went where `bpf_redirect()` said.
+    Redirected,
 }
 
 /// Runs the program of a hook. A packet that it drops, or for which it returns nonsense, is freed.
-/// C: `run_lwt_bpf()`.
+/// `redirect` has the packet that the program redirects, with bottom halves still off: what
+/// `bpf_redirect()` notes belongs to this CPU. C: `run_lwt_bpf()`.
 #[inline(always)]
-fn run<P: LwtProg>(hook: &Hook<P>, mut skb: Skb) -> Result<(Skb, Asked)> {
-    match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
-        BPF_OK => Ok((skb, Asked::Ok)),
-        BPF_REDIRECT => Ok((skb, Asked::Redirect)),
-        BPF_LWT_REROUTE => Ok((skb, Asked::Reroute)),
+fn run<P: LwtProg>(
+    hook: &Hook<P>,
+    mut skb: Skb,
+    redirect: impl FnOnce(&RunContext<'_>, Skb) -> Asked,
+) -> Result<Asked> {
+    RunContext::enter(|ctx| match hook.prog.run(ctx, &mut skb) {
+        BPF_OK => Ok(Asked::Ok(skb)),
+        BPF_LWT_REROUTE => Ok(Asked::Reroute(skb)),
+        BPF_REDIRECT => Ok(redirect(ctx, skb)),
         BPF_DROP => {
             skb.free(DropReason::NOT_SPECIFIED);
             Err(EPERM)
         }
         code => Err(illegal(code, skb)),
-    }
+    })
 }
 
 /// An illegal return value costs the packet.
@@ -65,56 +74,51 @@ fn illegal(code: u32, skb: Skb) -> Error {
     EINVAL
 }
 
-/// A legal return value that is not there yet costs the packet too, rather than its meaning.
-#[cold]
-fn unsupported(what: &str, skb: Skb) -> Error {
-    pr_warn_once!("{what} is not supported by encap bpf yet, the packet is dropped\n");
-    skb.free(DropReason::NOT_SPECIFIED);
-    EINVAL
-}
-
 /// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
 #[cold]
-fn redirect_ignored() {
-    pr_warn_once!("an encap bpf program may redirect on xmit only, the packet goes on\n");
+fn redirect_ignored<P>(hook: &Hook<P>, skb: Skb) -> Asked {
+    pr_warn_once!(
+        "the encap bpf program {} redirects, which only xmit can: the packet goes on\n",
+        hook.name.as_cstr()
+    );
+    Asked::Ok(skb)
 }
 
 /// C: `bpf_input()`.
 #[inline(always)]
-pub(super) fn input(hook: &Hook<LwtIn>, skb: Skb) -> Result<Verdict> {
-    let (skb, asked) = run(hook, skb)?;
-    match asked {
-        Asked::Ok => (),
-        Asked::Redirect => redirect_ignored(),
-        Asked::Reroute => return Err(unsupported("BPF_LWT_REROUTE", skb)),
+pub(super) fn input(hook: &Hook<LwtIn>, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+    match run(hook, skb, |_, skb| redirect_ignored(hook, skb))? {
+        Asked::Ok(skb) => Ok(Verdict::Continue(skb)),
+        Asked::Reroute(skb) => reroute::input(skb, dst),
+        Asked::Redirected => Ok(Verdict::Consumed(0)),
     }
-    Ok(Verdict::Continue(skb))
 }
 
 /// C: `bpf_output()`.
 #[inline(always)]
 pub(super) fn output(hook: &Hook<LwtOut>, skb: Skb) -> Result<Verdict> {
-    let (skb, asked) = run(hook, skb)?;
-    match asked {
+    match run(hook, skb, |_, skb| redirect_ignored(hook, skb))? {
         // The route was just looked up: there is nothing to look up again.
-        Asked::Ok | Asked::Reroute => (),
-        Asked::Redirect => redirect_ignored(),
+        Asked::Ok(skb) | Asked::Reroute(skb) => Ok(Verdict::Continue(skb)),
+        Asked::Redirected => Ok(Verdict::Consumed(0)),
     }
-    Ok(Verdict::Continue(skb))
 }
 
 /// C: `bpf_xmit()`.
 #[inline(always)]
 pub(super) fn xmit(hook: &Hook<LwtXmit>, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
-    let reserved = dst.ll_reserved_space();
+    let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let (mut skb, asked) = run(hook, skb)?;
-    match asked {
-        Asked::Ok => (),
-        Asked::Redirect => return Err(unsupported("BPF_REDIRECT", skb)),
-        Asked::Reroute => return Err(unsupported("BPF_LWT_REROUTE", skb)),
-    }
+    let asked = run(hook, skb, |ctx, skb| {
+        redirect::redirect(ctx, skb);
+        Asked::Redirected
+    })?;
+    let mut skb = match asked {
+        Asked::Ok(skb) => skb,
+        Asked::Reroute(skb) => return reroute::xmit(skb, dst),
+        Asked::Redirected => return Ok(Verdict::Consumed(0)),
+    };
 
     // A program that made another protocol of the packet had to ask for a new route.
     if skb.protocol_be() != protocol {

@@ -4,12 +4,21 @@
 //!
 //! C header: [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    net::{
+        netdevice::NetDevice,
+        skbuff::SkBuff, //
+    }, //
+};
 use core::{
     marker::PhantomData,
     mem::MaybeUninit, //
 };
-use kernel::types::NotThreadSafe;
+use kernel::{
+    prelude::*,
+    types::NotThreadSafe, //
+};
 
 /// Evidence that a networking BPF program may run here and now.
 ///
@@ -41,6 +50,40 @@ impl RunContext<'_> {
         result
     }
 
+    /// Takes what the program asked `bpf_redirect()` for. C: `bpf_net_ctx_get_ri()`.
+    pub(crate) fn take_redirect(&self) -> Redirect {
+        // SAFETY: The context is set, by the type invariant.
+        unsafe {
+            let ri = bindings::bpf_net_ctx_get_ri();
+            let redirect = Redirect {
+                ifindex: (*ri).tgt_index,
+                flags: (*ri).flags,
+            };
+            (*ri).tgt_index = 0;
+            (*ri).flags = 0;
+            redirect
+        }
+    }
+
+    /// The device of a redirection, in the namespace of the packet's own device.
+    /// C: `dev_get_by_index_rcu()`.
+    pub(crate) fn device(&self, skb: &SkBuff, redirect: &Redirect) -> Option<&NetDevice> {
+        // SAFETY: Bottom halves are off, so this is an RCU read side for as long as `self` is
+        // borrowed. The packet is valid, and has a device.
+        unsafe {
+            let skb = skb.as_ptr();
+            let net = bindings::dev_net(
+                (*skb)
+                    .__bindgen_anon_1
+                    .__bindgen_anon_1
+                    .__bindgen_anon_1
+                    .dev,
+            );
+            let dev = bindings::dev_get_by_index_rcu(net, redirect.ifindex as c_int);
+            (!dev.is_null()).then(|| NetDevice::from_raw(dev))
+        }
+    }
+
     /// Takes the caller's word for it.
     ///
     /// # Safety
@@ -51,5 +94,23 @@ impl RunContext<'_> {
     pub(crate) unsafe fn assume() -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(PhantomData, NotThreadSafe)
+    }
+}
+
+/// Where `bpf_redirect()` sends a packet.
+pub(crate) struct Redirect {
+    ifindex: u64,
+    flags: u32,
+}
+
+impl Redirect {
+    /// Whether the device is to receive the packet, and not to send it.
+    pub(crate) fn to_ingress(&self) -> bool {
+        self.flags & bindings::BPF_F_INGRESS != 0
+    }
+
+    /// Whether it is a plain one, which is all that there is outside of tc.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.flags & !bindings::BPF_F_INGRESS == 0
     }
 }

@@ -61,8 +61,7 @@ pub(crate) struct Built<T> {
 pub(crate) enum Verdict {
     /// The route does with it what it would do without an encapsulation.
     Continue(Skb),
-    /// It went elsewhere, with this result (0 or `NET_XMIT_*` or `NET_RX_*`).
-    #[expect(dead_code)]
+    /// It went elsewhere, with this result (0, `NET_RX_*` or an errno).
     Consumed(c_int),
 }
 

@@ -7,4 +7,5 @@ pub(crate) mod lwtunnel;
 pub(crate) mod netdevice;
 pub(crate) mod netlink;
 pub(crate) mod pkt_cls;
+pub(crate) mod route;
 pub(crate) mod skbuff;

@@ -80,6 +80,126 @@ impl SkBuff {
         unsafe { bindings::skb_headroom(self.as_ptr()) }
     }
 
+    /// Bytes of data, all parts counted.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.as_ptr()).len }
+    }
+
+    /// The mark, which routes and rules look at.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: The packet is valid; both views of the union have the field at the same place.
+        unsafe {
+            (*self.as_ptr())
+                .__bindgen_anon_4
+                .headers
+                .as_ref()
+                .__bindgen_anon_4
+                .mark
+        }
+    }
+
+    /// The first `N` bytes of the network header. `None` if they are not all there, or lie outside
+    /// of the linear part. C: `skb_network_header()`.
+    #[inline(always)]
+    pub(crate) fn network_header<const N: usize>(&self) -> Option<[u8; N]> {
+        let skb = self.as_ptr();
+        // SAFETY: The packet is valid. The bytes are read if they lie between the begin and the end
+        // of the linear data.
+        unsafe {
+            let offset = bindings::skb_network_offset(skb);
+            let end = bindings::skb_headlen(skb) as c_int;
+            if offset < 0 || end - offset < N as c_int {
+                return None;
+            }
+            Some(bindings::skb_network_header(skb).cast::<[u8; N]>().read())
+        }
+    }
+
+    /// The bytes between the data and the network header; negative, if that lies in front.
+    #[inline(always)]
+    pub(crate) fn network_offset(&self) -> i32 {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_network_offset(self.as_ptr()) }
+    }
+
+    /// Whether a link header lies in front of the network header.
+    #[inline(always)]
+    pub(crate) fn has_mac_header(&self) -> bool {
+        // SAFETY: The packet is valid; both views of the union have the fields at the same place.
+        unsafe {
+            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_ref();
+            headers.mac_header < headers.network_header
+        }
+    }
+
+    /// Says that the link header begins where the data does. C: `skb_reset_mac_header()`.
+    #[inline(always)]
+    pub(crate) fn reset_mac_header(&mut self) {
+        // SAFETY: The packet is valid, and ours by `&mut`.
+        unsafe { bindings::skb_reset_mac_header(self.as_ptr()) };
+    }
+
+    /// Whether tc has the packet on its way in, or had it there last. C: `skb_at_tc_ingress()`.
+    #[inline(always)]
+    pub(crate) fn at_tc_ingress(&self) -> bool {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_at_tc_ingress(self.as_ptr()) }
+    }
+
+    /// Counts a link header into the checksum of what was received that lies in the data now.
+    /// C: `skb_postpush_rcsum()`.
+    pub(crate) fn postpush_mac_header(&mut self) {
+        let skb = self.as_ptr();
+        // SAFETY: The packet is valid, and its link header is as long as it says.
+        unsafe {
+            let len = (*skb).mac_len.into();
+            bindings::skb_postpush_rcsum(skb, bindings::skb_mac_header(skb).cast(), len);
+        }
+    }
+
+    /// Takes the link header away: the data begins at the network header. Returns whether there is
+    /// any data then. C: `__skb_pull()`, `skb_postpull_rcsum()`, `skb_pop_mac_header()`.
+    pub(crate) fn strip_mac_header(&mut self) -> bool {
+        let skb = self.as_ptr();
+        let Ok(len) = u32::try_from(self.network_offset()) else {
+            return false;
+        };
+        if self.len() <= len || self.headlen() < len {
+            return false;
+        }
+        // SAFETY: The packet is valid, ours by `&mut`, and has that many bytes of linear data.
+        unsafe {
+            if len != 0 {
+                bindings::__skb_pull(skb, len);
+                // On its way in that was done already.
+                if !bindings::skb_at_tc_ingress(skb) {
+                    bindings::skb_postpull_rcsum(skb, bindings::skb_mac_header(skb).cast(), len);
+                }
+            }
+            bindings::skb_pop_mac_header(skb);
+            bindings::skb_reset_mac_len(skb);
+        }
+        true
+    }
+
+    /// Bytes of data in the linear part.
+    #[inline(always)]
+    pub(crate) fn headlen(&self) -> u32 {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_headlen(self.as_ptr()) }
+    }
+
+    /// Makes the headers writable, with so much room in front of them. `ENOMEM`; the packet is
+    /// unchanged then. Does not sleep. C: `skb_cow_head()`.
+    #[inline(always)]
+    pub(crate) fn cow_head(&mut self, headroom: u32) -> Result {
+        // SAFETY: The packet is valid, and `&mut` says that no pointer into it is kept.
+        to_result(unsafe { bindings::skb_cow_head(self.as_ptr(), headroom) })
+    }
+
     /// Makes `bytes` more room in front of the data, by a reallocation. The packet is unchanged on
     /// error (`ENOMEM`). Does not sleep. C: `pskb_expand_head()`.
     pub(crate) fn expand_headroom(&mut self, bytes: u32) -> Result {

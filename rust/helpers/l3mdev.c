@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include <net/l3mdev.h>
+
+__lwtcls_helper int
+lwtcls_helper_l3mdev_master_ifindex_rcu(const struct net_device *dev)
+{
+	return l3mdev_master_ifindex_rcu(dev);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+#include <net/inet_sock.h>
+
+__lwtcls_helper struct net *lwtcls_helper_sock_net(const struct sock *sk)
+{
+	return sock_net(sk);
+}
+
+__lwtcls_helper kuid_t
+lwtcls_helper_sock_net_uid(const struct net *net, const struct sock *sk)
+{
+	return sock_net_uid(net, sk);
+}
+
+__lwtcls_helper int lwtcls_helper_sk_bound_dev_if(const struct sock *sk)
+{
+	return sk->sk_bound_dev_if;
+}
+
+__lwtcls_helper struct sock *lwtcls_helper_sk_to_full_sk(struct sock *sk)
+{
+	return sk_to_full_sk(sk);
+}

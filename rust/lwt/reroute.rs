@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A new route for a packet that a program changed.
+
+use crate::abstractions::{
+    net::{
+        dst::{
+            Dst,
+            DstRef, //
+        },
+        lwtunnel::Verdict,
+        route::{
+            self,
+            Flow4,
+            Flow6,
+            Origin, //
+        },
+        skbuff::{
+            DropReason,
+            Skb, //
+        }, //
+    },
+    uapi::{
+        ETH_P_IP,
+        ETH_P_IPV6, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// What of an IPv4 header a route is looked up by.
+struct Header4 {
+    tos: u8,
+    protocol: u8,
+    saddr: [u8; 4],
+    daddr: [u8; 4],
+}
+
+impl Header4 {
+    #[inline(always)]
+    fn of(skb: &Skb) -> Result<Self> {
+        let [_, tos, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
+            skb.network_header().ok_or(EINVAL)?;
+        Ok(Self {
+            tos,
+            protocol,
+            saddr: [s0, s1, s2, s3],
+            daddr: [d0, d1, d2, d3],
+        })
+    }
+}
+
+/// What of an IPv6 header a route is looked up by.
+struct Header6 {
+    flowinfo: [u8; 4],
+    protocol: u8,
+    saddr: [u8; 16],
+    daddr: [u8; 16],
+}
+
+impl Header6 {
+    #[inline(always)]
+    fn of(skb: &Skb) -> Result<Self> {
+        let header: [u8; 40] = skb.network_header().ok_or(EINVAL)?;
+        let mut this = Self {
+            flowinfo: [0; 4],
+            protocol: header[6],
+            saddr: [0; 16],
+            daddr: [0; 16],
+        };
+        this.flowinfo.copy_from_slice(&header[..4]);
+        this.saddr.copy_from_slice(&header[8..24]);
+        this.daddr.copy_from_slice(&header[24..]);
+        Ok(this)
+    }
+}
+
+/// Routes a packet on its way in anew, as if it had just come in by the device of its route.
+/// C: `bpf_lwt_input_reroute()`.
+pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+    let found = match skb.protocol_be() {
+        ETH_P_IP => Header4::of(&skb)
+            .and_then(|header| skb.route_input4(dst.dev(), header.tos, header.saddr, header.daddr)),
+        ETH_P_IPV6 => Header6::of(&skb).and_then(|_| skb.route_input6(dst.dev())),
+        _ => Err(EAFNOSUPPORT),
+    };
+    if let Err(error) = found {
+        skb.free(DropReason::NOT_SPECIFIED);
+        return Err(error);
+    }
+    Ok(Verdict::Consumed(route::input(skb).ok_or(EINVAL)?))
+}
+
+/// Routes a packet on its way out anew. C: `bpf_lwt_xmit_reroute()`.
+pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+    let found = lookup(&skb, dst).and_then(|found| {
+        found.dst().error()?;
+        // What was reserved was for the old route. This does nothing if it is enough.
+        skb.cow_head(found.dst().dev().ll_reserved_space())?;
+        Ok(found)
+    });
+    match found {
+        Ok(found) => Ok(Verdict::Consumed(match route::output(skb, found) {
+            0 => 0,
+            result => route::xmit_errno(result),
+        })),
+        Err(error) => {
+            skb.free(DropReason::NOT_SPECIFIED);
+            Err(error)
+        }
+    }
+}
+
+fn lookup(skb: &Skb, dst: Dst<'_>) -> Result<DstRef> {
+    let protocol = skb.protocol_be();
+    if protocol != ETH_P_IP && protocol != ETH_P_IPV6 {
+        return Err(EAFNOSUPPORT);
+    }
+    let origin = Origin::of(skb, dst);
+    let oif = match origin.bound_ifindex() {
+        0 => dst.dev().l3_master_ifindex(),
+        bound => bound,
+    };
+    if protocol == ETH_P_IP {
+        let header = Header4::of(skb)?;
+        let flow = Flow4 {
+            oif,
+            mark: skb.mark(),
+            tos: header.tos,
+            protocol: header.protocol,
+            saddr: header.saddr,
+            daddr: header.daddr,
+        };
+        route::output4(&origin, &flow)
+    } else {
+        let header = Header6::of(skb)?;
+        let flow = Flow6 {
+            oif,
+            mark: skb.mark(),
+            flowinfo: header.flowinfo,
+            protocol: header.protocol,
+            saddr: header.saddr,
+            daddr: header.daddr,
+        };
+        route::output6(&origin, skb, &flow)
+    }
+}
