@@ -3,9 +3,10 @@
 
 import errno
 import json
+import shutil
 
 import pytest
-from conftest import refused, sh
+from conftest import BPF, refused, sh
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
@@ -147,6 +148,18 @@ def test_route_is_deleted_by_its_programs_names(net, family):
         assert net.ping(family)
     sh(f"{route} encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit {via}")
     assert net.dropped(family)
+
+
+@FAMILIES
+def test_another_program_of_the_same_name_replaces(net, family, tmp_path):
+    # As after a build: the file is where it was, and does something else.
+    for name, passes in (("ok", True), ("drop", False), ("ok", True)):
+        shutil.copy(BPF / f"lwt_xmit_{name}.o", tmp_path / "same.o")
+        encap = f"encap bpf xmit obj {tmp_path}/same.o section lwt_xmit"
+        net.route(family, encap)
+        assert net.ping(family, wait=0.5) == passes
+    sh(f"ip -{family} -n a route del {net.service(family)} {encap} "
+       f"via {net.gateway(family)} dev va")
 
 
 @FAMILIES

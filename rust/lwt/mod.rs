@@ -94,14 +94,16 @@ impl Encap for BpfEncap {
         attrs::SIZE
     }
 
-    // A request to delete a route has programs of its own, loaded anew: the names must do.
+    // A request to delete a route has programs of its own, loaded anew: what they are called and
+    // what they do must do.
     fn same(&self, other: &Self) -> bool {
-        fn name<P>(hook: &Option<Hook<P>>) -> Option<&CStr> {
-            hook.as_ref().map(|hook| hook.name.as_cstr())
+        fn identity<P>(hook: &Option<Hook<P>>) -> Option<(&CStr, &[u8; 8])> {
+            hook.as_ref()
+                .map(|hook| (hook.name.as_cstr(), hook.prog.tag()))
         }
 
-        name(&self.input) == name(&other.input)
-            && name(&self.output) == name(&other.output)
-            && name(&self.xmit) == name(&other.xmit)
+        identity(&self.input) == identity(&other.input)
+            && identity(&self.output) == identity(&other.output)
+            && identity(&self.xmit) == identity(&other.xmit)
     }
 }

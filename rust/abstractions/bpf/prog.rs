@@ -102,6 +102,14 @@ impl<T> Prog<T> {
     }
 }
 
+impl<T> Prog<T> {
+    /// The SHA-derived tag of the program's instructions.
+    pub(crate) fn tag(&self) -> &[u8; 8] {
+        // SAFETY: The program is valid by the type invariant; the tag does not change after load.
+        unsafe { &(*self.0.as_ptr()).__bindgen_anon_1.tag }
+    }
+}
+
 impl<T: LwtProg> Prog<T> {
     /// Runs the program on a packet, and returns what the program returned. The program may change
     /// everything about the packet. C: `bpf_prog_run_save_cb()`.
