@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""BPF_REDIRECT: a program sends its packet by a device, or has a device receive it."""
+
+import itertools
+import json
+import re
+import socket
+
+import pytest
+from conftest import batch, kernel_log, sh
+from wires import Sender, Tun, Wires, echo, sysctl
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+# Redirects to the device whose number is the packet's mark.
+TO_MARK = "encap bpf xmit obj lwt_xmit_to_mark.o section lwt_xmit"
+# Besides: the device is to receive the packet; the program makes a link header.
+INGRESS, HEADER = 0x10000, 0x20000
+LINK_HEADER = bytes.fromhex("020000000077 020000000078")
+PROTOCOL = {4: b"\x08\x00", 6: b"\x86\xdd"}
+WARNING = "which only xmit can"
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module", name="wires")
+def fixture_wires():
+    """The network of this file. A scenario takes back what it adds."""
+    made = Wires()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(name="tun")
+def fixture_tun():
+    """A device of a that has no link header."""
+    with Tun("a", "tun0") as made:
+        yield made
+
+
+@pytest.fixture(name="tap")
+def fixture_tap():
+    """A device of a that has one."""
+    with Tun("a", "tap0") as made:
+        yield made
+
+
+def redirected(wires, family, *lines, encap=TO_MARK):
+    """a has a route to THIRD whose program redirects."""
+    return wires.having(
+        "a", family, f"route add {wires.THIRD[family]} {encap} {wires.VIA['b'][family]}", *lines)
+
+
+def send(wires, family, mark, namespace="a"):
+    """Sends one packet to THIRD, and returns its data. Nobody is told what becomes of it."""
+    data = f"packet {next(NUMBERS)}".encode()
+    with Sender(namespace, family, mark) as sender:
+        assert sender.send(wires.THIRD[family], data) == 0
+        assert sender.pending() == 0
+    return data
+
+
+def packet(wires, family, found, data):
+    """Whether this is the one packet that was found, from its network header on."""
+    header, address = {4: (20, socket.AF_INET), 6: (40, socket.AF_INET6)}[family]
+    return (len(found) == 1 and len(found[0]) == header + 8 + len(data)
+            and found[0][0] >> 4 == family
+            and found[0][header - (4 if family == 4 else 16):header]
+            == socket.inet_pton(address, wires.THIRD[family]))
+
+
+def counter(name, direction, what):
+    """What a device of a has counted."""
+    return json.loads(sh(f"ip -n a -s -j link show {name}"))[0]["stats64"][direction][what]
+
+
+def index(name):
+    """The number of a device of a."""
+    return json.loads(sh(f"ip -n a -j link show {name}"))[0]["ifindex"]
+
+
+@FAMILIES
+def test_device_without_link_header_sends_the_packet(wires, tun, family):
+    with redirected(wires, family):
+        data = send(wires, family, tun.index)
+        assert packet(wires, family, tun.sent(data), data)
+        # A link header that the program made is taken away.
+        data = send(wires, family, tun.index | HEADER)
+        assert packet(wires, family, tun.sent(data), data)
+
+
+@FAMILIES
+def test_device_with_link_header_sends_what_has_one(wires, tap, family):
+    with redirected(wires, family):
+        data = send(wires, family, tap.index | HEADER)
+        found = tap.sent(data)
+        assert [each[:14] for each in found] == [LINK_HEADER + PROTOCOL[family]]
+        assert packet(wires, family, [found[0][14:]], data)
+        assert tap.sent(send(wires, family, tap.index)) == []
+
+
+@FAMILIES
+def test_device_counts_what_it_is_given_alone(wires, family):
+    batch("-n a", "link add d0 type dummy")
+    # It has nothing to send by itself.
+    sysctl("a", "ipv6/conf/d0/disable_ipv6", 1)
+    batch("-n a", "link set d0 up")
+    try:
+        with redirected(wires, family):
+            number = index("d0")
+            data = send(wires, family, number | HEADER)
+            header = 14 + (20 if family == 4 else 40) + 8
+            assert counter("d0", "tx", "packets") == 1
+            assert counter("d0", "tx", "bytes") == header + len(data)
+            # Without a link header the packet does not get there, neither out nor in.
+            send(wires, family, number)
+            send(wires, family, number | INGRESS)
+            assert counter("d0", "tx", "packets") == 1
+            assert counter("d0", "tx", "dropped") == counter("d0", "rx", "dropped") == 0
+    finally:
+        batch("-n a", "link del d0")
+
+
+@FAMILIES
+@pytest.mark.parametrize("kind", ["tun", "tap"])
+def test_device_receives_the_packet(wires, kind, family):
+    third = wires.THIRD[family]
+    with Tun("a", f"{kind}0") as dev, \
+            redirected(wires, family,
+                       f"rule add pref 10 iif {dev.name} lookup 102",
+                       f"route add local {third} dev lo table 102"):
+        # It comes from this host itself.
+        sysctl("a", f"ipv4/conf/{dev.name}/accept_local", 1)
+        data = send(wires, family, dev.index | INGRESS | HEADER)
+        assert packet(wires, family, dev.received(data), data)
+        assert wires.got("a", family) == [data]
+        data = send(wires, family, dev.index | INGRESS)
+        # What has no link header cannot come in by a device that has.
+        if kind == "tun":
+            assert packet(wires, family, dev.received(data), data)
+        assert wires.got("a", family) == ([data] if kind == "tun" else [])
+        assert dev.received(data) == []
+        assert dev.sent(data) == []
+
+
+@FAMILIES
+def test_tunnel_and_wire_carry_the_packet(wires, family):
+    third = wires.THIRD[family]
+    ends = {"a": "local 10.9.0.1 remote 10.9.0.2", "c": "local 10.9.0.2 remote 10.9.0.1"}
+    for name, end in ends.items():
+        batch(f"-n {name}", f"link add t1 type {'ipip' if family == 4 else 'sit'} {end}",
+              "link set t1 up")
+    batch("-n a", "link add pa type veth peer name pc netns c", "link set pa up")
+    batch("-n c", f"link set pc address {Tun.ADDRESS}", "link set pc up")
+    try:
+        with redirected(wires, family), \
+                wires.having("c", family, f"route add local {third} dev lo table local"):
+            data = send(wires, family, index("t1"))
+            assert wires.got("c", family) == [data]
+            assert counter("t1", "tx", "packets") == 1
+            data = send(wires, family, index("pa") | HEADER)
+            assert wires.got("c", family) == [data]
+            # A whole connection, whose segments are long and are kept until they are acknowledged.
+            assert echo(family, "a", "c", third, mark=index("pa") | HEADER) == 300000
+    finally:
+        batch("-n a", "link del t1", "link del pa")
+        batch("-n c", "link del t1")
+
+
+@FAMILIES
+def test_forwarded_packet_is_redirected(wires, tun, tap, family):
+    gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
+    # What comes in by the tap shall not be forwarded once more.
+    with redirected(wires, family, "rule add pref 10 iif tap0 blackhole"), \
+            wires.having("b", family, f"route add {wires.THIRD[family]} {gateway}"):
+        wires.tc("qdisc add dev va clsact")
+        try:
+            for dev, how in ((tun, 0), (tap, HEADER), (tap, HEADER | INGRESS)):
+                wires.tc("filter del dev va ingress")
+                wires.tc("filter add dev va ingress matchall "
+                         f"action skbedit mark {dev.index | how}")
+                data = send(wires, family, 0, "b")
+                found = dev.received(data) if how & INGRESS else dev.sent(data)
+                link = 14 if how == HEADER else 0
+                assert packet(wires, family, [each[link:] for each in found], data)
+        finally:
+            wires.tc("qdisc del dev va clsact")
+
+
+@FAMILIES
+def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
+    with redirected(wires, family):
+        for mark in (9999, 9999 | HEADER, 9999 | INGRESS):
+            send(wires, family, mark)
+        batch("-n a", "link set tun0 down")
+        refused = counter("tun0", "rx", "dropped")
+        seen = [send(wires, family, tun.index | how) for how in (0, INGRESS)]
+        # A device that is to receive a packet counts what it refuses.
+        assert counter("tun0", "rx", "dropped") == refused + 1
+        batch("-n a", "link set tun0 up")
+        assert [tun.sent(data) + tun.received(data) for data in seen] == [[], []]
+        assert wires.where(family) == ""
+
+
+@FAMILIES
+def test_program_that_names_no_device_loses_the_packet(wires, tun, family):
+    with redirected(wires, family):
+        send(wires, family, tun.index)
+    # What the packet before asked for is forgotten.
+    with redirected(wires, family, encap="encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"):
+        data = send(wires, family, tun.index)
+        assert tun.sent(data) == []
+        assert wires.where(family) == ""
+
+
+@FAMILIES
+def test_packet_that_comes_in_again_and_again_lives_as_long_as_its_hop_limit(wires, tun, family):
+    data = b"around"
+    with redirected(wires, family), Sender("a", family, tun.index | INGRESS) as sender:
+        sysctl("a", "ipv4/conf/tun0/accept_local", 1)
+        sender.option(socket.IP_TTL, socket.IPV6_UNICAST_HOPS, 6)
+        assert sender.send(wires.THIRD[family], data) == 0
+        at = {4: 8, 6: 7}[family]
+        assert [found[at] for found in tun.received(data)] == [6, 5, 4, 3, 2, 1]
+
+
+@FAMILIES
+def test_packet_that_is_redirected_from_too_deep_inside_is_dropped(wires, tun, family):
+    late = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit"
+    with redirected(wires, family, encap=late), Sender("a", family, tun.index) as sender:
+        for priority, told in ((1, "arrives"), (0, "is dropped")):
+            sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, priority)
+            assert sender.send(wires.THIRD[family], told.encode()) == 0
+        assert len(tun.sent(b"arrives")) == 1
+        assert tun.sent(b"is dropped") == []
+
+
+@FAMILIES
+def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
+    kind, local = {4: ("ipip", "10.0.0.1"), 6: ("ip6tnl mode any encaplimit none", "fd00::1")}[
+        family]
+    # The far end of the tunnel is what the route with the program leads to.
+    batch("-n a", f"link add t1 type {kind} local {local} remote {wires.THIRD[family]}",
+          "link set t1 up")
+    try:
+        with redirected(wires, family):
+            number = index("t1")
+            for _ in range(10):
+                send(wires, family, number)
+            assert wires.where(family) == ""
+            # None got through, and what was sent by itself still does.
+            assert wires.ping(family, wires.gateway(family))
+    finally:
+        batch("-n a", "link del t1")
+
+
+@FAMILIES
+@pytest.mark.parametrize("hook", ["in", "out"])
+def test_redirection_elsewhere_is_ignored_and_the_log_says_so_once(wires, family, hook):
+    third = wires.THIRD[family]
+    encap = f"encap bpf {hook} obj lwt_{hook}_redirect.o section lwt_{hook}"
+    here, there = (encap, "") if hook == "out" else ("", encap)
+    with wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"), \
+            wires.having("c", family, f"route add local {third} {there} dev lo table local"):
+        data = [send(wires, family, 0) for _ in range(2)]
+        assert wires.got("c", family) == data
+    said = [line for line in kernel_log() if WARNING in line]
+    # Which of the programs of all scenarios was the first one is not for us to know.
+    assert len(said) == 1
+    assert re.search(r"lwt_(in|out)_redirect\.o:\[lwt_(in|out)\]", said[0])

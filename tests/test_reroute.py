@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""BPF_LWT_REROUTE: a program asks for a new route for its packet."""
+
+import errno
+import json
+import os
+import socket
+
+import pytest
+from conftest import batch, sh
+from wires import (
+    IP_MTU_DISCOVER,
+    IP_TRANSPARENT,
+    IPV6_MTU_DISCOVER,
+    IPV6_TCLASS,
+    IPV6_TRANSPARENT,
+    Sender,
+    Wires,
+    echo,
+    name_of,
+    sysctl,
+)
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+# Changes the destination from FIRST to OTHER, and asks.
+OTHER = "encap bpf xmit obj lwt_xmit_other.o section lwt_xmit"
+# Marks with 7, and asks.
+MARK = "encap bpf xmit obj lwt_xmit_mark.o section lwt_xmit"
+MARK_IN = "encap bpf in obj lwt_in_mark.o section lwt_in"
+NOWHERE = [("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES")]
+# Programs that one packet may run into, one inside of another, before the kernel drops it.
+NESTED = 9
+PMTUDISC_DONT, PMTUDISC_DO = 0, 2
+
+
+@pytest.fixture(scope="module", name="wires")
+def fixture_wires():
+    """The network of this file. A scenario takes back what it adds."""
+    made = Wires()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def runs():
+    """How often the counting program was run."""
+    maps = [m for m in json.loads(sh("bpftool -j map show")) if m["name"] == "counters"]
+    assert len(maps) == 1
+    values = json.loads(sh(f"bpftool -j map dump id {maps[0]['id']}"))
+    return values[0]["formatted"]["value"]
+
+
+@FAMILIES
+def test_rewritten_packet_goes_where_it_is_addressed_now(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['c'][family]}"), Sender("a", family) as sender:
+        for size in (1, 1000):
+            assert sender.send(first, b"x" * size) == 0
+            assert wires.got("c", family) == [b"x" * size]
+        assert wires.got("b", family) == []
+        # What the program does not change takes the route that it had.
+        assert wires.ping(family, first)
+
+
+@FAMILIES
+def test_rules_choose_the_new_route_by_what_the_sender_has_set(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    settings = {
+        None: lambda sender: None,
+        "fwmark 3": lambda sender: sender.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 3),
+        "dsfield 0x10": lambda sender: sender.setsockopt(
+            *((socket.IPPROTO_IP, socket.IP_TOS) if family == 4
+              else (socket.IPPROTO_IPV6, IPV6_TCLASS)), 0x10),
+        # The user of a socket is the owner of its inode.
+        "uidrange 1000-1000": lambda sender: os.fchown(sender.fileno(), 1000, -1),
+    }
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['b'][family]}",
+                      f"route add {other} {via['c'][family]} table 100",
+                      *(f"rule add pref 50 {rule} lookup 100" for rule in settings if rule)):
+        for rule, apply in settings.items():
+            with Sender("a", family) as sender:
+                apply(sender.socket)
+                assert sender.send(first) == 0
+                assert wires.where(family) == ("c" if rule else "b"), rule
+
+
+@FAMILIES
+def test_device_that_the_socket_is_bound_to_chooses_the_new_route(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['c'][family]}",
+                      f"route add {other} {via['b'][family]} metric 10",
+                      f"route add {other} {via['c'][family]} metric 20"), \
+            Sender("a", family) as sender:
+        assert sender.send(first) == 0
+        assert wires.where(family) == "b"
+        sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wa")
+        assert sender.send(first) == 0
+        assert wires.where(family) == "c"
+
+
+@FAMILIES
+def test_vrf_of_the_old_route_is_that_of_the_new_one(wires, family):
+    batch("-n a", "link add red type vrf table 50", "link set red up",
+          "link add ra type veth peer name rc netns c", "link set ra master red")
+    try:
+        wires.join("a", "ra", "c", "rc", 8)
+        first, other = wires.FIRST[family], wires.OTHER[family]
+        red = {4: "via 10.8.0.2 dev ra", 6: "via fd08::2 dev ra"}[family]
+        # The route to the first address lies outside of the VRF and leads into it, where alone
+        # the other address is known.
+        with wires.having("a", family,
+                          f"route add {first} {OTHER} {red}",
+                          f"route add {other} {wires.VIA['b'][family]}",
+                          f"route add {first} {OTHER} {red} table 50",
+                          f"route add {other} {red} table 50"), Sender("a", family) as sender:
+            assert sender.send(first) == 0
+            assert wires.where(family) == "c"
+            sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
+            assert sender.send(first) == 0
+            assert wires.where(family) == "c"
+    finally:
+        batch("-n a", "link del ra", "link del red")
+
+
+@FAMILIES
+def test_source_need_not_be_an_address_of_the_host(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    source = {4: "192.0.2.7", 6: "2001:db8::7"}[family]
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['c'][family]}"), Sender("a", family) as sender:
+        sender.option(IP_TRANSPARENT, IPV6_TRANSPARENT, 1)
+        sender.socket.bind((source, 0))
+        assert sender.send(first) == 0
+        assert wires.where(family) == "c"
+
+
+@FAMILIES
+def test_mark_of_the_program_chooses_the_new_route(wires, family):
+    first, via = wires.FIRST[family], wires.VIA
+    with wires.having("a", family,
+                      f"route add {first} {MARK} {via['b'][family]}",
+                      f"route add {first} {via['c'][family]} table 100",
+                      "rule add pref 50 fwmark 7 lookup 100"), Sender("a", family) as sender:
+        assert sender.send(first) == 0
+        assert wires.where(family) == "c"
+        # Each fragment is routed for itself.
+        assert sender.send(first, b"y" * 5000) == 0
+        assert wires.got("c", family) == [b"y" * 5000]
+        assert wires.got("b", family) == []
+
+
+@FAMILIES
+def test_connection_takes_the_new_route_in_both_directions(wires, family):
+    first, via = wires.FIRST[family], wires.VIA
+    # a connects to c, and answers c: the first answer to a connection has no full socket.
+    home = {4: "10.9.0.1", 6: "fd09::1"}[family]
+    peer = {4: "10.9.0.2", 6: "fd09::2"}[family]
+    with wires.having("a", family,
+                      f"route add {first} {MARK} {via['b'][family]}",
+                      f"route add {peer} {MARK} {via['b'][family]}",
+                      f"route add {first} {via['c'][family]} table 100",
+                      f"route add {peer} {via['c'][family]} table 100",
+                      "rule add pref 50 fwmark 7 lookup 100"):
+        for client, server, address in (("a", "c", first), ("c", "a", home)):
+            assert echo(family, client, server, address) == 300000
+
+
+@FAMILIES
+def test_new_route_may_end_on_this_host(wires, family):
+    first, other = wires.FIRST[family], wires.OTHER[family]
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {wires.VIA['b'][family]}",
+                      f"route add local {other} dev lo table local"), \
+            Sender("a", family) as sender:
+        assert sender.send(first) == 0
+        assert wires.where(family) == "a"
+
+
+@FAMILIES
+def test_sender_is_told_where_the_new_route_leads_nowhere(wires, family):
+    first, other = wires.FIRST[family], wires.OTHER[family]
+    with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
+            Sender("a", family) as sender:
+        assert name_of(sender.send(first)) == "ENETUNREACH"
+        for kind, told in NOWHERE:
+            with wires.having("a", family, f"route add {kind} {other}"):
+                assert name_of(sender.send(first)) == told
+        # Many of them do not use anything up.
+        for _ in range(100):
+            assert sender.send(first) == errno.ENETUNREACH
+        assert wires.where(family) == ""
+
+
+@FAMILIES
+def test_route_that_leads_back_to_itself_ends(wires, family):
+    again = "encap bpf xmit obj lwt_xmit_again.o section lwt_xmit"
+    first = wires.FIRST[family]
+    with wires.having("a", family, f"route add {first} {again} {wires.VIA['b'][family]}"), \
+            Sender("a", family) as sender:
+        assert name_of(sender.send(first)) == "ENOBUFS"
+        assert runs() == NESTED
+        assert name_of(sender.send(first)) == "ENOBUFS"
+        assert runs() == 2 * NESTED
+        assert wires.where(family) == ""
+
+
+@FAMILIES
+def test_room_is_made_for_longer_headers(wires, family):
+    first, other = wires.FIRST[family], wires.OTHER[family]
+    # Tunnels in tunnels: no sender keeps room for all of their headers.
+    ends = {"a": ("fd09::1", "fd09::2"), "c": ("fd09::2", "fd09::1")}
+    inner = {"a": ("fd0a::1", "fd0a::2"), "c": ("fd0a::2", "fd0a::1")}
+    try:
+        for name, (local, remote) in ends.items():
+            batch(f"-n {name}",
+                  f"link add t1 type ip6tnl mode any local {local} remote {remote} encaplimit none",
+                  "link set t1 up",
+                  f"addr add {inner[name][0]}/64 dev t1 nodad",
+                  f"link add t2 type ip6gre local {inner[name][0]} remote {inner[name][1]} "
+                  "encaplimit none",
+                  "link set t2 up")
+        with wires.having("a", family,
+                          f"route add {first} {OTHER} {wires.VIA['b'][family]}",
+                          f"route add {other} dev t2"), Sender("a", family) as sender:
+            for size in (1, 900):
+                assert sender.send(first, b"x" * size) == 0
+                assert wires.got("c", family) == [b"x" * size]
+    finally:
+        for name in ends:
+            batch(f"-force -n {name}", "link del t2", "link del t1")
+
+
+@FAMILIES
+def test_mtu_of_the_new_route_counts(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    batch("-n a", "link set wa mtu 1300")
+    try:
+        with wires.having("a", family,
+                          f"route add {first} {OTHER} {via['b'][family]}",
+                          f"route add {other} {via['c'][family]}"), Sender("a", family) as sender:
+            sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT)
+            assert sender.send(first, b"x" * 1400) == 0
+            assert wires.got("c", family) == [b"x" * 1400]
+            sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+            assert name_of(sender.send(first, b"x" * 1400)) == "ENOBUFS"
+            assert wires.where(family) == ""
+    finally:
+        batch("-n a", "link set wa mtu 1500")
+
+
+@FAMILIES
+def test_forwarded_packet_goes_where_it_is_addressed_now(wires, family):
+    third, other, via = wires.THIRD[family], wires.OTHER[family], wires.VIA
+    gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
+    with wires.having("b", family, f"route add {third} {gateway}"), \
+            wires.having("a", family,
+                         f"route add {third} {OTHER} {via['b'][family]}",
+                         f"route add {other} {via['c'][family]}"), Sender("b", family) as sender:
+        assert sender.send(third) == 0
+        assert wires.where(family) == "c"
+
+
+@FAMILIES
+def test_forwarded_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family):
+    third, other, via = wires.THIRD[family], wires.OTHER[family], wires.VIA
+    gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
+    with wires.having("b", family, f"route add {third} {gateway}"), \
+            wires.having("a", family,
+                         f"route add {third} {OTHER} {via['b'][family]}",
+                         f"route add unreachable {other}"), Sender("b", family) as sender:
+        for _ in range(20):
+            assert sender.send(third) == 0
+        assert wires.where(family) == ""
+        assert sender.pending() == 0
+
+
+def arriving(wires, family, *lines):
+    """A packet on its way from b to THIRD comes through a, where its route marks it with 7 and
+    asks for a new one; `lines` are what else a has."""
+    gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
+    third = wires.THIRD[family]
+    with wires.having("b", family, f"route add {third} {gateway}"), \
+            wires.having("a", family,
+                         f"route add {third} {MARK_IN} {wires.VIA['c'][family]}", *lines), \
+            Sender("b", family) as sender:
+        assert sender.send(third) == 0
+        return wires.where(family), name_of(sender.pending())
+
+
+@FAMILIES
+def test_arriving_packet_is_forwarded_by_the_new_route(wires, family):
+    third = wires.THIRD[family]
+    with wires.having("c", family, f"route add local {third} dev lo table local"), \
+            wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
+        assert arriving(
+            wires, family, f"route add {third} {wires.VIA['c'][family]} table 100") == ("c", 0)
+
+
+@FAMILIES
+def test_arriving_packet_is_delivered_by_the_new_route(wires, family):
+    with wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
+        assert arriving(
+            wires, family, f"route add local {wires.THIRD[family]} dev lo table 100") == ("a", 0)
+
+
+@FAMILIES
+@pytest.mark.parametrize("kind, told", [("unreachable", "EHOSTUNREACH"), ("blackhole", 0)])
+def test_arriving_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family, kind, told):
+    with wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
+        # IPv4 has the route itself say so by ICMP. For IPv6 nobody does, as in C.
+        assert arriving(wires, family, f"route add {kind} {wires.THIRD[family]} table 100") == (
+            "", told if family == 4 else 0)
+
+
+@FAMILIES
+def test_arriving_packet_without_a_new_route_is_dropped(wires, family):
+    with wires.having("a", family, "rule add pref 50 fwmark 7 unreachable"):
+        assert arriving(wires, family) == ("", "ENETUNREACH" if family == 4 else 0)
+
+
+def test_arriving_packet_is_looked_up_as_if_it_came_by_the_device_of_its_route(wires):
+    third = wires.THIRD[4]
+    with wires.having("a", 4, "rule add pref 50 fwmark 7 lookup 100"):
+        local = f"route add local {third} dev lo table 100"
+        assert arriving(wires, 4, local)[0] == "a"
+        # The sender is not reached by that device, and the lookup refuses.
+        sysctl("a", "ipv4/conf/wa/rp_filter", 1)
+        try:
+            assert arriving(wires, 4, local) == ("", 0)
+        finally:
+            sysctl("a", "ipv4/conf/wa/rp_filter", 0)
+
+
+@FAMILIES
+def test_packet_for_this_host_is_delivered_by_the_new_route(wires, family):
+    third, via = wires.THIRD[family], wires.VIA
+    bits = 32 if family == 4 else 128
+    with wires.having("a", family, f"route add {third} {via['c'][family]}"), \
+            wires.having("c", family,
+                         "rule add pref 100 lookup local",
+                         "rule add pref 50 fwmark 7 lookup 101",
+                         f"route add local {third}/{bits} {MARK_IN} dev lo table local"), \
+            Sender("a", family) as sender:
+        batch(f"-{family} -n c", "rule del pref 0")
+        try:
+            with wires.having("c", family, f"route add local {third} dev lo table 101"):
+                assert sender.send(third) == 0
+                assert wires.where(family) == "c"
+            with wires.having("c", family, f"route add blackhole {third} table 101"):
+                assert sender.send(third) == 0
+                assert wires.where(family) == ""
+        finally:
+            batch(f"-{family} -n c", "rule add pref 0 lookup local")
+
+
+@FAMILIES
+def test_arriving_packet_whose_route_leads_back_to_itself_ends(wires, family):
+    again = "encap bpf in obj lwt_in_again.o section lwt_in"
+    third, via = wires.THIRD[family], wires.VIA
+    with wires.having("a", family, f"route add {third} {via['c'][family]}"), \
+            wires.having("c", family, f"route add local {third} {again} dev lo table local"), \
+            Sender("a", family) as sender:
+        assert sender.send(third) == 0
+        assert wires.where(family) == ""
+        assert runs() == NESTED

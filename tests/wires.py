@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Three namespaces, and sockets in them that this process has itself: no start of a process
+between a packet and what came of it."""
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import pathlib
+import re
+import socket
+import struct
+import termios
+import threading
+
+from conftest import Net, batch, eventually
+
+IP_MTU_DISCOVER, IP_RECVERR, IP_TRANSPARENT = 10, 11, 19
+IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_TRANSPARENT, IPV6_TCLASS = 23, 25, 75, 67
+PORT = 9
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    """This thread is in a namespace for a while; what it opens there stays there."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        os.setns(there, os.CLONE_NEWNET)
+        yield
+    finally:
+        os.setns(home, os.CLONE_NEWNET)
+        os.close(there)
+        os.close(home)
+
+
+def sysctl(namespace, name, value):
+    """Sets what a namespace has for itself below /proc/sys/net."""
+    with inside(namespace):
+        pathlib.Path(f"/proc/sys/net/{name}").write_text(str(value))
+
+
+def make_socket(namespace, family, kind=socket.SOCK_DGRAM):
+    """A socket of a namespace."""
+    domain = socket.AF_INET if family == 4 else socket.AF_INET6
+    with inside(namespace):
+        made = socket.socket(domain, kind)
+    made.settimeout(5)
+    return made
+
+
+class Sender:
+    """A UDP socket that is told what becomes of its packets."""
+
+    def __init__(self, namespace, family, mark=0):
+        self.socket = make_socket(namespace, family)
+        self.family = family
+        self.option(IP_RECVERR, IPV6_RECVERR, 1)
+        if mark:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def option(self, four, six, value):
+        """Sets an option that both families have, each by a number of its own."""
+        if self.family == 4:
+            self.socket.setsockopt(socket.IPPROTO_IP, four, value)
+        else:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, six, value)
+
+    def send(self, address, data=b"x"):
+        """Sends, and returns the errno that the sender is told, 0 for none. A packet that is not
+        on its way any more was given back: nothing is left in the socket's queue."""
+        told = 0
+        try:
+            self.socket.sendto(data, (address, PORT))
+        except OSError as error:
+            told = error.errno
+        eventually(lambda: self.queued() == 0)
+        return told
+
+    def queued(self):
+        """Bytes of memory that packets of this socket have."""
+        return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"1234"))[0]
+
+    def pending(self):
+        """The error that came back by ICMP, 0 for none."""
+        return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def echo(family, client, server, address, size=300000, mark=0):
+    """Sends bytes over a connection whose other end sends them back; how many came back."""
+    def answer():
+        made, _ = listener.accept()
+        with made:
+            while data := made.recv(65536):
+                made.sendall(data)
+
+    def ask():
+        connection.sendall(b"z" * size)
+        connection.shutdown(socket.SHUT_WR)
+
+    with make_socket(server, family, socket.SOCK_STREAM) as listener, \
+            make_socket(client, family, socket.SOCK_STREAM) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+        listener.bind(("" if family == 4 else "::", 7))
+        listener.listen()
+        threads = [threading.Thread(target=answer, daemon=True)]
+        threads[0].start()
+        connection.connect((address, 7))
+        threads.append(threading.Thread(target=ask, daemon=True))
+        threads[1].start()
+        got = 0
+        while data := connection.recv(65536):
+            got += len(data)
+        for thread in threads:
+            thread.join()
+        return got
+
+
+class Tun:
+    """A device whose other end is a descriptor of this process: what it sends can be read. A tun
+    has no link header, a tap has one."""
+
+    IFF_TUN, IFF_TAP, IFF_NO_PI = 1, 2, 0x1000
+    TUNSETIFF = 0x400454CA
+    # What a program writes as the link header.
+    ADDRESS = "02:00:00:00:00:77"
+
+    def __init__(self, namespace, name):
+        self.namespace, self.name = namespace, name
+        kind = self.IFF_TAP if name.startswith("tap") else self.IFF_TUN
+        with inside(namespace):
+            self.file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+            fcntl.ioctl(self.file, self.TUNSETIFF,
+                        struct.pack("16sH22x", name.encode(), kind | self.IFF_NO_PI))
+            self.index = socket.if_nametoindex(name)
+        batch(f"-n {namespace}",
+              *([f"link set {name} address {self.ADDRESS}"] if kind == self.IFF_TAP else []),
+              f"link set {name} up")
+        with inside(namespace):
+            # What the device receives is seen there before anybody else has it.
+            self.tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+            self.tap.bind((name, 3))
+            self.tap.setblocking(False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tap.close()
+        os.close(self.file)
+
+    def sent(self, data):
+        """The packets with these data that the device has sent since this was asked last."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while frame := os.read(self.file, 65536):
+                found += [frame] if frame.endswith(data) else []
+        return found
+
+    def received(self, data):
+        """The packets with these data that the device has received since this was asked last."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                try:
+                    packet, where = self.tap.recvfrom(65536)
+                except OSError as error:
+                    # Says once that the device was down.
+                    if error.errno != errno.ENETDOWN:
+                        raise
+                    continue
+                if packet.endswith(data) and where[2] == socket.PACKET_HOST:
+                    found.append(packet)
+        return found
+
+
+class Wires(Net):
+    """Net, and a third namespace c, which is wired to a as b is. b and c have the same two
+    addresses besides: a's routes alone say which of them has a packet. All of them forward."""
+
+    # What b and c both have, and a route of a decides between them.
+    FIRST = {4: "10.1.0.1", 6: "fd01::1"}
+    # What a program makes of the first one.
+    OTHER = {4: "10.2.0.1", 6: "fd02::1"}
+    # What nobody has who is not given it.
+    THIRD = {4: "10.3.0.1", 6: "fd03::1"}
+    VIA = {
+        "b": {4: "via 10.0.0.2 dev va", 6: "via fd00::2 dev va"},
+        "c": {4: "via 10.9.0.2 dev wa", 6: "via fd09::2 dev wa"},
+    }
+
+    def __init__(self):
+        # On one CPU packets stay in order.
+        self.cpus = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(self.cpus)})
+        super().__init__()
+        batch(
+            "",
+            "netns add c",
+            "link add wa netns a type veth peer name wc netns c",
+        )
+        self.join("a", "wa", "c", "wc", 9)
+        batch("-n c", "link set lo up",
+              *(f"addr add {address} dev lo" for address in
+                ("10.1.0.1/32", "fd01::1/128 nodad", "10.2.0.1/32", "fd02::1/128 nodad")),
+              "route add 10.0.0.0/24 via 10.9.0.1", "route add fd00::/64 via fd09::1")
+        batch("-n b", "addr add 10.2.0.1/32 dev lo", "addr add fd02::1/128 dev lo nodad",
+              "route add 10.9.0.0/24 via 10.0.0.1", "route add fd09::/64 via fd00::1")
+        for name in ("a", "b", "c"):
+            sysctl(name, "ipv4/ip_forward", 1)
+            sysctl(name, "ipv6/conf/all/forwarding", 1)
+        self.servers = {}
+        for name, family in itertools.product("abc", (4, 6)):
+            server = make_socket(name, family)
+            if family == 6:
+                server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            server.bind(("" if family == 4 else "::", PORT))
+            self.servers[name, family] = server
+        self.numbers = itertools.count()
+
+    @staticmethod
+    def join(left, left_device, right, right_device, number):
+        """Gives a pair of devices addresses, neighbours, and each other."""
+        for name, device, host in ((left, left_device, 1), (right, right_device, 2)):
+            batch(
+                f"-n {name}",
+                f"link set {device} address 02:00:00:00:0{number}:0{host}",
+                f"link set {device} up",
+                f"addr add 10.{number}.0.{host}/24 dev {device}",
+                f"addr add fd0{number}::{host}/64 dev {device} nodad",
+                *(f"neigh replace {net}{3 - host} lladdr 02:00:00:00:0{number}:0{3 - host} "
+                  f"dev {device}" for net in (f"10.{number}.0.", f"fd0{number}::")),
+            )
+
+    def close(self):
+        for server in self.servers.values():
+            server.close()
+        self.servers = {}
+        super().close()
+        batch("", "netns del c")
+        os.sched_setaffinity(0, self.cpus)
+
+    @contextlib.contextmanager
+    def having(self, namespace, family, *lines):
+        """Routes and rules that are added, and deleted again."""
+        batch(f"-{family} -n {namespace}", *lines)
+        try:
+            yield
+        finally:
+            # Routes of other programs are other routes, but no program says all of them.
+            undo = [re.sub(r" encap bpf .* section \w+", "", line.replace(" add ", " del ", 1))
+                    for line in reversed(lines)]
+            batch(f"-force -{family} -n {namespace}", *undo)
+
+    def got(self, namespace, family):
+        """What has arrived in a namespace. What is sent last arrives last: a packet that nothing
+        is done to says that no other one is under way."""
+        server = self.servers[namespace, family]
+        last = f"last {next(self.numbers)}".encode()
+        to = {"a": ("127.0.0.1", "::1"), "b": ("10.0.0.2", "fd00::2"), "c": ("10.9.0.2", "fd09::2")}
+        with Sender("a", family) as sender:
+            assert sender.send(to[namespace][family == 6], last) == 0
+        found = []
+        while (data := server.recv(65536)) != last:
+            found.append(data)
+        return found
+
+    def where(self, family):
+        """Which namespaces have received something since this was asked last."""
+        return "".join(name for name in "abc" if self.got(name, family))
+
+
+def name_of(number):
+    """The name of an errno, which says more than a number where an assertion fails."""
+    return errno.errorcode.get(number, number)
