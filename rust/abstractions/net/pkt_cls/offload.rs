@@ -313,8 +313,8 @@ impl<'a> Device<'a> {
 ///
 /// # Invariants
 ///
-/// RTNL is held, and this task holds the block's `cb_lock`: shared and by us if `locked`, else
-/// exclusively and by a caller.
+/// RTNL is held: nobody else holds the block's `cb_lock` exclusively, which it takes to change the
+/// list of devices. This task holds it shared if `locked`.
 pub(crate) struct Devices<'a> {
     tp: &'a Proto,
     locked: bool,
@@ -325,12 +325,12 @@ impl<'a> Devices<'a> {
     /// Process context.
     ///
     /// The core may drop the last reference to an instance while a device joins the block, and then
-    /// has `cb_lock` already.
+    /// this task has `cb_lock` already, exclusively: it must not be waited for.
     pub(crate) fn new(tp: &'a Proto, rtnl: &'a Rtnl) -> Self {
         // SAFETY: The block is valid for as long as the instance.
         let locked = unsafe { bindings::down_read_trylock(&raw mut (*tp.block()).cb_lock) } != 0;
-        // INVARIANT: Whoever holds the lock exclusively, or waits to, holds RTNL. That is this task
-        // alone, by `rtnl`.
+        // INVARIANT: Whoever holds the lock exclusively, or waits to, holds RTNL: nobody but this
+        // task, by `rtnl`.
         Self {
             tp,
             locked,
@@ -340,14 +340,14 @@ impl<'a> Devices<'a> {
 
     /// Whether the block has devices, too, that no filter can be offered to.
     pub(crate) fn has_others(&self) -> bool {
-        // SAFETY: The block is valid, and locked by the type invariant.
+        // SAFETY: The block is valid; the number changes with RTNL held only.
         unsafe { (*self.tp.block()).nooffloaddevcnt != 0 }
     }
 
     /// Calls `f` for each, until it fails.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_>) -> Result) -> Result {
-        // SAFETY: The block is valid, and its list is locked by the type invariant. The entries are
-        // callbacks, each with what it wants to be called with.
+        // SAFETY: The block is valid, and its list does not change by the type invariant. The
+        // entries are callbacks, each with what it wants to be called with.
         unsafe {
             let head = &raw mut (*self.tp.block()).flow_block.cb_list;
             let mut at = (*head).next;
