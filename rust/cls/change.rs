@@ -71,28 +71,31 @@ pub(super) fn change<'a>(
         || new.prog.dst_needed()
         || new.prog.is_dev_bound()
         || new.skip_sw;
-    let writer = tp.writer(&change.caller, needs_rtnl);
-
-    if let Some(rtnl) = writer.rtnl() {
-        check_devices(rtnl, tp, &new.prog, extack)?;
-        if new.prog.dst_needed() {
-            tp.keep_dst(rtnl);
-        }
-        if new.class.is_some() {
-            new.class.bind(rtnl, tp, change.base);
-        }
-    }
-    // Unpublished, for whatever reason: nothing may remember it.
-    let result = publish(filters, change, &writer, entry, extack).map_err(|(error, entry)| {
+    let result = {
+        let writer = tp.writer(&change.caller, needs_rtnl);
         if let Some(rtnl) = writer.rtnl() {
-            entry.filter().class.unbind(rtnl, tp);
+            check_devices(rtnl, tp, &new.prog, extack)?;
+            if new.prog.dst_needed() {
+                tp.keep_dst(rtnl);
+            }
+            if new.class.is_some() {
+                new.class.bind(rtnl, tp, change.base);
+            }
         }
-        error
-    });
-    if let (Ok(_), Some(old), Some(rtnl)) = (&result, old, writer.rtnl()) {
-        old.class.unbind(rtnl, tp);
-    }
-    result
+        let result = publish(filters, change, &writer, entry, extack);
+        if let Some(rtnl) = writer.rtnl() {
+            match (&result, old) {
+                (Ok(_), Some(old)) => old.class.unbind(rtnl, tp),
+                (Ok(_), None) => (),
+                // Unpublished, for whatever reason: nothing may remember it.
+                (Err((_, entry)), _) => entry.filter().class.unbind(rtnl, tp),
+            }
+        }
+        result
+    };
+    // A filter that came to nothing goes without the writer's locks: its actions may be the last
+    // to hold a chain, of which devices are told.
+    result.map_err(|(error, _entry)| error)
 }
 
 /// Tells the devices of the block about the filter, and puts it where packets find it.
