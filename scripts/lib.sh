@@ -142,9 +142,19 @@ source_dir() {
 	done
 }
 
+# kernel_fragments FLAVOUR: the files that say how that kernel is configured.
+# All flavours are the test kernel, and what makes them another one; the later
+# word holds.
+kernel_fragments() {
+	printf '%s\n' "$TOP/scripts/kernel/test.config"
+	[ "$1" = test ] || printf '%s\n' "$TOP/scripts/kernel/$1.config"
+}
+
 # kernel_dir FLAVOUR: where that kernel is built. The name says which source,
 # configuration and compilers went into it.
 kernel_dir() {
+	local fragments
+	mapfile -t fragments < <(kernel_fragments "$1")
 	printf '%s/kernel-%s-%s\n' "$CACHE" "$1" \
-		"$(key "$(source_dir)" "$TOP/scripts/kernel/$1.config" "$(tools_dir)/.versions")"
+		"$(key "$(source_dir)" "${fragments[@]}" "$(tools_dir)/.versions")"
 }
