@@ -7,8 +7,10 @@
 #define _LWTCLS_H
 
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <linux/etherdevice.h>
 #include <linux/filter.h>
+#include <linux/ftrace.h>
 #include <linux/idr.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
@@ -20,8 +22,10 @@
 #include <linux/rwsem.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include <net/checksum.h>
 #include <net/dst.h>
 #include <net/inet_dscp.h>
 #include <net/inet_sock.h>
@@ -33,6 +37,7 @@
 #include <net/pkt_cls.h>
 #include <net/route.h>
 #include <net/sch_generic.h>
+#include <net/tcp.h>
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/pkt_cls.h>
 

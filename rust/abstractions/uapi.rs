@@ -20,6 +20,26 @@ pub(crate) const ETH_P_IP: u16 = (bindings::ETH_P_IP as u16).to_be();
 /// IPv6, in network byte order, as packets have it.
 pub(crate) const ETH_P_IPV6: u16 = (bindings::ETH_P_IPV6 as u16).to_be();
 
+/// Payload of a TCP segment that the kernel does not go below.
+pub(crate) const TCP_MIN_GSO_SIZE: u16 = bindings::TCP_MIN_GSO_SIZE as u16;
+
+/// Protocols are one byte of a header, where they are numbers for sockets elsewhere.
+macro_rules! protocols {
+    ($($name:ident)*) => {
+        $(pub(crate) const $name: u8 = bindings::$name as u8;)*
+    };
+}
+
+protocols! {
+    IPPROTO_DSTOPTS
+    IPPROTO_GRE
+    IPPROTO_HOPOPTS
+    IPPROTO_IPIP
+    IPPROTO_IPV6
+    IPPROTO_ROUTING
+    IPPROTO_UDP
+}
+
 /// bindgen names the types of anonymous enums by their position: attributes are plain numbers here.
 macro_rules! attributes {
     ($($name:ident)*) => {

@@ -19,6 +19,7 @@
 
 #include "bottom_half.c"
 #include "bpf.c"
+#include "checksum.c"
 #include "dst.c"
 #include "filter.c"
 #include "idr.c"
@@ -38,3 +39,4 @@
 #include "skbuff.c"
 #include "sock.c"
 #include "spinlock.c"
+#include "string.c"

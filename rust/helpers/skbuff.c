@@ -128,3 +128,41 @@ __lwtcls_helper void lwtcls_helper_skb_reset_network_header(struct sk_buff *skb)
 {
 	skb_reset_network_header(skb);
 }
+
+__lwtcls_helper void lwtcls_helper_skb_clear_hash(struct sk_buff *skb)
+{
+	skb_clear_hash(skb);
+}
+
+__lwtcls_helper int lwtcls_helper_skb_header_cloned(const struct sk_buff *skb)
+{
+	return skb_header_cloned(skb);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_reset_inner_headers(struct sk_buff *skb)
+{
+	skb_reset_inner_headers(skb);
+}
+
+__lwtcls_helper void lwtcls_helper_skb_reset_inner_mac_header(struct sk_buff *skb)
+{
+	skb_reset_inner_mac_header(skb);
+}
+
+__lwtcls_helper void
+lwtcls_helper_skb_set_inner_protocol(struct sk_buff *skb, __be16 protocol)
+{
+	skb_set_inner_protocol(skb, protocol);
+}
+
+__lwtcls_helper void
+lwtcls_helper_skb_set_transport_header(struct sk_buff *skb, const int offset)
+{
+	skb_set_transport_header(skb, offset);
+}
+
+__lwtcls_helper struct skb_shared_info *
+lwtcls_helper_skb_shinfo(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb);
+}

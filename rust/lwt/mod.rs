@@ -6,6 +6,8 @@
 //! `net/core/lwt_bpf.c`.
 
 mod attrs;
+mod gso;
+mod push;
 mod redirect;
 mod reroute;
 mod run;
@@ -19,10 +21,15 @@ use crate::abstractions::{
         LwtIn,
         LwtOut,
         LwtXmit,
-        Prog, //
+        Prog,
+        ProgMem, //
     },
     net::{
         dst::Dst,
+        encap::{
+            EncapSkb,
+            PushEncap, //
+        },
         lwtunnel::{
             Built,
             Encap,
@@ -105,5 +112,12 @@ impl Encap for BpfEncap {
         identity(&self.input) == identity(&other.input)
             && identity(&self.output) == identity(&other.output)
             && identity(&self.xmit) == identity(&other.xmit)
+    }
+}
+
+impl PushEncap for BpfEncap {
+    #[inline(always)]
+    fn push(skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
+        push::push(skb, header)
     }
 }

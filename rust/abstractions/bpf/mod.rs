@@ -3,9 +3,11 @@
 //! BPF programs that networking runs.
 
 mod context;
+mod mem;
 mod prog;
 
 pub(crate) use context::RunContext;
+pub(crate) use mem::ProgMem;
 pub(crate) use prog::{
     LwtIn,
     LwtOut,
@@ -13,5 +15,6 @@ pub(crate) use prog::{
     LwtXmit,
     Origin,
     Prog,
+    ProgType,
     TcProg, //
 };

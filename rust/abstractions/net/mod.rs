@@ -3,6 +3,7 @@
 //! Networking.
 
 pub(crate) mod dst;
+pub(crate) mod encap;
 pub(crate) mod lwtunnel;
 pub(crate) mod netdevice;
 pub(crate) mod netlink;

@@ -7,6 +7,7 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
+use super::netdevice::NetDevice;
 use crate::abstractions::bindings;
 use core::{
     mem::ManuallyDrop,
@@ -46,6 +47,72 @@ drop_reasons! {
     NOMEM = skb_drop_reason_SKB_DROP_REASON_NOMEM;
 }
 
+/// How a packet is to be cut into segments. C: `SKB_GSO_*`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GsoTypes(u32);
+
+macro_rules! gso_types {
+    ($($(#[$doc:meta])* $name:ident = $value:ident;)*) => {
+        impl GsoTypes {
+            $(
+                $(#[$doc])*
+                pub(crate) const $name: Self = Self(bindings::$value as u32);
+            )*
+        }
+    };
+}
+
+gso_types! {
+    /// Nobody has looked whether headers and sizes are right.
+    DODGY = SKB_GSO_DODGY;
+    /// GRE without checksum.
+    GRE = SKB_GSO_GRE;
+    /// GRE with checksum.
+    GRE_CSUM = SKB_GSO_GRE_CSUM;
+    /// IPv4 or IPv6 in IPv4.
+    IPXIP4 = SKB_GSO_IPXIP4;
+    /// IPv4 or IPv6 in IPv6.
+    IPXIP6 = SKB_GSO_IPXIP6;
+    /// SCTP packets, one for each fragment.
+    SCTP = SKB_GSO_SCTP;
+    /// TCP over IPv4.
+    TCPV4 = SKB_GSO_TCPV4;
+    /// TCP over IPv6.
+    TCPV6 = SKB_GSO_TCPV6;
+    /// UDP datagrams.
+    UDP_L4 = SKB_GSO_UDP_L4;
+    /// A tunnel over UDP whose checksum is 0.
+    UDP_TUNNEL = SKB_GSO_UDP_TUNNEL;
+    /// A tunnel over UDP with checksum.
+    UDP_TUNNEL_CSUM = SKB_GSO_UDP_TUNNEL_CSUM;
+}
+
+impl GsoTypes {
+    /// These and those.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The kernel's numbers.
+    pub(super) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether any of those are among these.
+    pub(crate) const fn any_of(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What a packet says about its segments.
+#[derive(Clone, Copy)]
+pub(crate) struct Gso {
+    /// Of what kind they are, and what is around them.
+    pub(crate) types: GsoTypes,
+    /// Bytes of payload in each; `GSO_BY_FRAGS`, if each is a fragment of its own.
+    pub(crate) size: u16,
+}
+
 /// A packet, borrowed.
 #[repr(transparent)]
 pub(crate) struct SkBuff(Opaque<bindings::sk_buff>);
@@ -55,7 +122,9 @@ impl SkBuff {
     ///
     /// `skb` is valid, and nobody else touches its fields during `'a`.
     #[inline(always)]
-    pub(super) unsafe fn from_raw_mut<'a>(skb: *mut bindings::sk_buff) -> &'a mut Self {
+    pub(in crate::abstractions) unsafe fn from_raw_mut<'a>(
+        skb: *mut bindings::sk_buff,
+    ) -> &'a mut Self {
         // SAFETY: The type is transparent; the rest by the safety requirements of this function.
         unsafe { &mut *skb.cast() }
     }
@@ -183,6 +252,43 @@ impl SkBuff {
             bindings::skb_reset_mac_len(skb);
         }
         true
+    }
+
+    /// Bytes of the link header. 0, if there is none.
+    #[inline(always)]
+    pub(crate) fn mac_len(&self) -> u32 {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.as_ptr()).mac_len.into() }
+    }
+
+    /// The device of the packet's route. `None` if there is no route, or one without a device, as
+    /// programs can give it to a packet (`bpf_skb_set_tunnel_key()`).
+    #[inline(always)]
+    pub(crate) fn dst_dev(&self) -> Option<&NetDevice> {
+        // SAFETY: The packet is valid. It holds its route, or is looked at inside of the RCU read
+        // side that does, and a route holds its device.
+        unsafe {
+            let dst = bindings::skb_dst(self.as_ptr());
+            if dst.is_null() {
+                return None;
+            }
+            let dev = (*dst).__bindgen_anon_1.dev;
+            (!dev.is_null()).then(|| NetDevice::from_raw(dev))
+        }
+    }
+
+    /// How the packet is to be cut into segments; `None` if it is one. C: `skb_is_gso()`.
+    #[inline(always)]
+    pub(crate) fn gso(&self) -> Option<Gso> {
+        // SAFETY: The packet is valid, and so is what its buffer ends in.
+        let (size, types) = unsafe {
+            let shared = bindings::skb_shinfo(self.as_ptr());
+            ((*shared).gso_size, (*shared).gso_type)
+        };
+        (size != 0).then_some(Gso {
+            types: GsoTypes(types),
+            size,
+        })
     }
 
     /// Bytes of data in the linear part.
