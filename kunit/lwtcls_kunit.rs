@@ -6,7 +6,7 @@
 
 #![deny(unsafe_code)]
 // What only a registration uses.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 #[allow(unsafe_code)]
 #[path = "../rust/abstractions/mod.rs"]

@@ -12,9 +12,15 @@ mod cls;
 mod lwt;
 mod name;
 
-use abstractions::net::{
-    lwtunnel,
-    pkt_cls, //
+use abstractions::{
+    bpf::push_encap::{
+        self,
+        stock_push_encap, //
+    },
+    net::{
+        lwtunnel,
+        pkt_cls, //
+    },
 };
 use cls::BpfClassifier;
 use kernel::prelude::*;
@@ -35,9 +41,50 @@ module! {
     },
 }
 
+stock_push_encap!(BpfEncap);
+
+/// The encapsulation, and what its programs call. Unregistered in the order of the fields.
+struct Encapsulation {
+    _encap: lwtunnel::Registration<BpfEncap>,
+    _helper: Option<push_encap::Helper>,
+    _kfunc: Option<push_encap::Kfunc>,
+}
+
+impl Encapsulation {
+    fn register() -> Result<Self> {
+        let encap = lwtunnel::Registration::new::<LwtCls>().map_err(|error| {
+            if error == EEXIST {
+                pr_err!(
+                    "the encapsulation 'bpf' is taken (CONFIG_LWTUNNEL_BPF=y?): \
+                     load with cls_only=1 for the classifier alone\n"
+                );
+                EBUSY
+            } else {
+                pr_err!("cannot register the encapsulation 'bpf': {error:?}\n");
+                error
+            }
+        })?;
+        // Routes without programs that push are of use without these.
+        let helper = push_encap::Helper::register().inspect_err(|error| {
+            pr_warn!(
+                "bpf_lwt_push_encap() refuses BPF_LWT_ENCAP_IP, for ftrace does not give us the \
+                 helper: {error:?}; bpf_lwtcls_push_ip_encap() does the same\n"
+            );
+        });
+        let kfunc = push_encap::Kfunc::register().inspect_err(|error| {
+            pr_warn!("there is no bpf_lwtcls_push_ip_encap() for programs: {error:?}\n");
+        });
+        Ok(Self {
+            _encap: encap,
+            _helper: helper.ok(),
+            _kfunc: kfunc.ok(),
+        })
+    }
+}
+
 /// Unregistered in the order of the fields.
 struct LwtCls {
-    _encap: Option<lwtunnel::Registration<BpfEncap>>,
+    _encap: Option<Encapsulation>,
     _classifier: pkt_cls::Registration<BpfClassifier>,
 }
 
@@ -56,18 +103,7 @@ impl kernel::Module for LwtCls {
         let encap = if *module_parameters::cls_only.value_ref() {
             None
         } else {
-            Some(lwtunnel::Registration::new::<Self>().map_err(|error| {
-                if error == EEXIST {
-                    pr_err!(
-                        "the encapsulation 'bpf' is taken (CONFIG_LWTUNNEL_BPF=y?): \
-                         load with cls_only=1 for the classifier alone\n"
-                    );
-                    EBUSY
-                } else {
-                    pr_err!("cannot register the encapsulation 'bpf': {error:?}\n");
-                    error
-                }
-            })?)
+            Some(Encapsulation::register()?)
         };
         Ok(Self {
             _encap: encap,

@@ -5,6 +5,7 @@
 mod context;
 mod mem;
 mod prog;
+pub(crate) mod push_encap;
 
 pub(crate) use context::RunContext;
 pub(crate) use mem::ProgMem;
