@@ -38,3 +38,10 @@ impl kernel::Module for LwtClsKunit {
         Ok(Self)
     }
 }
+
+impl Drop for LwtClsKunit {
+    fn drop(&mut self) {
+        // What the suites gave to RCU to free, by functions of this module.
+        kernel::sync::rcu::rcu_barrier();
+    }
+}

@@ -6,10 +6,16 @@ use super::{
     bindings,
     bpf::{
         Prog,
+        ProgMem,
         TcProg, //
     },
     net::{
         dst::Dst,
+        encap::{
+            EncapSkb,
+            PushEncap,
+            Side, //
+        },
         lwtunnel,
         netlink::{
             Attr,
@@ -24,6 +30,7 @@ use super::{
             Tca, //
         },
         skbuff::{
+            GsoTypes,
             SkBuff,
             Skb, //
         },
@@ -83,12 +90,200 @@ pub(crate) fn lone_skb(len: u32) -> Result<Skb> {
     Ok(skb)
 }
 
+/// What there is to know about an encapsulated packet. Offsets count from where the data begin.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Headers {
+    pub(crate) protocol_be: u16,
+    pub(crate) network: i32,
+    pub(crate) transport: i32,
+    pub(crate) encapsulation: bool,
+    pub(crate) inner_protocol_be: u16,
+    pub(crate) inner_mac: i32,
+    pub(crate) inner_network: i32,
+    pub(crate) inner_transport: i32,
+    pub(crate) hash: u32,
+    pub(crate) gso_types: GsoTypes,
+    pub(crate) gso_size: u16,
+    pub(crate) gso_segs: u16,
+}
+
 impl SkBuff {
+    /// Sets a packet up as it reaches a hook: with a link header of `mac_len` bytes in front, a
+    /// network header of `ip_len` bytes, a hash, and a device.
+    pub(crate) fn enter_lwt(&mut self, protocol: u16, mac_len: u16, ip_len: u16, dst: Dst<'_>) {
+        let skb = self.as_ptr();
+        // SAFETY: The packet is valid and ours, and longer than these headers.
+        unsafe {
+            bindings::skb_reset_mac_header(skb);
+            (*skb).mac_len = mac_len;
+            bindings::__skb_pull(skb, mac_len.into());
+            bindings::skb_reset_network_header(skb);
+            bindings::skb_set_transport_header(skb, ip_len.into());
+            let headers = (*skb).__bindgen_anon_4.headers.as_mut();
+            headers.protocol = protocol;
+            headers.hash = 7;
+            (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev = dst.dev().as_ptr();
+        }
+    }
+
+    /// Gives the packet a route, which must outlive it, or takes it away.
+    pub(crate) fn set_dst(&mut self, dst: Option<Dst<'_>>) {
+        // The lowest bit says that the route is not counted.
+        let refdst = dst.map_or(0, |dst| dst.as_ptr() as usize | 1);
+        // SAFETY: The packet is valid and ours.
+        unsafe {
+            (*self.as_ptr())
+                .__bindgen_anon_3
+                .__bindgen_anon_1
+                ._skb_refdst = refdst as c_ulong;
+        }
+    }
+
+    /// Makes it one of segments.
+    pub(crate) fn set_gso(&mut self, types: GsoTypes, size: u16, segs: u16) {
+        // SAFETY: The packet is valid and ours.
+        unsafe {
+            let shared = bindings::skb_shinfo(self.as_ptr());
+            (*shared).gso_type = types.bits();
+            (*shared).gso_size = size;
+            (*shared).gso_segs = segs;
+        }
+    }
+
+    /// Has the packet know the sum of all its data, as from a device.
+    pub(crate) fn set_checksum_complete(&mut self) {
+        let sum = self.sum();
+        // SAFETY: The packet is valid and ours.
+        unsafe {
+            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_mut();
+            headers.set_ip_summed(bindings::CHECKSUM_COMPLETE as u8);
+            headers.__bindgen_anon_1.csum = sum;
+        }
+    }
+
+    /// Whether what the packet knows of its sum is true.
+    pub(crate) fn checksum_holds(&self) -> bool {
+        // SAFETY: The packet is valid.
+        let known = unsafe {
+            (*self.as_ptr())
+                .__bindgen_anon_4
+                .headers
+                .as_ref()
+                .__bindgen_anon_1
+                .csum
+        };
+        // As sums of 16 bits, of which 0 and 0xffff are the same.
+        known % 0xffff == self.sum() % 0xffff
+    }
+
+    fn sum(&self) -> u32 {
+        // SAFETY: The packet is valid, and has that many bytes.
+        unsafe { bindings::skb_checksum(self.as_ptr(), 0, self.len() as c_int, 0) }
+    }
+
+    /// The bytes of the linear part.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: The packet is valid, and has that many bytes there.
+        unsafe { core::slice::from_raw_parts((*self.as_ptr()).data, self.headlen() as usize) }
+    }
+
+    /// What is written down about the packet's headers.
+    pub(crate) fn headers(&self) -> Headers {
+        let skb = self.as_ptr();
+        // SAFETY: The packet is valid, and both views of the union have the fields at the same
+        // place.
+        unsafe {
+            let headers = (*skb).__bindgen_anon_4.headers.as_ref();
+            let shared = bindings::skb_shinfo(skb);
+            let data = (*skb).data.offset_from((*skb).head) as i32;
+            let offset = |header: u16| i32::from(header) - data;
+            Headers {
+                protocol_be: headers.protocol,
+                network: offset(headers.network_header),
+                transport: offset(headers.transport_header),
+                encapsulation: headers.encapsulation() != 0,
+                inner_protocol_be: headers.__bindgen_anon_5.inner_protocol,
+                inner_mac: offset(headers.inner_mac_header),
+                inner_network: offset(headers.inner_network_header),
+                inner_transport: offset(headers.inner_transport_header),
+                hash: headers.hash,
+                gso_types: GsoTypes::from_bits((*shared).gso_type),
+                gso_size: (*shared).gso_size,
+                gso_segs: (*shared).gso_segs,
+            }
+        }
+    }
+
     /// Uses up all the room in front of the data.
     pub(crate) fn take_headroom(&mut self) {
         let headroom = self.headroom();
         // SAFETY: The packet is valid, and has that room.
         unsafe { bindings::__skb_push(self.as_ptr(), headroom) };
+    }
+}
+
+/// Has `T` push a header, as for a program.
+pub(crate) fn push<T: PushEncap>(skb: &mut SkBuff, header: &[u8], side: Side) -> Result {
+    let _guard = kernel::sync::rcu::read_lock();
+    // SAFETY: Nobody has pointers into the packet. The header is lent for the call.
+    unsafe {
+        T::push(
+            EncapSkb::new(skb, side),
+            ProgMem::from_raw(header.as_ptr(), header.len()),
+        )
+    }
+}
+
+/// Lends bytes as a program does.
+pub(crate) fn with_mem<R>(bytes: &[u8], f: impl FnOnce(ProgMem<'_>) -> R) -> R {
+    // SAFETY: Lent for the call.
+    f(unsafe { ProgMem::from_raw(bytes.as_ptr(), bytes.len()) })
+}
+
+/// Where a packet had its data, as a program remembers it.
+pub(crate) struct KeptBytes {
+    data: *const u8,
+    len: usize,
+    users: *mut bindings::skb_shared_info,
+}
+
+impl KeptBytes {
+    /// Remembers it.
+    pub(crate) fn of(skb: &SkBuff) -> Self {
+        let bytes = skb.bytes();
+        // SAFETY: The packet is valid.
+        let users = unsafe { bindings::skb_shinfo(skb.as_ptr()) };
+        Self {
+            data: bytes.as_ptr(),
+            len: bytes.len(),
+            users,
+        }
+    }
+
+    /// Whether the packet has its data elsewhere now.
+    pub(crate) fn moved_from(&self, skb: &SkBuff) -> bool {
+        // SAFETY: The packet is valid.
+        let now = unsafe { bindings::skb_shinfo(skb.as_ptr()) };
+        now != self.users
+    }
+
+    /// Whether somebody still has the memory: bytes that are their own index, and a user.
+    pub(crate) fn still_there(&self) -> bool {
+        // SAFETY: If nobody had it, this would be what the test is there to show.
+        let (bytes, users) = unsafe {
+            (
+                core::slice::from_raw_parts(self.data, self.len),
+                (*self.users).dataref.counter,
+            )
+        };
+        users & 0xffff == 1
+            && bytes
+                .windows(2)
+                .all(|pair| pair[1] == pair[0].wrapping_add(1))
     }
 }
 

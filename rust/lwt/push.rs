@@ -2,6 +2,10 @@
 
 //! Headers that programs put in front of packets.
 
+#[cfg(lwtcls_kunit)]
+#[path = "../../kunit/push.rs"]
+mod suite;
+
 use super::gso;
 use crate::abstractions::{
     bpf::ProgMem,

@@ -34,6 +34,12 @@ impl<'a> Dst<'a> {
         Self(dst, PhantomData)
     }
 
+    /// The C view of the route.
+    #[cfg(lwtcls_kunit)]
+    pub(in crate::abstractions) fn as_ptr(self) -> *mut bindings::dst_entry {
+        self.0
+    }
+
     /// The device that the route leads out of, or that it came in by.
     #[inline(always)]
     pub(crate) fn dev(self) -> &'a NetDevice {

@@ -134,14 +134,21 @@ impl<'a> EncapSkb<'a> {
     }
 
     /// Counts the first `len` bytes of the data into the checksum of what was received, if there
-    /// is one. C: `skb_postpush_rcsum()`.
+    /// is one. C: `skb_postpush_rcsum()`, which takes an even `len` for granted.
     #[inline(always)]
     pub(crate) fn postpush_rcsum(&mut self, len: u32) {
         let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid, and its header was pushed: it has that many bytes.
+        // SAFETY: The packet is valid and borrowed, both views of the union have the fields at the
+        // same place. Its header was pushed: it has that many bytes.
         unsafe {
+            let headers = (*skb).__bindgen_anon_4.headers.as_mut();
+            if u32::from(headers.ip_summed()) != bindings::CHECKSUM_COMPLETE {
+                return;
+            }
             let len = len.min(self.skb.headlen());
-            bindings::skb_postpush_rcsum(skb, (*skb).data.cast(), len);
+            let pushed = bindings::csum_partial((*skb).data.cast(), len as c_int, 0);
+            let sum = &mut headers.__bindgen_anon_1.csum;
+            *sum = bindings::csum_block_add(pushed, *sum, len as c_int);
         }
     }
 

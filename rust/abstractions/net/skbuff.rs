@@ -93,8 +93,18 @@ impl GsoTypes {
         Self(self.0 | other.0)
     }
 
+    /// None of them.
+    #[cfg(lwtcls_kunit)]
+    pub(crate) const NONE: Self = Self(0);
+
+    /// From the kernel's numbers.
+    #[cfg(lwtcls_kunit)]
+    pub(in crate::abstractions) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// The kernel's numbers.
-    pub(super) const fn bits(self) -> u32 {
+    pub(in crate::abstractions) const fn bits(self) -> u32 {
         self.0
     }
 

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Pushed headers: which are taken, and what a packet is with one.
+
+use super::*;
+
+#[kunit_tests(lwtcls_push)]
+mod tests {
+    use super::*;
+    use crate::{
+        abstractions::{
+            net::{
+                dst::Dst,
+                skbuff::{
+                    Gso,
+                    GsoTypes,
+                    Skb, //
+                }, //
+            },
+            sync::rtnl,
+            testing::{
+                self,
+                Headers, //
+            },
+        },
+        lwt::BpfEncap,
+    };
+
+    const MAC_LEN: u16 = 14;
+    const INNER_LEN: u16 = 20;
+    const GRE: u8 = 47;
+    const ESP: u8 = 50;
+    const SIDES: [Side; 3] = [Side::Ingress, Side::Egress, Side::Kfunc];
+
+    /// An IPv4 header with so many bytes of options, and what follows.
+    fn v4(protocol: u8, options: usize, rest: &[u8]) -> Result<KVec<u8>> {
+        let mut header = KVec::from_elem(1, IPV4_LEN + options, GFP_KERNEL)?;
+        header[0] = 0x45 + (options / 4) as u8;
+        header[IPV4_PROTOCOL] = protocol;
+        header[IPV4_CHECK].fill(0);
+        header.extend_from_slice(rest, GFP_KERNEL)?;
+        Ok(header)
+    }
+
+    /// An IPv6 header, and what follows.
+    fn v6(next: u8, rest: &[u8]) -> Result<KVec<u8>> {
+        let mut header = KVec::from_elem(1, IPV6_LEN, GFP_KERNEL)?;
+        header[0] = 0x60;
+        header[IPV6_NEXTHDR] = next;
+        header.extend_from_slice(rest, GFP_KERNEL)?;
+        Ok(header)
+    }
+
+    /// Runs `f` with an IPv4 packet on its way in, and its route.
+    fn with_packet(f: impl FnOnce(&mut Skb, Dst<'_>) -> Result) -> Result {
+        let rtnl = rtnl::lock();
+        testing::with_dst(&rtnl, |dst| {
+            let mut skb = testing::lone_skb(80)?;
+            skb.enter_lwt(ETH_P_IP, MAC_LEN, INNER_LEN, dst);
+            skb.set_dst(Some(dst));
+            f(&mut skb, dst)
+        })?
+    }
+
+    fn push(skb: &mut Skb, header: &[u8], side: Side) -> Result {
+        testing::push::<BpfEncap>(skb, header, side)
+    }
+
+    /// Pushes what has to be refused, from all sides, and sees that nothing came of it.
+    fn refused(header: &[u8], error: Error) -> Result {
+        for side in SIDES {
+            with_packet(|skb, _| {
+                let before = skb.headers();
+                assert!(push(skb, header, side) == Err(error));
+                assert!(skb.headers() == before);
+                assert_eq!(skb.len(), 80 - u32::from(MAC_LEN));
+                assert_eq!(skb.bytes()[0], MAC_LEN as u8);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn packet_becomes_the_inner_one() -> Result {
+        for side in SIDES {
+            for (header, protocol) in [
+                (v4(GRE, 0, &[0; 4])?, ETH_P_IP),
+                (v6(GRE, &[0; 4])?, ETH_P_IPV6),
+            ] {
+                with_packet(|skb, _| {
+                    let len = header.len() as i32;
+                    push(skb, &header, side)?;
+                    let expected = Headers {
+                        protocol_be: protocol,
+                        network: 0,
+                        // Only a tunnel over UDP has one of its own.
+                        transport: len + i32::from(INNER_LEN),
+                        encapsulation: true,
+                        inner_protocol_be: ETH_P_IP,
+                        inner_mac: len,
+                        inner_network: len,
+                        inner_transport: len + i32::from(INNER_LEN),
+                        hash: 0,
+                        gso_types: GsoTypes::NONE,
+                        gso_size: 0,
+                        gso_segs: 0,
+                    };
+                    assert!(skb.headers() == expected);
+                    let (outer, inner) = skb.bytes().split_at(header.len());
+                    assert!(outer[12..] == header[12..]);
+                    assert!(inner
+                        .iter()
+                        .enumerate()
+                        .all(|(i, byte)| { usize::from(*byte) == i + usize::from(MAC_LEN) }));
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn udp_header_is_the_transport_header() -> Result {
+        // Destination options of 8 bytes, and a routing header of 16 in front of UDP.
+        let mut behind = [0; 8 + 16 + UDP_LEN];
+        (behind[0], behind[8], behind[9]) = (IPPROTO_ROUTING, IPPROTO_UDP, 1);
+        for (header, at) in [
+            (v4(IPPROTO_UDP, 0, &[0; UDP_LEN])?, 20),
+            (v4(IPPROTO_UDP, 40, &[0; UDP_LEN])?, 60),
+            (v6(IPPROTO_UDP, &[0; UDP_LEN])?, 40),
+            (v6(IPPROTO_DSTOPTS, &behind)?, 64),
+        ] {
+            with_packet(|skb, _| {
+                push(skb, &header, Side::Ingress)?;
+                assert_eq!(skb.headers().transport, at);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn checksum_left_open_is_filled_in() -> Result {
+        for options in [0, 4, 40] {
+            with_packet(|skb, _| {
+                let header = v4(GRE, options, &[0; 4])?;
+                push(skb, &header, Side::Egress)?;
+                // A header with the right sum sums up to 0.
+                assert!(ip_fast_csum(&skb.bytes()[..IPV4_LEN + options]) == Some(0));
+                assert!(skb.bytes()[IPV4_CHECK] != [0, 0]);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn checksum_that_is_there_stays() -> Result {
+        with_packet(|skb, _| {
+            let mut header = v4(GRE, 0, &[0; 4])?;
+            header[IPV4_CHECK].copy_from_slice(&[0xde, 0xad]);
+            push(skb, &header, Side::Ingress)?;
+            assert!(skb.bytes()[..header.len()] == header[..]);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn received_sum_covers_what_was_pushed() -> Result {
+        let given = |mut header: KVec<u8>| {
+            header[IPV4_CHECK].fill(3);
+            header
+        };
+        for header in [
+            v4(GRE, 0, &[1; 4])?,
+            v4(GRE, 8, &[1; 5])?,
+            given(v4(GRE, 0, &[1; 4])?),
+            v6(GRE, &[1; 4])?,
+        ] {
+            for side in [Side::Ingress, Side::Kfunc] {
+                with_packet(|skb, _| {
+                    skb.set_checksum_complete();
+                    push(skb, &header, side)?;
+                    assert!(skb.checksum_holds());
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn headers_that_are_none_are_refused() -> Result {
+        let whole = v4(GRE, 40, &[0; 196])?;
+        assert_eq!(whole.len(), 256);
+        with_packet(|skb, _| push(skb, &whole, Side::Ingress))?;
+        refused(&v4(GRE, 40, &[0; 197])?, EINVAL)?;
+        refused(&[], EINVAL)?;
+        refused(&v4(GRE, 0, &[])?[..IPV4_LEN - 1], EINVAL)?;
+        // Longer than it is, and shorter than any.
+        refused(&v4(GRE, 4, &[])?[..IPV4_LEN], EINVAL)?;
+        for words in 0..5 {
+            let mut header = v4(GRE, 0, &[0; 20])?;
+            header[0] = 0x40 | words;
+            refused(&header, EINVAL)?;
+        }
+        refused(&v6(GRE, &[])?[..IPV6_LEN - 1], EINVAL)?;
+        for version in [0, 1, 5, 7, 15] {
+            let mut header = v4(GRE, 0, &[0; 40])?;
+            header[0] = version << 4 | 5;
+            refused(&header, EINVAL)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn announced_udp_has_to_be_there() -> Result {
+        refused(&v4(IPPROTO_UDP, 0, &[0; UDP_LEN - 1])?, EINVAL)?;
+        refused(&v4(IPPROTO_UDP, 8, &[0; UDP_LEN - 1])?, EINVAL)?;
+        refused(&v6(IPPROTO_UDP, &[0; UDP_LEN - 1])?, EINVAL)?;
+        // Behind options.
+        refused(
+            &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP, 0, 0, 0, 0, 0, 0, 0])?,
+            EINVAL,
+        )?;
+        // The options are the packet's own.
+        with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[])?, Side::Ingress))?;
+        with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP])?, Side::Ingress))
+    }
+
+    #[test]
+    fn xmit_needs_a_route() -> Result {
+        let header = v4(GRE, 0, &[0; 4])?;
+        with_packet(|skb, _| {
+            skb.set_dst(None);
+            let before = skb.headers();
+            assert!(push(skb, &header, Side::Egress) == Err(EINVAL));
+            assert!(skb.headers() == before);
+            // Others do not ask for it.
+            push(skb, &header, Side::Ingress)?;
+            push(skb, &header, Side::Kfunc)
+        })
+    }
+
+    #[test]
+    fn room_is_left_for_the_link_header() -> Result {
+        let header = v4(GRE, 0, &[0; 200])?;
+        with_packet(|skb, dst| {
+            push(skb, &header, Side::Egress)?;
+            assert!(skb.headroom() >= dst.dev().ll_reserved_space());
+            Ok(())
+        })?;
+        with_packet(|skb, _| {
+            push(skb, &header, Side::Ingress)?;
+            assert!(skb.headroom() >= MAC_LEN.into());
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn kfunc_leaves_the_old_memory_to_the_program() -> Result {
+        // More than there is room for: the packet moves.
+        let header = v4(GRE, 0, &[0; 200])?;
+        with_packet(|skb, _| {
+            let old = testing::KeptBytes::of(skb);
+            push(skb, &header, Side::Kfunc)?;
+            assert!(skb.headroom() >= MAC_LEN.into());
+            assert!(old.moved_from(skb) && old.still_there());
+            Ok(())
+        })
+    }
+
+    fn change(types: GsoTypes, size: u16, header: &[u8]) -> Result<(GsoTypes, Option<u16>)> {
+        testing::with_mem(header, |header| {
+            let gso = Gso { types, size };
+            let change = gso::encapsulate(gso, &Outer::parse(header)?, header)?;
+            Ok((change.types, change.size))
+        })
+    }
+
+    #[test]
+    fn segments_know_what_is_around_them() -> Result {
+        let sum = [0, 0, 0, 0, 0, 0, 1, 0];
+        for (header, around) in [
+            (v4(GRE, 0, &[0, 0, 8, 0])?, GsoTypes::GRE),
+            (v4(GRE, 12, &[0, 0, 8, 0])?, GsoTypes::GRE),
+            (
+                v4(GRE, 0, &[0x80, 0, 8, 0, 0, 0, 0, 0])?,
+                GsoTypes::GRE_CSUM,
+            ),
+            (
+                v4(GRE, 12, &[0x80, 0, 8, 0, 0, 0, 0, 0])?,
+                GsoTypes::GRE_CSUM,
+            ),
+            (v6(GRE, &[0x7f, 0, 8, 0])?, GsoTypes::GRE),
+            (v6(GRE, &[0x80, 0, 8, 0, 0, 0, 0, 0])?, GsoTypes::GRE_CSUM),
+            (v4(IPPROTO_UDP, 0, &[0; UDP_LEN])?, GsoTypes::UDP_TUNNEL),
+            (v4(IPPROTO_UDP, 0, &sum)?, GsoTypes::UDP_TUNNEL_CSUM),
+            (v4(IPPROTO_UDP, 40, &sum)?, GsoTypes::UDP_TUNNEL_CSUM),
+            (v6(IPPROTO_UDP, &[0; UDP_LEN])?, GsoTypes::UDP_TUNNEL),
+            (v6(IPPROTO_UDP, &sum)?, GsoTypes::UDP_TUNNEL_CSUM),
+            (v4(4, 0, &[])?, GsoTypes::IPXIP4),
+            (v4(41, 0, &[])?, GsoTypes::IPXIP4),
+            (v6(4, &[])?, GsoTypes::IPXIP6),
+            (v6(41, &[])?, GsoTypes::IPXIP6),
+            (v6(0, &[41, 0, 0, 0, 0, 0, 0, 0])?, GsoTypes::IPXIP6),
+        ] {
+            let types = around.and(GsoTypes::DODGY);
+            let smaller = 1000 - header.len() as u16;
+            for tcp in [GsoTypes::TCPV4, GsoTypes::TCPV6] {
+                assert!(change(tcp, 1000, &header) == Ok((types, Some(smaller))));
+            }
+            // Datagrams are what they are.
+            for datagrams in [GsoTypes::UDP_L4, GsoTypes::SCTP] {
+                assert!(change(datagrams, 1000, &header) == Ok((types, None)));
+            }
+            assert!(change(GsoTypes::DODGY, 1000, &header) == Err(ENOTSUPP));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused() -> Result {
+        let tcp = |header: KVec<u8>| change(GsoTypes::TCPV4, 1000, &header);
+        assert!(tcp(v4(ESP, 0, &[0; 8])?) == Err(EPROTONOSUPPORT));
+        assert!(tcp(v6(ESP, &[0; 8])?) == Err(EPROTONOSUPPORT));
+        // IPv6 options are no protocol of IPv4.
+        assert!(tcp(v4(0, 0, &[0; 8])?) == Err(EPROTONOSUPPORT));
+        assert!(tcp(v6(0, &[])?) == Err(EPROTONOSUPPORT));
+        assert!(tcp(v4(GRE, 0, &[0; 3])?) == Err(EINVAL));
+        assert!(tcp(v4(GRE, 8, &[0; 3])?) == Err(EINVAL));
+        assert!(tcp(v6(GRE, &[0; 3])?) == Err(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn segments_do_not_shrink_to_nothing() -> Result {
+        let header = v4(4, 0, &[])?;
+        assert!(change(GsoTypes::TCPV4, 28, &header).map(|(_, size)| size) == Ok(Some(8)));
+        for size in [1, 19, 20, 21, 27] {
+            assert!(change(GsoTypes::TCPV4, size, &header) == Err(EMSGSIZE));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn packet_of_segments_is_changed_or_left_alone() -> Result {
+        let tcp = GsoTypes::TCPV4;
+        with_packet(|skb, _| {
+            skb.set_gso(tcp, 500, 3);
+            push(skb, &v4(GRE, 0, &[0; 4])?, Side::Ingress)?;
+            let headers = skb.headers();
+            let types = tcp.and(GsoTypes::GRE).and(GsoTypes::DODGY);
+            assert!(headers.gso_types == types);
+            assert_eq!((headers.gso_size, headers.gso_segs), (476, 0));
+            Ok(())
+        })?;
+        with_packet(|skb, _| {
+            skb.set_gso(GsoTypes::UDP_L4, 500, 3);
+            push(skb, &v4(GRE, 0, &[0; 4])?, Side::Egress)?;
+            let headers = skb.headers();
+            assert_eq!((headers.gso_size, headers.gso_segs), (500, 3));
+            Ok(())
+        })?;
+        with_packet(|skb, _| {
+            skb.set_gso(tcp, 500, 3);
+            let before = skb.headers();
+            for (header, error) in [
+                (v4(ESP, 0, &[0; 8])?, EPROTONOSUPPORT),
+                (v4(GRE, 0, &[0; 3])?, EINVAL),
+            ] {
+                assert!(push(skb, &header, Side::Egress) == Err(error));
+                assert!(skb.headers() == before);
+            }
+            Ok(())
+        })
+    }
+}
