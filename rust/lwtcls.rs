@@ -68,11 +68,15 @@ impl Encapsulation {
         let helper = push_encap::Helper::register().inspect_err(|error| {
             pr_warn!(
                 "bpf_lwt_push_encap() refuses BPF_LWT_ENCAP_IP, for ftrace does not give us the \
-                 helper: {error:?}; bpf_lwtcls_push_ip_encap() does the same\n"
+                 helper (error {}); bpf_lwtcls_push_ip_encap() does the same\n",
+                error.to_errno()
             );
         });
         let kfunc = push_encap::Kfunc::register().inspect_err(|error| {
-            pr_warn!("there is no bpf_lwtcls_push_ip_encap() for programs: {error:?}\n");
+            pr_warn!(
+                "there is no bpf_lwtcls_push_ip_encap() for programs (error {})\n",
+                error.to_errno()
+            );
         });
         Ok(Self {
             _encap: encap,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the scenarios share. They run as root in the guest, and nowhere else."""
 
+import contextlib
 import ctypes
 import functools
 import json
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import time
 
+import nl
 import pytest
 
 BUILD = pathlib.Path(os.environ["LWTCLS_BUILD"])
@@ -76,6 +78,21 @@ def programs():
     """The BPF programs in the kernel that networking attaches, as bpftool lists them."""
     kinds = ("lwt_in", "lwt_out", "lwt_xmit", "sched_cls")
     return [prog for prog in json.loads(sh("bpftool -j prog show")) if prog["type"] in kinds]
+
+
+@contextlib.contextmanager
+def program(kind, obj):
+    """A loaded program's file descriptor, which is all that holds it."""
+    path = f"/run/bpf/{obj}"
+    sh(f"bpftool prog load {obj}.o {path} type {kind}")
+    try:
+        fd = nl.pinned(path)
+    finally:
+        os.unlink(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def loaded(name="lwtcls"):

@@ -19,7 +19,8 @@ NLM_F_DUMP = 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
-RTM_NEWROUTE, RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 24, 44, 45, 46
+RTM_NEWROUTE, RTM_DELROUTE = 24, 25
+RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_ENCAP_TYPE, RTA_ENCAP = 1, 4, 5, 21, 22
 ENCAP_BPF = 6
 LWT_IN, LWT_OUT, LWT_XMIT, LWT_HEADROOM = 1, 2, 3, 4
@@ -83,12 +84,18 @@ def request(namespace, kind, flags, body):
     return -error, sentence
 
 
-def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
-    """The body of a route to the service, with `encap` as the encapsulation's attributes."""
+def destination(family):
+    """How the body of any request about a route to the service begins."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
-    address, gateway = ("10.1.0.1", "10.0.0.2") if family == 4 else ("fd01::1", "fd00::2")
+    address = "10.1.0.1" if family == 4 else "fd01::1"
     body = struct.pack("=BBBBBBBBI", domain, 32 if family == 4 else 128, 0, 0, 254, 4, 0, 1, 0)
-    body += attr(RTA_DST, socket.inet_pton(domain, address))
+    return body + attr(RTA_DST, socket.inet_pton(domain, address))
+
+
+def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
+    """Adds a route to the service, with `encap` as the encapsulation's attributes."""
+    domain, gateway = (socket.AF_INET, "10.0.0.2") if family == 4 else (socket.AF_INET6, "fd00::2")
+    body = destination(family)
     body += attr(RTA_GATEWAY, socket.inet_pton(domain, gateway))
     body += attr(RTA_OIF, ifindex)
     body += attr(RTA_ENCAP_TYPE, struct.pack("=H", ENCAP_BPF))

@@ -1,32 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Bad input: the errno, the sentence, and the old state intact."""
 
-import contextlib
 import errno
-import os
 import struct
 
 import nl
 import pytest
-from conftest import program_ids, refused, sh
+from conftest import program, program_ids, refused, sh
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = {"in": nl.LWT_IN, "out": nl.LWT_OUT, "xmit": nl.LWT_XMIT}
-
-
-@contextlib.contextmanager
-def program(kind, obj):
-    """A loaded program's file descriptor, which is all that holds it."""
-    path = f"/run/bpf/{obj}"
-    sh(f"bpftool prog load {obj}.o {path} type {kind}")
-    try:
-        fd = nl.pinned(path)
-    finally:
-        os.unlink(path)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 @pytest.fixture(scope="module", name="fds")

@@ -255,7 +255,8 @@ class Wires(Net):
             yield
         finally:
             # Routes of other programs are other routes, but no program says all of them.
-            undo = [re.sub(r" encap bpf .* section \w+", "", line.replace(" add ", " del ", 1))
+            encap = r" encap bpf .* section \w+( headroom \d+)?"
+            undo = [re.sub(encap, "", line.replace(" add ", " del ", 1))
                     for line in reversed(lines)]
             batch(f"-force -{family} -n {namespace}", *undo)
 

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define SECTION "lwt_in"
+#define ENCAP BPF_LWT_ENCAP_IP
+#include "reach.h"

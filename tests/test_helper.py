@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How programs reach what pushes headers: the kernel's own helper, which the module answers while
+it is there, and a kfunc of the module's."""
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import json
+import pathlib
+import struct
+import threading
+
+import nl
+import pytest
+from conftest import (
+    BPF,
+    BUILD,
+    LIBC,
+    MODULE,
+    SYS_BPF,
+    Failed,
+    eventually,
+    kernel_log,
+    loaded,
+    program,
+    refused,
+    sh,
+)
+from wires import PORT, Sender, Wires, make_socket
+
+BPF_PROG_TEST_RUN = 10
+TRACE = pathlib.Path("/sys/kernel/tracing")
+TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
+# 14 bytes of link header, 20 of IPv4, and 22 that count from 0.
+PACKET = bytes.fromhex("020000000002 020000000001 0800 4500002a00004000401126a10a0000010a000002"
+                       ) + bytes(range(22))
+# What the kernel's own code says to a segment routing header on an IPv4 packet.
+SEG6_ANSWER = -errno.EBADMSG
+
+
+def run(fd, packet=PACKET, repeat=1):
+    """Runs a program on a packet; returns what it returns, as a signed number, and the packet
+    without its link header. C: bpf(BPF_PROG_TEST_RUN)."""
+    data = ctypes.create_string_buffer(packet, len(packet))
+    out = ctypes.create_string_buffer(4096)
+    attr = ctypes.create_string_buffer(struct.pack(
+        "=IIIIQQI", fd, 0, len(packet), len(out), ctypes.addressof(data), ctypes.addressof(out),
+        repeat), 128)
+    if LIBC.syscall(SYS_BPF, BPF_PROG_TEST_RUN, attr, 80) < 0:
+        raise OSError("the run was refused")
+    _, answer, _, size = struct.unpack_from("=IiII", attr)
+    return answer, out.raw[14:size]
+
+
+@pytest.fixture(name="unloaded")
+def fixture_unloaded():
+    """Without the module, which comes back afterwards."""
+    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+    yield
+    if loaded("lwtcls_tracer"):
+        sh("rmmod lwtcls_tracer")
+    if loaded():
+        eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+    sh(f"insmod {MODULE}")
+
+
+@contextlib.contextmanager
+def traced(functions):
+    """The function tracer has some functions; yields what it has seen."""
+    if not TRACE.joinpath("trace").exists():
+        sh("mount -t tracefs tracefs /sys/kernel/tracing")
+    sh(f"cd {TRACE} && echo '{functions}' >set_ftrace_filter && echo function >current_tracer")
+    try:
+        yield lambda: TRACE.joinpath("trace").read_text()
+    finally:
+        sh(f"cd {TRACE} && echo nop >current_tracer && echo >set_ftrace_filter")
+
+
+@pytest.mark.parametrize("hook", ["in", "xmit"])
+def test_program_from_before_the_module_is_answered_while_it_is_there(unloaded, hook):
+    path = BPF / f"lwt_{hook}_reach_ip.o"
+    built = hashlib.sha256(path.read_bytes()).digest()
+    with program(f"lwt_{hook}", path.stem) as fd:
+        for _ in range(3):
+            assert run(fd) == (-errno.EINVAL, PACKET[14:])
+            sh(f"insmod {MODULE}")
+            answer, packet = run(fd)
+            assert answer == 0 and len(packet) == 20 + 42
+            assert packet[:10] == bytes.fromhex("45000000000000004004")
+            assert packet[20:] == PACKET[14:]
+            sh("rmmod lwtcls")
+        assert run(fd) == (-errno.EINVAL, PACKET[14:])
+    assert hashlib.sha256(path.read_bytes()).digest() == built
+
+
+def test_segment_routing_reaches_the_kernel(unloaded):
+    with program("lwt_in", "lwt_in_reach_seg6") as fd:
+        assert run(fd)[0] == SEG6_ANSWER
+        sh(f"insmod {MODULE}")
+        assert run(fd)[0] == SEG6_ANSWER
+
+
+def test_helper_is_answered_while_it_is_traced():
+    with program("lwt_in", "lwt_in_reach_ip") as ip, \
+            program("lwt_in", "lwt_in_reach_seg6") as seg6, \
+            program("lwt_xmit", "lwt_xmit_reach_ip") as xmit, \
+            traced("bpf_lwt_*_push_encap") as trace:
+        assert run(ip)[0] == 0 and run(seg6)[0] == SEG6_ANSWER and run(xmit)[0] == 0
+        assert trace().count("bpf_lwt_in_push_encap <-") == 2
+        assert trace().count("bpf_lwt_xmit_push_encap <-") == 1
+
+
+def test_module_comes_and_goes_while_the_helper_is_traced(unloaded):
+    with program("lwt_in", "lwt_in_reach_ip") as fd, traced("bpf_lwt_in_push_encap"):
+        for _ in range(3):
+            assert run(fd)[0] == -errno.EINVAL
+            sh(f"insmod {MODULE}")
+            assert run(fd)[0] == 0
+            sh("rmmod lwtcls")
+
+
+def test_module_loads_where_ftrace_does_not_help(unloaded):
+    sh(f"insmod {TRACER}")
+    before = len(kernel_log())
+    sh(f"insmod {MODULE}")
+    said = [line for line in kernel_log()[before:] if line.startswith("lwtcls: ")]
+    assert said == [
+        "lwtcls: bpf_lwt_push_encap() refuses BPF_LWT_ENCAP_IP, for ftrace does not give us "
+        "the helper (error -16); bpf_lwtcls_push_ip_encap() does the same"]
+    # One of the two was to be had, but a helper that works on one hook alone would be no help.
+    with program("lwt_in", "lwt_in_reach_ip") as helper, \
+            program("lwt_xmit", "lwt_xmit_kfunc") as kfunc:
+        assert run(helper)[0] == -errno.EINVAL
+        assert run(kfunc)[0] == PACKET[34]
+    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+    sh("rmmod lwtcls_tracer")
+
+
+def test_helper_cannot_be_taken_away():
+    assert "Device or resource busy" in refused(f"insmod {TRACER}")
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
+        assert run(fd)[0] == 0
+
+
+@pytest.mark.parametrize("hook", ["in", "xmit"])
+def test_kfunc_leaves_the_program_its_pointers(hook):
+    with program(f"lwt_{hook}", f"lwt_{hook}_kfunc") as fd:
+        for byte in (7, 201):
+            packet = PACKET[:34] + bytes([byte]) + PACKET[35:]
+            answer, pushed = run(fd, packet)
+            assert answer == byte
+            assert len(pushed) == 256 + 42 and pushed[256:] == packet[14:]
+        # A packet that moves over and over. Its memory is doubled each time.
+        assert run(fd, repeat=8)[0] == 0
+
+
+def test_kfunc_is_for_in_and_xmit():
+    with pytest.raises(Failed, match="bpf_lwtcls_push_ip_encap is not allowed"):
+        with program("lwt_out", "lwt_out_kfunc"):
+            pass
+
+
+def test_program_with_the_kfunc_holds_the_module():
+    with program("lwt_in", "lwt_in_kfunc") as fd:
+        assert "is in use" in refused("rmmod lwtcls")
+        assert run(fd)[0] == PACKET[34]
+    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+    with pytest.raises(Failed, match="bpf_lwtcls_push_ip_encap"):
+        with program("lwt_in", "lwt_in_kfunc"):
+            pass
+    sh(f"insmod {MODULE}")
+
+
+@pytest.fixture(scope="module", name="wires")
+def fixture_wires():
+    """The network of this file. A scenario takes back what it adds."""
+    made = Wires()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextlib.contextmanager
+def gre(namespace):
+    """A tunnel device at b's end, for what comes from a."""
+    sh(f"ip -n {namespace} link add g0 type gre local 10.0.0.2 remote 10.0.0.1 && "
+       f"ip -n {namespace} link set g0 up")
+    try:
+        yield
+    finally:
+        sh(f"ip -n {namespace} link del g0")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_sample_sends_through_a_tunnel(wires, family):
+    # The route of the outer packet is another one than that of the inner.
+    via = "dev va" if family == 4 else "via fd00::2 dev va"
+    with gre("b"), wires.having(
+            "a", family, f"route add {wires.FIRST[family]} encap bpf xmit obj lwt_xmit_gre.o "
+                         f"section lwt_xmit headroom 24 {via}"), Sender("a", family) as sender:
+        for size in (1, 1000):
+            assert sender.send(wires.FIRST[family], b"x" * size) == 0
+            assert wires.got("b", family) == [b"x" * size]
+        counters = json.loads(sh("ip -n b -j -s link show g0"))[0]["stats64"]["rx"]
+        assert counters["packets"] == 2
+
+
+def test_route_without_device_is_refused(wires):
+    first = wires.FIRST[4]
+    with wires.having("a", 4, f"route add {first} encap bpf xmit obj lwt_xmit_no_dev.o "
+                              f"section lwt_xmit {wires.VIA['b'][4]}"), Sender("a", 4) as sender:
+        sender.send(first)
+        maps = [m for m in json.loads(sh("bpftool -j map show")) if m.get("name") == "answers"]
+        values = json.loads(sh(f"bpftool -j map dump id {maps[0]['id']}"))
+        assert values[0]["formatted"]["value"] == -errno.EINVAL
+    assert wires.where(4) == ""
+
+
+class Running(threading.Thread):
+    """Calls the helper all the time, from programs that no route has."""
+
+    def __init__(self, fds):
+        super().__init__(daemon=True)
+        self.fds, self.answers, self.stop = fds, set(), False
+
+    def run(self):
+        while not self.stop:
+            for fd in self.fds:
+                self.answers.add(run(fd, repeat=20)[0])
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop = True
+        self.join()
+
+
+def test_hundred_rounds_of_the_module_under_traffic(unloaded, wires):
+    first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
+    with program("lwt_in", "lwt_in_reach_ip") as ingress, \
+            program("lwt_xmit", "lwt_xmit_reach_ip") as egress, \
+            program("lwt_xmit", "lwt_xmit_ok") as passes, \
+            Running([ingress, egress]) as running, Sender("a", 4) as sender:
+        encap = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, passes) + nl.attr(nl.PROG_NAME, "n"))
+        for number in range(100):
+            sh(f"insmod {MODULE}")
+            assert nl.route(4, index, encap) == (0, "")
+            assert sender.send(first, b"%d" % number) == 0
+            sh(f"ip -n a route del {first}")
+            eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+        assert wires.got("b", 4) == [b"%d" % number for number in range(100)]
+        assert {0, -errno.EINVAL} == running.answers
+
+
+def test_thousand_rounds_of_routes_under_traffic(wires):
+    first, server = wires.FIRST[4], wires.servers["b", 4]
+    index = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
+    stop = threading.Event()
+
+    def traffic(sock):
+        # Nobody has the port, and at times there is no route.
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                sock.sendto(b"background", (first, PORT + 1))
+
+    with gre("b"), program("lwt_xmit", "lwt_xmit_gre") as pushes, \
+            program("lwt_xmit", "lwt_xmit_ok") as passes, Sender("a", 4) as sender, \
+            make_socket("a", 4) as background:
+        thread = threading.Thread(target=traffic, args=(background,), daemon=True)
+        thread.start()
+        try:
+            for number in range(1000):
+                for verb, fd in (("add", pushes), ("replace", passes)):
+                    encap = nl.attr(nl.LWT_XMIT,
+                                    nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, verb))
+                    assert nl.route(4, index, encap) == (0, "")
+                    data = f"{verb} {number}".encode()
+                    assert sender.send(first, data) == 0
+                    assert server.recv(100) == data
+                assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
+        finally:
+            stop.set()
+            thread.join()
