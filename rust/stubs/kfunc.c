@@ -9,13 +9,10 @@
 #include <linux/btf_ids.h>
 #include <linux/module.h>
 #include <linux/skbuff.h>
+#include "../../include/push_encap.h"
 
 /* What push_encap_entry.S goes by, and cannot include. */
 static_assert(BPF_LWT_ENCAP_IP == 2);
-
-int lwtcls_push_encap_kfunc(struct sk_buff *skb, const void *hdr, u32 len);
-int lwtcls_kfunc_filter(const struct bpf_prog *prog, u32 kfunc_id);
-extern const struct btf_kfunc_id_set lwtcls_kfunc_set;
 
 __bpf_kfunc_start_defs();
 

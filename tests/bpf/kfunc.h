@@ -9,8 +9,7 @@
 #include <linux/ip.h>
 #include <bpf/bpf_helpers.h>
 
-extern int bpf_lwtcls_push_ip_encap(struct __sk_buff *skb, const void *hdr,
-				    __u32 hdr__sz) __ksym;
+int bpf_lwtcls_push_ip_encap(struct __sk_buff *skb, const void *hdr, __u32 hdr__sz) __ksym;
 
 SEC(SECTION) int kfunc(struct __sk_buff *skb)
 {

@@ -6,7 +6,7 @@
 #include <linux/ftrace.h>
 #include <linux/module.h>
 
-static char name[] = "bpf_lwt_xmit_push_encap";
+static const char name[] = "bpf_lwt_xmit_push_encap";
 
 static void notrace look(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			 struct ftrace_regs *fregs)
@@ -22,7 +22,7 @@ static int __init lwtcls_tracer_init(void)
 {
 	int err;
 
-	err = ftrace_set_filter(&ops, name, strlen(name), 1);
+	err = ftrace_set_filter(&ops, (unsigned char *)name, strlen(name), 1);
 	if (!err)
 		err = register_ftrace_function(&ops);
 	if (err)
