@@ -8,7 +8,6 @@ use super::*;
 mod tests {
     use super::*;
     use crate::abstractions::{
-        sync::rtnl,
         testing::{
             self,
             ExtAckBuf,
@@ -54,8 +53,7 @@ mod tests {
             output: Some(hook(&watch, c"out")?),
             xmit: Some(hook(&watch, c"xmit")?),
         };
-        let rtnl = rtnl::lock();
-        testing::with_dst(&rtnl, |dst| {
+        testing::with_dst(|dst| {
             let (a, a_watch) = testing::skb(60)?;
             let (b, b_watch) = testing::skb(60)?;
             let (c, c_watch) = testing::skb(60)?;
@@ -116,8 +114,7 @@ mod tests {
     fn reroute_needs_a_header() -> Result {
         let watch = ProgWatch::returning(128)?;
         let (input, xmit) = (hook(&watch, c"in")?, hook(&watch, c"xmit")?);
-        let rtnl = rtnl::lock();
-        testing::with_dst(&rtnl, |dst| {
+        testing::with_dst(|dst| {
             for (protocol, len) in [(ETH_P_IP, 20), (ETH_P_IPV6, 40)] {
                 let (skb, packet) = testing::skb(len - 1)?;
                 packet.set_protocol(protocol, dst);
@@ -147,8 +144,7 @@ mod tests {
             output: None,
             xmit: None,
         };
-        let rtnl = rtnl::lock();
-        testing::with_dst(&rtnl, |dst| {
+        testing::with_dst(|dst| {
             let (skb, watch) = testing::skb(60)?;
             let verdict = encap.xmit(skb, dst);
             assert!(!watch.freed());
@@ -161,8 +157,7 @@ mod tests {
     fn xmit_makes_room_for_the_link_header() -> Result {
         let watch = ProgWatch::returning(0)?;
         let hook = hook(&watch, c"xmit")?;
-        let rtnl = rtnl::lock();
-        testing::with_dst(&rtnl, |dst| {
+        testing::with_dst(|dst| {
             let mut skb = testing::lone_skb(60)?;
             skb.take_headroom();
             assert_eq!(skb.headroom(), 0);

@@ -17,7 +17,6 @@ mod tests {
                     Skb, //
                 }, //
             },
-            sync::rtnl,
             testing::{
                 self,
                 Headers, //
@@ -53,8 +52,7 @@ mod tests {
 
     /// Runs `f` with an IPv4 packet on its way in, and its route.
     fn with_packet(f: impl FnOnce(&mut Skb, Dst<'_>) -> Result) -> Result {
-        let rtnl = rtnl::lock();
-        testing::with_dst(&rtnl, |dst| {
+        testing::with_dst(|dst| {
             let mut skb = testing::lone_skb(80)?;
             skb.enter_lwt(ETH_P_IP, MAC_LEN, INNER_LEN, dst);
             skb.set_dst(Some(dst));

@@ -38,8 +38,8 @@ use super::{
     sync::{
         rcu::ReadSide,
         rtnl::{
-            Caller,
-            Rtnl, //
+            self,
+            Caller, //
         }, //
     },
 };
@@ -600,11 +600,14 @@ impl Drop for MessageBuf {
     }
 }
 
-/// Runs `f` with a route over the loopback device.
-pub(crate) fn with_dst<R>(_rtnl: &Rtnl, f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
+/// Runs `f` with a route over the loopback device. It does not hold RTNL: an assertion that fails
+/// ends its thread, and would keep it.
+pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
     const LOOPBACK_IFINDEX: c_int = 1;
-    // SAFETY: All zeroes are a route of no use but for its device, which stays under RTNL.
+    // SAFETY: All zeroes are a route of no use but for its device, which the first namespace has for
+    // ever, and which is looked for under RTNL.
     let mut dst = unsafe {
+        let _rtnl = rtnl::lock();
         let mut dst = KBox::<bindings::dst_entry>::new(zeroed(), GFP_KERNEL)?;
         let net = &raw mut bindings::init_net;
         dst.__bindgen_anon_1.dev = bindings::__dev_get_by_index(net, LOOPBACK_IFINDEX);
