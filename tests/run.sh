@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # run.sh BUILD KERNEL [PYTEST ARGUMENTS]: all tests, inside the guest.
+#
+# LWTCLS_SIDE=c: the scenarios are about the C implementations. KERNEL is the
+# reference kernel, and nothing of BUILD is loaded but the programs.
 set -eu
 tests=$(cd "$(dirname "$0")" && pwd)
 export LWTCLS_BUILD="$1" LWTCLS_KERNEL="$2" PYTHONDONTWRITEBYTECODE=1
