@@ -8,6 +8,7 @@ import fcntl
 import itertools
 import os
 import pathlib
+import random
 import re
 import socket
 import struct
@@ -19,6 +20,7 @@ from conftest import Net, batch, eventually
 IP_MTU_DISCOVER, IP_RECVERR, IP_TRANSPARENT = 10, 11, 19
 IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_TRANSPARENT, IPV6_TCLASS = 23, 25, 75, 67
 PORT = 9
+PINGS = itertools.count()
 
 
 @contextlib.contextmanager
@@ -41,13 +43,22 @@ def sysctl(namespace, name, value):
         pathlib.Path(f"/proc/sys/net/{name}").write_text(str(value))
 
 
-def make_socket(namespace, family, kind=socket.SOCK_DGRAM):
+def make_socket(namespace, family, kind=socket.SOCK_DGRAM, protocol=0):
     """A socket of a namespace."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     with inside(namespace):
-        made = socket.socket(domain, kind)
+        made = socket.socket(domain, kind, protocol)
     made.settimeout(5)
     return made
+
+
+def checksum(data):
+    """The Internet checksum of bytes; that of what has its right checksum in it is 0."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
 
 
 class Sender:
@@ -121,6 +132,66 @@ def echo(family, client, server, address, size=300000, mark=0):
         for thread in threads:
             thread.join()
         return got
+
+
+def ping(namespace, family, address):
+    """Whether an address answers. Only the answer to this very question counts."""
+    question = {4: 8, 6: 128}[family]
+    number = next(PINGS)
+    data = struct.pack("!BBHHH", question, 0, 0, os.getpid() & 0xFFFF, number) + b"ping"
+    if family == 4:
+        data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
+    kind = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}[family]
+    with make_socket(namespace, family, socket.SOCK_RAW, kind) as made:
+        made.settimeout(2)
+        made.sendto(data, (address, 0))
+        with contextlib.suppress(TimeoutError):
+            while True:
+                answer = made.recv(2000)[20 if family == 4 else 0:]
+                if answer[0] == question + (-8 if family == 4 else 1) and answer[4:] == data[4:]:
+                    return True
+        return False
+
+
+def carry(family, client, server, address, size=1 << 20, lost=lambda: False):
+    """Sends bytes over a connection; whether it is these that arrive. `lost` says when there is
+    nothing to wait for any more. The connection is gone afterwards, whatever has become of it: it
+    does not try again, and keeps no route."""
+    data = random.Random(size).randbytes(size)
+
+    def take():
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while part := taken.recv(65536):
+                got.append(part)
+
+    got = []
+    with make_socket(server, family, socket.SOCK_STREAM) as listener, \
+            make_socket(client, family, socket.SOCK_STREAM) as connection:
+        for each in (listener, connection):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        listener.bind((address, 7))
+        listener.listen()
+        connection.connect((address, 7))
+        connection.settimeout(0.3)
+        taken, _ = listener.accept()
+        with taken:
+            taken.settimeout(5)
+            taker = threading.Thread(target=take, daemon=True)
+            taker.start()
+            left, idle = memoryview(data), 0
+            while left and idle < 20 and not lost():
+                try:
+                    left, idle = left[connection.send(left):], 0
+                except TimeoutError:
+                    idle += 1
+            if not left:
+                connection.shutdown(socket.SHUT_WR)
+                while taker.is_alive() and not lost():
+                    taker.join(0.3)
+            # Whoever still waits is told.
+            connection.close()
+            taker.join()
+        return b"".join(got) == data
 
 
 class Tun:

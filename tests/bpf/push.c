@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pushes the header that the map `orders` has, counts in the map `seen` what
+ * came of it, and asks for a new route. A packet that is yet to be segmented
+ * has the second entry of each, any other one the first.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+/* More than may be pushed. */
+#define ROOM 264
+
+/* Where a number of 16 bits is in the header, and what it counts begins. */
+struct place {
+	__u16 at;
+	__u16 from;
+};
+
+/* An order without a length lets the packet go as it is. Where `at` is 0 there
+ * is nothing to fill in. What is at sum.at is the sum of a pseudo header that
+ * lacks the length.
+ */
+struct order {
+	__u64 len;
+	struct place length[2];
+	struct place sum;
+	__u8 header[ROOM];
+};
+
+struct seen {
+	__u64 packets;
+	__u64 refused;
+	__s64 error;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct order);
+} orders SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct seen);
+} seen SEC(".maps");
+
+static __always_inline void put(__u8 *header, __u32 at, __u32 value)
+{
+	if (!at || at > ROOM - 2)
+		return;
+	header[at] = value >> 8;
+	header[at + 1] = value;
+}
+
+static __always_inline int push(struct __sk_buff *skb)
+{
+	__u32 key = !!skb->gso_size, all, value;
+	const struct order *given = bpf_map_lookup_elem(&orders, &key);
+	struct seen *count = bpf_map_lookup_elem(&seen, &key);
+	struct order order;
+	long err;
+
+	if (!given || !count)
+		return BPF_DROP;
+	order = *given;
+	if (!order.len)
+		return BPF_OK;
+	if (order.len > ROOM || order.sum.at > ROOM - 2)
+		return BPF_DROP;
+	all = skb->len + order.len;
+	put(order.header, order.length[0].at, all - order.length[0].from);
+	put(order.header, order.length[1].at, all - order.length[1].from);
+	value = (order.header[order.sum.at] << 8) + order.header[order.sum.at + 1];
+	value += (all - order.sum.from) & 0xffff;
+	put(order.header, order.sum.at, (value & 0xffff) + (value >> 16));
+	err = bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_IP, order.header, order.len);
+	__sync_fetch_and_add(&count->packets, 1);
+	if (!err)
+		return BPF_LWT_REROUTE;
+	__sync_fetch_and_add(&count->refused, 1);
+	count->error = err;
+	return BPF_DROP;
+}
+
+SEC("lwt_in") int push_in(struct __sk_buff *skb)
+{
+	return push(skb);
+}
+
+SEC("lwt_xmit") int push_xmit(struct __sk_buff *skb)
+{
+	return push(skb);
+}
+
+char _license[] SEC("license") = "GPL";
