@@ -1,0 +1,619 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""bpf_lwt_push_encap(BPF_LWT_ENCAP_IP): a program puts headers before its packet."""
+
+import contextlib
+import itertools
+import random
+import socket
+import struct
+
+import pytest
+from conftest import batch, eventually, sh
+from tunnels import (
+    BPF_F_TEST_SKB_CHECKSUM_COMPLETE,
+    ETHERTYPE,
+    GRE,
+    GSO_HOPS,
+    KINDS,
+    UDP,
+    Capture,
+    Header,
+    Tunnels,
+    gre,
+    ip,
+    outer,
+    packet,
+    udp,
+)
+from wires import (
+    IP_MTU_DISCOVER,
+    IPV6_MTU_DISCOVER,
+    Sender,
+    carry,
+    checksum,
+    make_socket,
+    name_of,
+    ping,
+)
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+INNER = pytest.mark.parametrize("inner", [4, 6])
+HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])
+BEYOND = pytest.mark.beyond_c
+NUMBERS = itertools.count()
+UDP_SEGMENT, SCTP, MSG_EOR = 103, 132, 0x80
+PMTUDISC_DONT, PMTUDISC_DO = 0, 2
+DONT_FRAGMENT = 0x4000
+HOP_LIMIT = {4: 8, 6: 7}
+NOPS = b"\1" * 8
+# The clients' addresses.
+HOME = {"a": {4: "10.0.0.1", 6: "fd00::1"}, "b": {4: "10.0.0.2", 6: "fd00::2"}}
+
+
+def label(value):
+    """How a parameter is shown that is a header's fields."""
+    return "+".join(sorted(value.keys() - {"number"})) if isinstance(value, dict) else None
+
+
+@pytest.fixture(scope="module", name="far")
+def fixture_far():
+    """The network of this file. A scenario takes back what it adds."""
+    made = Tunnels()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True, name="link")
+def fixture_link(far, request):
+    """What a's link to c does with what is yet to be segmented."""
+    state = getattr(request, "param", "whole")
+    far.shape(state)
+    return state
+
+
+def datagram(far, hook, family, size=20):
+    """Whether a datagram arrives, and just once."""
+    data = f"datagram {next(NUMBERS)} ".encode().ljust(size, b"x")
+    with Sender(far.CLIENT[hook], family) as sender:
+        assert sender.send(far.SERVICE[hook][family], data) == 0
+    return far.got("c", family) == [data]
+
+
+def stream(far, hook, family, size=1 << 20):
+    """Whether all bytes of a connection arrive. A packet without a header does not."""
+    return carry(family, far.CLIENT[hook], "c", far.SERVICE[hook][family], size,
+                 lost=lambda: far.push.seen(gso=True)[1] > 0)
+
+
+@HOOKS
+@pytest.mark.parametrize("kind, inner, fields", [
+    *((kind, inner, {}) for kind in KINDS for inner in KINDS[kind].devices),
+    *((kind, 4, {"options": NOPS}) for kind in ("gre", "ipip", "gue", "vxlan")),
+    *((kind, 4, {"extension": True}) for kind in ("gre6", "ipip6", "gue6", "vxlan6")),
+], ids=label)
+def test_tunnel_ends_at_the_kernels_own(far, hook, kind, inner, fields):
+    device = KINDS[kind].devices[inner]
+    before = far.received(device)
+    with far.push.pushing(KINDS[kind].header(inner, **fields)):
+        assert ping(far.CLIENT[hook], inner, far.SERVICE[hook][inner])
+        assert datagram(far, hook, inner)
+        assert far.received(device) == before + 2
+        # What fits into one segment.
+        assert stream(far, hook, inner, 1000)
+        packets, refused, _ = far.push.seen()
+        assert refused == 0
+        assert far.received(device) == before + packets
+
+
+def sent_and_seen(far, hook, family, inner, make):
+    """Sends a packet of which every byte is known; `make` makes the header for it. Returns the
+    header, the packet, what has come to c, and how many it has taken."""
+    client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
+    data = packet(inner, HOME[client][inner], service, f"data {next(NUMBERS)}".encode())
+    header = make(data)
+    with far.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
+            make_socket(client, inner, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.sendto(data, (service, 0))
+        # Whatever is sent later arrives later.
+        arrived = len(far.got("c", inner))
+        return header.pushed(data), data, [each[0] for each in wire.packets()], arrived
+
+
+@HOOKS
+@INNER
+@pytest.mark.parametrize("kind, options", [
+    ("gre", b""), ("gre", NOPS), ("vxlan", b""), ("vxlan", NOPS), ("gre6", b""), ("vxlan6", b""),
+], ids=["gre", "gre options", "vxlan", "vxlan options", "gre6", "vxlan6"])
+def test_bytes_of_header_and_packet_are_what_they_were(far, hook, inner, kind, options):
+    family = KINDS[kind].outer
+    fields = {4: {"tos": 0x48, "id": 0x1234, "flags": DONT_FRAGMENT, "options": options},
+              6: {"flow": 0x6812345}}[family]
+    header, data, seen, arrived = sent_and_seen(
+        far, hook, family, inner, lambda _: KINDS[kind].header(inner, **fields))
+    head = bytearray(header)
+    # What comes in is forwarded.
+    head[HOP_LIMIT[family]] -= hook == "in"
+    if family == 4:
+        # It was left to the helper.
+        head[10:12] = struct.pack("!H", checksum(head[:20 + len(options)]))
+    assert seen == [bytes(head) + data]
+    assert arrived == 1
+
+
+@HOOKS
+@INNER
+@pytest.mark.parametrize("error", [0, 1], ids=["right", "wrong"])
+def test_checksum_that_the_program_has_computed_is_its_own(far, hook, inner, error):
+    def make(data):
+        head = bytearray(gre(4, inner).pushed(data))
+        head[10:12] = struct.pack("!H", checksum(head[:20]) + error)
+        return Header(bytes(head))
+
+    header, data, seen, arrived = sent_and_seen(far, hook, 4, inner, make)
+    head = bytearray(header)
+    if hook == "in":
+        head[8] -= 1
+        check = struct.unpack_from("!H", head, 10)[0] + 0x100
+        head[10:12] = struct.pack("!H", (check & 0xFFFF) + (check >> 16))
+    assert seen == [bytes(head) + data]
+    assert arrived == 1 - error
+
+
+NOT_TCP = "refuses what is not TCP"
+NEXT_HEADER = "takes the next header to be 20 bytes from the outer one"
+EXTENSION = "takes the next header to be 40 bytes from the outer one"
+PROTOCOL_4 = "takes IPv4 in IP for the protocol 0"
+# Tunnels for packets that are yet to be segmented: kind, inner family, what their header has
+# besides, and why the C cannot do it.
+LONG = [
+    ("gre", 4, {}, None),
+    ("gre", 6, {}, None),
+    ("gre", 4, {"number": 2, "check": True}, None),
+    ("gre", 4, {"number": 2, "check": True, "options": NOPS}, NEXT_HEADER),
+    ("gre6", 4, {}, None),
+    ("gre6", 6, {"number": 2, "check": True}, None),
+    ("gre6", 6, {"extension": True}, EXTENSION),
+    ("vxlan", 4, {}, None),
+    ("vxlan", 6, {"check": True}, None),
+    ("vxlan", 4, {"options": NOPS}, NEXT_HEADER),
+    ("vxlan6", 4, {"check": True}, None),
+    ("vxlan6", 6, {}, None),
+    ("vxlan6", 4, {"check": True, "extension": True}, EXTENSION),
+    ("gue", 4, {}, None),
+    ("gue", 4, {"check": True}, None),
+    ("gue6", 6, {"check": True}, None),
+    ("sit", 6, {}, None),
+    ("ip6ip6", 6, {}, None),
+    ("ipip", 4, {}, PROTOCOL_4),
+    ("ipip6", 4, {}, PROTOCOL_4),
+]
+
+
+def long_ways(beyond=None, **links):
+    """Parameters of them, and of how the link is: `links` names, for each state of it, how many
+    of the ways are of interest. `beyond` is why the C can do none of them, if that is so."""
+    wanted = {
+        "all": lambda fields: True,
+        "plain": lambda fields: not fields,
+        "check": lambda fields: "check" in fields and "options" not in fields,
+        # What is missing behind options, a checksum, is missed where there are segments.
+        "sure": lambda fields: "options" not in fields,
+    }
+    return pytest.mark.parametrize("link, kind, inner, fields", [
+        pytest.param(link, kind, inner, fields, marks=[BEYOND(beyond or why)] * bool(beyond or why))
+        for link, which in links.items() for kind, inner, fields, why in LONG
+        if wanted[which](fields)], ids=label, indirect=["link"])
+
+
+@contextlib.contextmanager
+def pushing_long(far, kind, inner, fields):
+    """The header of what is yet to be segmented has a hop limit of its own. Gives what c's link
+    sees of such packets, once it is known that c's tunnel took all that came with this header: a
+    connection hides what is lost."""
+    family = KINDS[kind].outer
+    gso = KINDS[kind].header(inner, hops=GSO_HOPS, **fields)
+    # The far end has a device for GRE with checksums, which is the second one.
+    device = KINDS[kind].devices[inner].replace("1", str(fields.get("number", 1)))
+    before = far.received(device)
+
+    def seen():
+        found = wire.packets()
+        # A socket that wants datagrams, which those of GUE are, has them cut for it.
+        assert far.received(device) - before >= len(found)
+        return [each for each in found if each[0][HOP_LIMIT[family]] in (GSO_HOPS, GSO_HOPS - 1)]
+
+    with far.push.pushing(KINDS[kind].header(inner), gso), \
+            Capture("c", "wc", family, gso.source(), 64) as wire:
+        yield seen
+
+
+def fragmented(head):
+    """Whether a packet is a fragment."""
+    if head[0] >> 4 == 4:
+        return struct.unpack_from("!H", head, 6)[0] & 0x3FFF != 0
+    return head[6] == 44
+
+
+@HOOKS
+# Who computes the inner checksum is of interest to the outer one.
+@long_ways(whole="sure", cut="check", bare="all")
+def test_connection_has_long_packets(far, link, hook, kind, inner, fields):
+    with pushing_long(far, kind, inner, fields) as wire:
+        assert stream(far, hook, inner)
+        assert far.push.seen()[1] == 0
+        packets, refused, _ = far.push.seen(gso=True)
+        assert refused == 0
+        assert packets > 10
+        seen = wire()
+        assert not any(fragmented(head) for head, _ in seen)
+        if link == "whole":
+            assert max(length for _, length in seen) > 2 * far.MTU
+        else:
+            # A segment has become shorter by what was put before it: as long as those without.
+            assert len(seen) > 10
+            assert max(length for _, length in seen) == far.MTU
+
+
+@HOOKS
+@long_ways(NOT_TCP, whole="plain", bare="all")
+def test_datagrams_that_are_sent_at_once_keep_their_boundaries(
+        far, link, hook, kind, inner, fields):
+    data = random.Random(1).randbytes(20300)
+    with pushing_long(far, kind, inner, fields) as wire, \
+            Sender(far.CLIENT[hook], inner) as sender:
+        sender.socket.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+        assert sender.send(far.SERVICE[hook][inner], data) == 0
+        assert far.push.seen(gso=True) == (1, 0, 0)
+        assert far.push.seen() == (0, 0, 0)
+        assert far.got("c", inner) == [data[at:at + 1000] for at in range(0, 20300, 1000)]
+        assert len(wire()) == (1 if link == "whole" else 21)
+
+
+@HOOKS
+@long_ways(NOT_TCP, bare="plain")
+def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
+    messages = [random.Random(number).randbytes(100 + 7 * number) for number in range(150)]
+    client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
+    got = []
+    with pushing_long(far, kind, inner, fields) as wire, \
+            make_socket("c", inner, socket.SOCK_STREAM, SCTP) as listener, \
+            make_socket(client, inner, socket.SOCK_STREAM, SCTP) as connection:
+        for each in (listener, connection):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # It would tell its peer of all addresses that it has.
+        connection.bind((HOME[client][inner], 0))
+        listener.bind((service, 7))
+        listener.listen()
+        connection.connect((service, 7))
+        server, _ = listener.accept()
+        with server:
+            connection.setblocking(False)
+            server.settimeout(0.1)
+            left = list(messages)
+            for _ in range(100):
+                with contextlib.suppress(BlockingIOError):
+                    while left:
+                        connection.sendall(left[0])
+                        left.pop(0)
+                with contextlib.suppress(TimeoutError):
+                    while len(got) < len(messages):
+                        part, _, flags, _ = server.recvmsg(65536)
+                        assert flags & MSG_EOR
+                        got.append(part)
+                assert far.push.seen(gso=True)[1] == 0
+                if len(got) == len(messages):
+                    break
+            assert got == messages
+            assert len(wire()) > 0
+
+
+@pytest.fixture(scope="class", name="joining")
+def fixture_joining(far):
+    """a joins the segments that b sends again, if it is to forward them."""
+    def switch(state, other):
+        sh(f"ip netns exec b ethtool -K vb tso {other} tx-udp-segmentation {other}")
+        sh(f"ip netns exec a ethtool -K va gro {state} rx-udp-gro-forwarding {state}")
+
+    switch("on", "off")
+    yield
+    switch("off", "on")
+
+
+@pytest.fixture(name="lists")
+def fixture_lists(far, request):
+    """What was joined stays a list of the packets that it was."""
+    if request.param:
+        sh("ip netns exec a ethtool -K va rx-gro-list on")
+    yield
+    if request.param:
+        sh("ip netns exec a ethtool -K va rx-gro-list off")
+
+
+@pytest.mark.usefixtures("joining", "lists")
+@pytest.mark.parametrize("lists", [False, True], ids=["", "lists"], indirect=True)
+@pytest.mark.parametrize("link", ["bare"], indirect=True)
+@pytest.mark.parametrize("kind, inner, fields", [
+    row[:3] for row in LONG if row[0] in ("gre", "vxlan6", "sit") and row[3] is None], ids=label)
+class TestJoinedPackets:
+    """Packets that are yet to be segmented because they were joined on their way."""
+
+    def test_connection_has_joined_packets(self, far, link, kind, inner, fields):
+        with pushing_long(far, kind, inner, fields) as wire:
+            assert stream(far, "in", inner)
+            assert far.push.seen()[1] == 0
+            packets, refused, _ = far.push.seen(gso=True)
+            assert (packets > 0, refused) == (True, 0)
+            seen = wire()
+            assert not any(fragmented(head) for head, _ in seen)
+            assert max(length for _, length in seen) <= far.MTU
+
+    @pytest.mark.beyond_c(NOT_TCP)
+    def test_datagrams_that_were_joined_keep_their_boundaries(self, far, link, kind, inner, fields):
+        data = random.Random(2).randbytes(20300)
+        # What a itself has a socket for is not joined.
+        address = (far.SERVICE["in"][inner], 10)
+        with pushing_long(far, kind, inner, fields), \
+                make_socket("c", inner) as server, make_socket("b", inner) as client:
+            server.bind(address)
+            server.settimeout(1)
+            client.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+            client.sendto(data, address)
+            assert [server.recv(2000) for _ in range(21)] == [
+                data[at:at + 1000] for at in range(0, 20300, 1000)]
+            packets, refused, _ = far.push.seen(gso=True)
+            assert (packets > 0, refused) == (True, 0)
+
+
+def refusals():
+    """Headers that are refused."""
+    bad = [
+        ("shorter than a header", b"\x45" + bytes(18)),
+        ("longer than is allowed", b"\x45" + bytes(256)),
+        ("IPv5", b"\x55" + bytes(39)),
+        ("IPv0", bytes(40)),
+        ("options cut short", b"\x46" + bytes(22)),
+        ("IPv6 cut short", b"\x60" + bytes(38)),
+        ("UDP cut short", ip(4, UDP, bytes(7)).data),
+        ("UDP cut short after options", ip(4, UDP, bytes(7), options=NOPS).data),
+        ("UDP in IPv6 cut short", ip(6, UDP, bytes(7)).data),
+    ]
+    found = [pytest.param(data, id=what) for what, data in bad]
+    for words in (0, 4):
+        found.append(pytest.param(bytes([0x40 + words]) + bytes(19), id=f"IPv4 of {words} words",
+                                  marks=BEYOND("takes an IPv4 header for what it says")))
+    return found
+
+
+def frame(inner):
+    """A packet, and it with a link header."""
+    data = packet(inner, *{4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}[inner])
+    return data, bytes(12) + struct.pack("!H", ETHERTYPE[inner]) + data
+
+
+@HOOKS
+@INNER
+@pytest.mark.parametrize("header", refusals())
+def test_header_is_refused(far, hook, inner, header):
+    data, with_link = frame(inner)
+    assert far.push.run(hook, Header(header), with_link) == ("EINVAL", data)
+
+
+@HOOKS
+@INNER
+@pytest.mark.parametrize("header", [
+    pytest.param(ip(4, 253), id="IPv4 alone"),
+    pytest.param(ip(6, 59), id="IPv6 alone"),
+    pytest.param(ip(4, 253, bytes(236)), id="256 bytes"),
+    pytest.param(ip(6, 253, bytes(216)), id="256 bytes of IPv6"),
+    pytest.param(ip(4, 253, options=NOPS * 5), id="most options"),
+    pytest.param(udp(4, 1), id="IPv4 and UDP alone"),
+    pytest.param(udp(6, 1), id="IPv6 and UDP alone"),
+])
+def test_header_is_accepted(far, hook, inner, header):
+    data, with_link = frame(inner)
+    error, back = far.push.run(hook, header, with_link)
+    head = bytearray(header.pushed(data))
+    if head[0] >> 4 == 4:
+        head[10:12] = struct.pack("!H", checksum(head[:head[0] % 16 * 4]))
+    assert (error, back) == (0, bytes(head) + data)
+
+
+@HOOKS
+@INNER
+@FAMILIES
+@pytest.mark.parametrize("protocol, rest, told", [
+    pytest.param(50, b"", "EPROTONOSUPPORT", id="ESP"),
+    pytest.param(GRE, b"", "EINVAL", id="no GRE"),
+    pytest.param(GRE, bytes(3), "EINVAL", id="GRE cut short"),
+])
+def test_packet_that_could_not_be_segmented_is_refused(
+        far, hook, family, inner, protocol, rest, told):
+    with far.push.pushing(gre(family, inner), ip(family, protocol, rest)):
+        assert not stream(far, hook, inner, 20000)
+        packets, refused, error = far.push.seen(gso=True)
+        assert packets == refused > 0
+        assert error == told
+        # Others go on.
+        assert datagram(far, hook, inner)
+
+
+@HOOKS
+@INNER
+@pytest.mark.beyond_c("has segments of a negative size")
+def test_packet_whose_segments_would_become_too_short_is_refused(far, hook, inner):
+    client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
+    with far.push.pushing(gre(4, inner), ip(4, GRE, bytes(200))), \
+            make_socket("c", inner, socket.SOCK_STREAM) as listener, \
+            make_socket(client, inner, socket.SOCK_STREAM) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 200)
+        listener.bind((service, 7))
+        listener.listen()
+        connection.connect((service, 7))
+        connection.sendall(bytes(2000))
+        eventually(lambda: far.push.seen(gso=True)[0] > 0)
+        assert far.push.seen(gso=True)[2] == "EMSGSIZE"
+
+
+@INNER
+@pytest.mark.parametrize("header", [
+    pytest.param(lambda inner: gre(6, inner), id="gre6"),
+    pytest.param(lambda inner: KINDS["vxlan6"].header(inner), id="vxlan6"),
+    pytest.param(lambda inner: gre(4, inner), id="gre",
+                 marks=BEYOND("leaves out the checksum that it has computed")),
+    pytest.param(lambda inner: KINDS["vxlan"].header(inner), id="vxlan",
+                 marks=BEYOND("leaves out the checksum that it has computed")),
+    pytest.param(lambda inner: summed(gre(4, inner), inner), id="gre with its checksum"),
+])
+def test_sum_of_the_whole_packet_stays_right(far, inner, header):
+    _, with_link = frame(inner)
+    try:
+        error, _ = far.push.run("in", header(inner), with_link, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
+    except OSError as refused:
+        error = name_of(refused.errno)
+    assert error == 0
+
+
+def summed(header, inner):
+    """An IPv4 header that has its checksum."""
+    head = bytearray(header.pushed(frame(inner)[0]))
+    head[10:12] = struct.pack("!H", checksum(head[:20]))
+    return Header(bytes(head))
+
+
+# Where an outer header leads to if nobody has its address.
+NOWHERE = {4: "10.99.0.1", 6: "fd99::1"}
+
+
+@INNER
+@FAMILIES
+def test_sender_is_told_where_the_outer_route_leads_nowhere(far, inner, family):
+    with far.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("a", inner) as sender:
+        for _ in range(20):
+            assert name_of(sender.send(far.SERVICE["xmit"][inner])) == "ENETUNREACH"
+        for kind, told in (("unreachable", "EHOSTUNREACH"), ("prohibit", "EACCES")):
+            with far.having("a", family, f"route add {kind} {NOWHERE[family]}"):
+                assert name_of(sender.send(far.SERVICE["xmit"][inner])) == told
+        assert far.got("c", inner) == []
+
+
+@INNER
+@FAMILIES
+def test_packet_is_dropped_where_the_outer_route_leads_nowhere(far, inner, family):
+    with far.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("b", inner) as sender:
+        for _ in range(20):
+            assert sender.send(far.SERVICE["in"][inner]) == 0
+        with far.having("a", family, f"route add unreachable {NOWHERE[family]}"):
+            assert sender.send(far.SERVICE["in"][inner]) == 0
+        assert far.push.seen() == (21, 0, 0)
+        assert far.got("c", inner) == []
+        assert sender.pending() == 0
+
+
+@pytest.fixture(scope="module", name="red")
+def fixture_red(far):
+    """A VRF of a, with links of its own to b and c, by which alone the far end is reached. The
+    VRF knows the service, and so does b by a."""
+    batch("-n a", "link add red type vrf table 50", "link set red up",
+          "link add ra type veth peer name rc netns c", "link set ra master red",
+          "link add qa type veth peer name qb netns b", "link set qa master red")
+    far.join("a", "ra", "c", "rc", 8)
+    far.join("a", "qa", "b", "qb", 6)
+    for family, way in ((4, "via 10.8.0.2 dev ra"), (6, "via fd08::2 dev ra")):
+        batch(f"-{family} -n a",
+              f"route add {outer(family)[1]} {way} table 50",
+              *(f"route add {far.SERVICE[hook][family]} {far.encap(hook)} {way} table 50"
+                for hook in far.CLIENT))
+    yield {4: "10.6.0.1", 6: "fd06::1"}
+    batch("-n a", "link del ra", "link del qa", "link del red")
+
+
+@HOOKS
+@INNER
+@FAMILIES
+def test_vrf_of_the_packet_is_that_of_its_header(far, red, hook, inner, family):
+    service = far.SERVICE[hook][inner]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(far.push.pushing(gre(family, inner)))
+        wire = stack.enter_context(Capture("c", "rc", family, outer(family)[0]))
+        sender = stack.enter_context(Sender(far.CLIENT[hook], inner))
+        device = "red" if hook == "xmit" else "qb"
+        sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        if hook == "in":
+            stack.enter_context(far.having(
+                "b", inner, f"route add {service} via {red[inner]} dev qb metric 2000"))
+        assert sender.send(service, b"red") == 0
+        assert far.got("c", inner) == [b"red"]
+        assert len(wire.packets()) == 1
+
+
+@pytest.fixture(scope="class", name="narrow")
+def fixture_narrow():
+    """a's link to c takes less than the route to the service says."""
+    batch("-n a", "link set wa mtu 1300")
+    yield
+    batch("-n a", "link set wa mtu 1500")
+
+
+@pytest.mark.usefixtures("narrow")
+class TestNarrowLink:
+    """Where what a header was put before does not fit."""
+
+    @HOOKS
+    @INNER
+    @pytest.mark.parametrize("family, flags", [(4, 0), (4, DONT_FRAGMENT), (6, 0)],
+                             ids=["4", "4 DF", "6"])
+    @pytest.mark.parametrize("discover", [PMTUDISC_DONT, PMTUDISC_DO], ids=["dont", "do"])
+    def test_packet_is_fragmented_or_dropped(self, far, hook, inner, family, flags, discover):
+        data = f"long {next(NUMBERS)}".encode().ljust(1330, b"x")
+        # The sender of a packet may have said that it may be fragmented, whatever it is inside of.
+        fits = family == 4 and not flags or hook == "xmit" and discover == PMTUDISC_DONT
+        with far.push.pushing(gre(family, inner, flags=flags)), \
+                Capture("c", "wc", family, outer(family)[0]) as wire, \
+                Sender(far.CLIENT[hook], inner) as sender:
+            sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, discover)
+            told = sender.send(far.SERVICE[hook][inner], data)
+            assert name_of(told) == ("ENOBUFS" if hook == "xmit" and not fits else 0)
+            assert far.got("c", inner) == [data] * fits
+            assert [fragmented(head) for head, _ in wire.packets()] == [True] * 2 * fits
+
+
+@HOOKS
+@pytest.mark.parametrize("name, family, source, target", [
+    ("gre", 4, "172.16.1.100", "172.16.16.100"),
+    ("gre6", 6, "fb01::1", "fb10::1"),
+    ("vxlan", 4, "172.16.5.100", "172.16.17.100"),
+    ("vxlan6", 6, "fb05::1", "fb11::1"),
+], ids=["gre", "gre6", "vxlan", "vxlan6"])
+def test_programs_of_the_kernels_own_tests(far, hook, name, family, source, target):
+    # The addresses are theirs, and so is the family that is in VXLAN.
+    kind = {"gre": "gre", "gre6": "ip6gre", "vxlan": "vxlan id 1 dstport 4789",
+            "vxlan6": "vxlan id 1 dstport 4789 udp6zerocsumrx"}[name]
+    bits = {4: 32, 6: 128}[family]
+    own = f"encap bpf {hook} obj test_lwt_ip_encap.o section encap_{name}"
+    end = "" if "vxlan" in name else f"remote {source}"
+    batch("-n c", f"addr add {target}/{bits} dev lo",
+          f"link add own type {kind} local {target} {end}", "link set own up")
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(far.having(
+                "a", family, f"route add {target} {far.VIA['c'][family]}"))
+            for inner in (4, 6) if "gre" in name else (family,):
+                third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
+                address = {4: f"{third}/32 dev lo", 6: f"{third}/128 dev lo nodad"}[inner]
+                stack.enter_context(far.having("c", inner, f"addr add {address}"))
+                stack.enter_context(far.having(
+                    "a", inner, f"route add {third} {own} {far.VIA['b'][inner]} mtu 1400"))
+                stack.enter_context(far.having(
+                    "b", inner, f"route add {third} via {HOME['a'][inner]} mtu 1400"))
+                before = far.received("own")
+                assert ping(far.CLIENT[hook], inner, third)
+                assert far.received("own") == before + 1
+                # Their frames of VXLAN are for everybody, and TCP takes nothing that is.
+                if "gre" in name:
+                    assert carry(inner, far.CLIENT[hook], "c", third, 100000)
+                    assert far.received("own") > before + 4
+    finally:
+        batch("-n c", "link del own", f"addr del {target}/{bits} dev lo")
