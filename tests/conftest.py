@@ -14,6 +14,8 @@ import time
 import nl
 import pytest
 
+pytest_plugins = ["wires"]
+
 BUILD = pathlib.Path(os.environ["LWTCLS_BUILD"])
 KERNEL = pathlib.Path(os.environ["LWTCLS_KERNEL"])
 BPF = BUILD / "bpf"

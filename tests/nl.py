@@ -58,8 +58,8 @@ def inside(namespace):
 
 
 def open_in(namespace):
-    """A socket for requests in a namespace."""
-    with inside(namespace):
+    """A socket for requests in a namespace, or where this process is."""
+    with inside(namespace) if namespace else contextlib.nullcontext():
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 
 

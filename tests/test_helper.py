@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import pathlib
-import struct
 import threading
 
 import nl
@@ -16,9 +15,7 @@ import pytest
 from conftest import (
     BPF,
     BUILD,
-    LIBC,
     MODULE,
-    SYS_BPF,
     Failed,
     eventually,
     kernel_log,
@@ -27,9 +24,9 @@ from conftest import (
     refused,
     sh,
 )
-from wires import PORT, Sender, Wires, make_socket
+from tunnels import BPF_PROG_TEST_RUN, bpf
+from wires import PORT, Sender, make_socket
 
-BPF_PROG_TEST_RUN = 10
 TRACE = pathlib.Path("/sys/kernel/tracing")
 TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
 # 14 bytes of link header, 20 of IPv4, and 22 that count from 0.
@@ -41,16 +38,12 @@ SEG6_ANSWER = -errno.EBADMSG
 
 def run(fd, packet=PACKET, repeat=1):
     """Runs a program on a packet; returns what it returns, as a signed number, and the packet
-    without its link header. C: bpf(BPF_PROG_TEST_RUN)."""
+    without its link header."""
     data = ctypes.create_string_buffer(packet, len(packet))
     out = ctypes.create_string_buffer(4096)
-    attr = ctypes.create_string_buffer(struct.pack(
-        "=IIIIQQI", fd, 0, len(packet), len(out), ctypes.addressof(data), ctypes.addressof(out),
-        repeat), 128)
-    if LIBC.syscall(SYS_BPF, BPF_PROG_TEST_RUN, attr, 80) < 0:
-        raise OSError("the run was refused")
-    _, answer, _, size = struct.unpack_from("=IiII", attr)
-    return answer, out.raw[14:size]
+    _, attr = bpf(BPF_PROG_TEST_RUN, "=IiIIQQIIIIQQIII", fd, 0, len(packet), len(out),
+                  ctypes.addressof(data), ctypes.addressof(out), repeat, *[0] * 8)
+    return attr[1], out.raw[14:attr[3]]
 
 
 @pytest.fixture(name="unloaded")
@@ -170,16 +163,6 @@ def test_program_with_the_kfunc_holds_the_module():
         with program("lwt_in", "lwt_in_kfunc"):
             pass
     sh(f"insmod {MODULE}")
-
-
-@pytest.fixture(scope="module", name="wires")
-def fixture_wires():
-    """The network of this file. A scenario takes back what it adds."""
-    made = Wires()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @contextlib.contextmanager

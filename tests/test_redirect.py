@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from conftest import batch, kernel_log, sh
-from wires import Sender, Tun, Wires, echo, sysctl
+from wires import Sender, Tun, echo, sysctl
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 # Redirects to the device whose number is the packet's mark.
@@ -19,16 +19,6 @@ LINK_HEADER = bytes.fromhex("020000000077 020000000078")
 PROTOCOL = {4: b"\x08\x00", 6: b"\x86\xdd"}
 WARNING = "which only xmit can"
 NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module", name="wires")
-def fixture_wires():
-    """The network of this file. A scenario takes back what it adds."""
-    made = Wires()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(name="tun")

@@ -15,7 +15,6 @@ from wires import (
     IPV6_TCLASS,
     IPV6_TRANSPARENT,
     Sender,
-    Wires,
     echo,
     name_of,
     sysctl,
@@ -31,16 +30,6 @@ NOWHERE = [("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit"
 # Programs that one packet may run into, one inside of another, before the kernel drops it.
 NESTED = 9
 PMTUDISC_DONT, PMTUDISC_DO = 0, 2
-
-
-@pytest.fixture(scope="module", name="wires")
-def fixture_wires():
-    """The network of this file. A scenario takes back what it adds."""
-    made = Wires()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def runs():

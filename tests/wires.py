@@ -15,6 +15,7 @@ import struct
 import termios
 import threading
 
+import pytest
 from conftest import Net, batch, eventually
 
 IP_MTU_DISCOVER, IP_RECVERR, IP_TRANSPARENT = 10, 11, 19
@@ -347,6 +348,16 @@ class Wires(Net):
     def where(self, family):
         """Which namespaces have received something since this was asked last."""
         return "".join(name for name in "abc" if self.got(name, family))
+
+
+@pytest.fixture(scope="module", name="wires")
+def fixture_wires():
+    """The network of a file. A scenario takes back what it adds."""
+    made = Wires()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def name_of(number):
