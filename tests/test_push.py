@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import pathlib
 import random
 import socket
 import struct
@@ -159,6 +160,40 @@ def test_checksum_that_the_program_has_computed_is_its_own(far, hook, inner, err
         head[10:12] = struct.pack("!H", (check & 0xFFFF) + (check >> 16))
     assert seen == [bytes(head) + data]
     assert arrived == 1 - error
+
+
+@pytest.fixture(name="trace")
+def fixture_trace():
+    """What the kernel tells about packets that are handed to a device."""
+    tracing = pathlib.Path("/sys/kernel/tracing")
+    if not any(tracing.iterdir()):
+        sh(f"mount -t tracefs tracefs {tracing}")
+    instance = tracing / "instances/push"
+    instance.mkdir()
+    try:
+        (instance / "events/net/net_dev_start_xmit/enable").write_text("1")
+        yield instance / "trace"
+        (instance / "events/net/net_dev_start_xmit/enable").write_text("0")
+    finally:
+        instance.rmdir()
+
+
+@HOOKS
+@INNER
+@pytest.mark.parametrize("kind, fields, at", [
+    ("vxlan", {}, 34),
+    ("gue", {"options": NOPS}, 42),
+    ("vxlan6", {}, 54),
+    pytest.param("gue6", {"extension": True}, 62, marks=BEYOND("sees no UDP behind an extension")),
+], ids=label)
+def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, fields, at):
+    with far.push.pushing(KINDS[kind].header(inner, **fields)):
+        assert datagram(far, hook, inner)
+    protocol = {4: "0x0800", 6: "0x86dd"}[KINDS[kind].outer]
+    told = [line for line in trace.read_text().splitlines()
+            if " dev=wa " in line and f"protocol={protocol}" in line]
+    # The one that comes last says that all have arrived, and has no header.
+    assert f"transport_offset_valid=1 transport_offset={at} " in told[0]
 
 
 NOT_TCP = "refuses what is not TCP"
