@@ -333,6 +333,25 @@ mod tests {
     }
 
     #[test]
+    fn segments_in_a_tunnel_get_no_second_one() -> Result {
+        for header in [v4(GRE, 0, &[0; 4])?, v6(4, &[])?] {
+            for tunnel in [
+                GsoTypes::GRE,
+                GsoTypes::GRE_CSUM,
+                GsoTypes::UDP_TUNNEL,
+                GsoTypes::UDP_TUNNEL_CSUM,
+            ] {
+                for inner in [GsoTypes::TCPV4, GsoTypes::UDP_L4] {
+                    assert!(change(inner.and(tunnel), 1000, &header) == Err(ENOTSUPP));
+                }
+            }
+            // IP in IP is found without.
+            assert!(change(GsoTypes::TCPV4.and(GsoTypes::IPXIP4), 1000, &header).is_ok());
+        }
+        Ok(())
+    }
+
+    #[test]
     fn segments_do_not_shrink_to_nothing() -> Result {
         let header = v4(4, 0, &[])?;
         assert!(change(GsoTypes::TCPV4, 28, &header).map(|(_, size)| size) == Ok(Some(8)));

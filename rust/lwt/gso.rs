@@ -27,6 +27,11 @@ use kernel::prelude::*;
 const GRE_CSUM: u8 = 0x80;
 
 const TCP: GsoTypes = GsoTypes::TCPV4.and(GsoTypes::TCPV6);
+/// Tunnels that are known by the inner headers, of which a packet has but one set.
+const TUNNELS: GsoTypes = GsoTypes::GRE
+    .and(GsoTypes::GRE_CSUM)
+    .and(GsoTypes::UDP_TUNNEL)
+    .and(GsoTypes::UDP_TUNNEL_CSUM);
 const DATAGRAMS: GsoTypes = GsoTypes::UDP_L4.and(GsoTypes::SCTP);
 
 /// What changes about the segments.
@@ -41,6 +46,10 @@ pub(super) struct Change {
 /// for no header, `EPROTONOSUPPORT` or `EINVAL` if it is not for this one, `EMSGSIZE` if too little
 /// would be left in a segment. C: `handle_gso_encap()`.
 pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Result<Change> {
+    // Who cuts it would look for the inner tunnel behind the outer one, and drop it.
+    if gso.types.any_of(TUNNELS) {
+        return Err(ENOTSUPP);
+    }
     let size = if gso.types.any_of(TCP) {
         // The segments have to fit where they did without the header.
         let len = u16::try_from(header.len()).map_err(|_| EINVAL)?;
