@@ -11,6 +11,7 @@ use crate::abstractions::{
     net::pkt_cls::{
         Action,
         ClassResult,
+        Lent,
         TcSkb, //
     },
     uapi::TC_H_MAJ_MASK, //
@@ -38,16 +39,42 @@ pub(crate) fn action(code: i32) -> Action {
     }
 }
 
+/// What the filters say, as far as they were asked.
+enum Answer<'a> {
+    /// This, and the others are not asked.
+    Verdict(Action),
+    /// The actions of this filter decide.
+    Match(&'a Filter),
+}
+
 /// Asks the filters one by one until one has a verdict. C: `cls_bpf_classify()`.
 #[inline(always)]
 pub(super) fn classify<'a>(
-    filters: impl Iterator<Item = &'a Filter>,
+    mut filters: impl Iterator<Item = &'a Filter>,
     skb: &mut TcSkb,
     result: &mut ClassResult,
     ctx: &RunContext<'_>,
 ) -> Action {
-    let at_ingress = skb.at_ingress();
+    loop {
+        let filter = match ask(&mut filters, skb.lend(ctx), result) {
+            Answer::Verdict(verdict) => return verdict,
+            Answer::Match(filter) => filter,
+        };
+        let verdict = filter.actions.exec(ctx, skb, result);
+        if !verdict.asks_next() {
+            return verdict;
+        }
+    }
+}
 
+/// Asks filters until one has a verdict, or actions that have one. Programs alone see the packet
+/// meanwhile, so that it is only prepared for them once.
+#[inline(always)]
+fn ask<'a>(
+    filters: &mut impl Iterator<Item = &'a Filter>,
+    mut skb: Lent<'_>,
+    result: &mut ClassResult,
+) -> Answer<'a> {
     for filter in filters {
         let classid = filter.class.classid();
         skb.set_tc_classid(classid as u16);
@@ -57,17 +84,18 @@ pub(super) fn classify<'a>(
                 Mode::DirectAction => Action::UNSPEC.0,
                 Mode::Classify => NO_MATCH,
             }
-        } else if at_ingress {
-            skb.with_mac_header(|skb| filter.prog.run(ctx, skb))
         } else {
-            filter.prog.run(ctx, skb.skb())
+            skb.run(&filter.prog)
         };
         skb.normalise_tstamp();
 
-        let verdict = match filter.mode {
+        match filter.mode {
             Mode::DirectAction => {
                 result.set_classid((classid & TC_H_MAJ_MASK) | u32::from(skb.tc_classid()));
-                action(code)
+                let verdict = action(code);
+                if !verdict.asks_next() {
+                    return Answer::Verdict(verdict);
+                }
             }
             Mode::Classify => {
                 match code {
@@ -75,12 +103,9 @@ pub(super) fn classify<'a>(
                     OWN_CLASS => result.set_class(&filter.class),
                     classid => result.set_classid(classid as u32),
                 }
-                filter.actions.exec(ctx, skb, result)
+                return Answer::Match(filter);
             }
-        };
-        if !verdict.asks_next() {
-            return verdict;
         }
     }
-    Action::UNSPEC
+    Answer::Verdict(Action::UNSPEC)
 }

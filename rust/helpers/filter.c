@@ -19,11 +19,9 @@ lwtcls_helper_bpf_net_ctx_clear(struct bpf_net_context *bpf_net_ctx)
 	bpf_net_ctx_clear(bpf_net_ctx);
 }
 
-__lwtcls_helper int
-lwtcls_helper_bpf_prog_run_data_pointers(const struct bpf_prog *prog,
-					 struct sk_buff *skb)
+__lwtcls_helper u32 lwtcls_helper_bpf_prog_run(const struct bpf_prog *prog, const void *ctx)
 {
-	return bpf_prog_run_data_pointers(prog, skb);
+	return bpf_prog_run(prog, ctx);
 }
 
 __lwtcls_helper u32 lwtcls_helper_bpf_prog_run_save_cb(const struct bpf_prog *prog,

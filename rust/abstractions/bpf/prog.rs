@@ -288,15 +288,15 @@ impl TcProg {
         unsafe { bindings::bpf_offload_dev_match(self.as_ptr(), dev.as_ptr()) }
     }
 
-    /// Runs the program on a packet, and returns what the program returned.
-    /// C: `bpf_prog_run_data_pointers()`.
+    /// Runs the program on a packet, and returns what the program returned. The caller has noted
+    /// the ends of the packet's data. C: `bpf_prog_run()`.
     #[inline(always)]
-    pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> i32 {
+    pub(in crate::abstractions) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> i32 {
         // SAFETY: The packet is valid and ours alone by the reference, its control block is laid
         // out for tc, as is every packet that reaches a classifier. The program is valid and takes
         // an `sk_buff` by the type invariant; bottom halves are off and the network context is
         // set, by the evidence of `_ctx`.
-        unsafe { bindings::bpf_prog_run_data_pointers(self.prog.as_ptr(), skb.as_ptr()) }
+        unsafe { bindings::bpf_prog_run(self.prog.as_ptr(), skb.as_ptr().cast()) as i32 }
     }
 }
 

@@ -43,7 +43,10 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
-    bpf::RunContext,
+    bpf::{
+        RunContext,
+        TcProg, //
+    },
     sync::{
         rcu::ReadSide,
         rtnl::{
@@ -52,7 +55,13 @@ use crate::abstractions::{
         }, //
     },
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::{
+        Deref,
+        DerefMut, //
+    }, //
+};
 use kernel::{
     prelude::*,
     types::Opaque, //
@@ -235,24 +244,29 @@ impl TcSkb {
         unsafe { (*bindings::qdisc_skb_cb(self.0.as_ptr())).tc_classid = minor };
     }
 
-    /// The packet as it is.
+    /// Lends the packet to programs, as they expect it: with its data beginning at the link header,
+    /// and with the ends of its data where programs look for them. The packet may be shared.
     #[inline(always)]
-    pub(crate) fn skb(&mut self) -> &mut SkBuff {
-        &mut self.0
-    }
-
-    /// Lends the packet with its data beginning at the link header, as programs on ingress expect
-    /// it. The packet may be shared.
-    #[inline(always)]
-    pub(crate) fn with_mac_header<R>(&mut self, f: impl FnOnce(&mut SkBuff) -> R) -> R {
+    pub(crate) fn lend<'a>(&'a mut self, ctx: &'a RunContext<'a>) -> Lent<'a> {
         let skb = self.0.as_ptr();
-        // SAFETY: The packet is valid. On its way in the link header lies in front of the data; a
-        // program may change its length, and `mac_len` with it.
-        unsafe { bindings::__skb_push(skb, (*skb).mac_len.into()) };
-        let result = f(&mut self.0);
-        // SAFETY: As above.
-        unsafe { bindings::__skb_pull(skb, (*skb).mac_len.into()) };
-        result
+        let at_ingress = self.at_ingress();
+        // SAFETY: The packet is valid, ours by `&mut`, and its control block is a `qdisc_skb_cb`, so
+        // that the place of the pointers is behind that. On its way in the link header lies in front
+        // of the data.
+        unsafe {
+            if at_ingress {
+                bindings::__skb_push(skb, (*skb).mac_len.into());
+            }
+            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
+            let saved = ((*ends).data_meta, (*ends).data_end);
+            bindings::bpf_compute_data_pointers(skb);
+            Lent {
+                skb: self,
+                ctx,
+                at_ingress,
+                saved,
+            }
+        }
     }
 
     /// Makes a packet without a time stamp say so in the type of the stamp too: a program may have
@@ -267,6 +281,63 @@ impl TcSkb {
                 if headers.tstamp_type() != 0 {
                     headers.set_tstamp_type(bindings::skb_tstamp_type_SKB_CLOCK_REALTIME as u8);
                 }
+            }
+        }
+    }
+}
+
+/// A packet that programs are run on, one after the other. It is as it was, but for what they did,
+/// when the value is dropped.
+///
+/// A helper that moves the packet's data or its ends writes down where they are now, for the program
+/// that called it. So they are right for the next one too.
+///
+/// # Invariants
+///
+/// `data_meta` and `data_end` in the control block are those of the packet. If `at_ingress`, the data
+/// begin at the link header.
+pub(crate) struct Lent<'a> {
+    skb: &'a mut TcSkb,
+    ctx: &'a RunContext<'a>,
+    at_ingress: bool,
+    saved: (*mut c_void, *mut c_void),
+}
+
+impl Lent<'_> {
+    /// Runs a program, and returns what it returned. C: `bpf_prog_run_data_pointers()`.
+    #[inline(always)]
+    pub(crate) fn run(&mut self, prog: &TcProg) -> i32 {
+        prog.run(self.ctx, &mut self.skb.0)
+    }
+}
+
+impl Deref for Lent<'_> {
+    type Target = TcSkb;
+
+    #[inline(always)]
+    fn deref(&self) -> &TcSkb {
+        self.skb
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut TcSkb {
+        self.skb
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let skb = self.skb.0.as_ptr();
+        // SAFETY: As in `lend`. A program may have changed the length of the link header, and then
+        // `mac_len` with it.
+        unsafe {
+            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
+            ((*ends).data_meta, (*ends).data_end) = self.saved;
+            if self.at_ingress {
+                bindings::__skb_pull(skb, (*skb).mac_len.into());
             }
         }
     }
