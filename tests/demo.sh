@@ -55,6 +55,18 @@ ping_as dropped "$PING"
 type ip -n b route replace table local local 10.1.0.1 dev lo
 ping_as passes "$PING"
 
+note "A program on xmit that puts its packets into a tunnel; b takes them out again"
+type ip -n b link add gre1 type gre local 10.0.0.2 remote 10.0.0.1
+type ip -n b link set gre1 up
+type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit headroom 24 via 10.0.0.2
+ping_as passes "$PING"
+type ip -n b -s link show gre1
+ip -n b -j -s link show gre1 | grep -q '"rx":{[^}]*"packets":1,' || {
+	echo "demo: the ping did not come through the tunnel"
+	exit 1
+}
+type ip -n a route replace 10.1.0.1 via 10.0.0.2
+
 note "A classifier on egress"
 type tc -n a qdisc add dev va clsact
 type tc -n a filter add dev va egress bpf da obj tc_shot.o sec tc
