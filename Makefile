@@ -25,6 +25,9 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 test: ## KUnit suites and scenarios in the guest; ARGS="-k word" goes to pytest
 	@scripts/test $(ARGS)
 
+bench: ## instructions for each packet and request, beside the C's
+	@scripts/bench
+
 lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
 	@scripts/lint
 
@@ -43,4 +46,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all clean demo distclean help lint setup shell test
+.PHONY: all bench clean demo distclean help lint setup shell test

@@ -143,11 +143,15 @@ source_dir() {
 }
 
 # kernel_fragments FLAVOUR: the files that say how that kernel is configured.
-# All flavours are the test kernel, and what makes them another one; the later
-# word holds.
+# All flavours are the test kernel, or the one that their line "# base:" names,
+# and what makes them another one; the later word holds.
 kernel_fragments() {
-	printf '%s\n' "$TOP/scripts/kernel/test.config"
-	[ "$1" = test ] || printf '%s\n' "$TOP/scripts/kernel/$1.config"
+	local fragment=$TOP/scripts/kernel/$1.config base
+	if [ "$1" != test ]; then
+		base=$(sed -n 's/^# base: //p' "$fragment")
+		kernel_fragments "${base:-test}"
+	fi
+	printf '%s\n' "$fragment"
 }
 
 # kernel_dir FLAVOUR: where that kernel is built. The name says which source,

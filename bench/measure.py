@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""measure.py SIDE BUILD KERNEL: counts instructions, inside a guest whose clock counts them.
+
+The guest's time is one nanosecond for each instruction that its processor executes, so what takes
+time is a count. Prints one JSON object for each line of the table.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+os.environ.setdefault("LWTCLS_BUILD", sys.argv[2])
+os.environ.setdefault("LWTCLS_KERNEL", sys.argv[3])
+
+import nl  # noqa: E402
+
+SIDE, BUILD, KERNEL = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+BPF = BUILD / "bpf"
+PKTGEN = pathlib.Path("/proc/net/pktgen")
+PACKETS = 20000
+# Each line is counted that often, and the middle one taken: an interrupt falls into some.
+ROUNDS = 3
+ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
+
+
+def sh(command):
+    """Runs a command where the programs are."""
+    result = subprocess.run(command, shell=True, cwd=BPF, text=True, capture_output=True,
+                            check=False)
+    if result.returncode:
+        sys.exit(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def network():
+    """Three devices that nobody is behind. What the first receives is sent by the second."""
+    sh("insmod %s" % (KERNEL / "net/core/pktgen.ko"))
+    lines = []
+    for number in (1, 2, 3):
+        lines += [f"link add d{number} index {100 + number} type dummy",
+                  f"link set d{number} address 02:00:00:00:00:0{number}",
+                  f"addr add 10.{number}.0.1/24 dev d{number}" if number != 1
+                  else "addr add 10.9.0.1/24 dev d1",
+                  f"addr add fd0{number}::1/64 dev d{number} nodad",
+                  f"link set d{number} up"]
+    lines += ["neigh add 10.2.0.2 lladdr 02:00:00:00:00:22 dev d2 nud permanent",
+              "neigh add fd02::2 lladdr 02:00:00:00:00:22 dev d2 nud permanent",
+              "route add " + ROUTE.format(encap="")]
+    text = "\n".join(lines)
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        pathlib.Path(f"/proc/sys/net/{name}").write_text("1")
+    sh(f"ip -batch - <<'EOF'\n{text}\nEOF")
+
+
+def pktgen(where, **lines):
+    """Writes commands to the packet generator."""
+    for key, value in lines.items():
+        (PKTGEN / where).write_text(f"{key} {value}".strip())
+
+
+def generator():
+    """The packets: UDP over IPv4, 60 bytes with the link header, as received by the first."""
+    pktgen("kpktgend_0", rem_device_all="")
+    pktgen("kpktgend_0", add_device="d1")
+    pktgen("d1", count=PACKETS, pkt_size=60, delay=0, xmit_mode="netif_receive",
+           dst_mac="02:00:00:00:00:01", src_mac="02:00:00:00:00:11", dst="10.1.0.1",
+           src_min="10.9.0.5", src_max="10.9.0.5", udp_src_min=9, udp_src_max=9,
+           udp_dst_min=9, udp_dst_max=9)
+
+
+def once():
+    """Nanoseconds, which are instructions, for each packet of one round."""
+    pktgen("pgctrl", start="")
+    for line in (PKTGEN / "d1").read_text().splitlines():
+        if line.startswith("Result: OK:"):
+            return int(line.split()[2].split("(")[0]) * 1000 / PACKETS
+    raise RuntimeError((PKTGEN / "d1").read_text())
+
+
+def per_packet():
+    """Instructions for each packet, at the median of some rounds."""
+    once()
+    return sorted(once() for _ in range(ROUNDS))[ROUNDS // 2]
+
+
+def sent():
+    """How many packets the other two devices have sent."""
+    return sum(int(pathlib.Path(f"/sys/class/net/d{number}/statistics/tx_packets").read_text())
+               for number in (2, 3))
+
+
+def line(name, base, count, unit="packet"):
+    """Reports one line: what was counted, and the line that it is compared with."""
+    print("RESULT " + json.dumps({"name": name, "base": base, "count": count, "unit": unit}),
+          flush=True)
+
+
+def packets(name, base, through=True):
+    """Counts the packets' path as it is set up now. `through`: whether they leave the machine; a
+    line that counts something else than it says is none."""
+    before = sent()
+    count = per_packet()
+    went = sent() - before
+    if went != (PACKETS * (ROUNDS + 1) if through else 0):
+        sys.exit(f"{name}: {went} packets were sent")
+    line(name, base, count)
+
+
+@contextlib.contextmanager
+def clsact(hook, *filters):
+    """Filters on a hook of the device that receives, or of the one that sends."""
+    dev = {"ingress": "d1", "egress": "d2"}[hook]
+    sh(f"tc qdisc add dev {dev} clsact")
+    text = "\n".join(f"filter add dev {dev} {hook} {filter_}" for filter_ in filters)
+    sh(f"tc -batch - <<'EOF'\n{text}\nEOF")
+    yield
+    sh(f"tc qdisc del dev {dev} clsact")
+
+
+@contextlib.contextmanager
+def encap(hook, obj):
+    """A program on a hook of the route."""
+    sh("ip route replace " + ROUTE.format(
+        encap=f"encap bpf {hook} obj {obj}.o section lwt_{hook}"))
+    yield
+    sh("ip route replace " + ROUTE.format(encap=""))
+
+
+DA = "prio {} handle 1 bpf da obj {}.o sec tc"
+
+
+def classifier():
+    """The packet path of the classifier."""
+    with clsact("ingress"):
+        packets("clsact, no filter", "no hook")
+    for count in (1, 2, 11, 101):
+        with clsact("ingress", *(f"prio 1 handle {number + 1} bpf da obj tc_unspec.o sec tc"
+                                 for number in range(count))):
+            packets(f"ingress: {count} direct-action", "clsact, no filter")
+    with clsact("ingress", DA.format(1, "tc_ok")):
+        packets("ingress: 1 direct-action that accepts", "clsact, no filter")
+    with clsact("ingress", DA.format(1, "tc_shot")):
+        packets("ingress: 1 direct-action that drops", "no hook", through=False)
+    with clsact("ingress", DA.format(1, "bench_work_tc")):
+        packets("ingress: 1 direct-action of 200 instructions", "clsact, no filter")
+    with clsact("ingress", "prio 1 handle 1 bpf obj tc_ok.o sec tc classid 1:1"):
+        packets("ingress: 1 that misses", "clsact, no filter")
+    with clsact("ingress", "prio 1 handle 1 bpf obj tc_unspec.o sec tc action ok"):
+        packets("ingress: 1 that matches, with an action", "clsact, no filter")
+    with clsact("ingress", "prio 1 handle 1 bpf bytecode '1,6 0 0 0' classid 1:1"):
+        packets("ingress: 1 classic that misses", "clsact, no filter")
+    with clsact("egress"):
+        packets("clsact on egress, no filter", "no hook")
+    with clsact("egress", DA.format(1, "tc_unspec")):
+        packets("egress: 1 direct-action", "clsact on egress, no filter")
+
+
+def tcx():
+    """What the same programs cost without a classifier. They stay: this comes after the others."""
+    there = 0
+    for count in (1, 2, 11):
+        while there < count:
+            sh(f"bpftool prog load tc_unspec.o /run/bpf/tcx{there} type classifier && "
+               f"bpftool net attach tcx_ingress pinned /run/bpf/tcx{there} dev d1")
+            there += 1
+        packets(f"tcx: {count}", "no hook")
+
+
+def encapsulation():
+    """The packet path of the encapsulation."""
+    for hook in ("in", "out", "xmit"):
+        with encap(hook, f"lwt_{hook}_ok"):
+            packets(f"{hook}: OK", "no hook")
+        with encap(hook, f"lwt_{hook}_drop"):
+            packets(f"{hook}: DROP", "no hook", through=False)
+    with encap("xmit", "bench_work_lwt_xmit"):
+        packets("xmit: OK, 200 instructions", "no hook")
+    with encap("xmit", "bench_redirect"):
+        packets("xmit: redirect", "no hook")
+    # The mark is of no account, and the route is one without a program.
+    sh("ip rule add fwmark 7 lookup 100 pref 50")
+    sh("ip route add table 100 10.1.0.1 via 10.2.0.2 dev d2")
+    for hook in ("in", "xmit"):
+        with encap(hook, f"lwt_{hook}_mark"):
+            packets(f"{hook}: reroute", "no hook")
+    sh("ip rule del pref 50")
+    for hook in ("in", "xmit"):
+        for outer in (4, 6):
+            for tunnel in ("ipip", "gre", "udp"):
+                with encap(hook, f"bench_{hook}_{tunnel}{outer}"):
+                    packets(f"{hook}: push {tunnel} over IPv{outer}, reroute", "no hook")
+
+
+def control():
+    """Requests, for each of which the kernel is counted, the system call included."""
+    handles = list(range(1, 1 << 20))
+    random.Random(1).shuffle(handles)
+    sh("tc qdisc add dev d1 clsact")
+    parent, index = nl.TC_H_CLSACT_INGRESS, 101
+    # The C walks its list at each of them.
+    sizes = (10, 1000, 100000) if SIDE == "rust" else (10, 1000, 10000)
+    sh("bpftool prog load tc_unspec.o /run/bpf/filter type classifier")
+    options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/filter")) + nl.attr(nl.BPF_NAME, "f") \
+        + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
+
+    def bodies(some, options=None):
+        return [nl.tfilter(index, handle, options, parent) for handle in some]
+
+    there = 0
+    with nl.Requests(None) as requests:
+        def median(kind, flags, some, options=None):
+            seconds = sorted(requests.send(kind, flags, [body]) for body in bodies(some, options))
+            requests.answers()
+            return seconds[len(seconds) // 2] * 1e9
+
+        for size in sizes:
+            while there < size:
+                step = handles[there:min(there + 500, size)]
+                requests.send(nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+                              bodies(step, options))
+                there += len(step)
+            assert not requests.answers()
+            some = handles[-101:]
+            line(f"add a filter, {size} there", None,
+                 median(nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, some, options),
+                 "request")
+            line(f"get a filter, {size} there", None,
+                 median(nl.RTM_GETTFILTER, 0, some), "request")
+            line(f"delete a filter, {size} there", None,
+                 median(nl.RTM_DELTFILTER, 0, some), "request")
+    sh("tc qdisc del dev d1 clsact")
+
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/route type lwt_xmit")
+    program = nl.attr(nl.PROG_FD, nl.pinned("/run/bpf/route")) + nl.attr(nl.PROG_NAME, "r")
+    with nl.Requests(None) as requests:
+        head = struct.pack("=BBBBBBBBI", 2, 32, 0, 0, 254, 4, 0, 1, 0) \
+            + nl.attr(nl.RTA_DST, bytes([10, 5, 0, 1])) + nl.attr(nl.RTA_OIF, 102)
+        body = head + nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF)) \
+            + nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_XMIT, program))
+        adds, dels = [], []
+        for _ in range(101):
+            adds.append(requests.send(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, [body]))
+            dels.append(requests.send(nl.RTM_DELROUTE, 0, [body]))
+        assert not requests.answers()
+    line("add a route", None, sorted(adds)[50] * 1e9, "request")
+    line("delete a route", None, sorted(dels)[50] * 1e9, "request")
+
+
+def main():
+    """All lines, in the order of the table."""
+    sh("mkdir -p /run/bpf && mount -t bpf bpf /run/bpf")
+    module = BUILD / "lwtcls.ko" if SIDE == "rust" else KERNEL / "net/sched/cls_bpf.ko"
+    sh(f"insmod {module}")
+    network()
+    generator()
+    once()
+    packets("no hook", None)
+    classifier()
+    encapsulation()
+    tcx()
+    control()
+
+
+main()
