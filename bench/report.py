@@ -50,7 +50,7 @@ def main():
     wrong, rows, apart = [], [], 0.0
     for side in ("rust", "c"):
         first, second = runs[side, 1], runs[side, 2]
-        if not first or set(first) != set(second) or "delete a route" not in first:
+        if not first or set(first) != set(second) or "xmit: reroute" not in first:
             wrong.append(f"the guests of {side} did not count all lines: see {out}/{side}.*.log")
         for name, entry in first.items():
             if entry["unit"] == "packet" and name in second:
