@@ -11,7 +11,6 @@ use crate::abstractions::{
     net::pkt_cls::{
         Action,
         ClassResult,
-        Lent,
         TcSkb, //
     },
     uapi::TC_H_MAJ_MASK, //
@@ -27,24 +26,18 @@ const OWN_CLASS: i32 = -1;
 /// C: `cls_bpf_exec_opcode()`.
 #[inline(always)]
 pub(crate) fn action(code: i32) -> Action {
-    match Action(code) {
-        action @ (Action::OK
-        | Action::SHOT
-        | Action::STOLEN
-        | Action::TRAP
-        | Action::REDIRECT
-        | Action::UNSPEC) => action,
-        // An action that only makes sense for tc's own actions, or none at all.
-        _ => Action::UNSPEC,
-    }
-}
+    /// Not those that only make sense for tc's own actions.
+    const VERDICTS: u32 = 1 << Action::OK.0
+        | 1 << Action::SHOT.0
+        | 1 << Action::STOLEN.0
+        | 1 << Action::TRAP.0
+        | 1 << Action::REDIRECT.0;
 
-/// What the filters say, as far as they were asked.
-enum Answer<'a> {
-    /// This, and the others are not asked.
-    Verdict(Action),
-    /// The actions of this filter decide.
-    Match(&'a Filter),
+    if (0..u32::BITS as i32).contains(&code) && VERDICTS & (1 << code) != 0 {
+        Action(code)
+    } else {
+        Action::UNSPEC
+    }
 }
 
 /// Asks the filters one by one until one has a verdict. C: `cls_bpf_classify()`.
@@ -56,56 +49,44 @@ pub(super) fn classify<'a>(
     ctx: &RunContext<'_>,
 ) -> Action {
     loop {
-        let filter = match ask(&mut filters, skb.lend(ctx), result) {
-            Answer::Verdict(verdict) => return verdict,
-            Answer::Match(filter) => filter,
+        // Programs alone see the packet, until one asks for actions: it is only prepared for them
+        // once.
+        let mut lent = skb.lend(ctx);
+        let filter = loop {
+            let Some(filter) = filters.next() else {
+                return Action::UNSPEC;
+            };
+            lent.set_tc_classid(filter.class.classid() as u16);
+
+            if filter.skip_sw {
+                lent.normalise_tstamp();
+                if filter.mode == Mode::DirectAction {
+                    result.set_classid(filter.class.classid());
+                }
+                continue;
+            }
+            let code = lent.run(&filter.prog);
+            lent.normalise_tstamp();
+
+            if filter.mode == Mode::DirectAction {
+                let major = filter.class.classid() & TC_H_MAJ_MASK;
+                result.set_classid(major | u32::from(lent.tc_classid()));
+                let verdict = action(code);
+                if !verdict.asks_next() {
+                    return verdict;
+                }
+            } else if code == OWN_CLASS {
+                result.set_class(&filter.class);
+                break filter;
+            } else if code != NO_MATCH {
+                result.set_classid(code as u32);
+                break filter;
+            }
         };
+        drop(lent);
         let verdict = filter.actions.exec(ctx, skb, result);
         if !verdict.asks_next() {
             return verdict;
         }
     }
-}
-
-/// Asks filters until one has a verdict, or actions that have one. Programs alone see the packet
-/// meanwhile, so that it is only prepared for them once.
-#[inline(always)]
-fn ask<'a>(
-    filters: &mut impl Iterator<Item = &'a Filter>,
-    mut skb: Lent<'_>,
-    result: &mut ClassResult,
-) -> Answer<'a> {
-    for filter in filters {
-        let classid = filter.class.classid();
-        skb.set_tc_classid(classid as u16);
-
-        let code = if filter.skip_sw {
-            match filter.mode {
-                Mode::DirectAction => Action::UNSPEC.0,
-                Mode::Classify => NO_MATCH,
-            }
-        } else {
-            skb.run(&filter.prog)
-        };
-        skb.normalise_tstamp();
-
-        match filter.mode {
-            Mode::DirectAction => {
-                result.set_classid((classid & TC_H_MAJ_MASK) | u32::from(skb.tc_classid()));
-                let verdict = action(code);
-                if !verdict.asks_next() {
-                    return Answer::Verdict(verdict);
-                }
-            }
-            Mode::Classify => {
-                match code {
-                    NO_MATCH => continue,
-                    OWN_CLASS => result.set_class(&filter.class),
-                    classid => result.set_classid(classid as u32),
-                }
-                return Answer::Match(filter);
-            }
-        }
-    }
-    Answer::Verdict(Action::UNSPEC)
 }
