@@ -24,10 +24,10 @@ __lwtcls_helper u32 lwtcls_helper_bpf_prog_run(const struct bpf_prog *prog, cons
 	return bpf_prog_run(prog, ctx);
 }
 
-__lwtcls_helper u32 lwtcls_helper_bpf_prog_run_save_cb(const struct bpf_prog *prog,
-						       struct sk_buff *skb)
+__lwtcls_helper u32
+lwtcls_helper___bpf_prog_run_save_cb(const struct bpf_prog *prog, struct sk_buff *skb)
 {
-	return bpf_prog_run_save_cb(prog, skb);
+	return __bpf_prog_run_save_cb(prog, skb);
 }
 
 __lwtcls_helper struct bpf_redirect_info *lwtcls_helper_bpf_net_ctx_get_ri(void)

@@ -116,11 +116,11 @@ impl<T: LwtProg> Prog<T> {
     #[inline(always)]
     pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         // SAFETY: The packet is valid and ours alone by the reference. The program is valid by the
-        // type invariant and takes an `sk_buff` by its type; bottom halves are off and the network
-        // context is set, by the evidence of `_ctx`.
+        // type invariant and takes an `sk_buff` by its type; bottom halves are off, so that this
+        // stays on its CPU, and the network context is set, by the evidence of `_ctx`.
         unsafe {
             bindings::bpf_compute_data_pointers(skb.as_ptr());
-            bindings::bpf_prog_run_save_cb(self.0.as_ptr(), skb.as_ptr())
+            bindings::__bpf_prog_run_save_cb(self.0.as_ptr(), skb.as_ptr())
         }
     }
 }
