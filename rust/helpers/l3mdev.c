@@ -2,8 +2,8 @@
 
 #include <net/l3mdev.h>
 
-__lwtcls_helper int
-lwtcls_helper_l3mdev_master_ifindex_rcu(const struct net_device *dev)
+__lwtcls_helper struct net_device *
+lwtcls_helper_l3mdev_master_dev_rcu(const struct net_device *dev)
 {
-	return l3mdev_master_ifindex_rcu(dev);
+	return l3mdev_master_dev_rcu(dev);
 }

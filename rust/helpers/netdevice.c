@@ -15,6 +15,11 @@ lwtcls_helper_____dev_forward_skb(struct net_device *dev, struct sk_buff *skb,
 	return ____dev_forward_skb(dev, skb, check_mtu);
 }
 
+__lwtcls_helper int lwtcls_helper_dev_ifindex(const struct net_device *dev)
+{
+	return dev->ifindex;
+}
+
 __lwtcls_helper struct net *lwtcls_helper_dev_net(const struct net_device *dev)
 {
 	return dev_net(dev);

@@ -44,11 +44,19 @@ impl NetDevice {
     }
 
     /// The number of the VRF that the device belongs to, or is; 0 if there is none.
-    /// C: `l3mdev_master_ifindex_rcu()`.
+    /// C: `l3mdev_master_dev_rcu()`.
     #[inline(always)]
     pub(crate) fn l3_master_ifindex(&self) -> c_int {
-        // SAFETY: The device is valid, and found or borrowed inside of an RCU read side.
-        unsafe { bindings::l3mdev_master_ifindex_rcu(self.as_ptr()) }
+        // SAFETY: The device is valid, and found or borrowed inside of an RCU read side, for which
+        // its master is valid as well.
+        unsafe {
+            let master = bindings::l3mdev_master_dev_rcu(self.as_ptr());
+            if master.is_null() {
+                0
+            } else {
+                bindings::dev_ifindex(master)
+            }
+        }
     }
 
     /// Bytes that the device wants in front of the network header, link header and alignment
