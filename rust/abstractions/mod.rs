@@ -15,3 +15,16 @@ pub(crate) mod uapi;
 
 #[cfg(lwtcls_kunit)]
 pub(crate) mod testing;
+
+use kernel::prelude::*;
+
+/// What a C function says that returns 0 or an errno. The kernel crate's `to_result()` is a call
+/// from a module, which the packet path does without.
+#[inline(always)]
+fn success(code: c_int) -> Result {
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(Error::from_errno(code))
+    }
+}

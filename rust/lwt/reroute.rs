@@ -13,6 +13,7 @@ use crate::abstractions::{
             self,
             Flow4,
             Flow6,
+            In6Addr,
             Origin, //
         },
         skbuff::{
@@ -38,8 +39,8 @@ struct Header4 {
 impl Header4 {
     #[inline(always)]
     fn of(skb: &Skb) -> Result<Self> {
-        let [_, tos, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
-            skb.network_header().ok_or(EINVAL)?;
+        let [_, tos, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3]: [u8;
+            20] = skb.network_header().ok_or(EINVAL)?;
         Ok(Self {
             tos,
             protocol,
@@ -53,29 +54,27 @@ impl Header4 {
 struct Header6 {
     flowinfo: [u8; 4],
     protocol: u8,
-    saddr: [u8; 16],
-    daddr: [u8; 16],
+    saddr: In6Addr,
+    daddr: In6Addr,
 }
 
 impl Header6 {
     #[inline(always)]
     fn of(skb: &Skb) -> Result<Self> {
-        let header: [u8; 40] = skb.network_header().ok_or(EINVAL)?;
-        let mut this = Self {
-            flowinfo: [0; 4],
-            protocol: header[6],
-            saddr: [0; 16],
-            daddr: [0; 16],
-        };
-        this.flowinfo.copy_from_slice(&header[..4]);
-        this.saddr.copy_from_slice(&header[8..24]);
-        this.daddr.copy_from_slice(&header[24..]);
-        Ok(this)
+        let [first, s0, s1, d0, d1]: [u64; 5] = skb.network_header().ok_or(EINVAL)?;
+        let [f0, f1, f2, f3, _, _, protocol, _] = first.to_ne_bytes();
+        Ok(Self {
+            flowinfo: [f0, f1, f2, f3],
+            protocol,
+            saddr: [s0, s1],
+            daddr: [d0, d1],
+        })
     }
 }
 
 /// Routes a packet on its way in anew, as if it had just come in by the device of its route.
 /// C: `bpf_lwt_input_reroute()`.
+#[inline(always)]
 pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
     let found = match skb.protocol_be() {
         ETH_P_IP => Header4::of(&skb)
@@ -91,6 +90,7 @@ pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
 }
 
 /// Routes a packet on its way out anew. C: `bpf_lwt_xmit_reroute()`.
+#[inline(always)]
 pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
     let found = lookup(&skb, dst).and_then(|found| {
         found.dst().error()?;
@@ -110,6 +110,7 @@ pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
     }
 }
 
+#[inline(always)]
 fn lookup(skb: &Skb, dst: Dst<'_>) -> Result<DstRef> {
     let protocol = skb.protocol_be();
     if protocol != ETH_P_IP && protocol != ETH_P_IPV6 {

@@ -5,15 +5,15 @@
 //! C header: [`include/net/dst.h`](srctree/include/net/dst.h)
 
 use super::netdevice::NetDevice;
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    success, //
+};
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::{
-    error::to_result,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// The route that brought a packet to a hook, for as long as the hook runs.
 ///
@@ -51,7 +51,7 @@ impl<'a> Dst<'a> {
     #[inline(always)]
     pub(crate) fn error(self) -> Result {
         // SAFETY: The route is valid by the type invariant.
-        to_result(unsafe { (*self.0).error.into() })
+        success(unsafe { (*self.0).error.into() })
     }
 }
 

@@ -77,6 +77,9 @@ pub(crate) struct Flow4 {
     pub(crate) daddr: [u8; 4],
 }
 
+/// An IPv6 address as it lies in memory, which is copied faster in words than in bytes.
+pub(crate) type In6Addr = [u64; 2];
+
 /// What an IPv6 route is looked up by.
 pub(crate) struct Flow6 {
     /// The device that it is to lead out of; 0 if any will do.
@@ -88,9 +91,9 @@ pub(crate) struct Flow6 {
     /// `IPPROTO_*`.
     pub(crate) protocol: u8,
     /// Where it comes from.
-    pub(crate) saddr: [u8; 16],
+    pub(crate) saddr: In6Addr,
     /// Where it goes to.
-    pub(crate) daddr: [u8; 16],
+    pub(crate) daddr: In6Addr,
 }
 
 /// Looks a route for what is sent up. The errno is that of the lookup. Bottom halves are off, or
@@ -116,7 +119,9 @@ pub(crate) fn output4(origin: &Origin<'_>, flow: &Flow4) -> Result<DstRef> {
 /// As [`output4`], for IPv6. C: `ip6_dst_lookup_flow()`.
 #[inline(always)]
 pub(crate) fn output6(origin: &Origin<'_>, skb: &SkBuff, flow: &Flow6) -> Result<DstRef> {
-    // SAFETY: Namespace, socket and packet are valid by the borrow; the callee reads the rest.
+    const { assert!(size_of::<In6Addr>() == size_of::<bindings::in6_addr>()) };
+    // SAFETY: Namespace, socket and packet are valid by the borrow; the callee reads the rest. The
+    // addresses are as large as what is written to them.
     unsafe {
         let mut fl6: bindings::flowi6 = core::mem::zeroed();
         fl6.__fl_common.flowic_oif = flow.oif;
@@ -124,8 +129,12 @@ pub(crate) fn output6(origin: &Origin<'_>, skb: &SkBuff, flow: &Flow6) -> Result
         fl6.__fl_common.flowic_uid = bindings::sock_net_uid(origin.net, origin.sk);
         fl6.__fl_common.flowic_proto = flow.protocol;
         fl6.flowlabel = u32::from_ne_bytes(flow.flowinfo) & bindings::IPV6_FLOWINFO_MASK;
-        fl6.saddr.in6_u.u6_addr8 = flow.saddr;
-        fl6.daddr.in6_u.u6_addr8 = flow.daddr;
+        (&raw mut fl6.saddr)
+            .cast::<In6Addr>()
+            .write_unaligned(flow.saddr);
+        (&raw mut fl6.daddr)
+            .cast::<In6Addr>()
+            .write_unaligned(flow.daddr);
         let sk = (*skb.as_ptr()).sk;
         let dst = bindings::ip6_dst_lookup_flow(origin.net, sk, &mut fl6, core::ptr::null());
         Ok(DstRef::from_raw(from_err_ptr(dst)?))

@@ -8,7 +8,10 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use super::netdevice::NetDevice;
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    success, //
+};
 use core::{
     mem::ManuallyDrop,
     ops::{
@@ -18,8 +21,8 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    error::to_result,
     prelude::*,
+    transmute::FromBytes,
     types::Opaque, //
 };
 
@@ -180,20 +183,24 @@ impl SkBuff {
         }
     }
 
-    /// The first `N` bytes of the network header. `None` if they are not all there, or lie outside
-    /// of the linear part. C: `skb_network_header()`.
+    /// What the network header begins with, as it lies in memory. `None` if that is not all there,
+    /// or lies outside of the linear part. C: `skb_network_header()`.
     #[inline(always)]
-    pub(crate) fn network_header<const N: usize>(&self) -> Option<[u8; N]> {
+    pub(crate) fn network_header<T: FromBytes>(&self) -> Option<T> {
         let skb = self.as_ptr();
         // SAFETY: The packet is valid. The bytes are read if they lie between the begin and the end
-        // of the linear data.
+        // of the linear data; any bytes are a `T`, wherever they lie.
         unsafe {
             let offset = bindings::skb_network_offset(skb);
             let end = bindings::skb_headlen(skb) as c_int;
-            if offset < 0 || end - offset < N as c_int {
+            if offset < 0 || end - offset < const { size_of::<T>() as c_int } {
                 return None;
             }
-            Some(bindings::skb_network_header(skb).cast::<[u8; N]>().read())
+            Some(
+                bindings::skb_network_header(skb)
+                    .cast::<T>()
+                    .read_unaligned(),
+            )
         }
     }
 
@@ -313,7 +320,7 @@ impl SkBuff {
     #[inline(always)]
     pub(crate) fn cow_head(&mut self, headroom: u32) -> Result {
         // SAFETY: The packet is valid, and `&mut` says that no pointer into it is kept.
-        to_result(unsafe { bindings::skb_cow_head(self.as_ptr(), headroom) })
+        success(unsafe { bindings::skb_cow_head(self.as_ptr(), headroom) })
     }
 
     /// Makes `bytes` more room in front of the data, by a reallocation. The packet is unchanged on
@@ -321,7 +328,7 @@ impl SkBuff {
     pub(crate) fn expand_headroom(&mut self, bytes: u32) -> Result {
         let bytes = c_int::try_from(bytes).map_err(|_| ENOMEM)?;
         // SAFETY: The packet is valid, and `&mut` says that no pointer into it is kept.
-        to_result(unsafe {
+        success(unsafe {
             bindings::pskb_expand_head(self.as_ptr(), bytes, 0, bindings::GFP_ATOMIC)
         })
     }
