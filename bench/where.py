@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where instructions are: what count.so has written, by function."""
+
+import bisect
+import collections
+import re
+import subprocess
+
+# What has no symbol of its own.
+PROGRAMS = "BPF programs, trampolines"
+# What is farther from the beginning of a function is none of it.
+FUNCTION = 1 << 16
+
+
+class Symbols:
+    """The functions of a kernel, and of the modules that a guest had. Those that have hooks are
+    `own`: the module lwtcls, or the C implementations."""
+
+    def __init__(self, kernel, log):
+        listed = [text.split() for text in (kernel / "System.map").read_text().splitlines()]
+        listed += [text.split()[1:] for text in log.read_text().splitlines()
+                   if text.startswith("SYMBOL ")]
+        self.found = sorted((int(address, 16), name, module[0].strip("[]") if module else "")
+                            for address, kind, name, *module in listed if kind in "tTwW")
+        self.addresses = [address for address, _, _ in self.found]
+        reference = kernel / "net/core/lwt_bpf.o"
+        self.own = functions_of(reference) if reference.exists() else set()
+
+    def at(self, address):
+        """The function that an instruction belongs to, and whether that is an own one."""
+        number = bisect.bisect(self.addresses, address) - 1
+        start, name, module = self.found[number] if number >= 0 else (0, "", "")
+        if address - start > FUNCTION or module in ("bpf", "__builtin__ftrace"):
+            return PROGRAMS, False
+        return name, module in ("lwtcls", "cls_bpf") or not module and name in self.own
+
+
+def functions_of(obj):
+    """The functions that an object file of the kernel brought in."""
+    listed = subprocess.run(["nm", "--defined-only", obj], text=True, capture_output=True,
+                            check=True).stdout
+    return {line.split()[2] for line in listed.splitlines() if line.split()[1] in "tT"}
+
+
+def executed(counts, symbols):
+    """Instructions of the kernel by window, and there by function."""
+    found = collections.defaultdict(collections.Counter)
+    for text in counts.read_text().splitlines():
+        window, address, insns, times = text.split()
+        address = int(address, 16)
+        if address >> 63:
+            found[int(window)][symbols.at(address)] += int(insns) * int(times)
+    return found
+
+
+def shared(accesses, symbols):
+    """The own functions that write to cache lines which another processor reads or writes, by
+    window: what lines.so has written."""
+    lines = collections.defaultdict(list)
+    for text in accesses.read_text().splitlines():
+        window, kind, line, insn = text.split()
+        lines[int(window), line].append((int(kind, 16), int(insn, 16)))
+    found = collections.defaultdict(set)
+    for (window, _), seen in lines.items():
+        if len({kind >> 1 for kind, _ in seen}) > 1:
+            writers = {symbols.at(insn) for kind, insn in seen if kind & 1}
+            found[window] |= {name for name, is_own in writers if is_own}
+    return found
+
+
+def readable(names):
+    """What functions are called in the source, by what the linker calls them."""
+    names = sorted(names)
+    plain = subprocess.run(["c++filt"], input="\n".join(re.sub(r"\.llvm\.\d+$", "", name)
+                                                         for name in names),
+                           text=True, capture_output=True, check=True).stdout.splitlines()
+    return dict(zip(names, plain, strict=True))
+
+
+def table(lines):
+    """Text: the functions of each line, with the instructions for each packet or request there.
+    `lines` are name, and for either side a Counter by function, already divided."""
+    names = readable({name for _, *sides in lines for side in sides for name, _ in side})
+    text = []
+    for title, c, rust in lines:
+        text.append(f"\n{title}\n{'C':>9} {'lwtcls':>9}")
+        for function in sorted(set(c) | set(rust),
+                               key=lambda one: -max(c[one], rust[one])):
+            if max(c[function], rust[function]) >= 1:
+                text.append(f"{c[function]:9.1f} {rust[function]:9.1f} "
+                            f"{'*' if function[1] else ' '} {names[function[0]]}")
+    return "\n".join(text) + "\n"
