@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""measure.py SIDE BUILD KERNEL: counts instructions, inside a guest whose clock counts them.
+"""measure.py SIDE BUILD KERNEL count: counts instructions, in a guest whose clock counts them.
 
 The guest's time is one nanosecond for each instruction that its processor executes, so what takes
 time is a count. Prints one JSON object for each line of the table.
+
+measure.py SIDE BUILD KERNEL scale PACKETS: sends on one processor, and on two at once. What is
+counted is up to the plugin that the emulator has.
 """
 
 import contextlib
+import ctypes
+import itertools
 import json
+import mmap
 import os
 import pathlib
 import random
@@ -23,6 +29,7 @@ os.environ.setdefault("LWTCLS_KERNEL", sys.argv[3])
 import nl  # noqa: E402
 
 SIDE, BUILD, KERNEL = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+WHAT = sys.argv[4]
 BPF = BUILD / "bpf"
 PKTGEN = pathlib.Path("/proc/net/pktgen")
 PACKETS = 20000
@@ -30,6 +37,9 @@ PACKETS = 20000
 # some rounds, and adds to them.
 ROUNDS = 5
 ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
+# What marks the instructions of a line, for the plugin that counts them by address.
+MARKS = mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+WINDOWS = itertools.count(1)
 
 
 def sh(command):
@@ -42,14 +52,14 @@ def sh(command):
 
 
 def network():
-    """Three devices that nobody is behind. What the first receives is sent by the second."""
+    """Four devices that nobody is behind. What the first receives is sent by the second, and so is
+    what the fourth receives."""
     sh("insmod %s" % (KERNEL / "net/core/pktgen.ko"))
     lines = []
-    for number in (1, 2, 3):
+    for number, net in ((1, 9), (2, 2), (3, 3), (4, 8)):
         lines += [f"link add d{number} index {100 + number} type dummy",
                   f"link set d{number} address 02:00:00:00:00:0{number}",
-                  f"addr add 10.{number}.0.1/24 dev d{number}" if number != 1
-                  else "addr add 10.9.0.1/24 dev d1",
+                  f"addr add 10.{net}.0.1/24 dev d{number}",
                   f"addr add fd0{number}::1/64 dev d{number} nodad",
                   f"link set d{number} up"]
     lines += ["neigh add 10.2.0.2 lladdr 02:00:00:00:00:22 dev d2 nud permanent",
@@ -67,13 +77,13 @@ def pktgen(where, **lines):
         (PKTGEN / where).write_text(f"{key} {value}".strip())
 
 
-def generator():
-    """The packets: UDP over IPv4, 60 bytes with the link header, as received by the first."""
-    pktgen("kpktgend_0", rem_device_all="")
-    pktgen("kpktgend_0", add_device="d1")
-    pktgen("d1", count=PACKETS, pkt_size=60, delay=0, xmit_mode="netif_receive",
-           dst_mac="02:00:00:00:00:01", src_mac="02:00:00:00:00:11", dst="10.1.0.1",
-           src_min="10.9.0.5", src_max="10.9.0.5", udp_src_min=9, udp_src_max=9,
+def generator(cpu=0, dev="d1", net=9, packets=PACKETS):
+    """The packets: UDP over IPv4, 60 bytes with the link header, as received by a device."""
+    pktgen(f"kpktgend_{cpu}", rem_device_all="")
+    pktgen(f"kpktgend_{cpu}", add_device=dev)
+    pktgen(dev, count=packets, pkt_size=60, delay=0, xmit_mode="netif_receive",
+           dst_mac=f"02:00:00:00:00:0{dev[1]}", src_mac="02:00:00:00:00:11", dst="10.1.0.1",
+           src_min=f"10.{net}.0.5", src_max=f"10.{net}.0.5", udp_src_min=9, udp_src_max=9,
            udp_dst_min=9, udp_dst_max=9)
 
 
@@ -86,12 +96,31 @@ def once():
     raise RuntimeError((PKTGEN / "d1").read_text())
 
 
+def mark(number):
+    """Executes an instruction that does nothing, and has a number in it (bench/count.c)."""
+    at = number * 16
+    if not MARKS[at]:
+        MARKS[at:at + 8] = struct.pack("<3sH2sc", b"\x0f\x1f\x80", number, b"\x77\x6c", b"\xc3")
+    ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(MARKS, at)))()
+
+
+@contextlib.contextmanager
+def window():
+    """What is executed meanwhile is counted by address, under a number."""
+    number = next(WINDOWS)
+    mark(number)
+    yield number
+    mark(0)
+
+
 def per_packet():
-    """Instructions for each packet, in the best of some rounds."""
+    """Instructions for each packet, in the best of some rounds, and where they are."""
     # What the last line took down is freed in its own time.
     time.sleep(0.5)
-    once()
-    return min(once() for _ in range(ROUNDS))
+    least = min(once() for _ in range(ROUNDS))
+    with window() as number:
+        once()
+    return least, {"window": number, "of": PACKETS}
 
 
 def sent():
@@ -100,21 +129,28 @@ def sent():
                for number in (2, 3))
 
 
-def line(name, base, count, unit="packet"):
+def line(name, base, count, where, unit="packet"):
     """Reports one line: what was counted, and the line that it is compared with."""
-    print("RESULT " + json.dumps({"name": name, "base": base, "count": count, "unit": unit}),
-          flush=True)
+    found = {"name": name, "base": base, "count": count, "unit": unit, **where}
+    print("RESULT " + json.dumps(found), flush=True)
+
+
+def symbols():
+    """Reports where the modules are."""
+    for text in pathlib.Path("/proc/kallsyms").read_text().splitlines():
+        if text.endswith("]"):
+            print("SYMBOL " + text, flush=True)
 
 
 def packets(name, base, through=True):
     """Counts the packets' path as it is set up now. `through`: whether they leave the machine; a
     line that counts something else than it says is none."""
     before = sent()
-    count = per_packet()
+    count, where = per_packet()
     went = sent() - before
     if went != (PACKETS * (ROUNDS + 1) if through else 0):
         sys.exit(f"{name}: {went} packets were sent")
-    line(name, base, count)
+    line(name, base, count, where)
 
 
 @contextlib.contextmanager
@@ -151,7 +187,7 @@ def classifier():
     with clsact("ingress", DA.format(1, "tc_ok")):
         packets("ingress: 1 direct-action that accepts", "clsact, no filter")
     with clsact("ingress", DA.format(1, "tc_shot")):
-        packets("ingress: 1 direct-action that drops", "no hook", through=False)
+        packets("ingress: 1 direct-action that drops", None, through=False)
     with clsact("ingress", DA.format(1, "bench_work_tc")):
         packets("ingress: 1 direct-action of 200 instructions", "clsact, no filter")
     with clsact("ingress", "prio 1 handle 1 bpf obj tc_ok.o sec tc classid 1:1"):
@@ -166,15 +202,33 @@ def classifier():
         packets("egress: 1 direct-action", "clsact on egress, no filter")
 
 
+@contextlib.contextmanager
+def attached(hook, obj, count=1):
+    """Programs on a hook of a device, without a classifier."""
+    dev = {"ingress": "d1", "egress": "d2"}[hook]
+    for number in range(count):
+        path = f"/run/bpf/tcx{number}"
+        sh(f"bpftool prog load {obj}.o {path} type classifier && "
+           f"bpftool net attach tcx_{hook} pinned {path} dev {dev} && rm {path}")
+    yield
+    for _ in range(count):
+        sh(f"bpftool net detach tcx_{hook} dev {dev}")
+
+
 def tcx():
-    """What the same programs cost without a classifier. They stay: this comes after the others."""
-    there = 0
+    """What the same programs cost without a classifier, where they need none. Lines have the names
+    of the classifier's."""
     for count in (1, 2, 11):
-        while there < count:
-            sh(f"bpftool prog load tc_unspec.o /run/bpf/tcx{there} type classifier && "
-               f"bpftool net attach tcx_ingress pinned /run/bpf/tcx{there} dev d1")
-            there += 1
-        packets(f"tcx: {count}", "no hook")
+        with attached("ingress", "tc_unspec", count):
+            packets(f"tcx/ingress: {count} direct-action", "no hook")
+    with attached("ingress", "tc_ok"):
+        packets("tcx/ingress: 1 direct-action that accepts", "no hook")
+    with attached("ingress", "tc_shot"):
+        packets("tcx/ingress: 1 direct-action that drops", None, through=False)
+    with attached("ingress", "bench_work_tc"):
+        packets("tcx/ingress: 1 direct-action of 200 instructions", "no hook")
+    with attached("egress", "tc_unspec"):
+        packets("tcx/egress: 1 direct-action", "no hook")
 
 
 def encapsulation():
@@ -183,7 +237,7 @@ def encapsulation():
         with encap(hook, f"lwt_{hook}_ok"):
             packets(f"{hook}: OK", "no hook")
         with encap(hook, f"lwt_{hook}_drop"):
-            packets(f"{hook}: DROP", "no hook", through=False)
+            packets(f"{hook}: DROP", None, through=False)
     with encap("xmit", "bench_work_lwt_xmit"):
         packets("xmit: OK, 200 instructions", "no hook")
     with encap("xmit", "bench_redirect"):
@@ -213,8 +267,7 @@ def control():
     random.Random(1).shuffle(handles)
     sh("tc qdisc add dev d1 clsact")
     parent, index = nl.TC_H_CLSACT_INGRESS, 101
-    # The C walks its list at each of them.
-    sizes = (10, 1000, 100000) if SIDE == "rust" else (10, 1000, 10000)
+    sizes = (10, 1000, 100000)
     sh("bpftool prog load tc_unspec.o /run/bpf/filter type classifier")
     options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/filter")) + nl.attr(nl.BPF_NAME, "f") \
         + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
@@ -224,10 +277,13 @@ def control():
 
     there = 0
     with nl.Requests(None) as requests:
-        def median(kind, flags, some, options=None):
-            seconds = sorted(requests.send(kind, flags, [body]) for body in bodies(some, options))
+        def median(name, kind, flags, some, options=None):
+            with window() as number:
+                seconds = sorted(requests.send(kind, flags, [body])
+                                 for body in bodies(some, options))
             assert all(answer[0] != nl.NLMSG_ERROR for answer in requests.answers())
-            return seconds[len(seconds) // 2] * 1e9
+            line(name, None, seconds[len(seconds) // 2] * 1e9,
+                 {"window": number, "of": len(seconds)}, "request")
 
         for size in sizes:
             while there < size:
@@ -238,14 +294,13 @@ def control():
             assert not requests.answers()
             # Those that were added last are the first ones that the C looks at.
             some = random.Random(size).sample(handles[:there], min(there, 101))
-            line(f"get a filter, {size} there", None,
-                 median(nl.RTM_GETTFILTER, 0, some), "request")
-            line(f"delete a filter, {size} there", None,
-                 median(nl.RTM_DELTFILTER, 0, some), "request")
-            line(f"add a filter, {size} there", None,
-                 median(nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, some, options),
-                 "request")
+            median(f"get a filter, {size} there", nl.RTM_GETTFILTER, 0, some)
+            median(f"delete a filter, {size} there", nl.RTM_DELTFILTER, 0, some)
+            median(f"add a filter, {size} there", nl.RTM_NEWTFILTER,
+                   nl.NLM_F_CREATE | nl.NLM_F_EXCL, some, options)
     sh("tc qdisc del dev d1 clsact")
+    # The filters are freed meanwhile.
+    time.sleep(5)
 
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/route type lwt_xmit")
     program = nl.attr(nl.PROG_FD, nl.pinned("/run/bpf/route")) + nl.attr(nl.PROG_NAME, "r")
@@ -255,12 +310,50 @@ def control():
         body = head + nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF)) \
             + nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_XMIT, program))
         adds, dels = [], []
-        for _ in range(101):
-            adds.append(requests.send(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, [body]))
-            dels.append(requests.send(nl.RTM_DELROUTE, 0, [body]))
+        with window() as number:
+            for _ in range(101):
+                adds.append(requests.send(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, [body]))
+                dels.append(requests.send(nl.RTM_DELROUTE, 0, [body]))
         assert not requests.answers()
-    line("add a route", None, sorted(adds)[50] * 1e9, "request")
-    line("delete a route", None, sorted(dels)[50] * 1e9, "request")
+    where = {"window": number, "of": 101}
+    line("add a route", None, sorted(adds)[50] * 1e9, where, "request")
+    line("delete a route", None, sorted(dels)[50] * 1e9, where, "request")
+
+
+def scale(packets):
+    """The same packets on one processor, and on two. Filters and routes are the same for both."""
+    def senders(name):
+        for count in (1, 2):
+            if count == 2:
+                generator(1, "d4", 8, packets)
+            pktgen("pgctrl", start="")
+            before = sent()
+            with window() as number:
+                pktgen("pgctrl", start="")
+            if sent() - before != count * packets:
+                sys.exit(f"{name}: {sent() - before} packets were sent")
+            line(name, None, count, {"window": number, "of": count * packets}, "cpus")
+        pktgen("kpktgend_1", rem_device_all="")
+
+    generator(0, "d1", 9, packets)
+    sh("tc qdisc add dev d1 ingress_block 1 clsact && tc qdisc add dev d4 ingress_block 1 clsact")
+    for count in (1, 2):
+        sh(f"tc filter add block 1 prio 1 handle {count} bpf da obj tc_unspec.o sec tc")
+        senders(f"ingress: {count} direct-action")
+    sh("tc filter del block 1 prio 1")
+    sh("tc filter add block 1 prio 1 handle 1 bpf obj tc_unspec.o sec tc action ok")
+    senders("ingress: 1 that matches, with an action")
+    sh("tc qdisc del dev d1 clsact && tc qdisc del dev d4 clsact")
+    for hook in ("in", "out", "xmit"):
+        with encap(hook, f"lwt_{hook}_ok"):
+            senders(f"{hook}: OK")
+    with encap("xmit", "bench_redirect"):
+        senders("xmit: redirect")
+    for hook in ("in", "xmit"):
+        for outer in (4, 6):
+            with encap(hook, f"bench_{hook}_udp{outer}"):
+                senders(f"{hook}: push udp over IPv{outer}, reroute")
+    symbols()
 
 
 def main():
@@ -269,6 +362,9 @@ def main():
     module = BUILD / "lwtcls.ko" if SIDE == "rust" else KERNEL / "net/sched/cls_bpf.ko"
     sh(f"insmod {module}")
     network()
+    if WHAT == "scale":
+        scale(int(sys.argv[5]))
+        return
     generator()
     once()
     packets("no hook", None)
@@ -277,6 +373,7 @@ def main():
     tcx()
     control()
     reroute()
+    symbols()
 
 
 main()

@@ -1,23 +1,155 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""report.py DIR: from what the guests have counted to a table, a JSON file and a chart."""
+"""report.py DIR KERNEL KERNEL-C: from what the guests have counted to tables, a JSON file, a chart,
+and a list of where the instructions are."""
 
+import collections
 import json
 import pathlib
 import sys
 
+import where
+
+SIDES = ("c", "rust")
 # Two runs of the same must not differ by more, in instructions for each packet.
 SAME = 0.2
+# The last line of a guest: without it there are some missing.
+LAST = {"1": "xmit: reroute", "2": "xmit: reroute", "scale": "xmit: push udp over IPv6, reroute",
+        "lines": "xmit: push udp over IPv6, reroute"}
 
 
 def read(path):
-    """The lines of one guest, by name."""
-    found = {}
-    for text in path.read_text().splitlines():
-        if text.startswith("RESULT "):
-            entry = json.loads(text.removeprefix("RESULT "))
-            found[entry["name"]] = entry
-    return found
+    """What one guest has counted."""
+    return [json.loads(text.removeprefix("RESULT ")) for text in path.read_text().splitlines()
+            if text.startswith("RESULT ")]
+
+
+def named(lines):
+    """Lines by name."""
+    return {line["name"]: line for line in lines}
+
+
+def places(log, kernel, lines):
+    """Where the instructions of each line are, for each packet or request of it, by window."""
+    found = where.executed(log.with_suffix(".counts"), where.Symbols(kernel, log))
+    return {line["window"]: collections.Counter({function: count / line["of"] for function, count
+                                                 in found[line["window"]].items()})
+            for line in lines}
+
+
+def own(functions):
+    """How many of them are in the implementation itself, and in no other part of the kernel."""
+    return sum(count for (_, is_own), count in functions.items() if is_own)
+
+
+class Hooks:
+    """What two runs have counted for packets and requests."""
+
+    def __init__(self, out, kernels):
+        self.wrong, self.apart, self.rows = [], 0.0, []
+        self.lines, self.at = {}, {}
+        for side in SIDES:
+            first, second = (read(out / f"{side}.{run}.log") for run in (1, 2))
+            self.lines[side] = named(first)
+            self.at[side] = places(out / f"{side}.1.log", kernels[side], first)
+            self.compare(side, named(second))
+        for name in self.lines["rust"]:
+            if name in self.lines["c"] and not name.startswith("tcx/"):
+                self.row(name)
+
+    def compare(self, side, second):
+        """Looks whether the second run says the same."""
+        first = self.lines[side]
+        if set(first) != set(second) or LAST["1"] not in first:
+            self.wrong.append(f"the guests of {side} did not count all lines")
+        for name in set(first) & set(second):
+            difference = abs(first[name]["count"] - second[name]["count"])
+            if first[name]["unit"] == "packet":
+                self.apart = max(self.apart, difference)
+                if difference > SAME:
+                    self.wrong.append(f"void: '{name}' of {side} differs by {difference:.2f} "
+                                      "instructions for each packet between two runs")
+
+    def hook(self, side, name):
+        """What a line costs beyond the one that it is compared with; None without one."""
+        line = self.lines[side].get(name)
+        if line is None or line["base"] is None:
+            return None
+        return line["count"] - self.lines[side][line["base"]]["count"]
+
+    def row(self, name):
+        """One line of the table."""
+        sides = {side: self.lines[side][name] for side in SIDES}
+        row = {"name": name, "unit": sides["c"]["unit"], "base": sides["c"]["base"]}
+        for side, line in sides.items():
+            row[side] = line["count"]
+            row[f"hook_{side}"] = self.hook(side, name)
+            row[f"own_{side}"] = own(self.at[side][line["window"]])
+        # The kernel's own part is the same on both sides.
+        row["tcx"] = self.hook("rust", f"tcx/{name}")
+        # What drops spares the rest of the path: then it is all of it that is compared.
+        values = (row["hook_rust"], row["hook_c"]) if row["base"] else (row["rust"], row["c"])
+        row["ratio"] = None if name.startswith(("no hook", "clsact")) else values[0] / values[1]
+        self.rows.append(row)
+
+    def show(self):
+        """Prints the table."""
+        def number(value, digits=1):
+            return f"{value:9.{digits}f}" if value is not None else 9 * " "
+
+        for unit, title in (("packet", "instructions for each packet"),
+                            ("request", "instructions for each request")):
+            print(f"\n{title:46} {'C':>9} {'lwtcls':>9}   {'hook: C':>9} {'lwtcls':>9} {'ratio':>6}"
+                  f" {'tcx':>9}   {'own: C':>9} {'lwtcls':>9}")
+            for row in self.rows:
+                if row["unit"] == unit:
+                    ratio = f"{row['ratio']:6.2f}" if row["ratio"] is not None else 6 * " "
+                    print(f"{row['name']:46} {number(row['c'])} {number(row['rust'])}   "
+                          f"{number(row['hook_c'])} {number(row['hook_rust'])} {ratio}"
+                          f" {number(row['tcx'])}"
+                          f"   {number(row['own_c'])} {number(row['own_rust'])}")
+
+    def where(self):
+        """Text: the functions of each line."""
+        return where.table([
+            (row["name"], *(self.at[side][self.lines[side][row["name"]]["window"]]
+                            for side in SIDES)) for row in self.rows])
+
+
+class Scaling:
+    """What two processors at once have to do with each other."""
+
+    def __init__(self, out, kernels):
+        self.wrong, self.rows = [], []
+        for side in SIDES:
+            counted, touched = (out / f"{side}.{what}.log" for what in ("scale", "lines"))
+            for log, kind in ((counted, "scale"), (touched, "lines")):
+                if LAST[kind] not in named(read(log)):
+                    self.wrong.append(f"the guest of {side} did not count all lines: {log}")
+            at = places(counted, kernels[side], read(counted))
+            symbols = where.Symbols(kernels[side], touched)
+            writers = where.shared(touched.with_suffix(".counts"), symbols)
+            windows = {(line["name"], line["count"]): line["window"] for line in read(touched)}
+            for one, two in zip(*[iter(read(counted))] * 2, strict=True):
+                row = {"name": one["name"], "side": side,
+                       "own": [own(at[line["window"]]) for line in (one, two)],
+                       "writers": writers[windows.get((one["name"], 2))]}
+                self.rows.append(row)
+                if side == "rust" and row["own"][1] > row["own"][0] + SAME:
+                    self.wrong.append(f"'{row['name']}' costs more on two processors")
+                if side == "rust" and row["writers"]:
+                    self.wrong.append(f"'{row['name']}' writes what another processor reads: "
+                                      + ", ".join(sorted(row["writers"])))
+
+    def show(self):
+        """Prints the table."""
+        print(f"\n{'own instructions for each packet':46} {'C: 1 CPU':>9} {'2 CPUs':>9}   "
+              f"{'lwtcls: 1':>9} {'2 CPUs':>9}   writes that the other CPU sees: C, lwtcls")
+        rows = {(row["name"], row["side"]): row for row in self.rows}
+        for name in dict.fromkeys(row["name"] for row in self.rows):
+            both = [rows[name, side] for side in SIDES if (name, side) in rows]
+            print(f"{name:46} " + "   ".join("{:9.1f} {:9.1f}".format(*row["own"]) for row in both)
+                  + "   " + ", ".join(" ".join(sorted(row["writers"])) or "none" for row in both))
 
 
 def chart(rows, path):
@@ -28,9 +160,9 @@ def chart(rows, path):
         y, ratio = 30 + 20 * number, row["ratio"]
         bars.append(
             f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{row["name"]}</text>'
-            f'<rect x="{left}" y="{y}" width="{max(ratio, 0) * scale:.1f}" height="14" '
+            f'<rect x="{left}" y="{y}" width="{ratio * scale:.1f}" height="14" '
             f'fill="{"#4477aa" if ratio <= 1 else "#cc6677"}"/>'
-            f'<text x="{left + max(ratio, 0) * scale + 5:.1f}" y="{y + 12}">{ratio:.2f}</text>')
+            f'<text x="{left + ratio * scale + 5:.1f}" y="{y + 12}">{ratio:.2f}</text>')
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + 2 * scale}" height="{height}" '
         f'font-family="sans-serif" font-size="12">'
@@ -42,59 +174,22 @@ def chart(rows, path):
 
 
 def main():
-    """Prints the table; fails if a line is missing or the runs do not agree."""
+    """Prints the tables; fails if a line is missing, the runs do not agree, or processors disturb
+    each other."""
     out = pathlib.Path(sys.argv[1])
-    runs = {(side, run): read(out / f"{side}.{run}.log")
-            for side in ("rust", "c") for run in (1, 2)}
-    names = list(runs["rust", 1])
-    wrong, rows, apart = [], [], 0.0
-    for side in ("rust", "c"):
-        first, second = runs[side, 1], runs[side, 2]
-        if not first or set(first) != set(second) or "xmit: reroute" not in first:
-            wrong.append(f"the guests of {side} did not count all lines: see {out}/{side}.*.log")
-        for name, entry in first.items():
-            if entry["unit"] == "packet" and name in second:
-                difference = abs(entry["count"] - second[name]["count"])
-                apart = max(apart, difference)
-                if difference > SAME:
-                    wrong.append(f"void: '{name}' of {side} differs by {difference:.2f} "
-                                 "instructions for each packet between two runs")
-    print(f"\n{'instructions for each packet':44} {'C':>9} {'lwtcls':>9}   "
-          f"{'hook: C':>9} {'lwtcls':>9} {'ratio':>6}")
-    for name in names:
-        rust, c = runs["rust", 1][name], runs["c", 1].get(name)
-        if rust["unit"] != "packet":
-            continue
-        row = {"name": name, "rust": rust["count"], "c": c and c["count"], "ratio": None}
-        text = f"{name:44} {c['count'] if c else 0:9.1f} {rust['count']:9.1f}"
-        base = rust["base"]
-        if base and c:
-            own_rust = rust["count"] - runs["rust", 1][base]["count"]
-            own_c = c["count"] - runs["c", 1][base]["count"]
-            row.update(base=base, hook_rust=own_rust, hook_c=own_c)
-            text += f"   {own_c:+9.1f} {own_rust:+9.1f}"
-            # A hook that spares a path costs less than nothing: there is no ratio.
-            if own_c > 0:
-                row["ratio"] = own_rust / own_c
-                text += f" {row['ratio']:6.2f}"
-        rows.append(row)
-        print(text)
-    print(f"\n{'instructions for each request':44} {'C':>9} {'lwtcls':>9} {'ratio':>9}")
-    for name in list(names) + [n for n in runs["c", 1] if n not in names]:
-        rust, c = runs["rust", 1].get(name), runs["c", 1].get(name)
-        if (rust or c)["unit"] != "request":
-            continue
-        ratio = rust["count"] / c["count"] if rust and c else None
-        rows.append({"name": name, "rust": rust and rust["count"], "c": c and c["count"],
-                     "ratio": ratio})
-        print(f"{name:44} {c['count'] if c else float('nan'):9.0f} "
-              f"{rust['count'] if rust else float('nan'):9.0f} "
-              + (f"{ratio:9.2f}" if ratio else ""))
+    kernels = dict(zip(("rust", "c"), map(pathlib.Path, sys.argv[2:4]), strict=True))
+    hooks, scaling = Hooks(out, kernels), Scaling(out, kernels)
+    hooks.show()
+    scaling.show()
+    wrong = hooks.wrong + scaling.wrong
+    (out / "where.txt").write_text(hooks.where())
     (out / "bench.json").write_text(json.dumps(
-        {"agree_within": apart, "void": bool(wrong), "lines": rows}, indent=1) + "\n")
-    chart([row for row in rows if row["ratio"] is not None], out / "bench.svg")
-    print(f"\ntwo runs agree within {apart:.2f} instructions for each packet; "
-          f"{out}/bench.json, {out}/bench.svg")
+        {"agree_within": hooks.apart, "void": bool(wrong), "lines": hooks.rows,
+         "scaling": [row | {"writers": sorted(row["writers"])} for row in scaling.rows]},
+        indent=1) + "\n")
+    chart([row for row in hooks.rows if row["ratio"] is not None], out / "bench.svg")
+    print(f"\ntwo runs agree within {hooks.apart:.2f} instructions for each packet; in {out}: "
+          "bench.json, bench.svg, and where.txt, the functions of each line")
     for text in wrong:
         print(f"error: {text}", file=sys.stderr)
     return bool(wrong)
