@@ -31,6 +31,9 @@ bench: ## instructions for each packet and request, beside the C's
 lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
 	@scripts/lint
 
+unsafe: ## docs/unsafe.md: all unsafe code, and what makes it sound
+	@scripts/unsafe-audit.py
+
 ##@ Clean
 clean: ## what was built in this checkout
 	rm -rf build
@@ -46,4 +49,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo distclean help lint setup shell test
+.PHONY: all bench clean demo distclean help lint setup shell test unsafe
