@@ -322,16 +322,22 @@ def control():
 
 def scale(packets):
     """The same packets on one processor, and on two. Filters and routes are the same for both."""
+    def run(name, expected):
+        before, deadline = sent(), time.monotonic() + 120
+        pktgen("pgctrl", start="")
+        # It does not wait for senders that are slow to begin.
+        while sent() - before < expected and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if sent() - before != expected:
+            sys.exit(f"{name}: {sent() - before} packets were sent")
+
     def senders(name):
         for count in (1, 2):
             if count == 2:
                 generator(1, "d4", 8, packets)
-            pktgen("pgctrl", start="")
-            before = sent()
+            run(name, count * packets)
             with window() as number:
-                pktgen("pgctrl", start="")
-            if sent() - before != count * packets:
-                sys.exit(f"{name}: {sent() - before} packets were sent")
+                run(name, count * packets)
             line(name, None, count, {"window": number, "of": count * packets}, "cpus")
         pktgen("kpktgend_1", rem_device_all="")
 
