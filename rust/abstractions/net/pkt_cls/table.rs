@@ -65,6 +65,7 @@ pub(super) struct Deferred<T> {
 
 impl<T: Send> Deferred<T> {
     /// Wraps what `init` makes.
+    #[inline(always)]
     pub(super) fn new(init: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {
         KBox::try_pin_init(
             try_pin_init!(Self {
@@ -144,6 +145,7 @@ pub(crate) struct Entry<F: Filter>(Pin<KBox<Boxed<F>>>);
 
 impl<F: Filter> Entry<F> {
     /// Allocates. Process context.
+    #[inline(always)]
     pub(crate) fn new(filter: F) -> Result<Self> {
         Deferred::new(try_pin_init!(Node {
             links: Opaque::uninit(),
