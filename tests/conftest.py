@@ -13,6 +13,8 @@ import time
 
 import nl
 import pytest
+import sides
+from sides import SIDE, Refused
 
 pytest_plugins = ["wires"]
 
@@ -21,14 +23,12 @@ KERNEL = pathlib.Path(os.environ["LWTCLS_KERNEL"])
 BPF = BUILD / "bpf"
 LIBC = ctypes.CDLL(None, use_errno=True)
 SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
-# Whose behaviour the scenarios see: ours, or, on the reference kernel, that of the C.
-SIDE = os.environ.get("LWTCLS_SIDE", "rust")
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
 # Lines of what scenarios have measured, for the end of the report.
 MEASURED = []
 
 
-class Failed(Exception):
+class Failed(Refused):
     """A command that ended with another status than 0."""
 
     def __init__(self, command, result):
@@ -58,6 +58,12 @@ def refused(command):
     result = sh(command, check=False)
     assert result.returncode != 0, f"accepted: {command}"
     return result.stdout + result.stderr
+
+
+def reads(sentence, command):
+    """Runs what lwtcls refuses for a reason that the user must read."""
+    said = refused(command)
+    assert SIDE == "c" or sentence.lower() in said.lower()
 
 
 def eventually(what, seconds=10):
@@ -234,16 +240,8 @@ def nothing_left():
 
 
 def pytest_configure(config):
-    """Says what the scenarios' marks are."""
-    config.addinivalue_line("markers", "beyond_c(reason): what the C cannot do")
-
-
-def pytest_collection_modifyitems(items):
-    """What the C cannot do has to fail there."""
-    for item in items if SIDE == "c" else []:
-        for mark in item.iter_markers("beyond_c"):
-            item.add_marker(pytest.mark.xfail(
-                reason=mark.args[0], raises=(AssertionError, TimeoutError), strict=True))
+    """What both sides of a comparison need."""
+    config.pluginmanager.register(sides)
 
 
 def pytest_terminal_summary(terminalreporter):

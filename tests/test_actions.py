@@ -293,11 +293,13 @@ def test_dump_is_what_was_entered(tc):
         nl.BPF_CLASSID, nl.BPF_NAME, nl.BPF_ID, nl.BPF_TAG, nl.BPF_ACT, nl.BPF_FLAGS_GEN}
 
 
+@pytest.mark.beyond_c("`tc -br filter show`")
 def test_terse_dump(tc):
     add(tc, f"{MATCH} action drop")
     assert "handle 0x1" in tc.tc("-br filter show dev va egress")
 
 
+@pytest.mark.beyond_c("actions of a direct-action filter")
 def test_actions_of_direct_action_are_warned_of(tc):
     request = "tc -n a filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc"
     assert sh(request, check=False).stderr == ""

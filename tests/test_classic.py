@@ -6,7 +6,7 @@ import struct
 
 import nl
 import pytest
-from conftest import eventually, program_ids, programs, refused, sh
+from conftest import eventually, program_ids, programs, reads, sh
 from test_cls import BOTH, handles, sent
 
 OPS = struct.Struct("=HBBI")
@@ -211,8 +211,8 @@ def test_name_is_not_kept(tc):
 
 def test_user_of_tc_reads_why(tc):
     for bytecode in ("1,255 0 0 0", "1,0 0 0 0", "2,5 0 0 5,6 0 0 0"):
-        assert "the kernel's checker refuses the bytecode" in refused(
-            f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
+        reads("the kernel's checker refuses the bytecode",
+              f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
     assert tc.tc("filter show dev va egress") == ""
 
 

@@ -32,6 +32,8 @@ TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
 # 14 bytes of link header, 20 of IPv4, and 22 that count from 0.
 PACKET = bytes.fromhex("020000000002 020000000001 0800 4500002a00004000401126a10a0000010a000002"
                        ) + bytes(range(22))
+COMES_AND_GOES = pytest.mark.only_here("the helper while the module comes and goes")
+KFUNC = pytest.mark.only_here("the kfunc")
 # What the kernel's own code says to a segment routing header on an IPv4 packet.
 SEG6_ANSWER = -errno.EBADMSG
 
@@ -70,6 +72,7 @@ def traced(functions):
         sh(f"cd {TRACE} && echo nop >current_tracer && echo >set_ftrace_filter")
 
 
+@COMES_AND_GOES
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_program_from_before_the_module_is_answered_while_it_is_there(unloaded, hook):
     path = BPF / f"lwt_{hook}_reach_ip.o"
@@ -87,6 +90,7 @@ def test_program_from_before_the_module_is_answered_while_it_is_there(unloaded, 
     assert hashlib.sha256(path.read_bytes()).digest() == built
 
 
+@COMES_AND_GOES
 def test_segment_routing_reaches_the_kernel(unloaded):
     with program("lwt_in", "lwt_in_reach_seg6") as fd:
         assert run(fd)[0] == SEG6_ANSWER
@@ -104,6 +108,7 @@ def test_helper_is_answered_while_it_is_traced():
         assert trace().count("bpf_lwt_xmit_push_encap <-") == 1
 
 
+@COMES_AND_GOES
 def test_module_comes_and_goes_while_the_helper_is_traced(unloaded):
     with program("lwt_in", "lwt_in_reach_ip") as fd, traced("bpf_lwt_in_push_encap"):
         for _ in range(3):
@@ -113,6 +118,7 @@ def test_module_comes_and_goes_while_the_helper_is_traced(unloaded):
             sh("rmmod lwtcls")
 
 
+@COMES_AND_GOES
 def test_module_loads_where_ftrace_does_not_help(unloaded):
     sh(f"insmod {TRACER}")
     before = len(kernel_log())
@@ -130,12 +136,14 @@ def test_module_loads_where_ftrace_does_not_help(unloaded):
     sh("rmmod lwtcls_tracer")
 
 
+@COMES_AND_GOES
 def test_helper_cannot_be_taken_away():
     assert "Device or resource busy" in refused(f"insmod {TRACER}")
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         assert run(fd)[0] == 0
 
 
+@KFUNC
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_kfunc_leaves_the_program_its_pointers(hook):
     with program(f"lwt_{hook}", f"lwt_{hook}_kfunc") as fd:
@@ -148,12 +156,14 @@ def test_kfunc_leaves_the_program_its_pointers(hook):
         assert run(fd, repeat=8)[0] == 0
 
 
+@KFUNC
 def test_kfunc_is_for_in_and_xmit():
     with pytest.raises(Failed, match="bpf_lwtcls_push_ip_encap is not allowed"):
         with program("lwt_out", "lwt_out_kfunc"):
             pass
 
 
+@KFUNC
 def test_program_with_the_kfunc_holds_the_module():
     with program("lwt_in", "lwt_in_kfunc") as fd:
         assert "is in use" in refused("rmmod lwtcls")
@@ -176,6 +186,7 @@ def gre(namespace):
         sh(f"ip -n {namespace} link del g0")
 
 
+@KFUNC
 @pytest.mark.parametrize("family", [4, 6])
 def test_sample_sends_through_a_tunnel(wires, family):
     # The route of the outer packet is another one than that of the inner.
@@ -190,6 +201,8 @@ def test_sample_sends_through_a_tunnel(wires, family):
         assert counters["packets"] == 2
 
 
+@pytest.mark.beyond_c(
+    "pushing on xmit for a packet whose route the program replaced by one without device", run=False)
 def test_route_without_device_is_refused(wires):
     first = wires.FIRST[4]
     with wires.having("a", 4, f"route add {first} encap bpf xmit obj lwt_xmit_no_dev.o "
@@ -222,6 +235,7 @@ class Running(threading.Thread):
         self.join()
 
 
+@COMES_AND_GOES
 def test_hundred_rounds_of_the_module_under_traffic(unloaded, wires):
     first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
     with program("lwt_in", "lwt_in_reach_ip") as ingress, \
@@ -239,6 +253,7 @@ def test_hundred_rounds_of_the_module_under_traffic(unloaded, wires):
         assert {0, -errno.EINVAL} == running.answers
 
 
+@KFUNC
 def test_thousand_rounds_of_routes_under_traffic(wires):
     first, server = wires.FIRST[4], wires.servers["b", 4]
     index = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))

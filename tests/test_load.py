@@ -4,11 +4,13 @@
 import pytest
 from conftest import BUILD, KERNEL, MODULE, eventually, kernel_log, loaded, refused, sh
 
+NAME = MODULE.stem
+
 
 @pytest.fixture(name="unloaded")
 def fixture_unloaded():
     """Without the module, which comes back afterwards."""
-    sh("rmmod lwtcls")
+    sh(f"rmmod {NAME}")
     yield
     for name in ("lwtcls", "cls_bpf", "lwtcls_slot"):
         # The network of the scenario goes in its own time.
@@ -33,6 +35,7 @@ def route_is_refused(net):
     return "not supported" in said
 
 
+@pytest.mark.only_here("what the module says of a place that is taken")
 def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
     assert insmod_refused() == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
@@ -42,6 +45,7 @@ def test_kind_is_taken(unloaded, net):
     sh(f"insmod {MODULE}")
 
 
+@pytest.mark.only_here("what the module says of a place that is taken")
 def test_slot_is_taken(unloaded, net):
     sh(f"insmod {BUILD}/tests/modules/lwtcls_slot.ko")
     assert insmod_refused() == [
@@ -60,18 +64,21 @@ def test_slot_is_taken(unloaded, net):
     assert route_is_refused(net)
 
 
+@pytest.mark.only_here("cls_only")
 def test_classifier_alone_leaves_the_slot(unloaded, net):
     sh(f"insmod {MODULE} cls_only=1")
     assert route_is_refused(net)
     sh(f"insmod {BUILD}/tests/modules/lwtcls_slot.ko && rmmod lwtcls_slot")
 
 
+@pytest.mark.only_here("the encapsulation of the C is part of the kernel")
 def test_both_are_gone_without_the_module(unloaded, net):
     assert route_is_refused(net)
     net.tc("qdisc add dev va clsact")
     refused("tc -n a filter add dev va egress bpf da obj tc_ok.o sec tc")
 
 
+@pytest.mark.only_here("the encapsulation of the C is part of the kernel")
 @pytest.mark.parametrize("family", [4, 6])
 def test_route_holds_the_module(net, family):
     net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
@@ -86,10 +93,10 @@ def test_route_holds_the_module(net, family):
 def test_filter_holds_the_module(net):
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress bpf da obj tc_ok.o sec tc")
-    assert "is in use" in refused("rmmod lwtcls")
+    assert "is in use" in refused(f"rmmod {NAME}")
     net.tc("filter del dev va egress")
-    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
-    assert not loaded()
+    eventually(lambda: sh(f"rmmod {NAME}", check=False).returncode == 0)
+    assert not loaded(NAME)
     sh(f"insmod {MODULE}")
 
 
@@ -98,11 +105,11 @@ def test_unloading_waits_for_deleted_filters(net):
     for _ in range(20):
         net.tc("filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc")
     # The filters' memory is still to be freed when the module is told to go.
-    sh("tc -n a qdisc del dev va clsact && rmmod lwtcls")
-    assert not loaded()
+    sh(f"tc -n a qdisc del dev va clsact && rmmod {NAME}")
+    assert not loaded(NAME)
     sh(f"insmod {MODULE}")
 
 
 def test_many_rounds(unloaded):
     for _ in range(5):
-        sh(f"insmod {MODULE} && rmmod lwtcls")
+        sh(f"insmod {MODULE} && rmmod {NAME}")

@@ -10,7 +10,7 @@ import struct
 
 import nl
 import pytest
-from conftest import eventually, program_ids, programs, refused, sh
+from conftest import eventually, program_ids, programs, reads, refused, sh
 from test_lwt import counters
 
 BUS = pathlib.Path("/sys/bus/netdevsim")
@@ -25,6 +25,14 @@ UNBOUND = "netdevsim: netdevsim configured to reject unbound programs"
 REJECTS = "netdevsim: netdevsim configured to reject BPF TC offload"
 DISABLED = "TC offload is disabled on net device"
 BUSY = "netdevsim: driver and netdev offload states mismatch"
+
+
+# What the C does otherwise: rows of README's table.
+BEYOND = pytest.mark.beyond_c
+IN_HW = "`in_hw` and `not_in_hw`"
+NOT_THERE = "deleting a filter that the device does not have"
+REFUSING = "a device that refuses a filter, or leaves without it"
+ROLL_BACK = "replacement refused by a device, `skip_sw` or not"
 
 
 class Program:
@@ -329,6 +337,7 @@ def test_hardware_is_full(hw, card):
     assert card.id == second.id
 
 
+@BEYOND(NOT_THERE)
 @pytest.mark.parametrize("skip", ["", "skip_hw"])
 def test_deletion_in_software_leaves_the_same_program_in_hardware(hw, card, skip):
     program = hw.load("ok")
@@ -412,8 +421,8 @@ def test_hardware_has_ingress_alone(hw, qdisc, parent):
     port = hw.plug()
     program = hw.load("ok")
     hw.net.tc(f"qdisc add dev {port} {qdisc}")
-    said = refused(f"tc -n a filter add dev {port} {parent} prio 1 {program} skip_sw")
-    assert "skip_sw, but not every device of the block takes the filter" in said
+    reads("skip_sw, but not every device of the block takes the filter",
+          f"tc -n a filter add dev {port} {parent} prio 1 {program} skip_sw")
     assert hw.net.tc(f"filter show dev {port} {parent}") == ""
     hw.net.tc(f"filter add dev {port} {parent} prio 1 {program}")
     assert " not_in_hw " in hw.net.tc(f"filter show dev {port} {parent}") and port.id == 0
@@ -448,6 +457,7 @@ def test_replace_brings_into_hardware_what_was_not(hw, card):
     assert hw.shown(card) == [(1, "in_hw")] and card.id == new.id
 
 
+@BEYOND(ROLL_BACK)
 def test_replace_takes_off_the_hardware_what_is_no_longer(hw, card):
     old = hw.load("ok")
     hw.add(card, old)
@@ -485,11 +495,13 @@ def test_refused_replace_leaves_the_old_one_in_hardware(hw, unwilling):
     assert unwilling.id == 0
 
 
+@BEYOND(IN_HW)
 def test_refused_replace_leaves_the_old_one_shown_in_hardware(hw, unwilling):
     assert hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
     assert hw.shown(unwilling) == [(1, "in_hw")]
 
 
+@BEYOND("sentence of a refused replacement")
 def test_refused_replace_says_why(hw, unwilling):
     _, sentence = hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
     assert sentence == UNBOUND
@@ -509,6 +521,7 @@ def test_replace_that_one_of_two_refuses_is_rolled_back(hw, second):
     assert [port.id for port in ports] == [0, 0]
 
 
+@BEYOND(IN_HW)
 @pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
 def test_rolled_back_is_shown_in_hardware(hw, second):
     ports = hw.plug(ports=2)
@@ -602,6 +615,7 @@ def test_leaving_device_loses_the_filter(hw):
     assert [first.id, second.id] == [0, 0] and hw.shown(7)[0][1] != "in_hw"
 
 
+@BEYOND(IN_HW)
 def test_left_by_the_hardware_is_shown_in_software(hw):
     port = hw.plug()
     hw.join("va", port)
@@ -610,6 +624,7 @@ def test_left_by_the_hardware_is_shown_in_software(hw):
     assert hw.shown(7) == [(1, "not_in_hw")]
 
 
+@BEYOND(IN_HW)
 def test_filter_is_either_in_hardware_or_not(hw):
     port = hw.plug()
     hw.join("va")
@@ -661,10 +676,10 @@ def refuse_to_join(hw, how):
     return program, *ports
 
 
-JOINS = pytest.mark.parametrize("how", ["tc", "unbound", "bound"])
+UNBOUND_REFUSED = pytest.param("unbound", marks=BEYOND(REFUSING))
 
 
-@JOINS
+@pytest.mark.parametrize("how", ["tc", UNBOUND_REFUSED, "bound"])
 def test_device_that_refuses_skip_sw_cannot_join(hw, how):
     program, first, second = refuse_to_join(hw, how)
     assert "clsact" not in hw.net.tc(f"qdisc show dev {second}")
@@ -674,7 +689,8 @@ def test_device_that_refuses_skip_sw_cannot_join(hw, how):
     hw.join(second)
 
 
-@JOINS
+@pytest.mark.parametrize("how", [
+    "tc", UNBOUND_REFUSED, pytest.param("bound", marks=BEYOND(REFUSING))])
 def test_refused_join_leaves_the_filter_shown_in_hardware(hw, how):
     refuse_to_join(hw, how)
     assert hw.shown(7) == [(1, "in_hw")]
@@ -695,7 +711,7 @@ def test_refused_join_takes_back_what_was_accepted(hw, prio):
     assert [first.id, second.id] == [0, 0]
 
 
-@pytest.mark.parametrize("how", ["tc", "unbound"])
+@pytest.mark.parametrize("how", ["tc", UNBOUND_REFUSED])
 def test_what_leaves_without_the_filter_does_not_count(hw, how):
     first, second = hw.plug(), hw.plug()
     hw.join(first, second)
@@ -706,7 +722,7 @@ def test_what_leaves_without_the_filter_does_not_count(hw, how):
     assert first.id == program.id and hw.shown(7) == [(1, "in_hw")]
 
 
-@pytest.mark.parametrize("how", ["tc", "unbound"])
+@pytest.mark.parametrize("how", ["tc", UNBOUND_REFUSED])
 def test_what_left_without_the_filter_is_not_missed(hw, how):
     first, second = hw.plug(), hw.plug()
     hw.join("va", first)

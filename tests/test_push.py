@@ -41,6 +41,9 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 INNER = pytest.mark.parametrize("inner", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])
 BEYOND = pytest.mark.beyond_c
+# Rows of README's table that name more than one scenario here.
+NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
+BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
 NUMBERS = itertools.count()
 UDP_SEGMENT, SCTP, MSG_EOR = 103, 132, 0x80
 PMTUDISC_DONT, PMTUDISC_DO = 0, 2
@@ -184,7 +187,7 @@ def fixture_trace():
     ("vxlan", {}, 34),
     ("gue", {"options": NOPS}, 42),
     ("vxlan6", {}, 54),
-    pytest.param("gue6", {"extension": True}, 62, marks=BEYOND("sees no UDP behind an extension")),
+    pytest.param("gue6", {"extension": True}, 62, marks=BEYOND(BEHIND)),
 ], ids=label)
 def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, fields, at):
     with far.push.pushing(KINDS[kind].header(inner, **fields)):
@@ -196,26 +199,23 @@ def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, 
     assert f"transport_offset_valid=1 transport_offset={at} " in told[0]
 
 
-NOT_TCP = "refuses what is not TCP"
-NEXT_HEADER = "takes the next header to be 20 bytes from the outer one"
-EXTENSION = "takes the next header to be 40 bytes from the outer one"
-PROTOCOL_4 = "takes IPv4 in IP for the protocol 0"
+PROTOCOL_4 = "segments in IP in IP (protocol 4)"
 # Tunnels for packets that are yet to be segmented: kind, inner family, what their header has
-# besides, and why the C cannot do it.
+# besides, and the row of what the C does otherwise.
 LONG = [
     ("gre", 4, {}, None),
     ("gre", 6, {}, None),
     ("gre", 4, {"number": 2, "check": True}, None),
-    ("gre", 4, {"number": 2, "check": True, "options": NOPS}, NEXT_HEADER),
+    ("gre", 4, {"number": 2, "check": True, "options": NOPS}, BEHIND),
     ("gre6", 4, {}, None),
     ("gre6", 6, {"number": 2, "check": True}, None),
-    ("gre6", 6, {"extension": True}, EXTENSION),
+    ("gre6", 6, {"extension": True}, BEHIND),
     ("vxlan", 4, {}, None),
     ("vxlan", 6, {"check": True}, None),
-    ("vxlan", 4, {"options": NOPS}, NEXT_HEADER),
+    ("vxlan", 4, {"options": NOPS}, BEHIND),
     ("vxlan6", 4, {"check": True}, None),
     ("vxlan6", 6, {}, None),
-    ("vxlan6", 4, {"check": True, "extension": True}, EXTENSION),
+    ("vxlan6", 4, {"check": True, "extension": True}, BEHIND),
     ("gue", 4, {}, None),
     ("gue", 4, {"check": True}, None),
     ("gue6", 6, {"check": True}, None),
@@ -228,7 +228,7 @@ LONG = [
 
 def long_ways(beyond=None, **links):
     """Parameters of them, and of how the link is: `links` names, for each state of it, how many
-    of the ways are of interest. `beyond` is why the C can do none of them, if that is so."""
+    of the ways are of interest. `beyond` is the row of why the C can do none of them."""
     wanted = {
         "all": lambda fields: True,
         "plain": lambda fields: not fields,
@@ -417,7 +417,8 @@ def refusals():
     found = [pytest.param(data, id=what) for what, data in bad]
     for words in (0, 4):
         found.append(pytest.param(bytes([0x40 + words]) + bytes(19), id=f"IPv4 of {words} words",
-                                  marks=BEYOND("takes an IPv4 header for what it says")))
+                                  marks=BEYOND(
+                                      "outer IPv4 header of less than 20 bytes by its own words")))
     return found
 
 
@@ -476,7 +477,7 @@ def test_packet_that_could_not_be_segmented_is_refused(
 
 @HOOKS
 @INNER
-@pytest.mark.beyond_c("has segments of a negative size")
+@pytest.mark.beyond_c("TCP segments that a header would leave less than 8 bytes")
 def test_packet_whose_segments_would_become_too_short_is_refused(far, hook, inner):
     client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
     with far.push.pushing(gre(4, inner), ip(4, GRE, bytes(200))), \
@@ -497,12 +498,12 @@ def test_packet_whose_segments_would_become_too_short_is_refused(far, hook, inne
     pytest.param(lambda inner: gre(6, inner), id="gre6"),
     pytest.param(lambda inner: KINDS["vxlan6"].header(inner), id="vxlan6"),
     pytest.param(lambda inner: gre(4, inner), id="gre",
-                 marks=BEYOND("leaves out the checksum that it has computed")),
+                 marks=BEYOND("outer IPv4 checksum left 0")),
     pytest.param(lambda inner: KINDS["vxlan"].header(inner), id="vxlan",
-                 marks=BEYOND("leaves out the checksum that it has computed")),
+                 marks=BEYOND("outer IPv4 checksum left 0")),
     pytest.param(lambda inner: summed(gre(4, inner), inner), id="gre with its checksum"),
     pytest.param(lambda inner: ip(6, 253, bytes(3)), id="odd length",
-                 marks=BEYOND("takes an even length for granted")),
+                 marks=BEYOND("header of odd length")),
 ])
 def test_sum_of_the_whole_packet_stays_right(far, inner, header):
     _, with_link = frame(inner)

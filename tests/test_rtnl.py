@@ -21,6 +21,7 @@ SOON = 5
 BLOCK = 0xFFFFFFFF
 NEW = nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL
 DELETE = nl.RTM_DELTFILTER, 0
+NO_RTNL = pytest.mark.beyond_c("requests for filters on clsact, ingress and shared blocks")
 PARENTS = pytest.mark.parametrize(
     "parent", [nl.TC_H_CLSACT_INGRESS, nl.TC_H_CLSACT_EGRESS], ids=["ingress", "egress"])
 
@@ -160,6 +161,7 @@ def test_who_needs_the_lock_waits_for_it(net, rtnl):
     assert "clsact" in net.tc("qdisc show dev va clsact")
 
 
+@NO_RTNL
 def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
     one = "tc -n a filter {} block 7 protocol all prio 1 handle {} bpf {}"
 
@@ -188,6 +190,7 @@ def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
     assert blocks.tc("filter show block 7") == ""
 
 
+@NO_RTNL
 @PARENTS
 def test_filters_of_clsact_need_no_rtnl(clsact, rtnl, parent):
     def body(fd=None):
@@ -232,6 +235,7 @@ def writer_that_waits(net, rtnl, needs):
         assert future.result(SOON) == (0, "")
 
 
+@NO_RTNL
 @NEEDS
 @pytest.mark.parametrize("there", [True, False], ids=["old", "new"])
 def test_writer_that_waits_keeps_none_of_its_priority_waiting(clsact, rtnl, needs, there):
@@ -249,6 +253,7 @@ def test_writer_that_waits_keeps_none_of_its_priority_waiting(clsact, rtnl, need
         assert clsact.ping()
 
 
+@NO_RTNL
 @NEEDS
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["last", "all"])
 def test_writer_whose_priority_goes_meanwhile(clsact, rtnl, needs, all_of_it):

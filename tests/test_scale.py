@@ -93,6 +93,7 @@ def fixture_sides(net):
     sh("rm /run/bpf/ok")
 
 
+@pytest.mark.only_here("in C every request walks all filters: it would take hours")
 def test_a_hundred_thousand_filters(net, sides, tmp_path):
     chance = random.Random(1)
     few, many = sides

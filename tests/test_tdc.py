@@ -6,6 +6,7 @@ import re
 
 import pytest
 from conftest import BPF, KERNEL, loaded, sh
+from sides import SIDE
 
 SUITE = KERNEL / "source/tools/testing/selftests/tc-testing"
 CASES = SUITE / "tc-tests/filters/bpf.json"
@@ -15,7 +16,7 @@ CASES = SUITE / "tc-tests/filters/bpf.json"
 @pytest.fixture(scope="module", name="report")
 def fixture_report(tmp_path_factory):
     """What tdc says of its cases, by their numbers: the rest of each line."""
-    assert not loaded("cls_bpf")
+    assert not loaded({"rust": "cls_bpf", "c": "lwtcls"}[SIDE])
     where = tmp_path_factory.mktemp("tdc")
     # The source stays as it is: tdc runs in it, for it finds its plugins there, but writes here.
     (where / "tdc_config_local.py").write_text(f"EXTRA_NAMES = {{'EBPFDIR': '{BPF}'}}\n")
