@@ -11,9 +11,11 @@ import struct
 import subprocess
 import time
 
+import journal
 import nl
 import pytest
 import sides
+from journal import JOURNAL
 from sides import SIDE, Refused
 
 pytest_plugins = ["wires"]
@@ -42,6 +44,8 @@ def sh(command, check=True, timeout=60):
     result = subprocess.run(
         command, shell=True, cwd=BPF, text=True, capture_output=True, timeout=timeout, check=False
     )
+    JOURNAL.note("sh", command=command, status=result.returncode, out=result.stdout,
+                 err=result.stderr)
     if check and result.returncode:
         raise Failed(command, result)
     return result.stdout if check else result
@@ -68,10 +72,11 @@ def reads(sentence, command):
 
 def eventually(what, seconds=10):
     """Waits until `what()` holds: things that end after a grace period."""
-    deadline = time.monotonic() + seconds
+    deadline, mark = time.monotonic() + seconds, JOURNAL.mark()
     while not what():
         assert time.monotonic() < deadline, "did not come about"
         time.sleep(0.02)
+        JOURNAL.forget(mark)
 
 
 def program_ids():
@@ -112,7 +117,8 @@ def loaded(name="lwtcls"):
 
 def kernel_log():
     """The lines of the kernel's log, without their times."""
-    return [line.split("] ", 1)[-1] for line in sh("dmesg").splitlines()]
+    with JOURNAL.quiet():
+        return [line.split("] ", 1)[-1] for line in sh("dmesg").splitlines()]
 
 
 class Net:
@@ -241,7 +247,8 @@ def nothing_left():
 
 def pytest_configure(config):
     """What both sides of a comparison need."""
-    config.pluginmanager.register(sides)
+    for plugin in (sides, journal):
+        config.pluginmanager.register(plugin)
 
 
 def pytest_terminal_summary(terminalreporter):

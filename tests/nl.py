@@ -12,6 +12,8 @@ import socket
 import struct
 import time
 
+from journal import JOURNAL, plain
+
 NETLINK_EXT_ACK = 11
 SOL_NETLINK = 270
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x100, 0x200, 0x400
@@ -71,7 +73,7 @@ def request(namespace, kind, flags, body):
         head = struct.pack("=IHHII", 16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, 1, 0)
         sock.send(head + body)
         answer = sock.recv(65536)
-    _, _, flags = struct.unpack_from("=IHH", answer)
+    asked, (_, _, flags) = kind, struct.unpack_from("=IHH", answer)
     error, inner = struct.unpack_from("=iI", answer, 16)
     sentence = ""
     if flags & NLM_F_ACK_TLVS:
@@ -81,6 +83,7 @@ def request(namespace, kind, flags, body):
             if kind == 1:
                 sentence = answer[at + 4:at + length].rstrip(b"\0").decode()
             at += (length + 3) & ~3
+    JOURNAL.note("request", kind=asked, errno=-error, sentence=sentence)
     return -error, sentence
 
 
@@ -210,6 +213,7 @@ class Requests:
         found = []
         while select.select([self.sock], [], [], 0)[0]:
             found += messages(self.sock.recv(1 << 20))
+        JOURNAL.note("answers", messages=plain(found))
         return found
 
     def dump(self, kind, body):
@@ -221,6 +225,7 @@ class Requests:
             data = self.sock.recv(1 << 20)
             seconds += time.perf_counter() - start
             found += messages(data)
+        JOURNAL.note("dump", kind=kind, messages=plain(found[:-1]))
         return found[:-1], seconds
 
 

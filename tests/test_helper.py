@@ -24,6 +24,7 @@ from conftest import (
     refused,
     sh,
 )
+from journal import observed
 from tunnels import BPF_PROG_TEST_RUN, bpf
 from wires import PORT, Sender, make_socket
 
@@ -38,6 +39,7 @@ KFUNC = pytest.mark.only_here("the kfunc")
 SEG6_ANSWER = -errno.EBADMSG
 
 
+@observed
 def run(fd, packet=PACKET, repeat=1):
     """Runs a program on a packet; returns what it returns, as a signed number, and the packet
     without its link header."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import nl
 from conftest import BPF, LIBC, SYS_BPF, batch, sh
+from journal import observed
 from wires import PORT, Wires, checksum, inside
 
 BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_PROG_TEST_RUN = 1, 2, 10
@@ -225,6 +226,7 @@ class Pusher:
         finally:
             self.order(Header(b""))
 
+    @observed
     def seen(self, gso=False):
         """Packets since the last order, how many of them the helper refused, and why it refused
         the last one."""
@@ -232,6 +234,7 @@ class Pusher:
         packets, refused, error = struct.unpack("=QQq", data)
         return packets, refused, errno.errorcode.get(-error, -error)
 
+    @observed
     def run(self, hook, header, packet, flags=0):
         """Runs the program on a packet with a link header, not one of a device. Returns the
         error that the helper gave, and what the packet is then."""
@@ -265,6 +268,7 @@ class Capture:
     def __exit__(self, *_):
         self.socket.close()
 
+    @observed
     def packets(self):
         """The packets with this source address, as far as they are wanted, and their lengths."""
         found, room = [], bytearray(self.whole)
@@ -362,6 +366,7 @@ class Tunnels(Wires):
             f"{what} {'off' if what in off else 'on'}" for what in ("tx", *self.SEGMENTS)))
         self.state = state
 
+    @observed
     def received(self, device):
         """How many packets a device of c has received."""
         with inside("c"):

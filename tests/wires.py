@@ -17,6 +17,7 @@ import threading
 
 import pytest
 from conftest import Net, batch, eventually
+from journal import observed
 
 IP_MTU_DISCOVER, IP_RECVERR, IP_TRANSPARENT = 10, 11, 19
 IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_TRANSPARENT, IPV6_TCLASS = 23, 25, 75, 67
@@ -85,6 +86,7 @@ class Sender:
         else:
             self.socket.setsockopt(socket.IPPROTO_IPV6, six, value)
 
+    @observed
     def send(self, address, data=b"x"):
         """Sends, and returns the errno that the sender is told, 0 for none. A packet that is not
         on its way any more was given back: nothing is left in the socket's queue."""
@@ -100,11 +102,13 @@ class Sender:
         """Bytes of memory that packets of this socket have."""
         return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"1234"))[0]
 
+    @observed
     def pending(self):
         """The error that came back by ICMP, 0 for none."""
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
+@observed
 def echo(family, client, server, address, size=300000, mark=0):
     """Sends bytes over a connection whose other end sends them back; how many came back."""
     def answer():
@@ -135,6 +139,7 @@ def echo(family, client, server, address, size=300000, mark=0):
         return got
 
 
+@observed
 def ping(namespace, family, address):
     """Whether an address answers. Only the answer to this very question counts."""
     question = {4: 8, 6: 128}[family]
@@ -154,6 +159,7 @@ def ping(namespace, family, address):
         return False
 
 
+@observed
 def carry(family, client, server, address, size=1 << 20, lost=lambda: False):
     """Sends bytes over a connection; whether it is these that arrive. `lost` says when there is
     nothing to wait for any more. The connection is gone afterwards, whatever has become of it: it
@@ -228,6 +234,7 @@ class Tun:
         self.tap.close()
         os.close(self.file)
 
+    @observed
     def sent(self, data):
         """The packets with these data that the device has sent since this was asked last."""
         found = []
@@ -236,6 +243,7 @@ class Tun:
                 found += [frame] if frame.endswith(data) else []
         return found
 
+    @observed
     def received(self, data):
         """The packets with these data that the device has received since this was asked last."""
         found = []
@@ -332,6 +340,7 @@ class Wires(Net):
                     for line in reversed(lines)]
             batch(f"-force -{family} -n {namespace}", *undo)
 
+    @observed
     def got(self, namespace, family):
         """What has arrived in a namespace. What is sent last arrives last: a packet that nothing
         is done to says that no other one is under way."""
