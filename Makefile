@@ -25,6 +25,9 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 test: ## KUnit suites and scenarios in the guest; ARGS="-k word" goes to pytest
 	@scripts/test $(ARGS)
 
+diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above
+	@scripts/diff $(ARGS)
+
 bench: ## instructions for each packet and request, beside the C's
 	@scripts/bench
 
@@ -49,4 +52,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo distclean help lint setup shell test unsafe
+.PHONY: all bench clean demo diff distclean help lint setup shell test unsafe

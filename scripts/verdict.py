@@ -60,6 +60,14 @@ def complaint(log):
     return []
 
 
+def ending(logs, name):
+    """What a guest has said at last, if its tests did not end well."""
+    said = (logs / f"{name}.log").read_text(errors="replace")
+    if "guest: tests ended with status 0" in said:
+        return []
+    return [f"{name}: did not end well:"] + [f"    {line[:150]}" for line in said.splitlines()[-60:]]
+
+
 def main():
     """Prints what is wrong, and the line that counts."""
     linux, logs = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -84,10 +92,7 @@ def main():
             if skipped:
                 wrong.append(f"{name}: {skipped} scenarios were skipped")
             scenarios += good + bad
-        if "guest: tests ended with status 0" not in said:
-            wrong.append(f"{name}: did not end well:")
-            wrong += [f"    {line}" for line in said.splitlines()[-60:]]
-        wrong += complaint(kernel)
+        wrong += ending(logs, name) + complaint(kernel)
 
     if not scenarios:
         wrong.append("no scenario ran")

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""differences.py DIR: compares what the scenarios saw on both sides, by the logs of the two guests:
+c.log and rust.log, and their kernels' logs.
+
+A scenario that sees another thing must say so by a mark, which names the row of README's table. One
+row needs no mark: where lwtcls gives a reason for a refusal and the C none.
+"""
+
+import base64
+import collections
+import itertools
+import json
+import pathlib
+import re
+import sys
+import zlib
+
+import verdict
+from normalise import Scenario
+
+SIDES = ("c", "rust")
+# The row that covers a sentence where the C has none.
+WHY = "a refused request"
+# How much of a value is shown.
+WIDTH = 300
+
+
+def journal(log):
+    """The records of a log's scenarios, by their names."""
+    found = {}
+    for line in log.read_text(errors="replace").splitlines():
+        if line.startswith("journal: "):
+            record = json.loads(zlib.decompress(base64.b64decode(line.removeprefix("journal: "))))
+            found[record["name"]] = record
+    return found
+
+
+def told(entry):
+    """Whether a request was refused, what it was told by number, and the kernel's sentence."""
+    if entry["of"] == "request":
+        return bool(entry["errno"]), entry["errno"], entry["sentence"]
+    sentence, number, rest = [], [], []
+    for line in entry.get("err", "").splitlines():
+        if found := re.match(r"(?:Error: |Warning: |libbpf: Kernel error message: )(.*)", line):
+            sentence.append(found[1].rstrip("."))
+        elif found := re.match(r"RTNETLINK answers: (.*)", line):
+            number.append(found[1])
+        elif not re.match(r"We have an error talking|Command failed|$", line):
+            rest.append(line)
+    return bool(entry.get("status")), number, "; ".join(sentence) or "", rest
+
+
+def answers(scenarios, entries):
+    """The difference between what both sides were told, if there is one, and the row of it."""
+    (refused, *mine), (_, *ours) = map(told, entries)
+    if mine == ours:
+        return None, None
+    if refused and not mine[1] and ours[1]:
+        # iproute2 prints the sentence in place of the errno.
+        if mine[0] == ours[0] or isinstance(ours[0], list) and not ours[0]:
+            return None, WHY
+    rests = [scenario.text(json.dumps(each)) for scenario, each in zip(
+        scenarios, (mine, ours), strict=True)]
+    return (None, None) if rests[0] == rests[1] else (rests, None)
+
+
+def compared(records):
+    """The differences between two records, as (what was asked, both values), and the rows that
+    need no mark."""
+    scenarios = [Scenario(record["by_chance"]) for record in records]
+    rows, found = set(), []
+    lists = [[entry for entry in record["entries"] if "beside" not in entry] for record in records]
+    for entries in itertools.zip_longest(*lists):
+        if None in entries:
+            found.append(("the end", [entry and entry["of"] for entry in entries]))
+            break
+        (asked, seen), (other, saw) = (
+            scenario.entry(entry) for scenario, entry in zip(scenarios, entries, strict=True))
+        if asked != other:
+            found.append(("the way", [asked, other]))
+            break
+        if seen != saw:
+            found.append((asked, [seen, saw]))
+        difference, row = answers(scenarios, entries)
+        rows |= {row} - {None}
+        if difference:
+            found.append((asked, difference))
+    beside = [sorted({json.dumps(scenario.entry(entry)) for entry in record["entries"]
+                      if "beside" in entry})
+              for scenario, record in zip(scenarios, records, strict=True)]
+    if beside[0] != beside[1]:
+        found.append(("threads", beside))
+    return found, rows
+
+
+class Result:
+    """What the comparison has come to."""
+
+    def __init__(self):
+        self.compared = self.equal = self.differ = 0
+        self.rows, self.wrong = collections.Counter(), []
+
+    def scenario(self, name, mine, ours):
+        """Counts one scenario of both sides."""
+        self.compared += 1
+        outcomes = mine["outcome"], ours["outcome"]
+        if outcomes == ("beyond", "passed"):
+            self.differ += 1
+            self.rows.update(set(mine["beyond_c"]))
+            return
+        if outcomes != ("passed", "passed"):
+            self.wrong.append(f"{name}: {outcomes[0]} on the C, {outcomes[1]} here")
+            return
+        found, rows = compared((mine, ours))
+        if ours["differs"]:
+            rows |= set(ours["differs"])
+            if not found:
+                self.wrong.append(f"{name}: is to differ by {ours['differs']}, and does not")
+        elif found:
+            self.wrong += [f"{name}: {len(found)} differences", *map(shown, found[:4])]
+        self.rows.update(rows)
+        self.differ += bool(rows)
+        self.equal += not rows and not found
+
+
+def shown(difference):
+    """A difference as it is printed, from a bit before where the values part."""
+    asked, values = difference
+    texts = [json.dumps(value) for value in values]
+    same = next((at for at, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), 0)
+    begin = max(0, same - 60)
+    lines = [f"    {json.dumps(asked)[:WIDTH]}"]
+    lines += [f"        {side:5}{'...' if begin else ''}{text[begin:begin + WIDTH]}"
+              for side, text in zip(SIDES, texts, strict=True)]
+    return "\n".join(lines)
+
+
+def main():
+    """Prints what differs, and the line that counts."""
+    where, result = pathlib.Path(sys.argv[1]), Result()
+    mine, ours = (journal(where / f"{side}.log") for side in SIDES)
+    alone = {name: record for name, record in ours.items() if record["only_here"]}
+    for name in sorted((mine.keys() | ours.keys()) - alone.keys()):
+        if name in mine and name in ours:
+            result.scenario(name, mine[name], ours[name])
+        else:
+            result.wrong.append(f"{name}: ran on one side alone")
+    for name, record in alone.items():
+        if record["outcome"] != "passed":
+            result.wrong.append(f"{name}: {record['outcome']}")
+    for side in SIDES:
+        result.wrong += verdict.ending(where, side)
+        result.wrong += verdict.complaint(where / f"{side}.kernel.log")
+
+    for line in result.wrong:
+        print(line)
+    print(f"{len(alone)} scenarios are about lwtcls alone:")
+    for why, count in collections.Counter(r["only_here"][0] for r in alone.values()).most_common():
+        print(f"  {count:4}  {why}")
+    print("scenarios that differ, by the row of README.md:")
+    for row, count in result.rows.most_common():
+        print(f"  {count:4}  {row}")
+    bad = sum(not line.startswith(" ") for line in result.wrong)
+    print(f"{result.compared} scenarios compared, {result.equal} equal, "
+          f"{result.differ} differ as the README says, {bad} otherwise")
+    return 1 if bad or not result.compared else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What scenarios saw, without what is another each time: the numbers that the kernel gives to
+programs, maps, actions and devices, times, and what it picks at random for packets.
+
+A number is not taken away but called by the order in which a scenario first saw it: who is seen
+again has the same name again.
+"""
+
+import json
+import pathlib
+import re
+import struct
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
+sys.dont_write_bytecode = True
+
+import nl  # noqa: E402
+
+# Keys of JSON, as tc, ip and bpftool print it.
+NUMBERS = {"id", "prog_id", "btf_id", "map_ids", "ifindex", "index"}
+TIMES = {"loaded_at", "installed", "last_used", "first_used", "rate", "pps", "run_time_ns"}
+# Parts of a text: numbers, and times. Of a ping under load nobody knows how many dots it prints.
+TEXT_NUMBERS = re.compile(r"\b(id|index|prog_id:\s*|if)( ?)(\d+)\b")
+TEXT_TIMES = [
+    re.compile(r"(?<=time[= ])[\d.]+ ?ms"),
+    re.compile(r"(?<=rtt min/avg/max/mdev = )[\d./]+ ms.*"),
+    re.compile(r"(?<=ipg/ewma )[\d./]+ ms"),
+    re.compile(r"(?<=installed )\d+(?= sec)"),
+    re.compile(r"(?<=used )\d+(?= sec)"),
+    re.compile(r"(?<=tokens: )-?\d+"),
+    re.compile(r"\d+[KMG]?bit \d+pps"),
+    re.compile(r"^[.E\x08 ]+$", re.MULTILINE),
+    re.compile(r"\d+(?= rounds$)", re.MULTILINE),
+]
+PLACES = [
+    (re.compile(r"\S*/(lwtcls|cls_bpf)\.ko\b"), "MODULE.ko"),
+    (re.compile(r"(?<=rmmod )(lwtcls|cls_bpf)\b"), "MODULE"),
+    (re.compile(r"\S*/kernel-(test|reference)-\w+"), "KERNEL"),
+]
+
+# Attributes of actions: what has their number in its first word, and what has their times.
+ACT_OPTIONS, PARMS, TIMES_OF = 2, {"police": 1}, {"police": 9}
+HEADERS = {4: 20, 6: 40}
+IPIP, TCP, UDP, IPV6, FRAGMENT, GRE, DSTOPTS, SCTP = 4, 6, 17, 41, 44, 47, 60, 132
+ICMP, ICMPV6 = 1, 58
+FIRST_EPHEMERAL = 32768
+# UDP's ports of the tunnels of the tests, and how long their headers are.
+TUNNELS = {4789: 8 + 14, 5555: 4, 5556: 0}
+
+
+class Packet:
+    """A packet whose random fields are taken away."""
+
+    def __init__(self, data):
+        self.data, self.stream = bytearray(data), False
+        self.network(0 if data[:1] and data[0] >> 4 in HEADERS else 14)
+
+    def blank(self, at, length):
+        """Takes some bytes away, if the packet has them."""
+        end = min(at + length, len(self.data))
+        self.data[at:end] = bytes(max(end - at, 0))
+
+    def network(self, at):
+        """A header of IP, and what it says that follows."""
+        data = self.data
+        version = data[at] >> 4 if at < len(data) else 0
+        if version not in HEADERS or at + HEADERS[version] > len(data):
+            return
+        if version == 4:
+            follows, length = data[at + 9], data[at] % 16 * 4
+            later = struct.unpack_from("!H", data, at + 6)[0] & 0x1FFF
+            self.blank(at + 4, 2)
+            self.blank(at + 10, 2)
+            total = 2
+        else:
+            follows, length, later, total = data[at + 6], 40, 0, 4
+            data[at + 1] &= 0xF0
+            self.blank(at + 2, 2)
+        if not later:
+            self.transport(follows, at + length)
+        if self.stream:
+            self.blank(at + total, 2)
+
+    def transport(self, kind, at):
+        """What follows a header of IP."""
+        data = self.data
+        if kind in (TCP, SCTP):
+            # Its segments are as many and as long as the clock wills.
+            self.stream = True
+            del data[at:]
+        elif at + 4 > len(data):
+            return
+        elif kind in (IPIP, IPV6):
+            self.network(at)
+        elif kind in (FRAGMENT, DSTOPTS):
+            self.blank(at + 4, 4 if kind == FRAGMENT else 0)
+            if kind == DSTOPTS or struct.unpack_from("!H", data, at + 2)[0] >> 3 == 0:
+                self.transport(data[at], at + 8)
+        elif kind == GRE:
+            check = 4 if data[at] & 0x80 else 0
+            self.blank(at + 4, check)
+            self.network(at + 4 + check)
+        elif kind in (ICMP, ICMPV6):
+            self.blank(at + 2, 6)
+        elif kind == UDP:
+            source, target = struct.unpack_from("!HH", data, at)
+            if source >= FIRST_EPHEMERAL:
+                self.blank(at, 2)
+            self.blank(at + 6, 2)
+            if target in TUNNELS:
+                inner = at + 8 + TUNNELS[target]
+                # One variant of GUE has no header.
+                direct = target == 5555 and at + 8 < len(data) and data[at + 8] >> 4 in HEADERS
+                self.network(at + 8 if direct else inner)
+            if self.stream:
+                self.blank(at + 4, 2)
+
+
+class Scenario:
+    """What one scenario saw on one side."""
+
+    def __init__(self, by_chance):
+        self.names, self.first, self.by_chance, self.connected = {}, {}, by_chance, False
+
+    def name(self, kind, number):
+        """What a number of the kernel's is called here. 0 is nobody."""
+        if not number:
+            return number
+        known = self.names.setdefault(kind, {})
+        return known.setdefault(int(number), f"#{len(known) + 1}")
+
+    def text(self, text):
+        """What a command prints for people, or a command itself."""
+        for pattern, word in PLACES:
+            text = pattern.sub(word, text)
+        for pattern in TEXT_TIMES:
+            text = pattern.sub("TIME", text)
+        text = TEXT_NUMBERS.sub(
+            lambda found: found[1] + found[2] + str(self.name(found[1][:2], int(found[3]))), text)
+        return re.sub(r"\d+", "N", text) if self.by_chance else text
+
+    def tree(self, value, key=None):
+        """What a command prints for programs."""
+        if isinstance(value, dict):
+            return {name: self.tree(each, name) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.tree(each, key) for each in value]
+        if key in TIMES:
+            return "TIME"
+        if isinstance(value, int) and not isinstance(value, bool):
+            if key in NUMBERS:
+                return self.name({"index": "in", "ifindex": "if"}.get(key, "id"), value)
+            return "N" if self.by_chance else value
+        return self.text(value) if isinstance(value, str) else value
+
+    def printed(self, text):
+        """What a command has printed."""
+        try:
+            return self.tree(json.loads(text)) if text.lstrip()[:1] in ("[", "{") else (
+                self.text(text).splitlines())
+        except json.JSONDecodeError:
+            return self.text(text).splitlines()
+
+    def action(self, data):
+        """The attributes of an action."""
+        found = nl.attrs(data)
+        kind = found.get(nl.ACT_KIND, b"").rstrip(b"\0").decode()
+        options = nl.attrs(found.get(ACT_OPTIONS, b""))
+        options.pop(TIMES_OF.get(kind, 1), None)
+        parms = PARMS.get(kind, 2)
+        if parms in options:
+            index = struct.unpack_from("=I", options[parms])[0]
+            options[parms] = [self.name("in", index), options[parms][4:].hex()]
+        return {number: each.hex() if isinstance(each, bytes) else each
+                for number, each in {**found, ACT_OPTIONS: options}.items()} | {
+                    ACT_OPTIONS: {number: each.hex() if isinstance(each, bytes) else each
+                                  for number, each in options.items()}}
+
+    def options(self, data):
+        """The attributes of a filter."""
+        found = {}
+        for kind, value in nl.attrs(data).items():
+            if kind == nl.BPF_ID:
+                found[kind] = self.name("id", struct.unpack("=I", value)[0])
+            elif kind == nl.BPF_ACT:
+                found[kind] = {order: self.action(each) for order, each in nl.attrs(value).items()}
+            elif kind == nl.BPF_POLICE:
+                found[kind] = self.action(nl.attr(nl.ACT_KIND, "police") + nl.attr(
+                    ACT_OPTIONS, value))[ACT_OPTIONS]
+            else:
+                found[kind] = value.hex()
+        return found
+
+    def message(self, message):
+        """An answer to a request."""
+        if isinstance(message, str):
+            return message
+        kind, payload = message[0], bytes.fromhex(message[1]["bytes"])
+        if kind == nl.NLMSG_ERROR:
+            return {"errno": -struct.unpack_from("=i", payload)[0]}
+        if kind not in (nl.RTM_NEWTFILTER, nl.RTM_DELTFILTER):
+            return {"kind": kind, "payload": payload.hex()}
+        family, ifindex, handle, parent, info = struct.unpack_from("=BxxxiIII", payload)
+        top = {number: each.hex() for number, each in nl.attrs(payload[20:]).items()}
+        if nl.TCA_OPTIONS in top:
+            top[nl.TCA_OPTIONS] = self.options(bytes.fromhex(top[nl.TCA_OPTIONS]))
+        return {"kind": kind, "family": family, "handle": handle, "parent": parent, "info": info,
+                "ifindex": self.name("if", ifindex) if ifindex > 0 else ifindex, "attributes": top}
+
+    def messages(self, found):
+        """Answers; of very many the journal has some."""
+        if found and isinstance(found[0], list) and found[0] and isinstance(found[0][0], list):
+            return [self.messages(each) if isinstance(each, list) else each for each in found]
+        return [self.message(each) for each in found]
+
+    def packets(self, found):
+        """Packets, maybe with their lengths. Those of a connection are a set of headers."""
+        made, streams = [], set()
+        for each in found:
+            frame, *length = each if isinstance(each, list) else [each]
+            packet = Packet(bytes.fromhex(frame["bytes"]))
+            if packet.stream:
+                streams.add(packet.data.hex())
+            else:
+                made.append([packet.data.hex(), *length])
+        return made + sorted(streams)
+
+    def amount(self, number):
+        """How many packets; those of a connection are more or less."""
+        return "some" if number and self.connected else number
+
+    def counted(self, entry):
+        """What a counter has counted since the scenario saw it first."""
+        first = self.first.setdefault(json.dumps(entry["words"]), entry["got"])
+        return self.amount(entry["got"] - first)
+
+    def entry(self, entry):
+        """One observation: what was asked, and what was seen."""
+        of, seen = entry["of"], None
+        asked = [of, *(self.text(word) for word in entry.get("words", []))]
+        if of == "sh":
+            asked.append(self.text(entry["command"]))
+            seen = {"status": entry["status"], "printed": self.printed(entry["out"])}
+        elif of == "request":
+            asked.append(entry["kind"])
+            seen = {}
+        elif of in ("answers", "dump"):
+            seen = self.messages(entry["messages"])
+        elif "raised" in entry:
+            seen = {"raised": entry["raised"]}
+        elif of in ("Tun.sent", "Tun.received", "Capture.packets"):
+            seen = self.packets(entry["got"])
+        elif of == "Pusher.seen":
+            packets, refused, error = entry["got"]
+            seen = [self.amount(packets), self.amount(refused), error]
+        elif of == "Tunnels.received":
+            seen = self.counted(entry)
+        else:
+            self.connected |= of in ("carry", "echo")
+            seen = entry["got"]
+        return asked, json.loads(json.dumps(seen))
