@@ -7,15 +7,10 @@ again has the same name again.
 """
 
 import json
-import pathlib
 import re
 import struct
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
-sys.dont_write_bytecode = True
-
-import nl  # noqa: E402
+import nl
 
 # Keys of JSON, as tc, ip and bpftool print it.
 NUMBERS = {"id", "prog_id", "btf_id", "map_ids", "ifindex", "index"}
@@ -256,6 +251,10 @@ class Scenario:
             seen = [self.amount(packets), self.amount(refused), error]
         elif of == "Tunnels.received":
             seen = self.counted(entry)
+        elif of == "Port.id":
+            seen = self.name("id", entry["got"])
+        elif of == "monitored":
+            seen = self.text(entry["got"]).splitlines()
         else:
             self.connected |= of in ("carry", "echo")
             seen = entry["got"]

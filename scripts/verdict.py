@@ -65,7 +65,8 @@ def ending(logs, name):
     said = (logs / f"{name}.log").read_text(errors="replace")
     if "guest: tests ended with status 0" in said:
         return []
-    return [f"{name}: did not end well:"] + [f"    {line[:150]}" for line in said.splitlines()[-60:]]
+    last = said.splitlines()[-60:]
+    return [f"{name}: did not end well:"] + [f"    {line[:150]}" for line in last]
 
 
 def main():

@@ -106,6 +106,8 @@ class Printer:
 
     def pytest_runtest_logreport(self, report):
         """Notes what became of it; what is worst counts."""
+        if report.longrepr:
+            self.record["failure"] = report.longreprtext[-1000:]
         if report.failed:
             self.record["outcome"] = "failed"
         elif report.skipped:

@@ -15,7 +15,7 @@ SIDE = os.environ.get("LWTCLS_SIDE", "rust")
 README = pathlib.Path(__file__).parents[1] / "README.md"
 TABLE = "## Intended differences from the C"
 MARKS = {
-    "beyond_c": "beyond_c(row, ..., run=True): fails on the C; run=False if that is not to be tried",
+    "beyond_c": "beyond_c(row, ..., run=True): fails on the C; run=False: it is not tried",
     "differs": "differs(row, ...): passes on the C, which is seen to do something else",
     "only_here": "only_here(why): is about the module as such, and not run on the C",
     "by_chance": "by_chance(why): the numbers that are seen are others each time",

@@ -204,7 +204,8 @@ def test_sample_sends_through_a_tunnel(wires, family):
 
 
 @pytest.mark.beyond_c(
-    "pushing on xmit for a packet whose route the program replaced by one without device", run=False)
+    "pushing on xmit for a packet whose route the program replaced by one without device",
+    run=False)
 def test_route_without_device_is_refused(wires):
     first = wires.FIRST[4]
     with wires.having("a", 4, f"route add {first} encap bpf xmit obj lwt_xmit_no_dev.o "

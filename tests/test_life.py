@@ -7,6 +7,7 @@ import subprocess
 import nl
 import pytest
 from conftest import BPF, eventually, program_ids, programs, sh
+from journal import observed
 from test_cls import handles
 
 PINNED = "object-pinned /run/bpf/life"
@@ -165,6 +166,12 @@ def test_class_changes_under_traffic(tc, tmp_path):
     assert int(said.split(" received")[0].split()[-1]) > 2400
 
 
+@observed
+def monitored(log):
+    """What the monitor has shown."""
+    return log.read_text()
+
+
 def test_monitor_shows_what_happens(tc, tmp_path):
     log = tmp_path / "monitor"
     with (
@@ -182,7 +189,7 @@ def test_monitor_shows_what_happens(tc, tmp_path):
             eventually(lambda: "deleted filter" in log.read_text())
         finally:
             monitor.terminate()
-    lines = [line for line in log.read_text().splitlines() if "handle 0x5" in line]
+    lines = [line for line in monitored(log).splitlines() if "handle 0x5" in line]
     assert len(lines) == 3
     assert "tc_ok.o:[tc]" in lines[0] and "tc_shot.o:[tc]" in lines[1]
     assert lines[2].startswith("deleted filter") and "tc_shot.o:[tc]" in lines[2]
@@ -203,7 +210,7 @@ def test_monitor_is_told_of_all_filters_at_once(tc, tmp_path):
             eventually(lambda: "deleted filter" in log.read_text())
         finally:
             monitor.terminate()
-    assert log.read_text().count("deleted filter") == 1
+    assert monitored(log).count("deleted filter") == 1
 
 
 @pytest.fixture(name="route")

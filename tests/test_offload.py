@@ -11,6 +11,7 @@ import struct
 import nl
 import pytest
 from conftest import eventually, program_ids, programs, reads, refused, sh
+from journal import observed
 from test_lwt import counters
 
 BUS = pathlib.Path("/sys/bus/netdevsim")
@@ -66,6 +67,7 @@ class Port:
         return self.name
 
     @property
+    @observed
     def id(self):
         """The number of the program that the hardware has; 0 is none."""
         return int((self.path / "bpf_offloaded_id").read_text())
