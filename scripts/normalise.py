@@ -14,9 +14,12 @@ import nl
 
 # Keys of JSON, as tc, ip and bpftool print it.
 NUMBERS = {"id", "prog_id", "btf_id", "map_ids", "ifindex", "index"}
-TIMES = {"loaded_at", "installed", "last_used", "first_used", "rate", "pps", "run_time_ns"}
-# Parts of a text: numbers, and times. Of a ping under load nobody knows how many dots it prints.
+TIMES = {"loaded_at", "load_time", "installed", "last_used", "first_used", "rate", "pps", "run_time_ns"}
+# Parts of a text: numbers, addresses of devices but for those that the tests give, and times. Of a
+# ping under load nobody knows how many dots it prints.
 TEXT_NUMBERS = re.compile(r"\b(id|index|prog_id:\s*|if)( ?)(\d+)\b")
+TEXT_ADDRESSES = re.compile(
+    r"\b(?!02:00:00:00|ff:ff)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\bfe80::[0-9a-f:]+")
 TEXT_TIMES = [
     re.compile(r"(?<=time[= ])[\d.]+ ?ms"),
     re.compile(r"(?<=rtt min/avg/max/mdev = )[\d./]+ ms.*"),
@@ -35,13 +38,25 @@ PLACES = [
 ]
 
 # Attributes of actions: what has their number in its first word, and what has their times.
-ACT_OPTIONS, PARMS, TIMES_OF = 2, {"police": 1}, {"police": 9}
+PARMS, TIMES_OF = {"police": 1}, {"police": 6}
+# Of an attribute's type; the rest of it is flags.
+MASK = 0x3FFF
 HEADERS = {4: 20, 6: 40}
 IPIP, TCP, UDP, IPV6, FRAGMENT, GRE, DSTOPTS, SCTP = 4, 6, 17, 41, 44, 47, 60, 132
 ICMP, ICMPV6 = 1, 58
 FIRST_EPHEMERAL = 32768
 # UDP's ports of the tunnels of the tests, and how long their headers are.
 TUNNELS = {4789: 8 + 14, 5555: 4, 5556: 0}
+
+
+def attributes(data):
+    """The attributes in some bytes, in their order and with their flags."""
+    found, at = [], 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        found.append((kind, data[at + 4:at + length]))
+        at += (length + 3) & ~3
+    return found
 
 
 class Packet:
@@ -115,15 +130,15 @@ class Packet:
 class Scenario:
     """What one scenario saw on one side."""
 
-    def __init__(self, by_chance):
-        self.names, self.first, self.by_chance, self.connected = {}, {}, by_chance, False
+    def __init__(self):
+        self.names, self.first, self.connected = {}, {}, False
 
     def name(self, kind, number):
         """What a number of the kernel's is called here. 0 is nobody."""
         if not number:
             return number
         known = self.names.setdefault(kind, {})
-        return known.setdefault(int(number), f"#{len(known) + 1}")
+        return known.setdefault(number, f"#{len(known) + 1}")
 
     def text(self, text):
         """What a command prints for people, or a command itself."""
@@ -131,9 +146,9 @@ class Scenario:
             text = pattern.sub(word, text)
         for pattern in TEXT_TIMES:
             text = pattern.sub("TIME", text)
-        text = TEXT_NUMBERS.sub(
+        text = TEXT_ADDRESSES.sub(lambda found: self.name("address", found[0]), text)
+        return TEXT_NUMBERS.sub(
             lambda found: found[1] + found[2] + str(self.name(found[1][:2], int(found[3]))), text)
-        return re.sub(r"\d+", "N", text) if self.by_chance else text
 
     def tree(self, value, key=None):
         """What a command prints for programs."""
@@ -146,7 +161,7 @@ class Scenario:
         if isinstance(value, int) and not isinstance(value, bool):
             if key in NUMBERS:
                 return self.name({"index": "in", "ifindex": "if"}.get(key, "id"), value)
-            return "N" if self.by_chance else value
+            return value
         return self.text(value) if isinstance(value, str) else value
 
     def printed(self, text):
@@ -159,32 +174,34 @@ class Scenario:
 
     def action(self, data):
         """The attributes of an action."""
-        found = nl.attrs(data)
-        kind = found.get(nl.ACT_KIND, b"").rstrip(b"\0").decode()
-        options = nl.attrs(found.get(ACT_OPTIONS, b""))
-        options.pop(TIMES_OF.get(kind, 1), None)
-        parms = PARMS.get(kind, 2)
-        if parms in options:
-            index = struct.unpack_from("=I", options[parms])[0]
-            options[parms] = [self.name("in", index), options[parms][4:].hex()]
-        return {number: each.hex() if isinstance(each, bytes) else each
-                for number, each in {**found, ACT_OPTIONS: options}.items()} | {
-                    ACT_OPTIONS: {number: each.hex() if isinstance(each, bytes) else each
-                                  for number, each in options.items()}}
+        kind = nl.attrs(data).get(nl.ACT_KIND, b"").rstrip(b"\0").decode()
+        return [[number, self.action_options(kind, value) if number & MASK == nl.ACT_OPTIONS
+                 else value.hex()] for number, value in attributes(data)]
+
+    def action_options(self, kind, data):
+        """The attributes of an action of a kind; its number is in one, and its times in another."""
+        found = []
+        for number, value in attributes(data):
+            if number & MASK == PARMS.get(kind, 2):
+                index = struct.unpack_from("=I", value)[0]
+                found.append([number, self.name("in", index), value[4:].hex()])
+            elif number & MASK != TIMES_OF.get(kind, 1):
+                found.append([number, value.hex()])
+        return found
 
     def options(self, data):
         """The attributes of a filter."""
-        found = {}
-        for kind, value in nl.attrs(data).items():
-            if kind == nl.BPF_ID:
-                found[kind] = self.name("id", struct.unpack("=I", value)[0])
-            elif kind == nl.BPF_ACT:
-                found[kind] = {order: self.action(each) for order, each in nl.attrs(value).items()}
-            elif kind == nl.BPF_POLICE:
-                found[kind] = self.action(nl.attr(nl.ACT_KIND, "police") + nl.attr(
-                    ACT_OPTIONS, value))[ACT_OPTIONS]
+        found = []
+        for number, value in attributes(data):
+            if number == nl.BPF_ID:
+                seen = self.name("id", struct.unpack("=I", value)[0])
+            elif number & MASK == nl.BPF_ACT:
+                seen = [[order, self.action(each)] for order, each in attributes(value)]
+            elif number & MASK == nl.BPF_POLICE:
+                seen = self.action_options("police", value)
             else:
-                found[kind] = value.hex()
+                seen = value.hex()
+            found.append([number, seen])
         return found
 
     def message(self, message):
@@ -197,9 +214,8 @@ class Scenario:
         if kind not in (nl.RTM_NEWTFILTER, nl.RTM_DELTFILTER):
             return {"kind": kind, "payload": payload.hex()}
         family, ifindex, handle, parent, info = struct.unpack_from("=BxxxiIII", payload)
-        top = {number: each.hex() for number, each in nl.attrs(payload[20:]).items()}
-        if nl.TCA_OPTIONS in top:
-            top[nl.TCA_OPTIONS] = self.options(bytes.fromhex(top[nl.TCA_OPTIONS]))
+        top = [[number, self.options(value) if number & MASK == nl.TCA_OPTIONS else value.hex()]
+               for number, value in attributes(payload[20:])]
         return {"kind": kind, "family": family, "handle": handle, "parent": parent, "info": info,
                 "ifindex": self.name("if", ifindex) if ifindex > 0 else ifindex, "attributes": top}
 

@@ -65,7 +65,7 @@ def ending(logs, name):
     said = (logs / f"{name}.log").read_text(errors="replace")
     if "guest: tests ended with status 0" in said:
         return []
-    last = said.splitlines()[-60:]
+    last = [line for line in said.splitlines() if not line.startswith("journal: ")][-60:]
     return [f"{name}: did not end well:"] + [f"    {line[:150]}" for line in last]
 
 

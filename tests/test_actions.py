@@ -244,6 +244,10 @@ def test_most_actions(tc):
     assert packets(tc) == [[2] * 32]
 
 
+EARNED = pytest.mark.by_chance("a slow machine earns the right to send more")
+
+
+@EARNED
 @BOTH
 @pytest.mark.parametrize("how", ["police", "action police"])
 def test_police(tc, hook, how):
@@ -267,6 +271,7 @@ def test_old_and_new_way_to_police_are_told_apart(tc):
     assert nl.BPF_POLICE not in nl.filters(tc.ifindex)[1]
 
 
+@EARNED
 def test_police_that_lets_the_rest_to_the_next(tc):
     add(tc, f"{MATCH} police rate 8kbit burst 3000 conform-exceed continue/ok")
     add(tc, f"{MATCH} action drop", options="prio 2")
@@ -308,6 +313,7 @@ def test_actions_of_direct_action_are_warned_of(tc):
 
 
 @BOTH
+@pytest.mark.differs("actions of a direct-action filter")
 def test_direct_action_runs_no_action(tc, hook):
     add(tc, "bpf da obj tc_ok.o sec tc action drop", hook)
     assert tc.ping(count=2)
