@@ -14,7 +14,8 @@ import nl
 
 # Keys of JSON, as tc, ip and bpftool print it.
 NUMBERS = {"id", "prog_id", "btf_id", "map_ids", "ifindex", "index"}
-TIMES = {"loaded_at", "load_time", "installed", "last_used", "first_used", "rate", "pps", "run_time_ns"}
+TIMES = {"loaded_at", "load_time", "run_time_ns", "installed", "last_used", "first_used", "rate",
+         "pps"}
 # Parts of a text: numbers, addresses of devices but for those that the tests give, and times. Of a
 # ping under load nobody knows how many dots it prints.
 TEXT_NUMBERS = re.compile(r"\b(id|index|prog_id:\s*|if)( ?)(\d+)\b")
