@@ -18,6 +18,7 @@ import zlib
 
 import verdict
 from normalise import Scenario
+from sides import rows
 
 SIDES = ("c", "rust")
 # The row that covers a sentence where the C has none.
@@ -69,7 +70,7 @@ def compared(records):
     """The differences between two records, as (what was asked, both values), and the rows that
     need no mark."""
     scenarios = [Scenario() for _ in records]
-    rows, found = set(), []
+    named, found = set(), []
     lists = [[entry for entry in record["entries"] if "beside" not in entry] for record in records]
     for entries in itertools.zip_longest(*lists):
         if None in entries:
@@ -83,7 +84,7 @@ def compared(records):
         if seen != saw and not records[0]["by_chance"]:
             found.append((asked, [seen, saw]))
         difference, row = answers(scenarios, entries)
-        rows |= {row} - {None}
+        named |= {row} - {None}
         if difference:
             found.append((asked, difference))
     beside = [sorted({json.dumps(scenario.entry(entry)) for entry in record["entries"]
@@ -91,7 +92,7 @@ def compared(records):
               for scenario, record in zip(scenarios, records, strict=True)]
     if beside[0] != beside[1]:
         found.append(("threads", beside))
-    return found, rows
+    return found, named
 
 
 class Result:
@@ -114,16 +115,17 @@ class Result:
             self.wrong += [f"    {line[:150]}" for record in (mine, ours)
                            for line in record.get("failure", "").splitlines()[-8:]]
             return
-        found, rows = compared((mine, ours))
+        found, named = compared((mine, ours))
         if ours["differs"]:
-            rows |= set(ours["differs"])
+            named |= set(ours["differs"])
             if not found:
                 self.wrong.append(f"{name}: is to differ by {ours['differs']}, and does not")
         elif found:
             self.wrong += [f"{name}: {len(found)} differences", *map(shown, found[:4])]
-        self.rows.update(rows)
-        self.differ += bool(rows)
-        self.equal += not rows and not found
+            return
+        self.rows.update(named)
+        self.differ += bool(named)
+        self.equal += not named
 
 
 def shown(difference):
@@ -141,6 +143,8 @@ def shown(difference):
 def main():
     """Prints what differs, and the line that counts."""
     where, result = pathlib.Path(sys.argv[1]), Result()
+    if WHY not in rows():
+        sys.exit(f"README.md has no row '{WHY}'")
     mine, ours = (journal(where / f"{side}.log") for side in SIDES)
     alone = {name: record for name, record in ours.items() if record["only_here"]}
     for name in sorted((mine.keys() | ours.keys()) - alone.keys()):
@@ -161,8 +165,8 @@ def main():
     for why, count in collections.Counter(r["only_here"][0] for r in alone.values()).most_common():
         print(f"  {count:4}  {why}")
     print("scenarios that differ, by the row of README.md:")
-    for row, count in result.rows.most_common():
-        print(f"  {count:4}  {row}")
+    for row in rows():
+        print(f"  {result.rows[row] or '-':>4}  {row}")
     bad = sum(not line.startswith(" ") for line in result.wrong)
     print(f"{result.compared} scenarios compared, {result.equal} equal, "
           f"{result.differ} differ as the README says, {bad} otherwise")

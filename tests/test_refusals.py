@@ -32,11 +32,15 @@ def prog(fd, name="name"):
 UNKNOWN = "attributes of an unknown type in a request"
 REPORTED = "`TCA_BPF_TAG`, `TCA_BPF_ID` in a request"
 SHORT = "numbers with too few bytes"
+LONG = "numbers with too many bytes"
 LONG_NAME = "name of a program with more than 255 bytes"
 # What the C does otherwise: the rows of README's table.
 BEYOND = {
     "name of 256 bytes": LONG_NAME,
     "name of 5000 bytes": LONG_NAME,
+    "long headroom": LONG,
+    "long class": LONG,
+    "closed, and headroom 257": "order of checks",
     "short descriptor": SHORT,
     "short headroom": SHORT,
     "short number of instructions": SHORT,
@@ -103,6 +107,12 @@ ROUTES = {
     "short headroom": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, b"a"),
         errno.EINVAL, "the attribute must have 4 bytes"),
+    "long headroom": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, bytes(8)),
+        errno.EINVAL, "the attribute must have 4 bytes"),
+    "closed, and headroom 257": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["closed"])) + nl.attr(nl.LWT_HEADROOM, 257),
+        errno.ERANGE, "headroom is at most 256 bytes"),
     "unknown attribute": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(9, 1), errno.EINVAL,
         "Unknown attribute type"),
@@ -215,6 +225,9 @@ FILTERS = {
         TOO_LONG),
     "short class": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, b"a")), errno.EINVAL,
+        "the attribute must have 4 bytes"),
+    "long class": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, bytes(8))), errno.EINVAL,
         "the attribute must have 4 bytes"),
     "unknown flag": (
         lambda fds: options(fds["tc"], flags=3), errno.EINVAL, "unknown flag of a bpf filter"),
