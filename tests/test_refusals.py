@@ -258,21 +258,25 @@ FILTERS = {
 
 @pytest.fixture(scope="module", name="clsact")
 def fixture_clsact(lasting):
-    """The network with one filter that lets all packets pass."""
+    """The network with one filter that lets all packets pass, and what puts it there."""
     lasting.route(4)
     lasting.tc("qdisc add dev va clsact")
-    lasting.tc("filter add dev va egress prio 1 handle 1 bpf da obj tc_ok.o sec tc")
-    return lasting
+    with program("classifier", "tc_ok") as fd:
+        def put():
+            named = options(fd, extra=nl.attr(nl.BPF_NAME, "passes"))
+            flags = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+            assert nl.filter_(lasting.ifindex, named, flags=flags) == (0, "")
+
+        put()
+        yield lasting, put
 
 
 @pytest.fixture(name="tc")
 def fixture_tc(clsact):
-    """The same, whatever a scenario makes of it: what the C accepts must not stay."""
-    before = nl.filters(clsact.ifindex)
-    yield clsact
-    if nl.filters(clsact.ifindex) != before:
-        clsact.tc("filter del dev va egress")
-        clsact.tc("filter add dev va egress prio 1 handle 1 bpf da obj tc_ok.o sec tc")
+    """The network with that filter; what the C accepts in its place does not stay."""
+    net, put = clsact
+    yield net
+    put()
 
 
 @each(FILTERS)
