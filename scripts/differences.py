@@ -37,33 +37,35 @@ def journal(log):
     return found
 
 
-def told(entry):
-    """Whether a request was refused, what it was told by number, and the kernel's sentence."""
+def told(scenario, entry):
+    """What a request or a command was told: whether it was refused, by which number, in which
+    sentence of the kernel, and what else a command has complained of."""
     if entry["of"] == "request":
-        return bool(entry["errno"]), entry["errno"], entry["sentence"]
-    sentence, number, rest = [], [], []
-    for line in entry.get("err", "").splitlines():
-        if found := re.match(r"(?:Error: |Warning: |libbpf: Kernel error message: )(.*)", line):
-            sentence.append(found[1].rstrip("."))
+        return bool(entry["errno"]), [entry["errno"]], entry["sentence"], []
+    # libbpf's client tells of a refusal, and has not failed.
+    refused = bool(entry.get("status")) or "libbpf: Kernel error" in entry.get("err", "")
+    number, sentences, rest = [], [], []
+    for line in scenario.text(entry.get("err", "")).splitlines():
+        if found := re.match(r"(?:Error|Warning|libbpf: Kernel error message): (.*)", line):
+            sentences.append(found[1].rstrip("."))
         elif found := re.match(r"RTNETLINK answers: (.*)", line):
             number.append(found[1])
         elif not re.match(r"We have an error talking|Command failed|$", line):
             rest.append(line)
-    return bool(entry.get("status")), number, "; ".join(sentence) or "", rest
+    return refused, number, "; ".join(sentences), rest
 
 
-def answers(scenarios, entries):
-    """The difference between what both sides were told, if there is one, and the row of it."""
-    (refused, *mine), (_, *ours) = map(told, entries)
-    if mine == ours:
+def answers(theirs, ours):
+    """The difference between what both sides were told, if there is one, or the row of it."""
+    if theirs[1:] == ours[1:]:
         return None, None
-    if refused and not mine[1] and ours[1]:
-        # iproute2 prints the sentence in place of the errno.
-        if mine[0] == ours[0] or isinstance(ours[0], list) and not ours[0]:
-            return None, WHY
-    rests = [scenario.text(json.dumps(each)) for scenario, each in zip(
-        scenarios, (mine, ours), strict=True)]
-    return (None, None) if rests[0] == rests[1] else (rests, None)
+    _, number, sentence, rest = theirs
+    # iproute2 prints the sentence in place of the errno.
+    same_number = ours[1] in (number, []) if number and isinstance(number[0], str) else (
+        ours[1] == number)
+    if ours[0] and same_number and not sentence and ours[2] and rest == ours[3]:
+        return None, WHY
+    return (theirs, ours), None
 
 
 def compared(records):
@@ -83,7 +85,7 @@ def compared(records):
             break
         if seen != saw and not records[0]["by_chance"]:
             found.append((asked, [seen, saw]))
-        difference, row = answers(scenarios, entries)
+        difference, row = answers(*map(told, scenarios, entries))
         named |= {row} - {None}
         if difference:
             found.append((asked, difference))
@@ -102,20 +104,20 @@ class Result:
         self.compared = self.equal = self.differ = 0
         self.rows, self.wrong = collections.Counter(), []
 
-    def scenario(self, name, mine, ours):
+    def scenario(self, name, theirs, ours):
         """Counts one scenario of both sides."""
         self.compared += 1
-        outcomes = mine["outcome"], ours["outcome"]
+        outcomes = theirs["outcome"], ours["outcome"]
         if outcomes == ("beyond", "passed"):
             self.differ += 1
-            self.rows.update(set(mine["beyond_c"]))
+            self.rows.update(set(theirs["beyond_c"]))
             return
         if outcomes != ("passed", "passed"):
             self.wrong.append(f"{name}: {outcomes[0]} on the C, {outcomes[1]} here")
-            self.wrong += [f"    {line[:150]}" for record in (mine, ours)
+            self.wrong += [f"    {line[:150]}" for record in (theirs, ours)
                            for line in record.get("failure", "").splitlines()[-8:]]
             return
-        found, named = compared((mine, ours))
+        found, named = compared((theirs, ours))
         if ours["differs"]:
             named |= set(ours["differs"])
             if not found:
@@ -145,11 +147,11 @@ def main():
     where, result = pathlib.Path(sys.argv[1]), Result()
     if WHY not in rows():
         sys.exit(f"README.md has no row '{WHY}'")
-    mine, ours = (journal(where / f"{side}.log") for side in SIDES)
+    theirs, ours = (journal(where / f"{side}.log") for side in SIDES)
     alone = {name: record for name, record in ours.items() if record["only_here"]}
-    for name in sorted((mine.keys() | ours.keys()) - alone.keys()):
-        if name in mine and name in ours:
-            result.scenario(name, mine[name], ours[name])
+    for name in sorted((theirs.keys() | ours.keys()) - alone.keys()):
+        if name in theirs and name in ours:
+            result.scenario(name, theirs[name], ours[name])
         else:
             result.wrong.append(f"{name}: ran on one side alone")
     for name, record in alone.items():
