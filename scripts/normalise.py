@@ -19,6 +19,8 @@ TIMES = {"loaded_at", "load_time", "run_time_ns", "installed", "last_used", "fir
 # Parts of a text: numbers, addresses of devices but for those that the tests give, and times. Of a
 # ping under load nobody knows how many dots it prints.
 TEXT_NUMBERS = re.compile(r"\b(id|index|prog_id:\s*|if)( ?)(\d+)\b")
+# libbpf names a filter by the number of its program.
+TEXT_NAMES = re.compile(r"(?<=:\[)\d+(?=\])")
 TEXT_ADDRESSES = re.compile(
     r"\b(?!02:00:00:00|ff:ff)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\bfe80::[0-9a-f:]+")
 TEXT_TIMES = [
@@ -148,6 +150,7 @@ class Scenario:
         for pattern in TEXT_TIMES:
             text = pattern.sub("TIME", text)
         text = TEXT_ADDRESSES.sub(lambda found: self.name("address", found[0]), text)
+        text = TEXT_NAMES.sub(lambda found: self.name("id", int(found[0])), text)
         return TEXT_NUMBERS.sub(
             lambda found: found[1] + found[2] + str(self.name(found[1][:2], int(found[3]))), text)
 
