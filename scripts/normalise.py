@@ -162,6 +162,8 @@ class Scenario:
             return [self.tree(each, key) for each in value]
         if key in TIMES:
             return "TIME"
+        if key == "permaddr":
+            return self.name("address", value)
         if isinstance(value, int) and not isinstance(value, bool):
             if key in NUMBERS:
                 return self.name({"index": "in", "ifindex": "if"}.get(key, "id"), value)
