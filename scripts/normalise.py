@@ -13,12 +13,13 @@ import struct
 import nl
 
 # Keys of JSON, as tc, ip and bpftool print it.
-NUMBERS = {"id", "prog_id", "btf_id", "map_ids", "ifindex", "index"}
+NUMBERS = {"id": "id", "prog_id": "id", "btf_id": "btf", "map_ids": "map", "ifindex": "if",
+           "index": "index"}
 TIMES = {"loaded_at", "load_time", "run_time_ns", "installed", "last_used", "first_used", "rate",
          "pps"}
 # Parts of a text: numbers, addresses of devices but for those that the tests give, and times. Of a
 # ping under load nobody knows how many dots it prints.
-TEXT_NUMBERS = re.compile(r"\b(id|index|prog_id:\s*|if)( ?)(\d+)\b")
+TEXT_NUMBERS = re.compile(r"\b(id|index|if)( ?)(\d+)\b")
 # libbpf names a filter by the number of its program.
 TEXT_NAMES = re.compile(r"(?<=:\[)\d+(?=\])")
 TEXT_ADDRESSES = re.compile(
@@ -135,12 +136,14 @@ class Scenario:
 
     def __init__(self):
         self.names, self.first, self.connected = {}, {}, False
+        # Whose numbers are called "id".
+        self.id = "id"
 
     def name(self, kind, number):
         """What a number of the kernel's is called here. 0 is nobody."""
         if not number:
             return number
-        known = self.names.setdefault(kind, {})
+        known = self.names.setdefault(self.id if kind == "id" else kind, {})
         return known.setdefault(number, f"#{len(known) + 1}")
 
     def text(self, text):
@@ -152,7 +155,7 @@ class Scenario:
         text = TEXT_ADDRESSES.sub(lambda found: self.name("address", found[0]), text)
         text = TEXT_NAMES.sub(lambda found: self.name("id", int(found[0])), text)
         return TEXT_NUMBERS.sub(
-            lambda found: found[1] + found[2] + str(self.name(found[1][:2], int(found[3]))), text)
+            lambda found: f"{found[1]}{found[2]}{self.name(found[1], int(found[3]))}", text)
 
     def tree(self, value, key=None):
         """What a command prints for programs."""
@@ -166,7 +169,7 @@ class Scenario:
             return self.name("address", value)
         if isinstance(value, int) and not isinstance(value, bool):
             if key in NUMBERS:
-                return self.name({"index": "in", "ifindex": "if"}.get(key, "id"), value)
+                return self.name(NUMBERS[key], value)
             return value
         return self.text(value) if isinstance(value, str) else value
 
@@ -190,7 +193,7 @@ class Scenario:
         for number, value in attributes(data):
             if number & MASK == PARMS.get(kind, 2):
                 index = struct.unpack_from("=I", value)[0]
-                found.append([number, self.name("in", index), value[4:].hex()])
+                found.append([number, self.name("index", index), value[4:].hex()])
             elif number & MASK != TIMES_OF.get(kind, 1):
                 found.append([number, value.hex()])
         return found
@@ -256,6 +259,7 @@ class Scenario:
         """One observation: what was asked, and what was seen."""
         of, seen = entry["of"], None
         asked = [of, *(self.text(word) for word in entry.get("words", []))]
+        self.id = "map" if re.match(r"bpftool (-j )?map ", entry.get("command", "")) else "id"
         if of == "sh":
             asked.append(self.text(entry["command"]))
             seen = {"status": entry["status"], "printed": self.printed(entry["out"])}
