@@ -37,7 +37,7 @@ TEXT_TIMES = [
 ]
 PLACES = [
     (re.compile(r"\S*/(lwtcls|cls_bpf)\.ko\b"), "MODULE.ko"),
-    (re.compile(r"(?<=rmmod )(lwtcls|cls_bpf)\b"), "MODULE"),
+    (re.compile(r"(?<=rmmod )(lwtcls|cls_bpf)\b|(?<=Module )(lwtcls|cls_bpf)\b"), "MODULE"),
     (re.compile(r"\S*/kernel-(test|reference)-\w+"), "KERNEL"),
 ]
 
@@ -280,7 +280,7 @@ class Scenario:
         elif of == "Port.id":
             seen = self.name("id", entry["got"])
         elif of == "monitored":
-            seen = self.text(entry["got"]).splitlines()
+            seen = self.tree(entry["got"])
         else:
             self.connected |= of in ("carry", "echo")
             seen = entry["got"]

@@ -147,6 +147,7 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
     eventually(lambda: not programs())
 
 
+@pytest.mark.by_chance("nobody knows how many rounds there are")
 def test_class_changes_under_traffic(tc, tmp_path):
     batch("qdisc add dev va root handle 1: htb default 1",
           *(f"class add dev va parent 1: classid 1:{minor} htb rate 1gbit" for minor in (1, 2, 3)))
@@ -168,8 +169,8 @@ def test_class_changes_under_traffic(tc, tmp_path):
 
 @observed
 def monitored(log):
-    """What the monitor has shown."""
-    return log.read_text()
+    """What the monitor has shown of filters."""
+    return [line for line in log.read_text().splitlines() if "filter " in line]
 
 
 def test_monitor_shows_what_happens(tc, tmp_path):
@@ -189,7 +190,7 @@ def test_monitor_shows_what_happens(tc, tmp_path):
             eventually(lambda: "deleted filter" in log.read_text())
         finally:
             monitor.terminate()
-    lines = [line for line in monitored(log).splitlines() if "handle 0x5" in line]
+    lines = [line for line in monitored(log) if "handle 0x5" in line]
     assert len(lines) == 3
     assert "tc_ok.o:[tc]" in lines[0] and "tc_shot.o:[tc]" in lines[1]
     assert lines[2].startswith("deleted filter") and "tc_shot.o:[tc]" in lines[2]
@@ -210,7 +211,7 @@ def test_monitor_is_told_of_all_filters_at_once(tc, tmp_path):
             eventually(lambda: "deleted filter" in log.read_text())
         finally:
             monitor.terminate()
-    assert monitored(log).count("deleted filter") == 1
+    assert len([line for line in monitored(log) if "deleted filter" in line]) == 1
 
 
 @pytest.fixture(name="route")
