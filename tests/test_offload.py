@@ -30,7 +30,7 @@ BUSY = "netdevsim: driver and netdev offload states mismatch"
 
 # What the C does otherwise: rows of README's table.
 BEYOND = pytest.mark.beyond_c
-IN_HW = "`in_hw` and `not_in_hw`"
+EITHER = "`in_hw` and `not_in_hw`"
 NOT_THERE = "deleting a filter that the device does not have"
 REFUSING = "a device that refuses a filter, or leaves without it"
 ROLL_BACK = "replacement refused by a device, `skip_sw` or not"
@@ -497,7 +497,7 @@ def test_refused_replace_leaves_the_old_one_in_hardware(hw, unwilling):
     assert unwilling.id == 0
 
 
-@BEYOND(IN_HW)
+@BEYOND(EITHER)
 def test_refused_replace_leaves_the_old_one_shown_in_hardware(hw, unwilling):
     assert hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
     assert hw.shown(unwilling) == [(1, "in_hw")]
@@ -523,7 +523,7 @@ def test_replace_that_one_of_two_refuses_is_rolled_back(hw, second):
     assert [port.id for port in ports] == [0, 0]
 
 
-@BEYOND(IN_HW)
+@BEYOND(EITHER)
 @pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
 def test_rolled_back_is_shown_in_hardware(hw, second):
     ports = hw.plug(ports=2)
@@ -617,7 +617,7 @@ def test_leaving_device_loses_the_filter(hw):
     assert [first.id, second.id] == [0, 0] and hw.shown(7)[0][1] != "in_hw"
 
 
-@BEYOND(IN_HW)
+@BEYOND(EITHER)
 def test_left_by_the_hardware_is_shown_in_software(hw):
     port = hw.plug()
     hw.join("va", port)
@@ -626,7 +626,7 @@ def test_left_by_the_hardware_is_shown_in_software(hw):
     assert hw.shown(7) == [(1, "not_in_hw")]
 
 
-@BEYOND(IN_HW)
+@BEYOND(EITHER)
 def test_filter_is_either_in_hardware_or_not(hw):
     port = hw.plug()
     hw.join("va")
