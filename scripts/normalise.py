@@ -63,6 +63,13 @@ def attributes(data):
     return found
 
 
+def uncut(found):
+    """The elements of a list, of which the journal may have the beginning and the end alone."""
+    if len(found) == 3 and isinstance(found[1], str):
+        return [*found[0], found[1], *found[2]]
+    return found
+
+
 class Packet:
     """A packet whose random fields are taken away."""
 
@@ -78,8 +85,13 @@ class Packet:
     def network(self, at):
         """A header of IP, and what it says that follows."""
         data = self.data
-        version = data[at] >> 4 if at < len(data) else 0
-        if version not in HEADERS or at + HEADERS[version] > len(data):
+        version = data[at] >> 4 if at < len(data) else 6
+        if version not in HEADERS:
+            return
+        if at + HEADERS[version] > len(data):
+            # Of long connections scenarios keep the beginnings of packets.
+            self.stream = True
+            del data[at:]
             return
         if version == 4:
             follows, length = data[at + 9], data[at] % 16 * 4
@@ -229,15 +241,16 @@ class Scenario:
                 "ifindex": self.name("if", ifindex) if ifindex > 0 else ifindex, "attributes": top}
 
     def messages(self, found):
-        """Answers; of very many the journal has some."""
-        if found and isinstance(found[0], list) and found[0] and isinstance(found[0][0], list):
-            return [self.messages(each) if isinstance(each, list) else each for each in found]
-        return [self.message(each) for each in found]
+        """Answers to requests."""
+        return [self.message(each) for each in uncut(found)]
 
     def packets(self, found):
         """Packets, maybe with their lengths. Those of a connection are a set of headers."""
         made, streams = [], set()
-        for each in found:
+        for each in uncut(found):
+            if isinstance(each, str):
+                # How many there are, of which some are missing: it is a connection.
+                continue
             frame, *length = each if isinstance(each, list) else [each]
             packet = Packet(bytes.fromhex(frame["bytes"]))
             if packet.stream:

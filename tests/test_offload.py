@@ -29,10 +29,11 @@ BUSY = "netdevsim: driver and netdev offload states mismatch"
 
 
 # What the C does otherwise: rows of README's table.
-BEYOND = pytest.mark.beyond_c
+BEYOND, DIFFERS = pytest.mark.beyond_c, pytest.mark.differs
 EITHER = "`in_hw` and `not_in_hw`"
 NOT_THERE = "deleting a filter that the device does not have"
 REFUSING = "a device that refuses a filter, or leaves without it"
+REASON = "sentence of a refused replacement"
 ROLL_BACK = "replacement refused by a device, `skip_sw` or not"
 
 
@@ -482,6 +483,7 @@ def fixture_unwilling(hw):
     return port
 
 
+@DIFFERS(EITHER, REASON)
 def test_refused_replace_leaves_the_old_one_in_hardware(hw, unwilling):
     old, new = hw.programs
     before = program_ids()
@@ -503,12 +505,13 @@ def test_refused_replace_leaves_the_old_one_shown_in_hardware(hw, unwilling):
     assert hw.shown(unwilling) == [(1, "in_hw")]
 
 
-@BEYOND("sentence of a refused replacement")
+@BEYOND(REASON)
 def test_refused_replace_says_why(hw, unwilling):
     _, sentence = hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
     assert sentence == UNBOUND
 
 
+@DIFFERS(EITHER, REASON)
 @pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
 def test_replace_that_one_of_two_refuses_is_rolled_back(hw, second):
     ports = hw.plug(ports=2)
@@ -604,6 +607,7 @@ def test_joining_device_gets_the_filter(hw):
     assert hw.shown(7) == [(1, "in_hw")] and port.id == other.id
 
 
+@DIFFERS(EITHER)
 def test_leaving_device_loses_the_filter(hw):
     first, second = hw.plug(), hw.plug()
     hw.join("va", first)
