@@ -23,14 +23,22 @@ class Journal:
     """The observations of a scenario, while it runs: not of what prepares and follows it."""
 
     def __init__(self):
-        self.entries, self.on = [], False
+        self.entries, self.beside, self.on = [], [], False
         self.here = threading.local()
 
+    def begin(self):
+        """A scenario begins."""
+        self.entries, self.beside, self.on = [], [], True
+
     def note(self, of, **what):
-        """Keeps an observation, unless it is part of another one."""
-        if self.on and not getattr(self.here, "quiet", 0):
-            beside = threading.current_thread() is not threading.main_thread()
-            self.entries.append({"of": of, **what, **({"beside": True} if beside else {})})
+        """Keeps an observation, unless it is part of another one. Of other threads nobody knows
+        when, and how often, they see something."""
+        if not self.on or getattr(self.here, "quiet", 0):
+            return
+        if threading.current_thread() is threading.main_thread():
+            self.entries.append({"of": of, **what})
+        elif (entry := {"of": of, **what, "beside": True}) not in self.beside:
+            self.beside.append(entry)
 
     @contextlib.contextmanager
     def quiet(self):
@@ -98,7 +106,7 @@ class Printer:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self):
         """The scenario itself."""
-        JOURNAL.entries, JOURNAL.on = [], True
+        JOURNAL.begin()
         try:
             return (yield)
         finally:
@@ -118,8 +126,9 @@ class Printer:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self):
         """Prints the line."""
-        data = json.dumps({**self.record, "entries": JOURNAL.entries}).encode()
-        JOURNAL.entries = []
+        seen = JOURNAL.entries + JOURNAL.beside
+        data = json.dumps({**self.record, "entries": seen}).encode()
+        JOURNAL.entries, JOURNAL.beside = [], []
         terminal = self.plugins.getplugin("terminalreporter")
         terminal.ensure_newline()
         terminal.write_line("journal: " + base64.b64encode(zlib.compress(data)).decode())
