@@ -35,9 +35,10 @@ class Journal:
         when, and how often, they see something."""
         if not self.on or getattr(self.here, "quiet", 0):
             return
+        entry = {"of": of, **{name: plain(value) for name, value in what.items()}}
         if threading.current_thread() is threading.main_thread():
-            self.entries.append({"of": of, **what})
-        elif (entry := {"of": of, **what, "beside": True}) not in self.beside:
+            self.entries.append(entry)
+        elif (entry := {**entry, "beside": True}) not in self.beside:
             self.beside.append(entry)
 
     @contextlib.contextmanager
@@ -83,7 +84,7 @@ def observed(function):
         except OSError as error:
             JOURNAL.note(function.__qualname__, words=words, raised=error.errno)
             raise
-        JOURNAL.note(function.__qualname__, words=words, got=plain(result))
+        JOURNAL.note(function.__qualname__, words=words, got=result)
         return result
     return wrapper
 
@@ -104,9 +105,10 @@ class Printer:
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self):
-        """The scenario itself."""
-        JOURNAL.begin()
+    def pytest_runtest_call(self, item):
+        """The scenario itself. Where there is nothing to compare with, nothing is kept."""
+        if not item.get_closest_marker("only_here"):
+            JOURNAL.begin()
         try:
             return (yield)
         finally:

@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from journal import JOURNAL, plain
+from journal import JOURNAL
 
 NETLINK_EXT_ACK = 11
 SOL_NETLINK = 270
@@ -213,7 +213,7 @@ class Requests:
         found = []
         while select.select([self.sock], [], [], 0)[0]:
             found += messages(self.sock.recv(1 << 20))
-        JOURNAL.note("answers", messages=plain(found))
+        JOURNAL.note("answers", messages=found)
         return found
 
     def dump(self, kind, body):
@@ -225,7 +225,7 @@ class Requests:
             data = self.sock.recv(1 << 20)
             seconds += time.perf_counter() - start
             found += messages(data)
-        JOURNAL.note("dump", kind=kind, messages=plain(found[:-1]))
+        JOURNAL.note("dump", kind=kind, messages=found[:-1])
         return found[:-1], seconds
 
 
