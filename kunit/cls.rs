@@ -712,7 +712,7 @@ mod tests {
                         .put(TCA_BPF_OPS_LEN, b"a")?
                         .put(TCA_BPF_OPS, &ops)?,
                 )?,
-                EINVAL,
+                ERANGE,
                 c"the attribute must have 2 bytes",
             ),
             (
@@ -762,7 +762,7 @@ mod tests {
             ),
             (
                 options(&loaded(CLOSED_FD)?.put(TCA_BPF_CLASSID, b"ab")?)?,
-                EINVAL,
+                ERANGE,
                 c"the attribute must have 4 bytes",
             ),
             (

@@ -19,17 +19,23 @@ mod tests {
 
     #[test]
     fn u32_has_four_bytes() -> Result {
-        for (len, want) in [(0, false), (3, false), (4, true), (5, false), (8, false)] {
+        for (len, error) in [
+            (0, Some(ERANGE)),
+            (3, Some(ERANGE)),
+            (4, None),
+            (5, Some(EINVAL)),
+            (8, Some(EINVAL)),
+        ] {
             let request = Request::new().put(1, &[1; 8][..len])?;
             let mut extack = ExtAckBuf::new()?;
             let value = request.attr().u32(&mut extack.extack());
-            if want {
-                assert!(value == Ok(0x0101_0101));
-                assert!(extack.message().is_none());
-            } else {
-                assert!(value == Err(EINVAL));
+            if let Some(error) = error {
+                assert!(value == Err(error));
                 assert!(extack.message() == Some(c"the attribute must have 4 bytes"));
                 assert!(extack.has_attr());
+            } else {
+                assert!(value == Ok(0x0101_0101));
+                assert!(extack.message().is_none());
             }
         }
         Ok(())

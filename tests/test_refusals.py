@@ -31,7 +31,6 @@ def prog(fd, name="name"):
 
 UNKNOWN = "attributes of an unknown type in a request"
 REPORTED = "`TCA_BPF_TAG`, `TCA_BPF_ID` in a request"
-SHORT = "numbers with too few bytes"
 LONG = "numbers with too many bytes"
 LONG_NAME = "name of a program with more than 255 bytes"
 # What the C does otherwise: the rows of README's table.
@@ -41,10 +40,6 @@ BEYOND = {
     "long headroom": LONG,
     "long class": LONG,
     "closed, and headroom 257": "order of checks",
-    "short descriptor": SHORT,
-    "short headroom": SHORT,
-    "short number of instructions": SHORT,
-    "short class": SHORT,
     "unknown attribute": UNKNOWN,
     "unknown attribute in a program": UNKNOWN,
     "tag": REPORTED,
@@ -55,9 +50,14 @@ BEYOND = {
 
 def each(cases):
     """The cases as parameters."""
-    return pytest.mark.parametrize("case", [
-        pytest.param(case, marks=[pytest.mark.beyond_c(BEYOND[case])] if case in BEYOND else [])
-        for case in cases])
+    def marks(case):
+        # The one sentence that the C's own is not enough for.
+        if case == "short headroom":
+            return [pytest.mark.differs("a refused request")]
+        return [pytest.mark.beyond_c(BEYOND[case])] if case in BEYOND else []
+
+    return pytest.mark.parametrize(
+        "case", [pytest.param(case, marks=marks(case)) for case in cases])
 
 
 NO_PROGRAM = "bpf encapsulation needs a program: in, out or xmit"
@@ -100,13 +100,13 @@ ROUTES = {
             nl.LWT_XMIT, prog(fds["xmit"])), errno.EBADF, NOT_OPEN),
     "short descriptor": (
         lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, b"ab") + nl.attr(
-            nl.PROG_NAME, "name")), errno.EINVAL, "the attribute must have 4 bytes"),
+            nl.PROG_NAME, "name")), errno.ERANGE, "the attribute must have 4 bytes"),
     "headroom 257": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, 257),
         errno.ERANGE, "headroom is at most 256 bytes"),
     "short headroom": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, b"a"),
-        errno.EINVAL, "the attribute must have 4 bytes"),
+        errno.ERANGE, "the attribute must have 4 bytes"),
     "long headroom": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, bytes(8)),
         errno.EINVAL, "the attribute must have 4 bytes"),
@@ -200,7 +200,7 @@ FILTERS = {
     "part of an instruction": (
         lambda fds: bytecode(RETURN_0[:7], count=1), errno.EINVAL, MISMATCH),
     "short number of instructions": (
-        lambda fds: nl.attr(nl.BPF_OPS_LEN, b"\1") + nl.attr(nl.BPF_OPS, RETURN_0), errno.EINVAL,
+        lambda fds: nl.attr(nl.BPF_OPS_LEN, b"\1") + nl.attr(nl.BPF_OPS, RETURN_0), errno.ERANGE,
         "the attribute must have 2 bytes"),
     "bytecode without end": (
         lambda fds: bytecode(struct.pack("=HBBI", 0, 0, 0, 0)), errno.EINVAL, CHECKER),
@@ -224,7 +224,7 @@ FILTERS = {
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, "x" * 256)), errno.ERANGE,
         TOO_LONG),
     "short class": (
-        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, b"a")), errno.EINVAL,
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, b"a")), errno.ERANGE,
         "the attribute must have 4 bytes"),
     "long class": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, bytes(8))), errno.EINVAL,

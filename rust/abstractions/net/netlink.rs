@@ -120,20 +120,29 @@ impl<'a> Attr<'a> {
         }
     }
 
-    /// A number in host byte order. `EINVAL` unless it has exactly two bytes.
-    pub(crate) fn u16(self, extack: &mut ExtAck<'_>) -> Result<u16> {
-        match <[u8; 2]>::try_from(self.payload()) {
-            Ok(bytes) => Ok(u16::from_ne_bytes(bytes)),
-            Err(_) => Err(extack.refuse_attr(EINVAL, self, c"the attribute must have 2 bytes")),
-        }
+    /// The payload, if it has exactly `N` bytes. `ERANGE` if it has fewer, `EINVAL` if it has more.
+    fn exactly<const N: usize>(
+        self,
+        extack: &mut ExtAck<'_>,
+        sentence: &'static CStr,
+    ) -> Result<[u8; N]> {
+        let payload = self.payload();
+        payload.try_into().map_err(|_| {
+            let error = if payload.len() < N { ERANGE } else { EINVAL };
+            extack.refuse_attr(error, self, sentence)
+        })
     }
 
-    /// A number in host byte order. `EINVAL` unless it has exactly four bytes.
+    /// A number in host byte order. `ERANGE` if it has fewer than two bytes, `EINVAL` if it has more.
+    pub(crate) fn u16(self, extack: &mut ExtAck<'_>) -> Result<u16> {
+        self.exactly(extack, c"the attribute must have 2 bytes")
+            .map(u16::from_ne_bytes)
+    }
+
+    /// A number in host byte order. `ERANGE` if it has fewer than four bytes, `EINVAL` if it has more.
     pub(crate) fn u32(self, extack: &mut ExtAck<'_>) -> Result<u32> {
-        match <[u8; 4]>::try_from(self.payload()) {
-            Ok(bytes) => Ok(u32::from_ne_bytes(bytes)),
-            Err(_) => Err(extack.refuse_attr(EINVAL, self, c"the attribute must have 4 bytes")),
-        }
+        self.exactly(extack, c"the attribute must have 4 bytes")
+            .map(u32::from_ne_bytes)
     }
 
     /// A NUL-terminated string. `EINVAL` if the NUL is missing.
