@@ -37,6 +37,8 @@ PACKETS = 20000
 # Each line is counted that often, and the least taken: what else the kernel has to do falls into
 # some rounds, and adds to them.
 ROUNDS = 5
+# Goes from tick to tick.
+CLOCK_MONOTONIC_COARSE = 6
 ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
 # What marks the instructions of a line, for the plugin that counts them by address.
 MARKS = mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -80,7 +82,6 @@ def pktgen(where, **lines):
 
 def generator(cpu=0, dev="d1", net=9, packets=PACKETS):
     """The packets: UDP over IPv4, 60 bytes with the link header, as received by a device."""
-    pktgen(f"kpktgend_{cpu}", rem_device_all="")
     pktgen(f"kpktgend_{cpu}", add_device=dev)
     pktgen(dev, count=packets, pkt_size=60, delay=0, xmit_mode="netif_receive",
            dst_mac=f"02:00:00:00:00:0{dev[1]}", src_mac="02:00:00:00:00:11", dst="10.1.0.1",
@@ -90,11 +91,8 @@ def generator(cpu=0, dev="d1", net=9, packets=PACKETS):
 
 def after_a_tick():
     """Waits for the timer. What begins right after a tick sees as few of them as it can."""
-    def tick():
-        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_COARSE)
-
-    before = tick()
-    while tick() == before:
+    before = time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE)
+    while time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE) == before:
         pass
 
 
@@ -352,7 +350,10 @@ def scale(packets):
             with window() as number:
                 run(name, count * packets)
             line(name, None, count, {"window": number, "of": count * packets}, "cpus")
+        # The thread does it in its own time.
         pktgen("kpktgend_1", rem_device_all="")
+        while (PKTGEN / "d4").exists():
+            time.sleep(0.05)
 
     generator(0, "d1", 9, packets)
     sh("tc qdisc add dev d1 ingress_block 1 clsact && tc qdisc add dev d4 ingress_block 1 clsact")
