@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who may do what: neither more nor less than with the C, and no file of ours widens it.
+
+A caller is a child that gives up what it may before it does anything, and reports by a pipe.
+"""
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import pathlib
+import re
+import socket
+import stat
+import struct
+
+import nl
+import pytest
+from conftest import LIBC, MODULE, eventually, loaded, program, sh
+from test_refusals import RETURN_0, bytecode, options, prog
+from tunnels import BPF_PROG_TEST_RUN, bpf
+
+BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID, BPF_BTF_GET_FD_BY_ID = 5, 7, 13, 19
+SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
+SYS_CAPSET, CAPABILITY_VERSION_3 = 126, 0x20080522
+CAP_NET_ADMIN, CAP_BPF = 12, 39
+NOBODY = 65534
+RTM_GETROUTE = 26
+PIN = "/run/bpf/who"
+KFUNC = "bpf_lwtcls_push_ip_encap"
+USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
+
+
+def drop_all():
+    """Becomes a user with no rights at all."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def keep(*capabilities):
+    """Stays root, with some capabilities. C: capset(2)."""
+    bits = sum(1 << each for each in capabilities)
+    low, high = bits & 0xFFFFFFFF, bits >> 32
+    head = ctypes.create_string_buffer(struct.pack("=II", CAPABILITY_VERSION_3, 0))
+    data = ctypes.create_string_buffer(struct.pack("=6I", low, low, 0, high, high, 0))
+    assert LIBC.syscall(SYS_CAPSET, head, data) == 0
+
+
+def enter_user_namespace():
+    """Has all capabilities, but in a user namespace of its own only."""
+    drop_all()
+    os.unshare(os.CLONE_NEWUSER)
+
+
+def in_a_child(become, what):
+    """What `what()` returns in a process of namespace a for which `become` was called."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        # It ends in there: who has no rights cannot go back.
+        with nl.inside("a"):
+            try:
+                become()
+                os.write(writer, json.dumps(what()).encode())
+            except BaseException as error:
+                os.write(writer, json.dumps(repr(error)).encode())
+            finally:
+                os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        said = json.loads(pipe.read())
+    os.waitpid(child, 0)
+    return said
+
+
+def answer_of(call, *args):
+    """The name of the errno that a system call fails with, or "" if it does not."""
+    try:
+        result = call(*args)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    if isinstance(result, int):
+        os.close(result)
+    return ""
+
+
+def ask(sock, kind, flags, body):
+    """Sends a request; returns the name of its errno, or "" if it was done."""
+    flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
+    sock.settimeout(10)
+    sock.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
+    while True:
+        for kind, payload in nl.messages(sock.recv(1 << 16)):
+            if kind in (nl.NLMSG_ERROR, nl.NLMSG_DONE):
+                error = -struct.unpack_from("=i", payload)[0]
+                return errno.errorcode[error] if error else ""
+
+
+def insn(code, registers=0, offset=0, number=0):
+    """One instruction."""
+    return struct.pack("=BBhi", code, registers, offset, number)
+
+
+RETURN = insn(0xb7) + insn(0x95)
+# r1 is the packet still.
+HELPER = (insn(0x7a, 10, -24) + insn(0x7a, 10, -16) + insn(0x7a, 10, -8)
+          + insn(0xb7, 2, number=2) + insn(0xbf, 0xa3) + insn(0x07, 3, number=-24)
+          + insn(0xb7, 4, number=20) + insn(0x85, number=73) + RETURN)
+
+
+def calls_kfunc(number):
+    """A program that calls a kernel function of the second BTF of its fds."""
+    return (insn(0x7a, 10, -24) + insn(0x7a, 10, -16) + insn(0x7a, 10, -8)
+            + insn(0xbf, 0xa2) + insn(0x07, 2, number=-24) + insn(0xb7, 3, number=20)
+            + insn(0x85, 0x20, 1, number) + RETURN)
+
+
+def load(kind, insns, btf=0):
+    """A program's descriptor."""
+    text, license_ = ctypes.create_string_buffer(insns), ctypes.create_string_buffer(b"GPL")
+    fds = ctypes.create_string_buffer(struct.pack("=ii", 0, btf))
+    return bpf(BPF_PROG_LOAD, "=IIQQ96xQ", kind, len(insns) // 8, ctypes.addressof(text),
+               ctypes.addressof(license_), ctypes.addressof(fds) if btf else 0)[0]
+
+
+def run(fd):
+    """Runs a program on a packet; returns what it returns."""
+    packet = ctypes.create_string_buffer(bytes(12) + b"\x08\0" + b"\x45" + bytes(45), 60)
+    _, attr = bpf(BPF_PROG_TEST_RUN, "=IiIIQQ88x", fd, 0, 60, 0, ctypes.addressof(packet), 0)
+    return attr[1]
+
+
+class Scene:
+    """What the callers find: a filter and a route in a, and programs that are open already."""
+
+    def __init__(self, net, tc, xmit, helper):
+        self.index, self.tc, self.xmit, self.helper = net.ifindex, tc, xmit, helper
+
+    def state(self):
+        """What is configured. Routes that IPv6 makes by itself come in their own time."""
+        return sh("tc -n a filter show dev va egress; ip -4 -n a -d route show")
+
+    def route(self, host, fd):
+        """The body of a request about a route with an encapsulation."""
+        body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 254, 4, 0, 1, 0)
+        body += nl.attr(nl.RTA_DST, socket.inet_aton(f"10.1.0.{host}"))
+        body += nl.attr(nl.RTA_GATEWAY, socket.inet_aton("10.0.0.2"))
+        body += nl.attr(nl.RTA_OIF, self.index)
+        body += nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
+        return body + nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_XMIT, prog(fd)))
+
+    def requests(self):
+        """What can be asked of rtnetlink: those that change something, and those that read."""
+        new, create = nl.RTM_NEWTFILTER, nl.NLM_F_CREATE
+        replace = create | nl.NLM_F_REPLACE
+
+        def filter_(handle, options_=None):
+            return nl.tfilter(self.index, handle, options_)
+
+        first, second = (struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
+                         + nl.attr(nl.RTA_DST, socket.inet_aton(f"10.1.0.{host}"))
+                         for host in (1, 2))
+        changes = {
+            "add a filter": (new, create, filter_(2, options(self.tc))),
+            "add bytecode": (new, create, filter_(3, bytecode(RETURN_0))),
+            "replace a filter": (new, replace, filter_(1, options(self.tc))),
+            "change a filter": (new, 0, filter_(1, options(self.tc))),
+            "delete a filter": (nl.RTM_DELTFILTER, 0, filter_(2)),
+            "delete a priority": (nl.RTM_DELTFILTER, 0, filter_(0)),
+            "add a route": (nl.RTM_NEWROUTE, create, self.route(2, self.xmit)),
+            "replace a route": (nl.RTM_NEWROUTE, replace, self.route(1, self.xmit)),
+            "delete a route": (nl.RTM_DELROUTE, 0, self.route(2, self.xmit)),
+        }
+        reads = {
+            "get a filter": (nl.RTM_GETTFILTER, 0, filter_(1)),
+            "dump filters": (nl.RTM_GETTFILTER, nl.NLM_F_DUMP, filter_(0)),
+            "get a route": (RTM_GETROUTE, 0, first),
+            "dump routes": (RTM_GETROUTE, nl.NLM_F_DUMP, second),
+        }
+        return changes, reads
+
+    def ask_all(self, sock=None):
+        """Asks for all of that; returns what is answered, and to reads first, for the last
+        changes take away what there is."""
+        changes, reads = self.requests()
+        with sock or socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as asked:
+            return {name: ask(asked, *request) for name, request in (reads | changes).items()}
+
+    def programs(self, number):
+        """Answers to who wants programs: new ones, and those that are there."""
+        path = ctypes.create_string_buffer(PIN.encode())
+        return {
+            "load for tc": answer_of(load, SCHED_CLS, RETURN),
+            "load for xmit": answer_of(load, LWT_XMIT, RETURN),
+            "load with the helper": answer_of(load, LWT_XMIT, HELPER),
+            "load for a socket": answer_of(load, SOCKET_FILTER, RETURN),
+            "by number": answer_of(lambda: bpf(BPF_PROG_GET_FD_BY_ID, "=I", number)[0]),
+            "by name": answer_of(
+                lambda: bpf(BPF_OBJ_GET, "=QII", ctypes.addressof(path), 0, 0)[0]),
+            "run the helper": run(self.helper),
+        }
+
+
+@pytest.fixture(name="scene")
+def fixture_scene(net):
+    """A network with a filter and a route, both with programs."""
+    net.tc("qdisc add dev va clsact")
+    with (program("classifier", "tc_ok") as tc, program("lwt_xmit", "lwt_xmit_ok") as xmit,
+          program("lwt_xmit", "lwt_xmit_reach_ip") as helper):
+        scene = Scene(net, tc, xmit, helper)
+        assert nl.filter_(net.ifindex, options(tc)) == (0, "")
+        assert nl.route(4, net.ifindex, nl.attr(nl.LWT_XMIT, prog(xmit))) == (0, "")
+        yield scene
+
+
+CALLERS = {
+    "root": (lambda: None, True),
+    "nobody": (drop_all, False),
+    "root without capabilities": (keep, False),
+    "CAP_NET_ADMIN alone": (lambda: keep(CAP_NET_ADMIN), True),
+    "CAP_BPF alone": (lambda: keep(CAP_BPF), False),
+}
+if USER_NAMESPACES:
+    CALLERS["owner of a user namespace"] = (enter_user_namespace, False)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_filters_and_routes(scene, caller):
+    become, may = CALLERS[caller]
+    changes, reads = scene.requests()
+    before = scene.state()
+    said = in_a_child(become, scene.ask_all)
+    assert said == dict.fromkeys(reads, "") | dict.fromkeys(changes, "" if may else "EPERM")
+    assert (scene.state() == before) is not may
+
+
+def test_socket_of_root_gives_no_rights(scene):
+    changes, reads = scene.requests()
+    before = scene.state()
+    with nl.open_in("a") as sock:
+        said = in_a_child(drop_all, lambda: scene.ask_all(sock))
+    assert said == dict.fromkeys(reads, "") | dict.fromkeys(changes, "EPERM")
+    assert scene.state() == before
+
+
+if USER_NAMESPACES:
+    def test_owner_of_a_network_may_configure_it(scene):
+        def own_network():
+            drop_all()
+            os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+
+        def configure():
+            # No device but lo, which has no clsact yet: that is missing, not the right.
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
+                clsact = struct.pack("=BxxxiIII", 0, 1, 0xFFFF0000, 0xFFFFFFF1, 0)
+                clsact += nl.attr(nl.TCA_KIND, "clsact")
+                create = nl.NLM_F_CREATE
+                return [ask(sock, 36, create, clsact)] + [
+                    ask(sock, nl.RTM_NEWTFILTER, create, nl.tfilter(1, 0, each))
+                    for each in (options(scene.tc), bytecode(RETURN_0), options(scene.xmit))
+                ] + [answer_of(load, SCHED_CLS, RETURN), answer_of(load, LWT_XMIT, HELPER)]
+
+        assert in_a_child(own_network, configure) == ["", "", "", "EINVAL", "EPERM", "EPERM"]
+
+
+PROGRAMS = {
+    "root": (lambda: None, {}),
+    "nobody": (drop_all, {"load for tc": "EPERM", "load for xmit": "EPERM",
+                          "load with the helper": "EPERM", "by number": "EPERM",
+                          "by name": "EACCES"}),
+    "CAP_NET_ADMIN alone": (lambda: keep(CAP_NET_ADMIN),
+                            {"load for tc": "EPERM", "load for xmit": "EPERM",
+                             "load with the helper": "EPERM", "by number": "EPERM"}),
+    "CAP_BPF alone": (lambda: keep(CAP_BPF),
+                      {"load for tc": "EPERM", "load for xmit": "EPERM",
+                       "load with the helper": "EPERM", "by number": "EPERM"}),
+    "CAP_BPF and CAP_NET_ADMIN": (lambda: keep(CAP_BPF, CAP_NET_ADMIN), {"by number": "EPERM"}),
+}
+
+
+@pytest.mark.parametrize("caller", PROGRAMS)
+def test_programs(scene, caller):
+    become, refusals = PROGRAMS[caller]
+    sh(f"bpftool prog load tc_ok.o {PIN} type classifier")
+    try:
+        number = json.loads(sh(f"bpftool -j prog show pinned {PIN}"))["id"]
+        said = in_a_child(become, lambda: scene.programs(number))
+    finally:
+        os.unlink(PIN)
+    # Who was given a program may run it: that it reaches the helper is no right of its own.
+    assert said == {name: 0 if name == "run the helper" else refusals.get(name, "")
+                    for name in said}
+
+
+@contextlib.contextmanager
+def kfunc():
+    """The descriptor of the module's type information, and the kernel function's number there."""
+    known = [each for each in json.loads(sh("bpftool -j btf list")) if each.get("name") == "lwtcls"]
+    assert known, "there is no kernel function"
+    listed = sh("bpftool btf dump file /sys/kernel/btf/lwtcls -B /sys/kernel/btf/vmlinux")
+    number = int(re.search(rf"^\[(\d+)\] FUNC '{KFUNC}'", listed, re.M)[1])
+    fd, _ = bpf(BPF_BTF_GET_FD_BY_ID, "=III", known[0]["id"], 0, 0)
+    try:
+        yield fd, number
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.beyond_c("it has no kernel function for programs")
+@pytest.mark.usefixtures("net")
+@pytest.mark.parametrize("caller, of_a_route, of_a_socket", [
+    ("root", "", "EACCES"),
+    ("nobody", "EPERM", "EPERM"),
+    ("CAP_NET_ADMIN alone", "EPERM", "EPERM"),
+    ("CAP_BPF alone", "EPERM", "EACCES"),
+    ("CAP_BPF and CAP_NET_ADMIN", "", "EACCES"),
+])
+def test_kfunc(caller, of_a_route, of_a_socket):
+    become, _ = PROGRAMS[caller]
+    with kfunc() as (btf, number):
+        text = calls_kfunc(number)
+        said = in_a_child(become, lambda: [answer_of(load, LWT_XMIT, text, btf),
+                                           answer_of(load, SOCKET_FILTER, text, btf),
+                                           answer_of(load, SOCKET_FILTER, RETURN)])
+    # The last one is what anybody may load: it is the call that is refused.
+    assert said == [of_a_route, of_a_socket, ""]
+
+
+def paths():
+    """What there is to see of the kernel, but processes, devices and the tracer's own."""
+    found = set()
+    for top in ("/sys/module", "/sys/kernel", "/sys/fs", "/proc"):
+        for at, directories, files in os.walk(top):
+            directories[:] = [
+                name for name in directories if name not in ("tracing", "cgroup")
+                and not (at == "/proc" and (name.isdigit() or "self" in name))]
+            found.update(f"{at}/{name}" for name in directories + files)
+    return found
+
+
+# What the kernel shows of any module.
+OF_ANY_MODULE = re.compile(
+    r"(/(coresize|initsize|initstate|refcnt|taint|srcversion|version|import_ns|uevent|holders"
+    r"|parameters|(notes|sections)(/[^/]*)?))?")
+
+
+@pytest.fixture(name="unloaded")
+def fixture_unloaded():
+    """Without the module, which comes back afterwards."""
+    eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
+    yield
+    if not loaded(MODULE.stem):
+        sh(f"insmod {MODULE}")
+
+
+def opens(path, flags):
+    """Whether this process may open a file. FIFOs and the like do not keep it waiting."""
+    try:
+        os.close(os.open(path, flags | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("unloaded", "net")
+def test_files():
+    before = paths()
+    sh(f"insmod {MODULE}")
+    home = f"/sys/module/{MODULE.stem}"
+    new = sorted(paths() - before)
+    assert f"{home}/refcnt" in new
+    # Of our own: the types of what programs may call. The slab has names that come and go.
+    others = [path for path in new if not path.startswith(home)
+              and not re.search(r"/(slab|holders)/", path)]
+    assert set(others) <= {f"/sys/kernel/btf/{MODULE.stem}"}
+    assert not [path for path in new if path.startswith(home)
+                and not OF_ANY_MODULE.fullmatch(path.removeprefix(home))]
+
+    files = [path for path in new if stat.S_ISREG(os.lstat(path).st_mode)]
+    modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in files}
+    assert not [path for path, mode in modes.items() if mode & 0o022]
+    assert {path for path, mode in modes.items() if mode & 0o200} <= {f"{home}/uevent"}
+    # And so it is, whatever the modes say.
+    written = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_WRONLY)])
+    assert written == []
+    # Addresses are for root.
+    read = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_RDONLY)])
+    assert read and not [path for path in read if "/sections/" in path]
