@@ -1,0 +1,454 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hostile netlink messages, made of nothing but a seed.
+
+A message is a tree of attributes that the kernel would accept, which is then spoilt in most cases.
+No answer changes what follows: two kernels that are given the same seed are asked the same.
+"""
+
+import errno
+import os
+import random
+import socket
+import struct
+from typing import NamedTuple
+
+import nl
+
+NLA_F_NESTED, NLA_F_NET_BYTEORDER = 0x8000, 0x4000
+TYPE_MASK = 0x3FFF
+RTM_NEWLINK, RTM_NEWADDR, RTM_GETROUTE, RTM_NEWQDISC, RTM_DELQDISC = 16, 20, 26, 36, 37
+RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
+NLM_F_ECHO, NLM_F_APPEND = 8, 0x800
+RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE, RTA_NH_ID = 6, 8, 9, 12, 15, 30
+NHA_ID, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = 1, 5, 6, 7, 8
+TCA_CHAIN = 11
+MAGIC_BLOCK, BLOCK = 0xFFFFFFFF, 7
+TC_H_CLSACT = 0xFFFFFFF1
+NETLINK_EXT_ACK = 11
+# Where the open files of the requests are, whatever else this process has open.
+FIRST_FD = 900
+FDS = ("in", "out", "xmit", "xmit_other", "tc", "tc_other", "map", "file")
+CLOSED = 1 << 20
+# After so many messages what there is is taken away, so that what one kernel accepted and another
+# one did not has no consequences for long. With 1 it has none, but nothing is there to be replaced.
+ROUND = int(os.environ.get("LWTCLS_ROUND", "250"))
+# How the answer to a message is called that the kernel does not answer.
+SILENT = 255
+BOUNDARIES = (0, 1, 2, 3, 4, 7, 8, 255, 256, 257, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF,
+              0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+
+
+class World(NamedTuple):
+    """The numbers of what messages are about: two devices, one for filters and one for routes."""
+
+    filters: int
+    routes: int
+
+    def fd(self, name):
+        """The number of an open file."""
+        return FIRST_FD + FDS.index(name) if name in FDS else CLOSED
+
+
+class Node:
+    """An attribute: bytes, or attributes, and how much its length lies."""
+
+    def __init__(self, kind, body=b"", skew=0):
+        if isinstance(body, int):
+            body = struct.pack("=I", body & 0xFFFFFFFF)
+        if isinstance(body, str):
+            body = body.encode() + b"\0"
+        self.kind, self.body, self.skew = kind, body, skew
+
+    def copy(self):
+        """The same attribute once more."""
+        body = self.body
+        return Node(self.kind, [each.copy() for each in body] if isinstance(body, list) else body,
+                    self.skew)
+
+    def encode(self):
+        """Its bytes, padded."""
+        data = encode(self.body) if isinstance(self.body, list) else self.body
+        length = (4 + len(data) + self.skew) & 0xFFFF
+        data = struct.pack("=HH", length, self.kind & 0xFFFF) + data
+        return data + bytes(-len(data) % 4)
+
+
+def encode(nodes):
+    """The bytes of attributes."""
+    return b"".join(node.encode() for node in nodes)
+
+
+class Message(NamedTuple):
+    """A request. `inner`: spoilt, if at all, below the options or the encapsulation only."""
+
+    kind: int
+    flags: int
+    head: bytes
+    nodes: list
+    inner: bool
+    # Bytes cut from the end, and whether the header's length is that of before.
+    cut: int = 0
+    lies: bool = False
+
+    def body(self):
+        """What follows the header."""
+        data = self.head + encode(self.nodes)
+        return data[:len(data) - self.cut] if self.cut else data
+
+    def packed(self, sequence):
+        """The whole message."""
+        body = self.body()
+        length = 16 + len(body) + (self.cut if self.lies else 0)
+        flags = self.flags | nl.NLM_F_REQUEST | nl.NLM_F_ACK
+        return struct.pack("=IHHII", length, self.kind, flags, sequence, 0) + body
+
+
+def attributes(data):
+    """The attributes in some bytes: (type, payload) of each, and how many bytes are left over."""
+    found, at = [], 0
+    while len(data) - at >= 4:
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4 or length > len(data) - at:
+            break
+        found.append((kind & TYPE_MASK, data[at + 4:at + length]))
+        at += (length + 3) & ~3
+    return found, max(0, len(data) - at)
+
+
+def walk(nodes):
+    """All attributes, with the list that has each."""
+    for node in nodes:
+        yield nodes, node
+        if isinstance(node.body, list):
+            yield from walk(node.body)
+
+
+class Maker:
+    """Makes one message."""
+
+    def __init__(self, seed, number, world):
+        # Each message has a source of its own: it can be made without those before it.
+        self.r, self.world = random.Random(f"{seed}/{number}"), world
+        # Whether the core has nothing against what is around the options or the encapsulation.
+        self.plain = True
+
+    def chance(self, percent):
+        """True so often."""
+        return self.r.randrange(100) < percent
+
+    def number(self):
+        """A number that somebody may not have thought of."""
+        return self.r.choice(BOUNDARIES) if self.chance(60) else self.r.getrandbits(32)
+
+    def name(self, label):
+        """The name of a program. As a rule it says which one it is."""
+        if self.chance(85):
+            return Node(nl.PROG_NAME, f"n-{label}")
+        length = self.r.choice((0, 1, 2, 254, 255, 256, 257, 300, 4000))
+        text = b"x" * length
+        return Node(nl.PROG_NAME, self.r.choice(
+            (text, text + b"\0", text[:length // 2] + b"\0" + text[length // 2:],
+             b"ab\0" + text + b"\0")))
+
+    def fd(self, *good):
+        """A descriptor, as a rule a good one, and what it is called."""
+        label = self.r.choice(good if self.chance(85) else (*FDS, "closed"))
+        return label, self.world.fd(label)
+
+    def hook(self, kind, *good):
+        """A program on a hook of a route."""
+        label, fd = self.fd(*good)
+        return Node(kind, [Node(nl.PROG_FD, fd), self.name(label)])
+
+    def encap(self):
+        """The attributes of an encapsulation."""
+        hooks = ((nl.LWT_IN, "in"), (nl.LWT_OUT, "out"), (nl.LWT_XMIT, "xmit", "xmit_other"))
+        nodes = [self.hook(*each) for each in self.r.sample(hooks, self.r.choice((1, 1, 1, 2, 3)))]
+        if self.chance(30):
+            nodes.append(Node(nl.LWT_HEADROOM, self.r.choice((0, 20, 256))
+                              if self.chance(70) else self.number()))
+        return nodes
+
+    def bytecode(self):
+        """Classic bytecode, with its length."""
+        # A filter of 4096 is accepted, but no dump has the room for it.
+        count = self.r.choice((1, 1, 2, 3, 16, 3000)) if self.chance(90) else 4097
+        insns = struct.pack("=HBBI", 0x28, 0, 0, 12) * (count - 1) + struct.pack("=HBBI", 6, 0, 0,
+                                                                                self.number())
+        return [Node(nl.BPF_OPS_LEN, struct.pack("=H", count)), Node(nl.BPF_OPS, insns)]
+
+    def actions(self):
+        """Some generic actions."""
+        def gact():
+            parms = struct.pack("=IIiii", 0, 0, self.r.choice((0, 2, 3, -1, 99)), 0, 0)
+            return [Node(nl.ACT_KIND, "gact"), Node(nl.ACT_OPTIONS, [Node(nl.GACT_PARMS, parms)])]
+
+        return Node(nl.BPF_ACT, [Node(1 + i, gact()) for i in range(self.r.choice((1, 1, 2)))])
+
+    def options(self):
+        """The attributes of a filter."""
+        if self.chance(70):
+            label, fd = self.fd("tc", "tc_other")
+            nodes = [Node(nl.BPF_FD, fd)]
+            if self.chance(80):
+                name = self.name(label)
+                nodes.append(Node(nl.BPF_NAME, name.body))
+        else:
+            nodes = self.bytecode()
+        if self.chance(60):
+            nodes.append(Node(nl.BPF_FLAGS, 1 if self.chance(90) else self.number()))
+        if self.chance(20):
+            nodes.append(Node(nl.BPF_FLAGS_GEN, self.r.choice((0, 1, 1, 2, 3, 4, 8))))
+        if self.chance(20):
+            nodes.append(Node(nl.BPF_CLASSID, self.r.choice((0x10001, 0x10002, 0, 0xFFFFFFFF))))
+        if self.chance(15):
+            nodes.append(self.actions())
+        if self.chance(3):
+            nodes.append(self.r.choice((Node(nl.BPF_TAG, bytes(8)), Node(nl.BPF_ID, 1),
+                                        Node(nl.BPF_POLICE, bytes(60)))))
+        self.r.shuffle(nodes)
+        return nodes
+
+    def filter(self):
+        """A request about filters."""
+        kind = self.r.choices((nl.RTM_NEWTFILTER, nl.RTM_DELTFILTER, nl.RTM_GETTFILTER),
+                              (70, 15, 15))[0]
+        ifindex, parent = self.r.choices(
+            ((self.world.filters, nl.TC_H_CLSACT_EGRESS),
+             (self.world.filters, nl.TC_H_CLSACT_INGRESS), (MAGIC_BLOCK, BLOCK),
+             (self.world.routes, 0x10000), (self.world.routes, 0),
+             (self.r.choice((0, 1, 0x7FFFFFFF)), self.number())), (40, 15, 20, 15, 5, 5))[0]
+        self.plain = ifindex in (*self.world, MAGIC_BLOCK)
+        prio = self.r.choice((1, 1, 1, 2, 3)) if self.chance(92) else self.r.choice((0, 0xFFFF))
+        protocol = 0x0300 if self.chance(92) else self.r.choice((0, 0x0008, 0xFFFF))
+        handle = self.r.choice((0, 1, 1, 2, 3, 4)) if self.chance(92) else self.number()
+        head = struct.pack("=BxxxIIII", 0, ifindex, handle, parent, prio << 16 | protocol)
+        nodes = [Node(nl.TCA_KIND, "bpf")]
+        if self.chance(10):
+            nodes.append(Node(TCA_CHAIN, self.r.choice((0, 1, 5, 0x0FFFFFFF, 0x10000000))))
+        if kind == nl.RTM_NEWTFILTER:
+            nodes.append(Node(nl.TCA_OPTIONS, self.options()))
+            if self.chance(3):
+                nodes.append(Node(nl.TCA_RATE, bytes(2)))
+        flags = self.r.choice((nl.NLM_F_CREATE,) * 4 + (
+            nl.NLM_F_CREATE | nl.NLM_F_REPLACE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, 0,
+            nl.NLM_F_REPLACE))
+        if kind == nl.RTM_GETTFILTER:
+            flags = nl.NLM_F_DUMP if self.chance(50) else 0
+        return kind, flags, head, nodes, [node for node in nodes if node.kind == nl.TCA_OPTIONS]
+
+    def path(self, family, gateway, oif, encap_type, encap, what):
+        """Where packets go: the attributes of a route or of a nexthop."""
+        nodes = [Node(oif, self.world.routes),
+                 Node(gateway, socket.inet_pton(family, "10.8.0.2" if family == socket.AF_INET
+                                                else "fd08::2"))]
+        kind = nl.ENCAP_BPF if self.chance(95) else self.r.choice((0, 1, 4, 5, 8, 99, 0xFFFF))
+        self.plain = kind == nl.ENCAP_BPF
+        nodes.append(Node(encap_type, struct.pack("=H", kind)))
+        nodes.append(Node(encap, what))
+        return nodes
+
+    def route(self):
+        """A request about routes."""
+        kind = self.r.choices((nl.RTM_NEWROUTE, nl.RTM_DELROUTE, RTM_GETROUTE), (75, 15, 10))[0]
+        family = self.r.choice((socket.AF_INET, socket.AF_INET6))
+        host = self.r.randrange(1, 5)
+        target = f"10.1.0.{host}" if family == socket.AF_INET else f"fd01::{host}"
+        length = 32 if family == socket.AF_INET else 128
+        head = struct.pack("=BBBBBBBBI", family, length, 0, 0, 254, 4, 0, 1, 0)
+        nodes = [Node(nl.RTA_DST, socket.inet_pton(family, target))]
+        encap = self.encap()
+        if kind == RTM_GETROUTE:
+            head = struct.pack("=BBBBBBBBI", family, length, 0, 0, 0, 0, 0, 0, 0)
+            return kind, nl.NLM_F_DUMP if self.chance(60) else 0, head, nodes, []
+        path = self.path(family, nl.RTA_GATEWAY, nl.RTA_OIF, nl.RTA_ENCAP_TYPE, nl.RTA_ENCAP, encap)
+        if self.chance(15):
+            hops = b"".join(self.hop(path[1:]) for _ in range(self.r.choice((1, 2))))
+            nodes.append(Node(RTA_MULTIPATH, hops))
+            encap = []
+        elif self.chance(8):
+            nodes.append(Node(RTA_NH_ID, self.r.randrange(1, 4)))
+            encap = []
+        elif kind == nl.RTM_NEWROUTE or self.chance(50):
+            nodes += path
+        if self.chance(10):
+            nodes.append(Node(RTA_PRIORITY, self.r.randrange(3)))
+        flags = self.r.choice((nl.NLM_F_CREATE | nl.NLM_F_REPLACE,) * 4 + (
+            nl.NLM_F_CREATE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, nl.NLM_F_REPLACE,
+            nl.NLM_F_CREATE | NLM_F_APPEND))
+        return (kind, flags if kind == nl.RTM_NEWROUTE else 0, head, nodes,
+                [node for node in nodes if node.body is encap])
+
+    def hop(self, nodes):
+        """One of the ways of a route with several."""
+        data = encode(nodes)
+        length = 8 + len(data) if self.chance(95) else self.r.choice((0, 7, 8, 12, 0xFFFF))
+        return struct.pack("=HBBI", length, 0, 0, self.world.routes) + data
+
+    def nexthop(self):
+        """A request about nexthops."""
+        kind = self.r.choices((RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP), (70, 15, 15))[0]
+        family = self.r.choice((socket.AF_INET, socket.AF_INET6))
+        new = kind == RTM_NEWNEXTHOP
+        head = struct.pack("=BBBxI", family if new else 0, 0, 4 if new else 0, 0)
+        nodes, encap = [Node(NHA_ID, self.r.randrange(1, 4))], self.encap()
+        if new:
+            nodes += self.path(family, NHA_GATEWAY, NHA_OIF, NHA_ENCAP_TYPE, NHA_ENCAP, encap)
+            nodes[-1].kind |= NLA_F_NESTED
+        return (kind, nl.NLM_F_CREATE | nl.NLM_F_REPLACE if new else 0, head, nodes,
+                [node for node in nodes if node.body is encap])
+
+    def spoil(self, tree):
+        """Spoils one attribute of a tree."""
+        places = list(walk(tree))
+        if not places:
+            return
+        siblings, node = self.r.choice(places)
+        at = next(i for i, each in enumerate(siblings) if each is node)
+        self.r.choice((self.drop, self.double, self.lie, self.resize, self.retype, self.flag,
+                       self.noise, self.bound, self.wrap, self.graft, self.flatten))(
+                           siblings, at, node, places)
+
+    def drop(self, siblings, at, *_):
+        """It is missing."""
+        del siblings[at]
+
+    def double(self, siblings, at, node, _):
+        """It is there twice, and may differ."""
+        siblings.insert(self.r.randrange(len(siblings) + 1), node.copy())
+
+    def lie(self, _siblings, _at, node, _places):
+        """Its length is not its length."""
+        node.skew = self.r.choice((-8, -4, -3, -2, -1, 1, 2, 3, 4, 8, 1000, 0x8000))
+
+    def resize(self, _siblings, _at, node, _places):
+        """It is of another length."""
+        data = encode(node.body) if isinstance(node.body, list) else node.body
+        length = self.r.choice((0, 1, 2, 3, 4, 5, 7, 8, 12, len(data) + 1, len(data) + 4,
+                                max(0, len(data) - 1), max(0, len(data) - 4), 300, 4000))
+        node.body = (data + bytes(length))[:length]
+
+    def retype(self, _siblings, _at, node, _places):
+        """It is of another type."""
+        node.kind = self.r.choice((*range(0, 14), 60, 0x3FFF, node.kind + 1))
+
+    def flag(self, _siblings, _at, node, _places):
+        """It has flags of which nobody asks."""
+        node.kind ^= self.r.choice((NLA_F_NESTED, NLA_F_NESTED, NLA_F_NET_BYTEORDER))
+
+    def noise(self, _siblings, _at, node, _places):
+        """It is of any bytes."""
+        data = encode(node.body) if isinstance(node.body, list) else node.body
+        node.body = self.r.randbytes(len(data))
+
+    def bound(self, _siblings, _at, node, _places):
+        """It is a number at a boundary."""
+        node.body = struct.pack(self.r.choice(("=I", "=I", "=H", "=Q")), 0)
+        node.body = (self.number().to_bytes(8, "little"))[:len(node.body)]
+
+    def wrap(self, siblings, at, node, _places):
+        """It is a level too deep."""
+        siblings[at] = Node(node.kind, [node])
+
+    def graft(self, siblings, at, _node, places):
+        """In its place is another one of the message."""
+        siblings[at] = self.r.choice(places)[1].copy()
+
+    def flatten(self, siblings, at, node, _places):
+        """What is in it is in its place."""
+        if isinstance(node.body, list):
+            siblings[at:at + 1] = node.body
+
+    def message(self):
+        """The message."""
+        make = self.r.choices((self.filter, self.route, self.nexthop), (50, 42, 8))[0]
+        kind, flags, head, nodes, inner = make()
+        where = self.r.choices(("nowhere", "inside", "anywhere"), (30, 55, 15))[0]
+        if where == "inside" and not inner:
+            where = "nowhere"
+        for _ in range(self.r.choice((1, 1, 1, 2, 3)) if where != "nowhere" else 0):
+            self.spoil(inner[0].body if where == "inside" else nodes)
+            if where == "inside" and not isinstance(inner[0].body, list):
+                break
+        message = Message(kind, flags, head, nodes,
+                          self.plain and where != "anywhere" and bool(inner))
+        if where == "anywhere":
+            if self.chance(20):
+                message = message._replace(flags=self.r.getrandbits(16) & ~0x2)
+            if self.chance(20):
+                size = len(message.body())
+                message = message._replace(cut=self.r.randrange(1, min(size, 64) + 1),
+                                           lies=self.chance(30))
+        return message
+
+
+def message(seed, number, world):
+    """The message of a number, which may be made alone."""
+    return Maker(seed, number, world).message()
+
+
+class Answer(NamedTuple):
+    """An errno, and why."""
+
+    error: int
+    why: str
+
+    def __str__(self):
+        return f"{errno.errorcode.get(self.error, self.error)} {self.why!r}"
+
+
+class Asker:
+    """A socket whose answers are complete when the call that asks returns."""
+
+    def __init__(self, namespace):
+        self.sock = nl.open_in(namespace)
+        self.sock.setsockopt(nl.SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        for option in (nl.SO_SNDBUFFORCE, nl.SO_RCVBUFFORCE):
+            self.sock.setsockopt(socket.SOL_SOCKET, option, 1 << 22)
+        self.sock.setblocking(False)
+        self.sequence = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, data):
+        """Sends a message; returns the answer, and the payloads that came before it."""
+        self.sock.send(data)
+        found = []
+        while True:
+            # The kernel does all that is asked for before the call returns: what is not there by
+            # now does not come. Each part of a dump is made when the one before it is read.
+            try:
+                got = self.sock.recv(1 << 20)
+            except BlockingIOError:
+                return Answer(SILENT, ""), found
+            at = 0
+            while at + 16 <= len(got):
+                length, kind, flags = struct.unpack_from("=IHH", got, at)
+                if kind in (nl.NLMSG_ERROR, nl.NLMSG_DONE):
+                    return read_answer(got[at:at + length], kind, flags), found
+                found.append(got[at + 16:at + length])
+                at += (length + 3) & ~3
+
+    def ask(self, kind, flags, body):
+        """Asks; returns the answer, and what was asked for."""
+        self.sequence += 1
+        flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
+        return self.send(struct.pack("=IHHII", 16 + len(body), kind, flags, self.sequence, 0)
+                         + body)
+
+
+def read_answer(data, kind, flags):
+    """The errno and the sentence of an answer."""
+    error = -struct.unpack_from("=i", data, 16)[0] if len(data) >= 20 else 0
+    if not flags & nl.NLM_F_ACK_TLVS:
+        return Answer(error, "")
+    at = 20
+    if kind == nl.NLMSG_ERROR:
+        inner = struct.unpack_from("=I", data, 20)[0]
+        at += 16 if flags & nl.NLM_F_CAPPED else (inner + 3) & ~3
+    text = nl.attrs(data[at:]).get(1, b"")
+    return Answer(error, text.rstrip(b"\0").decode(errors="replace"))

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests, headers and verdicts that nobody would send, by the thousand, from a seed.
+
+LWTCLS_FUZZ: how many requests. LWTCLS_SEED: which ones. LWTCLS_ROUND: how many until all that they
+have made is taken away. What was answered is printed, for scripts/fuzz-diff.py to lay beside what
+another kernel answered to the same.
+"""
+
+import base64
+import collections
+import ctypes
+import errno
+import os
+import pathlib
+import random
+import re
+import socket
+import struct
+import time
+import zlib
+
+import nl
+import pytest
+from conftest import MEASURED, MODULE, SIDE, Net, batch, eventually, kernel_log, program, sh
+from fuzz import (
+    BLOCK,
+    FDS,
+    MAGIC_BLOCK,
+    ROUND,
+    RTA_CACHEINFO,
+    RTA_MULTIPATH,
+    RTM_DELQDISC,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWQDISC,
+    SILENT,
+    TC_H_CLSACT,
+    TCA_CHAIN,
+    Asker,
+    World,
+    attributes,
+    message,
+)
+from test_who import insn, load
+from tunnels import KINDS, Header, Pusher, bpf, packet
+
+SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
+COUNT = int(os.environ.get("LWTCLS_FUZZ", "5000"))
+# So often the state is compared before and after a request.
+CHECK = 20
+SPLAT = re.compile(r"WARNING:|BUG:|Oops|Call Trace|refcount_t|possible .* locking|panic")
+LOADED = {"in": ("lwt_in", "lwt_in_ok"), "out": ("lwt_out", "lwt_out_ok"),
+          "xmit": ("lwt_xmit", "lwt_xmit_ok"), "xmit_other": ("lwt_xmit", "lwt_xmit_drop"),
+          "tc": ("classifier", "tc_ok"), "tc_other": ("classifier", "tc_shot")}
+TCA_INGRESS_BLOCK, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD, IFF_UP = 13, 2, 8, 2, 1
+RTPROT_KERNEL = 2
+PLACES = (("filters", nl.TC_H_CLSACT_EGRESS), ("filters", nl.TC_H_CLSACT_INGRESS),
+          ("block", BLOCK), ("routes", 0x10000))
+
+
+def keep_open(made):
+    """Has the files open that the requests name, at the numbers by which they do."""
+    files = []
+    for label in FDS:
+        if label in LOADED:
+            with program(*LOADED[label]) as fd:
+                files.append(os.dup(fd))
+        elif label == "map":
+            files.append(bpf(0, "=IIII", 2, 4, 4, 1)[0])
+        else:
+            files.append(os.open("/dev/null", os.O_RDONLY))
+    for label, fd in zip(FDS, files, strict=True):
+        os.dup2(fd, made.fd(label), inheritable=False)
+        os.close(fd)
+
+
+class Field:
+    """Two namespaces, and what is configured in the first one all the time."""
+
+    def __init__(self):
+        self.net = Net()
+        batch("-n a", "link add d0 type dummy", "link add d1 type dummy", "link set d0 up",
+              "addr add 10.8.0.1/24 dev d1", "link set d1 up")
+        sh("tc -n a qdisc add dev d1 root handle 1: htb && "
+           "tc -n a class add dev d1 parent 1: classid 1:1 htb rate 1gbit && "
+           "tc -n a class add dev d1 parent 1: classid 1:2 htb rate 1gbit")
+        index = {name: int(sh(f"ip netns exec a cat /sys/class/net/{name}/ifindex"))
+                 for name in ("va", "d0", "d1")}
+        self.world, self.shared = World(index["va"], index["d1"]), index["d0"]
+        keep_open(self.world)
+        self.asker = Asker("a")
+        self.begin()
+
+    def close(self):
+        """Takes all of it away."""
+        self.asker.sock.close()
+        for label in FDS:
+            os.close(self.world.fd(label))
+        self.net.close()
+
+    def done(self, kind, flags, body):
+        """Asks for what has to be granted."""
+        answer, _ = self.asker.ask(kind, flags, body)
+        assert not answer.error, f"request {kind}: {answer}"
+
+    def begin(self):
+        """Makes places for filters and routes."""
+        for ifindex, extra in ((self.world.filters, b""),
+                               (self.shared, nl.attr(TCA_INGRESS_BLOCK, BLOCK))):
+            body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0)
+            self.done(RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+                      body + nl.attr(nl.TCA_KIND, "clsact") + extra)
+        self.switch(IFF_UP)
+        address = socket.inet_pton(socket.AF_INET6, "fd08::1")
+        body = struct.pack("=BBBBI", socket.AF_INET6, 64, IFA_F_NODAD, 0, self.world.routes)
+        self.done(RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
+                  body + nl.attr(IFA_LOCAL, address) + nl.attr(1, address))
+
+    def switch(self, up):
+        """Switches the device of the routes, which go with it."""
+        self.done(RTM_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, self.world.routes, up, IFF_UP))
+
+    def end(self):
+        """Takes all filters and routes away."""
+        for ifindex in (self.world.filters, self.shared):
+            self.done(RTM_DELQDISC, 0,
+                      struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0))
+        for chain in (0, 1, 5, 0x0FFFFFFF):
+            body = struct.pack("=BxxxiIII", 0, self.world.routes, 0, 0x10000, 0)
+            self.done(nl.RTM_DELTFILTER, 0, body + nl.attr(TCA_CHAIN, chain))
+        self.switch(0)
+
+    def filters(self):
+        """The filters that there are, but their actions' ages."""
+        found = []
+        for where, parent in PLACES:
+            index = MAGIC_BLOCK if where == "block" else getattr(self.world, where)
+            answer, listed = self.asker.ask(
+                nl.RTM_GETTFILTER, nl.NLM_F_DUMP, struct.pack("=BxxxIIII", 0, index, 0, parent, 0))
+            assert not answer.error, answer
+            for each in listed:
+                top = nl.attrs(each[20:])
+                options = nl.attrs(top.get(nl.TCA_OPTIONS, b""))
+                options.pop(nl.BPF_ACT, None)
+                found.append((where, each[:20], top.get(TCA_CHAIN), sorted(options.items())))
+        return found
+
+    def routes(self):
+        """The routes that there are, but their ages and the link's state. The kernel's own come in
+        their own time."""
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            answer, listed = self.asker.ask(
+                RTM_GETROUTE, nl.NLM_F_DUMP, struct.pack("=BBBBBBBBI", family, *[0] * 8))
+            assert not answer.error, answer
+            for each in listed:
+                attrs = nl.attrs(each[12:])
+                attrs.pop(RTA_CACHEINFO, None)
+                if each[5] != RTPROT_KERNEL:
+                    found.append((each[:8], sorted(attrs.items())))
+        return found
+
+    def state(self):
+        """All that requests may change."""
+        return self.filters(), self.routes()
+
+
+@pytest.fixture(name="field")
+def fixture_field():
+    """What the requests are about."""
+    made = Field()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+class Record:
+    """What was answered, in a form that is short to print."""
+
+    def __init__(self, what, *words):
+        self.head, self.data = " ".join(map(str, (what, SEED, *words))), bytearray()
+
+    def show(self, capsys):
+        """Prints it."""
+        text = base64.b85encode(zlib.compress(bytes(self.data), 9)).decode()
+        with capsys.disabled():
+            print(f"\nfuzz: begin {self.head} {len(self.data)}")
+            for at in range(0, len(text), 2000):
+                print(f"fuzz: {text[at:at + 2000]}")
+            print("fuzz: end", flush=True)
+
+
+def splats(before):
+    """Complaints of the kernel since its log had so many lines."""
+    return [line for line in kernel_log()[before:] if SPLAT.search(line)]
+
+
+def silent_in_the_core(asked, said):
+    """Refusals for which the core, not the module, has no sentence."""
+    name = errno.errorcode.get(said.error)
+    if asked.kind == nl.RTM_NEWROUTE:
+        return name in ("EEXIST", "ENOENT")
+    if asked.kind == nl.RTM_DELROUTE:
+        return name == "ESRCH"
+    if asked.kind != nl.RTM_NEWTFILTER:
+        return False
+    # Actions and the policer read for themselves what is theirs.
+    options_ = dict(attributes(asked.body()[20:])[0]).get(nl.TCA_OPTIONS, b"")
+    return any(kind in (nl.BPF_ACT, nl.BPF_POLICE) for kind, _ in attributes(options_)[0])
+
+
+def test_requests(field, capsys):
+    record = Record("requests", ROUND, *field.world)
+    lines, start = len(kernel_log()), time.monotonic()
+    counts, unsaid = collections.Counter(), []
+    for number in range(COUNT):
+        if number and number % ROUND == 0:
+            field.end()
+            field.begin()
+        asked = message(SEED, number, field.world)
+        compared = number % CHECK == 0 and struct.pack("=H", RTA_MULTIPATH) not in asked.body()
+        before = field.state() if compared else None
+        said, _ = field.asker.send(asked.packed(number))
+        record.data.append(min(said.error, 254) if said.error != SILENT else SILENT)
+        counts[said.error] += 1
+        if said.error not in (0, SILENT):
+            if compared:
+                assert field.state() == before, f"message {number} was refused, but did something"
+            if asked.inner and not said.why and not silent_in_the_core(asked, said):
+                unsaid.append((number, asked.kind, str(said)))
+    seconds = time.monotonic() - start
+    record.show(capsys)
+    names = {errno.errorcode.get(each, each): count for each, count in counts.most_common()}
+    MEASURED.append(f"fuzz: seed {SEED}, {COUNT} requests in {seconds:.0f} s, "
+                    f"{counts[0]} accepted, {len(counts)} answers: {names}")
+    assert counts[0] > COUNT // 20 and len(counts) > 6
+    assert not splats(lines)
+    if SIDE == "rust":
+        assert not unsaid, f"{len(unsaid)} refusals without a sentence: {unsaid[:20]}"
+
+    field.end()
+    assert field.filters() == []
+    assert not [attrs for _, attrs in field.routes() if nl.RTA_ENCAP in dict(attrs)]
+    users = pathlib.Path(f"/sys/module/{MODULE.stem}/refcnt")
+    eventually(lambda: users.read_text() == "0\n")
+
+
+def test_refused_filters_take_no_handle(field):
+    index = field.world.filters
+    fd = nl.attr(nl.BPF_FD, field.world.fd("tc"))
+    create = nl.NLM_F_CREATE
+
+    def automatic():
+        """The handle that a filter gets which asks for none."""
+        field.done(nl.RTM_NEWTFILTER, create, nl.tfilter(index, 0, fd))
+        handles = {struct.unpack_from("=I", each[1], 8)[0] for each in field.filters()}
+        return max(handles)
+
+    assert automatic() == 1
+    refused = taken = 0
+    for number in range(COUNT // 10):
+        asked = message(SEED, number, field.world)
+        if asked.kind != nl.RTM_NEWTFILTER or not asked.inner:
+            continue
+        head = struct.pack("=BxxxIIII", 0, index, 0, nl.TC_H_CLSACT_EGRESS, 1 << 16 | 0x0300)
+        asked = asked._replace(head=head, flags=create)
+        said, _ = field.asker.send(asked.packed(number))
+        if said.error:
+            refused += 1
+        elif not any(node.kind == TCA_CHAIN and any(node.body) for node in asked.nodes):
+            taken += 1
+    assert refused > 10 and automatic() == taken + 2
+
+
+def some_header(r):
+    """A header, and the family of the packet before which it is put."""
+    inner = r.choice((4, 6))
+    if r.randrange(100) < 15:
+        return Header(r.randbytes(r.randrange(0, 265))), inner
+    kinds = [kind for kind in KINDS.values() if inner in kind.devices]
+    made = r.choice(kinds).header(inner)
+    data = bytearray(made.data)
+    what = r.randrange(8)
+    if what == 0:
+        data = data[:r.randrange(len(data) + 1)]
+    elif what == 1:
+        data += r.randbytes(r.randrange(1, 264 - len(data) + 1))
+    elif what in (2, 3, 4):
+        for _ in range(r.randrange(1, 4)):
+            data[r.randrange(min(len(data), 44))] = r.choice((0, 1, 4, 6, 17, 47, 0x44, 0x45, 0x4F,
+                                                              0x60, 255, r.randrange(256)))
+    elif what == 5:
+        # IPv4 header lengths.
+        data[0] = data[0] & 0xF0 | r.randrange(16)
+    return Header(bytes(data[:264]), made.lengths if r.randrange(2) else ()), inner
+
+
+@pytest.fixture(name="pusher")
+def fixture_pusher():
+    """The program that pushes what it is told to."""
+    made = Pusher()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def header_of(number):
+    """The hook, the header and the packet of a number."""
+    r = random.Random(f"{SEED}/push/{number}")
+    hook = r.choice(("in", "xmit"))
+    header, family = some_header(r)
+    ends = ("10.0.0.1", "10.0.0.2") if family == 4 else ("fd00::1", "fd00::2")
+    return hook, header, packet(family, *ends, r.randbytes(r.randrange(0, 200))), family
+
+
+def test_headers(pusher, capsys):
+    record, lines = Record("headers"), len(kernel_log())
+    counts = collections.Counter()
+    for number in range(COUNT // 10):
+        hook, header, inner, family = header_of(number)
+        link = bytes(12) + (b"\x08\0" if family == 4 else b"\x86\xdd")
+        error, after = pusher.run(hook, header, link + inner)
+        counts[error] += 1
+        code = 0 if error == 0 else getattr(errno, str(error), 253)
+        record.data += struct.pack("=BI", code, zlib.crc32(after))
+        if SIDE == "rust":
+            assert after.endswith(inner), f"header {number}: the packet was spoilt"
+            pushed = 0 if error or not header.data else len(header.data)
+            assert len(after) == pushed + len(inner), f"header {number}: {error}"
+    record.show(capsys)
+    MEASURED.append(f"fuzz: {COUNT // 10} headers: {dict(counts)}")
+    assert counts[0] > COUNT // 100 and len(counts) > 1
+    assert not splats(lines)
+
+
+VERDICTS = (*range(11), -1, *(random.Random(f"{SEED}/verdicts").getrandbits(32)
+                             for _ in range(8)))
+
+
+def judge(net, hook, number, fd):
+    """Puts a program where the packets to the service come by."""
+    if hook == "tc":
+        flags = nl.attr(nl.BPF_FLAGS, nl.DIRECT)
+        assert nl.filter_(net.ifindex, nl.attr(nl.BPF_FD, fd) + flags) == (0, "")
+        return
+    # Another name each time, for to the C a route with the same names is the same one.
+    each = nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, f"n-{number}")
+    if hook != "in":
+        encap = nl.attr({"out": nl.LWT_OUT, "xmit": nl.LWT_XMIT}[hook], each)
+        assert nl.route(4, net.ifindex, encap) == (0, "")
+        return
+    # In b it is delivered: table and type are "local".
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 255, 4, 254, 2, 0)
+    body += nl.attr(nl.RTA_DST, socket.inet_aton("10.1.0.1")) + nl.attr(nl.RTA_OIF, 1)
+    body += nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
+    body += nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_IN, each))
+    assert nl.request("b", nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_REPLACE, body) == (0, "")
+
+
+@pytest.mark.parametrize("hook, kind", [("in", 10), ("out", 11), ("xmit", 12), ("tc", 3)])
+def test_verdicts(net, hook, kind, capsys):
+    """No verdict does harm; what it does is as with the C."""
+    record, lines = Record(f"verdicts-{hook}"), len(kernel_log())
+    net.route(4)
+    net.tc("qdisc add dev va clsact")
+    with nl.inside("b"):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("0.0.0.0", 7000))
+        server.settimeout(5)
+    with nl.inside("a"):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server, client:
+        for number, verdict in enumerate(VERDICTS):
+            fd = load(kind, insn(0xb7, number=ctypes.c_int32(verdict).value) + insn(0x95))
+            try:
+                judge(net, hook, number, fd)
+                try:
+                    client.sendto(b"judged", ("10.1.0.1", 7000))
+                    code = 0
+                except OSError as error:
+                    code = error.errno
+                if hook == "tc":
+                    net.tc("filter del dev va egress")
+                # What comes after it is not overtaken.
+                client.sendto(b"after", ("10.0.0.2", 7000))
+                arrived = server.recv(100) == b"judged"
+                if arrived:
+                    assert server.recv(100) == b"after"
+                record.data += bytes((code, arrived))
+            finally:
+                os.close(fd)
+    record.show(capsys)
+    assert record.data[:2] == bytes((0, True))
+    assert not splats(lines)
