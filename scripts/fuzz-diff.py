@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""fuzz-diff.py OURS THEIRS: lays two runs of tests/test_fuzz.py with one seed side by side.
+
+OURS and THEIRS are what the guests wrote. Each difference is put down to the row of the README that
+explains it, which is found by reading the message anew; those that no row explains are shown, and
+make the status 1.
+"""
+
+import base64
+import collections
+import errno
+import pathlib
+import re
+import struct
+import sys
+import zlib
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent / "tests"
+sys.path.insert(0, str(TESTS))
+
+import fuzz  # noqa: E402
+import nl  # noqa: E402
+from fuzz import attributes  # noqa: E402
+
+NUMBER, TEXT, NEST, BYTES = "number", "text", "nest", "bytes"
+PROGRAM = {nl.PROG_FD: (NUMBER, 4), nl.PROG_NAME: (TEXT, 256)}
+ENCAP = {nl.LWT_IN: (NEST, PROGRAM), nl.LWT_OUT: (NEST, PROGRAM), nl.LWT_XMIT: (NEST, PROGRAM),
+         nl.LWT_HEADROOM: (NUMBER, 4)}
+OPTIONS = {nl.BPF_ACT: (BYTES, 0), nl.BPF_POLICE: (BYTES, 0), nl.BPF_CLASSID: (NUMBER, 4),
+           nl.BPF_OPS_LEN: (NUMBER, 2), nl.BPF_OPS: (BYTES, 0), nl.BPF_FD: (NUMBER, 4),
+           nl.BPF_NAME: (TEXT, 256), nl.BPF_FLAGS: (NUMBER, 4), nl.BPF_FLAGS_GEN: (NUMBER, 4),
+           nl.BPF_TAG: (BYTES, 0), nl.BPF_ID: (BYTES, 0)}
+UNKNOWN = "attributes of an unknown type in a request"
+LEFTOVER = "bytes left over after the attributes"
+TOO_LONG = "numbers with too many bytes"
+REPORTED = "TCA_BPF_TAG, TCA_BPF_ID in a request"
+RATE = "TCA_RATE in a request without actions"
+NAME_256 = "name of a program with 256 bytes"
+TAGS = "routes whose programs have the same name"
+ORDER = "order of checks"
+# What the README has no row for.
+SHORT = "a number with too few bytes"
+SHORT_NEST = "a nest with 1 to 3 bytes"
+LONG_NAME = "a name that its attribute goes on behind"
+NO_END, HALF, NONE = "a name without end", "half a program", "no program"
+HEADROOM, FLAG, FLAG_GEN = "much headroom", "an unknown flag", "a generic flag"
+NEITHER, BYTECODE = "neither or both of bytecode and a program", "bytecode that is wrong"
+DESCRIPTOR, ACTIONS = "a wrong descriptor", "actions, which may be wrong"
+# What either of them may say to a flaw that both refuse; other flaws are refused by one alone, or
+# not in the same words.
+BOTH = {NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
+        HEADROOM: {errno.ERANGE}, FLAG: {errno.EINVAL}, NEITHER: {errno.EINVAL},
+        FLAG_GEN: {errno.EINVAL, errno.EOPNOTSUPP}, BYTECODE: {errno.EINVAL, errno.ERANGE},
+        DESCRIPTOR: {errno.EINVAL, errno.EBADF},
+        ACTIONS: {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ERANGE}}
+OURS = BOTH | {SHORT: {errno.EINVAL}, SHORT_NEST: {errno.EINVAL}, NAME_256: {errno.ERANGE},
+               UNKNOWN: {errno.EINVAL}, LEFTOVER: {errno.EINVAL}, TOO_LONG: {errno.EINVAL},
+               REPORTED: {errno.EINVAL}, RATE: {errno.EINVAL}}
+THEIRS = BOTH | {SHORT: {errno.ERANGE}, SHORT_NEST: {errno.ERANGE}, LONG_NAME: {errno.ERANGE}}
+# Rows by which something is refused that the C accepts.
+REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, NAME_256)
+HEADS = {nl.RTM_NEWTFILTER: 20, nl.RTM_DELTFILTER: 20, nl.RTM_GETTFILTER: 20,
+         nl.RTM_NEWROUTE: 12, nl.RTM_DELROUTE: 12, fuzz.RTM_GETROUTE: 12,
+         fuzz.RTM_NEWNEXTHOP: 8, fuzz.RTM_DELNEXTHOP: 8, fuzz.RTM_GETNEXTHOP: 8}
+# What the answer to a request may be for what another request did or did not do.
+OF_THE_STATE = {0, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENETUNREACH,
+                errno.EHOSTUNREACH, fuzz.SILENT}
+
+
+def flaws(data, known):
+    """What is wrong with attributes, in the words of the README where it has any."""
+    found, left = attributes(data)
+    for kind, payload in found:
+        if kind not in known:
+            yield UNKNOWN
+            continue
+        what, size = known[kind]
+        if what == NUMBER and len(payload) != size:
+            yield TOO_LONG if len(payload) > size else SHORT
+        elif what == TEXT:
+            name, _, rest = payload.partition(b"\0")
+            if len(name) == size and len(payload) == size + 1:
+                yield NAME_256
+            elif len(payload) == len(name) or len(name) > size:
+                yield NO_END
+            elif len(payload) > size + 1 or rest[-1:] != b"\0" and len(payload) > size:
+                yield LONG_NAME
+        elif what == NEST and 0 < len(payload) < 4:
+            yield SHORT_NEST
+        elif what == NEST:
+            yield from flaws(payload, size)
+        if known is OPTIONS and kind in (nl.BPF_TAG, nl.BPF_ID):
+            yield REPORTED
+        if what in (NUMBER, BYTES) and len(payload) == size == 4 and known is OPTIONS:
+            number = struct.unpack("=I", payload)[0]
+            if kind == nl.BPF_FLAGS and number > 1:
+                yield FLAG
+            if kind == nl.BPF_FLAGS_GEN and number:
+                yield FLAG_GEN
+        if kind == nl.LWT_HEADROOM and known is ENCAP and len(payload) >= 4:
+            if struct.unpack_from("=I", payload)[0] > 256:
+                yield HEADROOM
+    if left:
+        yield LEFTOVER
+    kinds = {kind for kind, _ in found}
+    if known is PROGRAM and not kinds >= set(PROGRAM):
+        yield HALF
+    if known is ENCAP and not kinds & {nl.LWT_IN, nl.LWT_OUT, nl.LWT_XMIT}:
+        yield NONE
+    if known is OPTIONS:
+        bytecode = kinds >= {nl.BPF_OPS, nl.BPF_OPS_LEN}
+        if bytecode == (nl.BPF_FD in kinds):
+            yield NEITHER
+        if bytecode and wrong_bytecode(dict(found)):
+            yield BYTECODE
+
+
+def wrong_bytecode(found):
+    """Whether bytecode is not as long as it says, or longer than it may be."""
+    length, insns = found[nl.BPF_OPS_LEN], found[nl.BPF_OPS]
+    return (len(length) < 2 or not insns or len(insns) > 4096 * 8
+            or struct.unpack_from("=H", length)[0] * 8 != len(insns)
+            or struct.pack("=HBBI", 0x28, 0, 0, 12) * (len(insns) // 8 - 1) != insns[:-8])
+
+
+def descriptors(data, known, world):
+    """What descriptors are in attributes that are not of the kind that is asked for."""
+    for kind, payload in attributes(data)[0]:
+        if kind not in known:
+            continue
+        what, size = known[kind]
+        if what == NEST:
+            wanted = {nl.LWT_IN: ("in",), nl.LWT_OUT: ("out",),
+                      nl.LWT_XMIT: ("xmit", "xmit_other")}[kind]
+            for inner, number in attributes(payload)[0]:
+                if inner == nl.PROG_FD and len(number) >= 4 and struct.unpack_from(
+                        "=I", number)[0] not in [world.fd(each) for each in wanted]:
+                    yield DESCRIPTOR
+        elif known is OPTIONS and kind == nl.BPF_FD and len(payload) >= 4:
+            if struct.unpack_from("=I", payload)[0] not in (world.fd("tc"), world.fd("tc_other")):
+                yield DESCRIPTOR
+
+
+def inner_attributes(data):
+    """The encapsulations in a request about routes or nexthops: those of its ways as well."""
+    for kind, payload in attributes(data)[0]:
+        if kind == nl.RTA_ENCAP:
+            yield payload
+        elif kind == fuzz.RTA_MULTIPATH:
+            at = 0
+            while at + 8 <= len(payload):
+                length = struct.unpack_from("=H", payload, at)[0]
+                if length < 8:
+                    break
+                yield from inner_attributes(payload[at + 8:at + length])
+                at += (length + 3) & ~3
+
+
+def all_flaws(message, world):
+    """What is wrong with what the module reads of a message."""
+    data, head = message.body(), HEADS[message.kind]
+    found = []
+    top = attributes(data[head:])[0]
+    if message.kind == nl.RTM_NEWTFILTER:
+        kinds = dict(top)
+        if nl.TCA_OPTIONS in kinds:
+            options = kinds[nl.TCA_OPTIONS]
+            found += [*flaws(options, OPTIONS), *descriptors(options, OPTIONS, world)]
+            there = dict(attributes(options)[0])
+            if nl.TCA_RATE in kinds and not there.keys() & {nl.BPF_ACT, nl.BPF_POLICE}:
+                found.append(RATE)
+            if there.keys() & {nl.BPF_ACT, nl.BPF_POLICE}:
+                found.append(ACTIONS)
+    elif message.kind in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE):
+        for each in inner_attributes(data[head:]):
+            found += [*flaws(each, ENCAP), *descriptors(each, ENCAP, world)]
+    elif message.kind == fuzz.RTM_NEWNEXTHOP:
+        for kind, payload in top:
+            if kind == fuzz.NHA_ENCAP:
+                found += [*flaws(payload, ENCAP), *descriptors(payload, ENCAP, world)]
+    return found
+
+
+def explain(message, ours, theirs, world, diverged):
+    """The row of the README that is behind a difference, or "" and what is wrong."""
+    found = all_flaws(message, world)
+    if ours and not theirs:
+        for row in REFUSALS:
+            if row in found:
+                return row, found
+    if ours and theirs and ours != fuzz.SILENT and theirs != fuzz.SILENT:
+        if any(ours in OURS.get(one, ()) and theirs in THEIRS.get(other, ())
+               for one in found for other in found if one != other):
+            return ORDER, found
+        for row in REFUSALS:
+            if row in found and ours in OURS[row]:
+                return row, found
+    if diverged and {ours, theirs} <= OF_THE_STATE:
+        return f"what came of message {diverged[-1]}", found
+    return "", found
+
+
+def records(path):
+    """What a run recorded: the words of its head, and the bytes, by kind."""
+    found, head, text = {}, None, ""
+    for line in pathlib.Path(path).read_text(errors="replace").splitlines():
+        said = re.search(r"fuzz: (begin|end)?(.*)", line)
+        if not said or line.startswith("measured"):
+            continue
+        if said[1] == "begin":
+            head, text = said[2].split(), ""
+        elif said[1] == "end" and head:
+            found[head[0]] = head[1:-1], zlib.decompress(base64.b85decode(text))
+            head = None
+        elif head:
+            text += said[2]
+    return found
+
+
+def name(number):
+    """What an errno is called."""
+    return "no answer" if number == fuzz.SILENT else errno.errorcode.get(number, str(number or 0))
+
+
+def compare_requests(ours, theirs):
+    """Prints the differences between the answers to requests; returns how many have no row."""
+    (words, mine), (others, yours) = ours, theirs
+    assert words == others and len(mine) == len(yours), f"not the same run: {words} {others}"
+    seed, of_a_round, *indices = map(int, words)
+    world = fuzz.World(*indices)
+    rows, unknown, diverged = collections.Counter(), 0, []
+    for number, (one, other) in enumerate(zip(mine, yours, strict=True)):
+        if number % of_a_round == 0:
+            diverged = []
+        if one == other:
+            continue
+        message = fuzz.message(seed, number, world)
+        row, found = explain(message, one, other, world, diverged)
+        if row.startswith("what came"):
+            row = "what came of another message"
+        rows[row or f"NO ROW: ours {name(one)}, theirs {name(other)}, {sorted(set(found))}"] += 1
+        if not (one and other):
+            diverged.append(number)
+        if not row:
+            unknown += 1
+            if unknown <= 40:
+                print(f"message {number}, type {message.kind}, flags {message.flags:#x}: "
+                      f"ours {name(one)}, theirs {name(other)}; {sorted(set(found))}")
+                print(f"    {message.body()[:160].hex()}")
+    same = sum(one == other for one, other in zip(mine, yours, strict=True))
+    print(f"requests: {len(mine)}, {same} answers are the same")
+    for row, count in rows.most_common():
+        print(f"    {count:6d}  {row}")
+    return unknown
+
+
+def compare_bytes(what, ours, theirs, size):
+    """Prints the differences between entries of so many bytes."""
+    mine, yours = ours[1], theirs[1]
+    assert ours[0] == theirs[0] and len(mine) == len(yours), f"not the same run: {what}"
+    different = [at // size for at in range(0, len(mine), size)
+                 if mine[at:at + size] != yours[at:at + size]]
+    print(f"{what}: {len(mine) // size}, {len(different)} differ")
+    for number in different:
+        one, other = mine[number * size], yours[number * size]
+        print(f"    {number}: ours {name(one)} {mine[number * size + 1:][:size - 1].hex()}, "
+              f"theirs {name(other)} {yours[number * size + 1:][:size - 1].hex()}")
+
+
+def main():
+    """Prints what differs."""
+    ours, theirs = records(sys.argv[1]), records(sys.argv[2])
+    unknown = 0
+    for what in ours:
+        if what not in theirs:
+            print(f"{what}: the other run has none")
+        elif what == "requests":
+            unknown = compare_requests(ours[what], theirs[what])
+        else:
+            compare_bytes(what, ours[what], theirs[what], 5 if what == "headers" else 2)
+    return 1 if unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
