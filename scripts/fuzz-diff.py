@@ -90,6 +90,8 @@ def flaws(data, known):
             yield SHORT_NEST
         elif what == NEST:
             yield from flaws(payload, size)
+        if known is OPTIONS and kind == nl.BPF_OPS and len(payload) > 4096 * 8:
+            yield BYTECODE
         if known is OPTIONS and kind in (nl.BPF_TAG, nl.BPF_ID):
             yield REPORTED
         if what in (NUMBER, BYTES) and len(payload) == size == 4 and known is OPTIONS:
@@ -196,7 +198,9 @@ def explain(message, ours, theirs, world, diverged):
         for row in REFUSALS:
             if row in found and ours in OURS[row]:
                 return row, found
-    if diverged and {ours, theirs} <= OF_THE_STATE:
+    alike = not {SHORT, SHORT_NEST, LONG_NAME, NO_END} & set(found)
+    if diverged and ({ours, theirs} <= OF_THE_STATE
+                     or alike and {ours, theirs} & {errno.EEXIST, errno.ENOENT, errno.ESRCH}):
         return f"what came of message {diverged[-1]}", found
     return "", found
 
