@@ -43,9 +43,14 @@ mod tests {
 
     #[test]
     fn string_ends_at_its_nul() -> Result {
-        let request = Request::new().put(1, b"one\0two\0")?;
+        let request = Request::new().put(1, b"one\0")?;
         let mut extack = ExtAckBuf::new()?;
         assert!(request.attr().str(&mut extack.extack())? == c"one");
+        for payload in [&b"one\0two\0"[..], b"one\0\0"] {
+            let request = Request::new().put(1, payload)?;
+            assert!(request.attr().str(&mut extack.extack()).err() == Some(EINVAL));
+            assert!(extack.message() == Some(c"the string goes on behind its NUL"));
+        }
         Ok(())
     }
 
@@ -86,18 +91,31 @@ mod tests {
 
     #[test]
     fn nest_is_parsed() -> Result {
-        let inner = Request::new()
-            .put_u32(1, 11)?
-            .put_u32(3, 33)?
-            .put_u32(1, 12)?;
+        let inner = Request::new().put_u32(1, 11)?.put_u32(3, 33)?;
         let request = Request::new().nest(1, &inner)?;
         let mut extack = ExtAckBuf::new()?;
         let attrs = request.attr().nested::<4>(&mut extack.extack())?;
         let mut extack = extack.extack();
-        // The last of a type wins.
-        assert!(attrs.get::<1>().ok_or(EINVAL)?.u32(&mut extack)? == 12);
+        assert!(attrs.get::<1>().ok_or(EINVAL)?.u32(&mut extack)? == 11);
         assert!(attrs.get::<2>().is_none());
         assert!(attrs.get::<3>().ok_or(EINVAL)?.u32(&mut extack)? == 33);
+        Ok(())
+    }
+
+    #[test]
+    fn doubles_are_refused() -> Result {
+        // Whatever flags it has, and however long it is.
+        for double in [1, 1 | 1 << 15] {
+            let inner = Request::new()
+                .put_u32(1, 11)?
+                .put(3, b"three")?
+                .put_u32(double, 12)?;
+            let request = Request::new().nest(1, &inner)?;
+            let mut extack = ExtAckBuf::new()?;
+            let attrs = request.attr().nested::<4>(&mut extack.extack());
+            assert!(attrs.err() == Some(EINVAL));
+            assert!(extack.message() == Some(c"an attribute is there twice"));
+        }
         Ok(())
     }
 

@@ -32,6 +32,8 @@ def prog(fd, name="name"):
 UNKNOWN = "attributes of an unknown type in a request"
 REPORTED = "`TCA_BPF_TAG`, `TCA_BPF_ID` in a request"
 LONG = "numbers with too many bytes"
+TWICE = "attributes that are there twice"
+BEHIND = "bytes behind the NUL of a name"
 LONG_NAME = "name of a program with more than 255 bytes"
 # What the C does otherwise: the rows of README's table.
 BEYOND = {
@@ -42,6 +44,9 @@ BEYOND = {
     "closed, and headroom 257": "order of checks",
     "unknown attribute": UNKNOWN,
     "unknown attribute in a program": UNKNOWN,
+    "program twice": TWICE,
+    "class twice": TWICE,
+    "name that goes on": BEHIND,
     "tag": REPORTED,
     "id": REPORTED,
     "truncated filter": "bytes left over after the attributes",
@@ -101,6 +106,12 @@ ROUTES = {
     "short descriptor": (
         lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, b"ab") + nl.attr(
             nl.PROG_NAME, "name")), errno.ERANGE, "the attribute must have 4 bytes"),
+    "program twice": (
+        lambda fds: 2 * nl.attr(nl.LWT_XMIT, prog(fds["xmit"])), errno.EINVAL,
+        "an attribute is there twice"),
+    "name that goes on": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "name\0more")), errno.EINVAL,
+        "the string goes on behind its NUL"),
     "headroom 257": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, 257),
         errno.ERANGE, "headroom is at most 256 bytes"),
@@ -226,6 +237,12 @@ FILTERS = {
     "short class": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, b"a")), errno.ERANGE,
         "the attribute must have 4 bytes"),
+    "class twice": (
+        lambda fds: options(fds["tc"], extra=2 * nl.attr(nl.BPF_CLASSID, 1)), errno.EINVAL,
+        "an attribute is there twice"),
+    "name that goes on": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, "name\0more")), errno.EINVAL,
+        "the string goes on behind its NUL"),
     "long class": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, bytes(8))), errno.EINVAL,
         "the attribute must have 4 bytes"),

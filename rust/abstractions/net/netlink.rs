@@ -145,16 +145,23 @@ impl<'a> Attr<'a> {
             .map(u32::from_ne_bytes)
     }
 
-    /// A NUL-terminated string. `EINVAL` if the NUL is missing.
+    /// A NUL-terminated string. `EINVAL` if the NUL is missing, or not the last byte.
     pub(crate) fn str(self, extack: &mut ExtAck<'_>) -> Result<&'a CStr> {
-        CStr::from_bytes_until_nul(self.payload())
-            .map_err(|_| extack.refuse_attr(EINVAL, self, c"the string is not terminated by a NUL"))
+        let payload = self.payload();
+        let string = CStr::from_bytes_until_nul(payload).map_err(|_| {
+            extack.refuse_attr(EINVAL, self, c"the string is not terminated by a NUL")
+        })?;
+        if string.to_bytes_with_nul().len() == payload.len() {
+            Ok(string)
+        } else {
+            Err(extack.refuse_attr(EINVAL, self, c"the string goes on behind its NUL"))
+        }
     }
 
-    /// The attributes inside this one, of types 1 to `N - 1`, the last of a type winning.
+    /// The attributes inside this one, of types 1 to `N - 1`.
     ///
-    /// `EINVAL` for a type that is 0 or at least `N`, and for bytes at the end that are no
-    /// attribute. C: `__nla_parse()`.
+    /// `EINVAL` for a type that is 0, at least `N`, or there twice, and for bytes at the end that
+    /// are no attribute. C: `__nla_parse()`.
     pub(crate) fn nested<const N: usize>(self, extack: &mut ExtAck<'_>) -> Result<Attrs<'a, N>> {
         let mut table = [ptr::null_mut(); N];
         // SAFETY: The table has a place for each type up to the maximum that is named. Head and
@@ -171,12 +178,36 @@ impl<'a> Attr<'a> {
                 extack.0,
             )
         })?;
+        if has_doubles(self.payload()) {
+            return Err(extack.refuse_attr(EINVAL, self, c"an attribute is there twice"));
+        }
         // INVARIANT: The callee checked that each attribute that it found lies in the payload.
         Ok(Attrs {
             table,
             _request: PhantomData,
         })
     }
+}
+
+/// Whether two of the attributes that some bytes are have the same type. The last of them would
+/// count, and nobody look at the others.
+fn has_doubles(mut attrs: &[u8]) -> bool {
+    let mut seen = 0u64;
+    while let [len0, len1, type0, type1, ..] = *attrs {
+        let len = usize::from(u16::from_ne_bytes([len0, len1]));
+        let bit = 1u64
+            .checked_shl((u16::from_ne_bytes([type0, type1]) & bindings::NLA_TYPE_MASK).into())
+            .unwrap_or(0);
+        if seen & bit != 0 {
+            return true;
+        }
+        seen |= bit;
+        attrs = attrs.get(len.next_multiple_of(4)..).unwrap_or(&[]);
+        if len < 4 {
+            break;
+        }
+    }
+    false
 }
 
 /// The attributes of one level of a request, by type.
