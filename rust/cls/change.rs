@@ -250,7 +250,16 @@ fn parse_actions(
             ));
         }
     }
-    Actions::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack)
+    Actions::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack).map_err(|error| {
+        // Not a refusal: the core begins anew, when it has loaded the action's module.
+        if error == EAGAIN {
+            return error;
+        }
+        extack.refuse_unless_said(
+            error,
+            c"an action or the policer is refused, and does not say why",
+        )
+    })
 }
 
 fn parse_prog(
