@@ -308,7 +308,7 @@ def kfunc():
         os.close(fd)
 
 
-@pytest.mark.beyond_c("it has no kernel function for programs")
+@pytest.mark.only_here("the kfunc")
 @pytest.mark.usefixtures("net")
 @pytest.mark.parametrize("caller, of_a_route, of_a_socket", [
     ("root", "", "EACCES"),
