@@ -36,30 +36,30 @@ LEFTOVER = "bytes left over after the attributes"
 TOO_LONG = "numbers with too many bytes"
 REPORTED = "TCA_BPF_TAG, TCA_BPF_ID in a request"
 RATE = "TCA_RATE in a request without actions"
-NAME_256 = "name of a program with 256 bytes"
+LONG_NAME = "name of a program with more than 255 bytes"
+BEHIND = "bytes behind the NUL of a name"
+TWICE = "attributes that are there twice"
 TAGS = "routes whose programs have the same name"
 ORDER = "order of checks"
 # What the README has no row for.
 SHORT = "a number with too few bytes"
-SHORT_NEST = "a nest with 1 to 3 bytes"
-LONG_NAME = "a name that its attribute goes on behind"
 NO_END, HALF, NONE = "a name without end", "half a program", "no program"
 HEADROOM, FLAG, FLAG_GEN = "much headroom", "an unknown flag", "a generic flag"
 NEITHER, BYTECODE = "neither or both of bytecode and a program", "bytecode that is wrong"
 DESCRIPTOR, ACTIONS = "a wrong descriptor", "actions, which may be wrong"
 # What either of them may say to a flaw that both refuse; other flaws are refused by one alone, or
 # not in the same words.
-BOTH = {NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
+BOTH = {SHORT: {errno.ERANGE}, NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
         HEADROOM: {errno.ERANGE}, FLAG: {errno.EINVAL}, NEITHER: {errno.EINVAL},
         FLAG_GEN: {errno.EINVAL, errno.EOPNOTSUPP}, BYTECODE: {errno.EINVAL, errno.ERANGE},
         DESCRIPTOR: {errno.EINVAL, errno.EBADF},
         ACTIONS: {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ERANGE}}
-OURS = BOTH | {SHORT: {errno.EINVAL}, SHORT_NEST: {errno.EINVAL}, NAME_256: {errno.ERANGE},
+OURS = BOTH | {LONG_NAME: {errno.ERANGE}, BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL},
                UNKNOWN: {errno.EINVAL}, LEFTOVER: {errno.EINVAL}, TOO_LONG: {errno.EINVAL},
                REPORTED: {errno.EINVAL}, RATE: {errno.EINVAL}}
-THEIRS = BOTH | {SHORT: {errno.ERANGE}, SHORT_NEST: {errno.ERANGE}, LONG_NAME: {errno.ERANGE}}
+THEIRS = BOTH | {LEFTOVER: {errno.ERANGE}, LONG_NAME: {errno.EINVAL}, BEHIND: {errno.ERANGE}}
 # Rows by which something is refused that the C accepts.
-REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, NAME_256)
+REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, LONG_NAME, BEHIND, TWICE)
 HEADS = {nl.RTM_NEWTFILTER: 20, nl.RTM_DELTFILTER: 20, nl.RTM_GETTFILTER: 20,
          nl.RTM_NEWROUTE: 12, nl.RTM_DELROUTE: 12, fuzz.RTM_GETROUTE: 12,
          fuzz.RTM_NEWNEXTHOP: 8, fuzz.RTM_DELNEXTHOP: 8, fuzz.RTM_GETNEXTHOP: 8}
@@ -79,15 +79,15 @@ def flaws(data, known):
         if what == NUMBER and len(payload) != size:
             yield TOO_LONG if len(payload) > size else SHORT
         elif what == TEXT:
-            name, _, rest = payload.partition(b"\0")
-            if len(name) == size and len(payload) == size + 1:
-                yield NAME_256
-            elif len(payload) == len(name) or len(name) > size:
+            name, end, rest = payload.partition(b"\0")
+            if not end:
                 yield NO_END
-            elif len(payload) > size + 1 or rest[-1:] != b"\0" and len(payload) > size:
+            elif rest:
+                yield BEHIND
+            if end and len(name) >= size:
                 yield LONG_NAME
         elif what == NEST and 0 < len(payload) < 4:
-            yield SHORT_NEST
+            yield LEFTOVER
         elif what == NEST:
             yield from flaws(payload, size)
         if known is OPTIONS and kind == nl.BPF_OPS and len(payload) > 4096 * 8:
@@ -106,6 +106,8 @@ def flaws(data, known):
     if left:
         yield LEFTOVER
     kinds = {kind for kind, _ in found}
+    if len(kinds) < len(found):
+        yield TWICE
     if known is PROGRAM and not kinds >= set(PROGRAM):
         yield HALF
     if known is ENCAP and not kinds & {nl.LWT_IN, nl.LWT_OUT, nl.LWT_XMIT}:
@@ -198,7 +200,7 @@ def explain(message, ours, theirs, world, diverged):
         for row in REFUSALS:
             if row in found and ours in OURS[row]:
                 return row, found
-    alike = not {SHORT, SHORT_NEST, LONG_NAME, NO_END} & set(found)
+    alike = not {LEFTOVER, LONG_NAME, BEHIND} & set(found)
     if diverged and ({ours, theirs} <= OF_THE_STATE
                      or alike and {ours, theirs} & {errno.EEXIST, errno.ENOENT, errno.ESRCH}):
         return f"what came of message {diverged[-1]}", found
