@@ -33,10 +33,10 @@ SIDE, BUILD, KERNEL = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.a
 WHAT = sys.argv[4]
 BPF = BUILD / "bpf"
 PKTGEN = pathlib.Path("/proc/net/pktgen")
-PACKETS = 20000
+PACKETS = 80000
 # Each line is counted that often, and the least taken: what else the kernel has to do falls into
 # some rounds, and adds to them.
-ROUNDS = 5
+ROUNDS = 3
 ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
 # What marks the instructions of a line, for the plugin that counts them by address.
 MARKS = mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
