@@ -119,7 +119,7 @@ def per_packet():
     # What the last line took down is freed in its own time.
     time.sleep(0.5)
     # The generator looks every 100 ms whether there is something to do, and this process whether it
-    # is done. By these pauses one of the rounds, at least, has the processor for itself.
+    # is done. By these pauses they do not meet at the same place of every round.
     counts = []
     for number in range(ROUNDS):
         time.sleep(number / 10 / ROUNDS)
