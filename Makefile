@@ -22,7 +22,7 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
 ##@ Test
-test: ## KUnit suites and scenarios in the guest; ARGS="-k word" goes to pytest
+test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py
 	@scripts/test $(ARGS)
 
 diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above

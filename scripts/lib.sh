@@ -63,6 +63,28 @@ step() {
 	say "$name: done in $((SECONDS - start)) s"
 }
 
+end_jobs() {
+	local job
+	for job in $(jobs -p); do
+		kill -- "-$job" 2>/dev/null || :
+	done
+}
+
+# attend SHOW: waits for all that was started with "set -m" and "&", and has SHOW, a
+# function, say every 30 s how far it is. An interrupt ends it all.
+attend() {
+	local start=$SECONDS shown=$SECONDS
+	trap end_jobs EXIT
+	while [ -n "$(jobs -r)" ]; do
+		sleep 5
+		[ $((SECONDS - shown)) -ge 30 ] || continue
+		shown=$SECONDS
+		printf '    %4d s  %s\n' $((SECONDS - start)) "$("$1")" >&2
+	done
+	wait
+	trap - EXIT
+}
+
 # key FILE_OR_WORD...: a short name for what is given; files count by content.
 key() {
 	local x

@@ -246,6 +246,32 @@ def nothing_left():
     eventually(lambda: not users.exists() or int(users.read_text()) <= int(used))
 
 
+def pytest_addoption(parser):
+    """How many scenarios of each file, if not all."""
+    parser.addoption("--sample", type=int, metavar="N",
+                     help="run N scenarios of each file, from its first to its last one")
+
+
+def sampled(items, number):
+    """Some of the scenarios, as far from each other as they can be."""
+    if number >= len(items):
+        return items
+    return [items[at * (len(items) - 1) // max(number - 1, 1)] for at in range(number)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Leaves away what is not in the sample."""
+    if not (number := config.getoption("sample")):
+        return
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    chosen = [item for each in files.values() for item in sampled(each, number)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
 def pytest_configure(config):
     """What both sides of a comparison need."""
     for plugin in (sides, journal):
