@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Follows the packets of marked sockets from where they are made to where they
+ * are freed, so that a test can say what became of each of them. A packet is
+ * known by its address, whatever is done to its data: one that is freed where
+ * nobody tells is still here when all is over, or seen to be made again.
+ *
+ * What is found is in <debugfs>/lwtcls_packets.
+ */
+#include <linux/debugfs.h>
+#include <linux/hashtable.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <linux/tracepoint.h>
+#include <net/dropreason.h>
+
+static unsigned int mark;
+module_param(mark, uint, 0400);
+MODULE_PARM_DESC(mark, "SO_MARK of the sockets whose packets are followed");
+
+struct packet {
+	struct hlist_node node;
+	const struct sk_buff *skb;
+};
+
+/* Where packets end, and why. SKB_CONSUMED: they were not dropped. */
+struct end {
+	unsigned long location;
+	enum skb_drop_reason reason;
+	unsigned long count;
+};
+
+static DEFINE_SPINLOCK(lock);
+static DEFINE_HASHTABLE(packets, 12);
+static struct end ends[256];
+/* Packets that were made; that are there; that were made where one still was;
+ * and that could not be followed, for want of memory or of room in @ends.
+ */
+static unsigned long made, there, unseen, lost;
+
+static struct packet *find(const struct sk_buff *skb)
+{
+	struct packet *packet;
+
+	hash_for_each_possible(packets, packet, node, (unsigned long)skb)
+		if (packet->skb == skb)
+			return packet;
+	return NULL;
+}
+
+static void begin(const struct sk_buff *skb)
+{
+	struct packet *packet;
+	unsigned long flags;
+
+	if (!mark || skb->mark != mark)
+		return;
+	spin_lock_irqsave(&lock, flags);
+	made++;
+	if (find(skb)) {
+		unseen++;
+		goto out;
+	}
+	packet = kmalloc(sizeof(*packet), GFP_ATOMIC);
+	if (!packet) {
+		lost++;
+		goto out;
+	}
+	packet->skb = skb;
+	hash_add(packets, &packet->node, (unsigned long)skb);
+	there++;
+out:
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+static void count(unsigned long location, enum skb_drop_reason reason)
+{
+	struct end *end;
+
+	for (end = ends; end < ends + ARRAY_SIZE(ends); end++) {
+		if (!end->count) {
+			end->location = location;
+			end->reason = reason;
+		}
+		if (end->location == location && end->reason == reason) {
+			end->count++;
+			return;
+		}
+	}
+	lost++;
+}
+
+static void finish(const struct sk_buff *skb, unsigned long location, enum skb_drop_reason reason)
+{
+	struct packet *packet;
+	unsigned long flags;
+
+	spin_lock_irqsave(&lock, flags);
+	packet = find(skb);
+	if (packet) {
+		hash_del(&packet->node);
+		kfree(packet);
+		there--;
+		count(location, reason);
+	}
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+static void on_kfree_skb(void *unused, struct sk_buff *skb, void *location,
+			 enum skb_drop_reason reason, struct sock *sk)
+{
+	finish(skb, (unsigned long)location, reason);
+}
+
+static void on_consume_skb(void *unused, struct sk_buff *skb, void *location)
+{
+	finish(skb, (unsigned long)location, SKB_CONSUMED);
+}
+
+/* Both are found by name, for modules are not given the second one. */
+static struct {
+	const char *name;
+	void *probe;
+	struct tracepoint *point;
+} traced[] = {
+	{ "kfree_skb", on_kfree_skb },
+	{ "consume_skb", on_consume_skb },
+};
+
+static int on_ip_send_skb(struct kprobe *probe, struct pt_regs *regs)
+{
+	begin((struct sk_buff *)regs_get_kernel_argument(regs, 1));
+	return 0;
+}
+
+static int on_ip6_send_skb(struct kprobe *probe, struct pt_regs *regs)
+{
+	begin((struct sk_buff *)regs_get_kernel_argument(regs, 0));
+	return 0;
+}
+
+/* What a socket has handed to its reader is freed without the tracepoint, or later. */
+static int on_skb_attempt_defer_free(struct kprobe *probe, struct pt_regs *regs)
+{
+	finish((struct sk_buff *)regs_get_kernel_argument(regs, 0),
+	       regs_get_kernel_stack_nth(regs, 0), SKB_CONSUMED);
+	return 0;
+}
+
+static struct kprobe probes[] = {
+	{ .symbol_name = "ip_send_skb", .pre_handler = on_ip_send_skb },
+	{ .symbol_name = "ip6_send_skb", .pre_handler = on_ip6_send_skb },
+	{ .symbol_name = "skb_attempt_defer_free", .pre_handler = on_skb_attempt_defer_free },
+};
+
+static struct kprobe *const all_probes[] = { &probes[0], &probes[1], &probes[2] };
+
+static void compare_name(struct tracepoint *point, void *unused)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(traced); i++)
+		if (!strcmp(point->name, traced[i].name))
+			traced[i].point = point;
+}
+
+static const char *name_of(enum skb_drop_reason reason)
+{
+	unsigned int subsystem = reason >> SKB_DROP_REASON_SUBSYS_SHIFT;
+	const struct drop_reason_list *list = NULL;
+
+	if (subsystem < SKB_DROP_REASON_SUBSYS_NUM)
+		list = rcu_dereference(drop_reasons_by_subsys[subsystem]);
+	reason &= ~SKB_DROP_REASON_SUBSYS_MASK;
+	if (!list || reason >= list->n_reasons || !list->reasons[reason])
+		return "UNKNOWN";
+	return list->reasons[reason];
+}
+
+static int packets_show(struct seq_file *file, void *unused)
+{
+	unsigned long missed = 0;
+	const struct end *end;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		missed += probes[i].nmissed;
+
+	/* With the lock: what is made and what has ended are of the same moment. */
+	rcu_read_lock();
+	spin_lock_irq(&lock);
+	seq_printf(file, "made %lu\nthere %lu\nunseen %lu\nlost %lu\nmissed %lu\n", made, there,
+		   unseen, lost, missed);
+	for (end = ends; end < ends + ARRAY_SIZE(ends) && end->count; end++)
+		seq_printf(file, "%lu %s %ps\n", end->count, name_of(end->reason),
+			   (void *)end->location);
+	spin_unlock_irq(&lock);
+	rcu_read_unlock();
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(packets);
+
+static struct dentry *shown;
+
+static void stop_tracing(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(traced); i++)
+		if (traced[i].point)
+			tracepoint_probe_unregister(traced[i].point, traced[i].probe, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+static int start_tracing(void)
+{
+	int i, err = 0;
+
+	for_each_kernel_tracepoint(compare_name, NULL);
+	for (i = 0; i < ARRAY_SIZE(traced); i++) {
+		if (!err && !traced[i].point)
+			err = -ENOENT;
+		if (!err)
+			err = tracepoint_probe_register(traced[i].point, traced[i].probe, NULL);
+		if (err)
+			traced[i].point = NULL;
+	}
+	if (err)
+		stop_tracing();
+	return err;
+}
+
+static void forget(void)
+{
+	struct hlist_node *next;
+	struct packet *packet;
+	int bucket;
+
+	hash_for_each_safe(packets, bucket, next, packet, node) {
+		hash_del(&packet->node);
+		kfree(packet);
+	}
+}
+
+static int __init lwtcls_packets_init(void)
+{
+	int err;
+
+	/* Who sees the end of packets is there before any begins. */
+	err = start_tracing();
+	if (err)
+		return err;
+	err = register_kprobes((struct kprobe **)all_probes, ARRAY_SIZE(all_probes));
+	if (err) {
+		stop_tracing();
+		forget();
+		return err;
+	}
+	shown = debugfs_create_file("lwtcls_packets", 0400, NULL, NULL, &packets_fops);
+	return 0;
+}
+
+static void __exit lwtcls_packets_exit(void)
+{
+	debugfs_remove(shown);
+	unregister_kprobes((struct kprobe **)all_probes, ARRAY_SIZE(all_probes));
+	stop_tracing();
+	forget();
+}
+
+module_init(lwtcls_packets_init);
+module_exit(lwtcls_packets_exit);
+
+MODULE_DESCRIPTION("Follows packets to their end, for a test");
+MODULE_LICENSE("GPL");
