@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All that is configured changes at once while packets flow, and each of them is accounted for.
+
+LWTCLS_CHURN: for how many seconds. LWTCLS_SEED: which choices are made.
+"""
+
+import collections
+import contextlib
+import ctypes
+import os
+import pathlib
+import shutil
+import socket
+import time
+from typing import NamedTuple
+
+import churn
+import nl
+import pytest
+from conftest import BPF, BUILD, MEASURED, batch, eventually, kernel_log, sh
+from test_fuzz import SEED, splats
+from test_refusals import options
+from tunnels import BPF_MAP_LOOKUP_ELEM, bpf
+
+SECONDS = float(os.environ.get("LWTCLS_CHURN", "20"))
+PROGRAMS = ("tc_all", "tc_drop", "tc_match", "in_drop", "in_reroute", "out_drop", "xmit_drop",
+            "xmit_reroute", "xmit_gre", "xmit_gre6")
+PINS = pathlib.Path("/run/bpf/churn")
+FOLLOWED = pathlib.Path("/sys/kernel/debug/lwtcls_packets")
+# Who takes packets that are not dropped: the reader of a socket, and a device that is none.
+READERS, SINK = ("skb_consume_udp", "udp_recvmsg", "udpv6_recvmsg"), "dummy_xmit"
+# The counters of the programs.
+BY_TC, BY_LWT, PUSHED, REROUTED = range(4)
+
+
+class End(NamedTuple):
+    """How some packets ended: the reason, and the kernel's function that freed them."""
+
+    count: int
+    reason: str
+    where: str
+
+    @property
+    def why(self):
+        """The reason, or the function if it gives none."""
+        return self.where if self.reason == "NOT_SPECIFIED" else self.reason
+
+    @property
+    def consumed(self):
+        """Whether they were not dropped."""
+        return self.reason == "CONSUMED"
+
+    @property
+    def by_program(self):
+        """Whether it is what becomes of a packet that a program drops: "tc" or "lwt"."""
+        if self.reason in ("TC_EGRESS", "TC_INGRESS"):
+            return "tc"
+        if self.reason == "NOT_SPECIFIED" and self.where.endswith("[lwtcls]"):
+            return "lwt"
+        return ""
+
+
+class Followed:
+    """What modules/lwtcls_packets.c has seen so far."""
+
+    def __init__(self):
+        self.numbers, self.ends = {}, []
+        for line in FOLLOWED.read_text().splitlines():
+            first, _, rest = line.partition(" ")
+            if first.isdigit():
+                reason, _, where = rest.partition(" ")
+                self.ends.append(End(int(first), reason, where))
+            else:
+                self.numbers[first] = int(rest)
+
+    def sum(self, which):
+        """Packets whose end is such a one."""
+        return sum(end.count for end in self.ends if which(end))
+
+    def by(self, attribute, which):
+        """Such packets by what an attribute says."""
+        counts = collections.Counter()
+        for end in filter(which, self.ends):
+            counts[getattr(end, attribute)] += end.count
+        return counts
+
+
+@pytest.fixture(name="followed")
+def fixture_followed():
+    """Packets are followed."""
+    sh(f"insmod {BUILD}/tests/modules/lwtcls_packets.ko mark={churn.OUR_MARK}")
+    yield
+    sh("rmmod lwtcls_packets")
+
+
+@pytest.fixture(name="counters")
+def fixture_counters():
+    """The programs, pinned; the descriptor of their counters."""
+    PINS.mkdir()
+    try:
+        sh(f"bpftool prog loadall {BPF}/churn.o {PINS} pinmaps {PINS}")
+        number = nl.pinned(f"{PINS}/counters")
+        yield number
+        os.close(number)
+    finally:
+        shutil.rmtree(PINS)
+
+
+def counter(counters, number):
+    """What the programs have counted."""
+    key, value = ctypes.c_uint32(number), ctypes.c_uint64()
+    bpf(BPF_MAP_LOOKUP_ELEM, "=IIQQQ", counters, 0, ctypes.addressof(key),
+        ctypes.addressof(value), 0)
+    return value.value
+
+
+def lead(net):
+    """Gives packets their ways: the far ends of tunnels, and what is behind the rules that look
+    for a program's mark."""
+    batch("-n b",
+          "link add gre1 type gre local 10.0.0.2 remote 10.0.0.1",
+          "link add six1 type ip6gre local fd00::2 remote fd00::1",
+          "link set gre1 up", "link set six1 up")
+    for family in (4, 6):
+        net.route(family)
+        net.local(family)
+        batch(f"-{family} -n a", "rule add pref 50 fwmark 7 lookup 100",
+              f"route add {net.service(family)} via {net.gateway(family)} dev va table 100")
+        batch(f"-{family} -n b", "rule add pref 100 lookup local",
+              "rule add pref 50 fwmark 7 lookup 101",
+              f"route add local {net.service(family)} dev lo table 101", "rule del pref 0")
+    net.tc("qdisc add dev va clsact")
+    net.tc("qdisc add dev vb clsact", "b")
+
+
+@pytest.fixture(name="scene")
+def fixture_scene(net, counters):
+    """What the operations work with."""
+    lead(net)
+    programs = {name: nl.pinned(f"{PINS}/{name}") for name in PROGRAMS}
+    with nl.inside("b"):
+        devices = {"a": net.ifindex, "b": socket.if_nametoindex("vb")}
+    services = {family: (net.service(family), net.gateway(family)) for family in (4, 6)}
+    # One that stays: whatever else there is, the module is in use.
+    assert nl.filter_(net.ifindex, options(programs["tc_all"]),
+                      parent=nl.TC_H_CLSACT_INGRESS) == (0, "")
+    yield churn.Scene(SEED, programs, devices, services)
+    for number in programs.values():
+        os.close(number)
+
+
+def operations(scene):
+    """All that goes on at once: what it is called, what does it, and with what."""
+    egress, ingress = nl.TC_H_CLSACT_EGRESS, nl.TC_H_CLSACT_INGRESS
+    return [
+        *((f"sender {cpu}", churn.send, scene, cpu) for cpu in sorted(os.sched_getaffinity(0))),
+        ("filters of a", churn.change_filters, scene, "a", egress, 1),
+        ("filters of a again", churn.change_filters, scene, "a", egress, 2),
+        ("filters of b", churn.change_filters, scene, "b", ingress, 1),
+        ("routes", churn.change_routes, scene),
+        ("dummies", churn.change_dummies, scene),
+        ("namespaces", churn.change_namespaces, scene),
+        ("blocks", churn.change_blocks, scene),
+        ("hardware", churn.change_hardware, scene),
+        ("rmmod", churn.unload),
+        ("dumps", churn.dump, scene),
+    ]
+
+
+def run(scene):
+    """Does all of it, and returns what was done, with what the service has received."""
+    receiver = churn.Worker("receiver", churn.receive)
+    until = time.monotonic() + SECONDS
+    workers = [churn.Worker(*each, until=until) for each in operations(scene)]
+    done, wrong = collections.Counter(), ""
+    try:
+        for worker in workers:
+            its, went_wrong = worker.result(until - time.monotonic() + 60)
+            done += its
+            wrong += f"{worker.name}: {went_wrong}" if went_wrong else ""
+        assert not wrong, wrong
+        # If it does not come about, the sums say so.
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: Followed().numbers["there"] == 0, 30)
+        receiver.stop()
+        its, wrong = receiver.result(60)
+        assert not wrong, wrong
+        return done + its
+    finally:
+        for worker in (receiver, *workers):
+            worker.end()
+
+
+def words(counts, refused=None):
+    """Counts as they are read. Those of what was refused have the errno in their names."""
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common()
+                     if refused in (None, ": E" in name))
+
+
+@pytest.mark.only_here("the module that follows packets is built for one kernel")
+def test_every_packet_is_accounted_for(followed, counters, scene):
+    lines = len(kernel_log())
+    done = run(scene)
+    seen = Followed()
+    by_tc, by_lwt, pushed, rerouted = (
+        counter(counters, number) for number in (BY_TC, BY_LWT, PUSHED, REROUTED))
+    kernel = seen.by("why", lambda end: not end.consumed and not end.by_program)
+    sunk = seen.sum(lambda end: end.consumed and end.where == SINK)
+    made, received, sent = seen.numbers["made"], done.pop("received", 0), done.pop("sendto", 0)
+    MEASURED.append(
+        f"churn: {SECONDS:.0f} s, seed {SEED}: {made} packets sent = {received} delivered + "
+        f"{sunk} taken by dummy devices + {by_tc + by_lwt} dropped by programs (tc {by_tc}, lwt "
+        f"{by_lwt}) + {kernel.total()} by the kernel ({words(kernel)}); {pushed} with a header, "
+        f"{rerouted} rerouted; operations: {words(done, False)}; refused: {words(done, True)}")
+    assert not splats(lines)
+
+    # All have been seen to end, and none of them twice.
+    assert {name: count for name, count in seen.numbers.items() if name != "made"} == {
+        "there": 0, "unseen": 0, "lost": 0, "missed": 0}
+    assert made >= sent > 0 and received and by_tc and by_lwt and pushed and rerouted
+    # Each end, as the kernel tells it, is what the others say that it is.
+    consumed = seen.by("where", lambda end: end.consumed)
+    assert set(consumed) <= {*READERS, SINK}, words(consumed)
+    assert seen.sum(lambda end: end.consumed and end.where in READERS) == received
+    assert seen.sum(lambda end: end.by_program == "tc") == by_tc
+    assert seen.sum(lambda end: end.by_program == "lwt") == by_lwt
+    assert made == received + sunk + by_tc + by_lwt + kernel.total()
