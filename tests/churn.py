@@ -36,7 +36,8 @@ UNSPEC, OK, SHOT, PIPE, GOTO_CHAIN = -1, 0, 2, 3, 0x20000000
 # A priority has up to five filters, a hook up to four of them.
 PRIORITIES, HANDLES, CHAIN = range(1, 5), range(1, 6), 5
 RETURN_ALL = struct.pack("=HBBI", 6, 0, 0, 0xFFFFFFFF)
-LO = 1
+# Numbers of devices; bpf/churn.c redirects to the first two.
+SINK, FIRST_DUMMY, FIRST_VETH, FIRST_SHARED, LO = 9000, 10000, 20000, 30000, 1
 # The networks of what comes and goes, by kind: each has as many as there are slots.
 SLOTS = range(4)
 DUMMIES, NAMESPACES, SHARED = 20, 21, 22
@@ -186,6 +187,7 @@ class Scene:
         return r.choice((
             lambda: options(self.programs["tc_drop"], extra=classid),
             lambda: options(every),
+            lambda: options(self.programs["tc_redirect"]),
             lambda: options(self.programs["tc_match"], 0, act(SHOT)),
             lambda: options(every, 0, act(r.choice((UNSPEC, UNSPEC, PIPE, OK)))),
             # It must not go round and round.
@@ -260,7 +262,7 @@ def change_routes(done, going, scene):
             length = 32 if family == 4 else 128
             if r.randrange(2):
                 encap = scene.encap(r, out=("out_drop",), xmit=(
-                    "xmit_drop", "xmit_reroute", "xmit_gre", "xmit_gre6"))
+                    "xmit_drop", "xmit_redirect", "xmit_reroute", "xmit_gre", "xmit_gre6"))
                 body, asker = route(family, target, length, scene.devices["a"], encap, gateway), a
             else:
                 encap = scene.encap(r, **{"in": ("in_drop", "in_reroute")})
@@ -280,6 +282,8 @@ class Sender:
         for family in (4, 6):
             made = self.sockets[family] = socket.socket(DOMAIN[family], socket.SOCK_DGRAM)
             made.setsockopt(socket.SOL_SOCKET, SO_MARK, OUR_MARK)
+            # What is lost must be seen to be lost, not stop the sender.
+            made.setsockopt(socket.SOL_SOCKET, nl.SO_SNDBUFFORCE, 1 << 26)
             made.settimeout(10)
 
     def send(self, family, address):
@@ -355,14 +359,18 @@ def change_dummies(done, going, scene):
     enter("a")
     r, sender = scene.random("dummies"), Sender(done)
     with Asker(done) as asker:
-        for index in itertools.count(10000):
+        for slot in itertools.cycle(SLOTS):
             if not going():
                 return
-            slot = index % len(SLOTS)
+            index = FIRST_DUMMY + slot
             asker.link(index, f"dy{index}", "dummy")
             asker.start(index, DUMMIES, slot, 1)
             equip(asker, scene, r, index, DUMMIES, slot)
             sender.burst(DUMMIES, slot)
+            # So there is more than one of them at a time.
+            index = FIRST_DUMMY + (slot + 1) % len(SLOTS)
+            if not exists(index):
+                continue
             if r.randrange(3) == 0:
                 asker.no_clsact(index)
             asker.unlink("dummies deleted", index)
@@ -406,7 +414,7 @@ def change_namespaces(done, going, scene):
     enter("a")
     r, sender = scene.random("namespaces"), Sender(done)
     with Asker(done) as asker:
-        for index in itertools.count(20000, 2):
+        for index in itertools.count(FIRST_VETH, 2):
             if not going():
                 return
             slot = index // 2 % len(SLOTS)
@@ -433,7 +441,7 @@ def change_blocks(done, going, scene):
     """Two devices share blocks of filters, and do not any more."""
     enter("a")
     r, sender = scene.random("blocks"), Sender(done)
-    shared = {30000: False, 30001: False}
+    shared = {FIRST_SHARED: False, FIRST_SHARED + 1: False}
     blocks = nl.attr(TCA_EGRESS_BLOCK, 7) + nl.attr(TCA_INGRESS_BLOCK, 8)
     with Asker(done) as asker:
         for slot, index in enumerate(shared):

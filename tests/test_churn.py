@@ -23,14 +23,14 @@ from test_refusals import options
 from tunnels import BPF_MAP_LOOKUP_ELEM, bpf
 
 SECONDS = float(os.environ.get("LWTCLS_CHURN", "20"))
-PROGRAMS = ("tc_all", "tc_drop", "tc_match", "in_drop", "in_reroute", "out_drop", "xmit_drop",
-            "xmit_reroute", "xmit_gre", "xmit_gre6")
+PROGRAMS = ("tc_all", "tc_drop", "tc_match", "tc_redirect", "in_drop", "in_reroute", "out_drop",
+            "xmit_drop", "xmit_redirect", "xmit_reroute", "xmit_gre", "xmit_gre6")
 PINS = pathlib.Path("/run/bpf/churn")
 FOLLOWED = pathlib.Path("/sys/kernel/debug/lwtcls_packets")
 # Who takes packets that are not dropped: the reader of a socket, and a device that is none.
-READERS, SINK = ("skb_consume_udp", "udp_recvmsg", "udpv6_recvmsg"), "dummy_xmit"
+READERS, DUMMY = ("skb_consume_udp", "udp_recvmsg", "udpv6_recvmsg"), "dummy_xmit"
 # The counters of the programs.
-BY_TC, BY_LWT, PUSHED, REROUTED = range(4)
+BY_TC, BY_LWT, PUSHED, REROUTED, REDIRECTED = range(5)
 
 
 class End(NamedTuple):
@@ -129,6 +129,7 @@ def lead(net):
         batch(f"-{family} -n b", "rule add pref 100 lookup local",
               "rule add pref 50 fwmark 7 lookup 101",
               f"route add local {net.service(family)} dev lo table 101", "rule del pref 0")
+    batch("-n a", f"link add sink index {churn.SINK} type dummy", "link set sink up")
     net.tc("qdisc add dev va clsact")
     net.tc("qdisc add dev vb clsact", "b")
 
@@ -202,25 +203,27 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
     lines = len(kernel_log())
     done = run(scene)
     seen = Followed()
-    by_tc, by_lwt, pushed, rerouted = (
-        counter(counters, number) for number in (BY_TC, BY_LWT, PUSHED, REROUTED))
+    by_tc, by_lwt, pushed, rerouted, redirected = (
+        counter(counters, number) for number in (BY_TC, BY_LWT, PUSHED, REROUTED, REDIRECTED))
     kernel = seen.by("why", lambda end: not end.consumed and not end.by_program)
-    sunk = seen.sum(lambda end: end.consumed and end.where == SINK)
+    sunk = seen.sum(lambda end: end.consumed and end.where == DUMMY)
     made, received, sent = seen.numbers["made"], done.pop("received", 0), done.pop("sendto", 0)
     MEASURED.append(
         f"churn: {SECONDS:.0f} s, seed {SEED}: {made} packets sent = {received} delivered + "
         f"{sunk} taken by dummy devices + {by_tc + by_lwt} dropped by programs (tc {by_tc}, lwt "
         f"{by_lwt}) + {kernel.total()} by the kernel ({words(kernel)}); {pushed} with a header, "
-        f"{rerouted} rerouted; operations: {words(done, False)}; refused: {words(done, True)}")
+        f"{rerouted} rerouted, {redirected} redirected")
+    MEASURED.append(f"churn: operations: {words(done, False)}; refused: {words(done, True)}")
     assert not splats(lines)
 
     # All have been seen to end, and none of them twice.
     assert {name: count for name, count in seen.numbers.items() if name != "made"} == {
         "there": 0, "unseen": 0, "lost": 0, "missed": 0}
-    assert made >= sent > 0 and received and by_tc and by_lwt and pushed and rerouted
+    assert made >= sent > 0 and received and by_tc and by_lwt
+    assert pushed and rerouted and redirected
     # Each end, as the kernel tells it, is what the others say that it is.
     consumed = seen.by("where", lambda end: end.consumed)
-    assert set(consumed) <= {*READERS, SINK}, words(consumed)
+    assert set(consumed) <= {*READERS, DUMMY}, words(consumed)
     assert seen.sum(lambda end: end.consumed and end.where in READERS) == received
     assert seen.sum(lambda end: end.by_program == "tc") == by_tc
     assert seen.sum(lambda end: end.by_program == "lwt") == by_lwt

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drops some packets and counts them, marks some, and puts headers in front of
- * some, as chance has it. A packet of the test ends in MAGIC, whatever is in
- * front of it; what quotes one, ICMP that is, is none, and is let go.
+ * Drops some packets and counts them, marks some, puts headers in front of some,
+ * and sends some elsewhere, as chance has it. A packet of the test ends in MAGIC,
+ * whatever is in front of it; what quotes one, ICMP that is, is none, and is let
+ * go.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -19,8 +20,12 @@
 #define ONE_OF 8
 /* A rule looks for it. */
 #define MARK 7
+/* Devices: one that is always there, and the first of some that come and go. */
+#define SINK 9000
+#define FIRST_DUMMY 10000
+#define DUMMIES 4
 
-enum { DROPPED_BY_TC, DROPPED_BY_LWT, PUSHED, REROUTED, COUNTERS };
+enum { DROPPED_BY_TC, DROPPED_BY_LWT, PUSHED, REROUTED, REDIRECTED, COUNTERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -84,6 +89,15 @@ SEC("tc") int tc_match(struct __sk_buff *skb)
 	return -1;
 }
 
+/* Whether the device is there is for the kernel to see. */
+SEC("tc") int tc_redirect(struct __sk_buff *skb)
+{
+	if (!chosen(skb, ETH_HLEN))
+		return TC_ACT_UNSPEC;
+	add(REDIRECTED);
+	return bpf_redirect(FIRST_DUMMY + bpf_get_prandom_u32() % DUMMIES, 0);
+}
+
 static __always_inline int drop(struct __sk_buff *skb)
 {
 	if (!chosen(skb, 0))
@@ -125,6 +139,21 @@ SEC("lwt_xmit") int xmit_drop(struct __sk_buff *skb)
 SEC("lwt_xmit") int xmit_reroute(struct __sk_buff *skb)
 {
 	return reroute(skb);
+}
+
+SEC("lwt_xmit") int xmit_redirect(struct __sk_buff *skb)
+{
+	struct ethhdr eth = { .h_proto = skb->protocol };
+
+	if (!chosen(skb, 0))
+		return BPF_OK;
+	if (bpf_skb_change_head(skb, sizeof(eth), 0) ||
+	    bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0)) {
+		add(DROPPED_BY_LWT);
+		return BPF_DROP;
+	}
+	add(REDIRECTED);
+	return bpf_redirect(SINK, 0);
 }
 
 static __always_inline int push(struct __sk_buff *skb, void *header, __u32 len)
