@@ -208,8 +208,10 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
     kernel = seen.by("why", lambda end: not end.consumed and not end.by_program)
     sunk = seen.sum(lambda end: end.consumed and end.where == DUMMY)
     made, received, sent = seen.numbers["made"], done.pop("received", 0), done.pop("sendto", 0)
+    total = received + sunk + by_tc + by_lwt + kernel.total()
     MEASURED.append(
-        f"churn: {SECONDS:.0f} s, seed {SEED}: {made} packets sent = {received} delivered + "
+        f"churn: {SECONDS:.0f} s, seed {SEED}: {made} packets sent "
+        f"{'=' if made == total else 'are not'} {received} delivered + "
         f"{sunk} taken by dummy devices + {by_tc + by_lwt} dropped by programs (tc {by_tc}, lwt "
         f"{by_lwt}) + {kernel.total()} by the kernel ({words(kernel)}); {pushed} with a header, "
         f"{rerouted} rerouted, {redirected} redirected")
@@ -227,4 +229,4 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
     assert seen.sum(lambda end: end.consumed and end.where in READERS) == received
     assert seen.sum(lambda end: end.by_program == "tc") == by_tc
     assert seen.sum(lambda end: end.by_program == "lwt") == by_lwt
-    assert made == received + sunk + by_tc + by_lwt + kernel.total()
+    assert made == total
