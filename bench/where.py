@@ -8,6 +8,8 @@ import subprocess
 
 # What has no symbol of its own.
 PROGRAMS = "BPF programs, trampolines"
+# What fewer packets than this part of them have executed is not theirs.
+RARE = 1 / 50
 # What is farther from the beginning of a function is none of it.
 FUNCTION = 1 << 16
 
@@ -42,14 +44,26 @@ def functions_of(obj):
     return {line.split()[2] for line in listed.splitlines() if line.split()[1] in "tT"}
 
 
-def executed(counts, symbols):
-    """Instructions of the kernel by window, and there by function."""
+def each(times, packets):
+    """How often a packet has some instructions executed; the rest of the kernel's work left out:
+    what comes by now and then is executed for few of the packets."""
+    rate = times / packets
+    return round(rate) if abs(rate - round(rate)) < RARE else rate
+
+
+def executed(counts, symbols, lines):
+    """Instructions of the kernel for each packet or request, by window, and there by function."""
     found = collections.defaultdict(collections.Counter)
+    of = {window: line for line in lines for window in line["windows"]}
     for text in counts.read_text().splitlines():
         window, address, insns, times = text.split()
-        address = int(address, 16)
-        if address >> 63:
-            found[int(window)][symbols.at(address)] += int(insns) * int(times)
+        line, address = of.get(int(window)), int(address, 16)
+        if line is None or not address >> 63:
+            continue
+        request, times = line["unit"] == "request", int(times)
+        rate = times / line["of"] if request else each(times, line["of"])
+        if rate:
+            found[int(window)][symbols.at(address)] += int(insns) * rate
     return found
 
 
