@@ -32,9 +32,13 @@ TEXT_TIMES = [
     re.compile(r"(?<=used )\d+(?= sec)"),
     re.compile(r"(?<=tokens: )-?\d+"),
     re.compile(r"\d+[KMG]?bit \d+pps"),
+    # What tc makes of a rate by the machine's timer, which may be a coarse one.
+    re.compile(r"(?<=burst )\d+b\b"),
     re.compile(r"^[.E\x08 ]+$", re.MULTILINE),
     re.compile(r"\d+(?= rounds$)", re.MULTILINE),
 ]
+# A device has its link-local address a while after it is switched on.
+SOON = re.compile(r"^(local|anycast) fe80:\S* dev \w+ table local .*\n", re.MULTILINE)
 PLACES = [
     (re.compile(r"\S*/(lwtcls|cls_bpf)\.ko\b"), "MODULE.ko"),
     (re.compile(r"(?<=rmmod )(lwtcls|cls_bpf)\b|(?<=Module )(lwtcls|cls_bpf)\b"), "MODULE"),
@@ -162,6 +166,7 @@ class Scenario:
         """What a command prints for people, or a command itself."""
         for pattern, word in PLACES:
             text = pattern.sub(word, text)
+        text = SOON.sub("", text)
         for pattern in TEXT_TIMES:
             text = pattern.sub("TIME", text)
         text = TEXT_ADDRESSES.sub(lambda found: self.name("address", found[0]), text)

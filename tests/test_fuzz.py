@@ -311,6 +311,7 @@ def header_of(number):
     return hook, header, packet(family, *ends, r.randbytes(r.randrange(0, 200))), family
 
 
+@pytest.mark.differs("outer IPv4 header of less than 20 bytes by its own words")
 def test_headers(pusher, capsys):
     record, lines = Record("headers"), len(kernel_log())
     counts = collections.Counter()

@@ -8,6 +8,7 @@ import socket
 
 import pytest
 from conftest import MODULE, batch, eventually, kernel_log, sh
+from journal import JOURNAL
 from sides import SIDE
 from wires import Sender, Tun, echo, sysctl
 
@@ -258,8 +259,9 @@ def test_redirection_elsewhere_is_ignored_and_the_log_says_so_once(wires, family
     here, there = (encap, "") if hook == "out" else ("", encap)
     if SIDE == "rust":
         # Once for each time that it is loaded; the C: once for each time that the machine starts.
-        eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
-        sh(f"insmod {MODULE}")
+        with JOURNAL.quiet():
+            eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
+            sh(f"insmod {MODULE}")
     earlier = warnings()
     with wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"), \
             wires.having("c", family, f"route add local {third} {there} dev lo table local"):
