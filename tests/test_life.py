@@ -138,7 +138,7 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
               for handle in (2, 4, 1) for hook in ("ingress", "egress")]
     lines += [f"filter del dev va {hook}" for hook in ("ingress", "egress")]
     (tmp_path / "batch").write_text("\n".join(lines) + "\n")
-    said = sh("ip netns exec a sh -c 'ping -n -q -f -c 2500 10.1.0.1 & n=0; "
+    said = sh("ip netns exec a sh -c 'ping -n -q -f -c 10000 10.1.0.1 & n=0; "
               f"while kill -0 $! 2>/dev/null; do tc -batch {tmp_path}/batch || exit 1; "
               "n=$((n + 1)); done 2>&1; wait $!; echo $n rounds'", timeout=120)
     assert " 0% packet loss" in said
