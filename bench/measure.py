@@ -3,8 +3,9 @@
 """measure.py SIDE BUILD KERNEL count: counts instructions, in a guest whose clock counts them.
 
 The guest's time is one nanosecond for each instruction that its processor executes, so what takes
-time is a count. Prints one JSON object for each line of the table. With "again" in place of "count"
-without the lines that take longest.
+time is a count: the one that is reported for a request. For packets it is there to confirm what the
+plugin of the emulator counts by address. Prints one JSON object for each line of the table. With
+"again" in place of "count" without the lines that take longest.
 
 measure.py SIDE BUILD KERNEL scale PACKETS: sends on one processor, and on two at once. What is
 counted is up to the plugin that the emulator has.

@@ -63,6 +63,7 @@ step() {
 	say "$name: done in $((SECONDS - start)) s"
 }
 
+# Ends all that was started so, for an interrupt leaves nothing behind.
 end_jobs() {
 	local job
 	for job in $(jobs -p); do
