@@ -13,13 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-SPLAT = re.compile(
-    r"WARNING:|BUG:|Oops:|KASAN:|UBSAN:|KCSAN:|INFO: (task|possible|trying|rcu)|kernel BUG at"
-    r"|possible (circular|recursive) locking|suspicious RCU usage|inconsistent lock state"
-    r"|refcount_t:|ref_tracker:|unregister_netdevice: waiting|Kernel panic|general protection"
-    r"|rust_kernel: panicked|list_(add|del) corruption|Call Trace:|scheduling while atomic"
-    r"|sleeping function called|stack guard page|soft lockup|hard LOCKUP|kmemleak: \d+ new"
-)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+from splats import splats  # noqa: E402
 
 
 def suites(linux, log):
@@ -53,10 +48,9 @@ def suites(linux, log):
 def complaint(log):
     """The first complaint of a kernel, with what follows it."""
     lines = log.read_text(errors="replace").splitlines()
-    for number, line in enumerate(lines):
-        if SPLAT.search(line) and "ommand line:" not in line:
-            return [f"the kernel complained, line {number + 1} of {log.name}:"] + [
-                f"    {each[:150]}" for each in lines[number:number + 40]]
+    for number in splats(lines)[:1]:
+        return [f"the kernel complained, line {number + 1} of {log.name}:"] + [
+            f"    {each[:150]}" for each in lines[number:number + 40]]
     return []
 
 
