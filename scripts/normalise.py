@@ -279,7 +279,7 @@ class Scenario:
         asked = [of, *(self.text(word) for word in entry.get("words", []))]
         self.id = "map" if re.match(r"bpftool (-j )?map ", entry.get("command", "")) else "id"
         if of == "sh":
-            asked.append(self.text(entry["command"]))
+            asked += [self.text(entry["command"]), self.text(entry["input"])]
             seen = {"status": entry["status"], "printed": self.printed(entry["out"])}
         elif of == "request":
             asked.append(entry["kind"])

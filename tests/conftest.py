@@ -7,6 +7,8 @@ import functools
 import json
 import os
 import pathlib
+import re
+import shutil
 import struct
 import subprocess
 import time
@@ -26,6 +28,8 @@ BPF = BUILD / "bpf"
 LIBC = ctypes.CDLL(None, use_errno=True)
 SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
+# A command that a shell would only split.
+PLAIN = re.compile(r"[\w./-]+( +[\w./:,@+=%-]+)* *")
 # Lines of what scenarios have measured, for the end of the report.
 MEASURED = []
 
@@ -39,13 +43,16 @@ class Failed(Refused):
         self.stderr = result.stderr
 
 
-def sh(command, check=True, timeout=60):
-    """Runs what a user would type, in the directory of the BPF objects."""
-    result = subprocess.run(
-        command, shell=True, cwd=BPF, text=True, capture_output=True, timeout=timeout, check=False
-    )
-    JOURNAL.note("sh", command=command, status=result.returncode, out=result.stdout,
-                 err=result.stderr)
+def sh(command, check=True, timeout=60, lines=""):
+    """Runs what a user would type, in the directory of the BPF objects. `lines`: its input."""
+    # Where there is nothing for a shell to do, it would only cost as much as the command.
+    words = command.split() if PLAIN.fullmatch(command) else []
+    if not (words and shutil.which(words[0])):
+        words = ["sh", "-c", command]
+    result = subprocess.run(words, cwd=BPF, text=True, capture_output=True, timeout=timeout,
+                            check=False, input=lines)
+    JOURNAL.note("sh", command=command, input=lines, status=result.returncode,
+                 out=result.stdout, err=result.stderr)
     if check and result.returncode:
         raise Failed(command, result)
     return result.stdout if check else result
@@ -53,8 +60,7 @@ def sh(command, check=True, timeout=60):
 
 def batch(options, *lines):
     """Runs lines of ip in one process: a start costs more than all that it then does."""
-    text = "\n".join(lines)
-    sh(f"ip {options} -batch - <<'EOF'\n{text}\nEOF")
+    sh(f"ip {options} -batch -", lines="".join(f"{line}\n" for line in lines))
 
 
 def refused(command):
