@@ -25,6 +25,9 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py
 	@scripts/test $(ARGS)
 
+test-debug: ## the same on the debug kernel, and each allocation fails once
+	@scripts/test --debug $(ARGS)
+
 diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above
 	@scripts/diff $(ARGS)
 
@@ -47,9 +50,9 @@ distclean: clean ## and the cache: tools, kernel source, kernels
 help: ## this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo diff distclean help lint setup shell test unsafe
+.PHONY: all bench clean demo diff distclean help lint setup shell test test-debug unsafe

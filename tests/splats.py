@@ -15,6 +15,9 @@ SPLAT = re.compile(
 FAILING, FAILING_NO_MORE = "lwtcls: allocations fail", "lwtcls: allocations succeed again"
 MISSING = re.compile(r": (page allocation failure|vmalloc error): ")
 MISSING_END = "</TASK>"
+UNTRACKED = "ref_tracker: memory allocation failure"
+# KCSAN names the two functions that race. Those of the kernel's own are many, and not ours.
+RACE, OURS = "BUG: KCSAN: ", "[lwtcls]"
 
 
 def splats(lines):
@@ -27,8 +30,13 @@ def splats(lines):
             failing = missing = False
         elif failing and MISSING.search(line):
             missing = True
+        elif failing and UNTRACKED in line:
+            continue
         elif missing:
             missing = MISSING_END not in line
+        elif RACE in line:
+            if OURS in line:
+                found.append(number)
         elif SPLAT.search(line) and "ommand line:" not in line:
             found.append(number)
     return found
