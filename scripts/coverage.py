@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""coverage.py MODULE LOG...: how much of the module's code the guests have reached that wrote LOG.
+
+Counts the lines of our own source that have instructions in the module, and those of them of which
+one was executed; a line counts where it is inlined, too. Lists those that were not.
+
+KCOV knows of the places alone that the compiler has marked, which it saves where it can: it marks
+no block of which others tell that it was executed. What they tell is found out here. Assembly has
+no marks, and is not counted.
+"""
+
+import base64
+import bisect
+import collections
+import itertools
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import zlib
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+CALLED = "__sanitizer_cov_trace_pc"
+# What is called last. A warning (ud2) is one that nobody goes on after, either.
+NO_RETURN = re.compile(r"core9panicking|__stack_chk_fail")
+ENDS = ("ret", "jmp", "ud2", "int3")
+
+
+def tool(*words, **options):
+    """What a command prints."""
+    return subprocess.run(words, text=True, capture_output=True, check=True, **options).stdout
+
+
+class Function:
+    """Instructions that are reached by a call of the first one."""
+
+    def __init__(self):
+        # Address: where it may go on besides behind it, and whether it goes on behind it.
+        self.insns, self.marks, self.indirect = {}, set(), set()
+
+    def blocks(self, table):
+        """Where each block begins, and which ones come after it. `table` has the places that jumps
+        may go to whose goal is computed."""
+        order = sorted(self.insns)
+        there = set(order)
+        begins = {order[0]} | (table & there if self.indirect else set())
+        for at, after in itertools.pairwise(order):
+            goals, goes_on = self.insns[at]
+            begins |= goals & there
+            if goals or not goes_on:
+                begins.add(after)
+        begins = sorted(begins)
+        after = {}
+        for begin, next_ in zip(begins, [*begins[1:], None], strict=True):
+            last = order[(bisect.bisect_left(order, next_) if next_ else len(order)) - 1]
+            goals, goes_on = self.insns[last]
+            goals = set(goals & there)
+            if last in self.indirect:
+                goals |= table & there
+            if goes_on and next_:
+                goals.add(next_)
+            after[begin] = goals
+        return begins, after
+
+    def executed(self, been, table):
+        """The instructions that were executed if the marked places in `been` were."""
+        begins, after = self.blocks(table)
+        number = {begin: at for at, begin in enumerate(begins)}
+        after = [[number[goal] for goal in after[begin]] for begin in begins]
+        before = [[] for _ in begins]
+        for at, goals in enumerate(after):
+            for goal in goals:
+                before[goal].append(at)
+        reached = {bisect.bisect(begins, mark) - 1 for mark in self.marks & been}
+        # Who has been in a block has been in all that every way there leads through, and, for no
+        # function ends in its middle, in all that every way from there to the end leads through.
+        always = [dominators(before, [0]),
+                  dominators(after, [at for at, goals in enumerate(after) if not goals])]
+        more = reached
+        while more:
+            found = {each for at in more for ways in always for each in ways[at]}
+            more, reached = found - reached, reached | found
+        return {at for at in self.insns if bisect.bisect(begins, at) - 1 in reached}
+
+
+def dominators(before, first):
+    """For each node those that all ways to it lead through, from those that are first. `before`
+    says what a node is reached from. Of a node that no way leads to only itself is known."""
+    count = len(before)
+    everything = (1 << count) - 1
+    known = [everything] * count
+    for at in first:
+        known[at] = 1 << at
+    changed = True
+    while changed:
+        changed = False
+        for at in range(count):
+            if at in first:
+                continue
+            ways = everything
+            for each in before[at]:
+                ways &= known[each]
+            ways |= 1 << at
+            if ways != known[at]:
+                known[at], changed = ways, True
+    return [[at] if ways == everything and count > 1 else
+            [each for each in range(count) if ways >> each & 1]
+            for at, ways in enumerate(known)]
+
+
+def linked(module, where):
+    """The module with all of its sections at places of their own: where, and how long they are."""
+    tool("ld", "--unresolved-symbols=ignore-all", "--emit-relocs", "-e", "0", "-o", where, module)
+    heads = re.findall(r"^ +\d+ (\.\S*text) +(\S+) +(\S+)", tool("objdump", "-h", where), re.M)
+    return {name: (int(start, 16), int(size, 16)) for name, size, start in heads}
+
+
+def functions(program):
+    """The functions of a program."""
+    found, at = [], None
+    listed = tool("objdump", "-d", "-r", "--no-show-raw-insn", program)
+    for line in listed.splitlines():
+        if re.match(r"[0-9a-f]+ <", line):
+            found.append(Function())
+        elif reloc := re.match(r"\t+[0-9a-f]+: R_\S+\s+(\S+)", line):
+            if CALLED in reloc[1]:
+                found[-1].marks.add(at)
+            elif NO_RETURN.search(reloc[1]):
+                found[-1].insns[at] = set(), False
+        elif insn := re.match(r" *([0-9a-f]+):\t(\w+)(?: +(\S+))?", line):
+            at, name, goal = int(insn[1], 16), insn[2], insn[3]
+            jumps = name.startswith("j")
+            goals = {int(goal, 16)} if jumps and not goal.startswith("*") else set()
+            if jumps and not goals:
+                found[-1].indirect.add(at)
+            found[-1].insns[at] = goals, name not in ENDS
+    return found
+
+
+def table_of_jumps(program, text):
+    """The places in .text that tables of jumps name."""
+    listed = tool("objdump", "-r", "-j", ".rodata", program)
+    return {text + int(each, 16) for each in re.findall(r"\s\.text\+0x([0-9a-f]+)", listed)}
+
+
+def lines_of(program, addresses):
+    """The lines of our source that each instruction is part of, by what is inlined into what."""
+    found, at = {address: set() for address in addresses}, None
+    # That of binutils does not read all that LLVM writes.
+    listed = tool("llvm-addr2line", "-a", "-i", "-e", program,
+                  input="\n".join(f"{address:#x}" for address in addresses))
+    for line in listed.splitlines():
+        if line.startswith("0x"):
+            at = int(line, 16)
+            continue
+        name, _, number = line.partition(" ")[0].rpartition(":")
+        path = pathlib.Path(name)
+        if (path.is_relative_to(TOP / "rust") and path.suffix != ".S" and number.isdigit()
+                and number != "0"):
+            found[at].add((str(path.relative_to(TOP)), int(number)))
+    return found
+
+
+def reached(logs):
+    """The places that guests have been at: the section's name, and where in it."""
+    found = set()
+    for log in logs:
+        text = pathlib.Path(log).read_text(errors="replace")
+        parts = re.findall(r"^measured: coverage: (\S+)$", text, re.M)
+        if parts:
+            text = zlib.decompress(base64.b85decode("".join(parts))).decode()
+            places = (line.split() for line in text.splitlines() if line.startswith("."))
+            found |= {(section, int(offset, 16)) for section, offset in places}
+    return found
+
+
+def ranges(numbers):
+    """Numbers as text, those in a row as one."""
+    found = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return " ".join(f"{first}-{last}" if first != last else f"{first}" for first, last in found)
+
+
+def main():
+    """Prints the share of each file, and the lines that were not reached."""
+    places, everywhere, there, marks, hit = reached(sys.argv[2:]), set(), set(), 0, 0
+    with tempfile.TemporaryDirectory() as scratch:
+        program = f"{scratch}/program"
+        starts = linked(sys.argv[1], program)
+        # The kernel has other code as well that is marked.
+        been = {starts[name][0] + offset for name, offset in places
+                if name in starts and offset < starts[name][1]}
+        each, table = functions(program), table_of_jumps(program, starts[".text"][0])
+        order = sorted(at for one in each for at in one.insns)
+        lines = lines_of(program, order)
+    # What KCOV has is the place that the call returns to.
+    marked = {at for at, after in itertools.pairwise(order) if after in been}
+    for one in each:
+        executed = one.executed(marked, table)
+        marks, hit = marks + len(one.marks), hit + len(one.marks & marked)
+        for at in one.insns:
+            everywhere |= lines[at]
+            there |= lines[at] if at in executed else set()
+    if not marks:
+        sys.exit(f"error: nothing in {sys.argv[1]} is marked: is it built for a kernel with KCOV?")
+    files = collections.defaultdict(list)
+    for name, number in sorted(everywhere):
+        files[name].append(number)
+    for name, numbers in files.items():
+        missing = [number for number in numbers if (name, number) not in there]
+        print(f"{name:44} {len(numbers) - len(missing):4} of {len(numbers):4}"
+              + (f"   not: {ranges(missing)}" if missing else ""))
+    print(f"coverage: {len(there)} of {len(everywhere)} lines, "
+          f"{100 * len(there) / len(everywhere):.1f} %; {hit} of {marks} marks")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which code of the module this thread has reached in the kernel, if the kernel is built to say so.
+
+Only what is executed for a system call counts, as KCOV does; what is done later by a softirq or a
+kernel thread does not.
+"""
+
+import base64
+import ctypes
+import fcntl
+import mmap
+import os
+import pathlib
+import zlib
+
+from conftest import LIBC, MODULE
+
+KCOV = pathlib.Path("/sys/kernel/debug/kcov")
+SECTIONS = pathlib.Path(f"/sys/module/{MODULE.stem}/sections")
+INIT_TRACE, ENABLE, DISABLE, TRACE_PC = 0x80086301, 0x6364, 0x6365, 0
+WORDS = 1 << 20
+
+
+class Coverage:
+    """What was reached, as places in the sections of the module's file."""
+
+    def __init__(self):
+        self.reached, self.file = set(), None
+        if not KCOV.exists():
+            return
+        self.file = os.open(KCOV, os.O_RDWR)
+        fcntl.ioctl(self.file, INIT_TRACE, WORDS)
+        # Python's own mmap believes the file's size, which is none.
+        LIBC.mmap.restype = ctypes.c_void_p
+        place = LIBC.mmap(None, ctypes.c_size_t(WORDS * 8), mmap.PROT_READ | mmap.PROT_WRITE,
+                          mmap.MAP_SHARED, self.file, ctypes.c_long(0))
+        if place == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "mmap of KCOV's buffer")
+        self.words = (ctypes.c_uint64 * WORDS).from_address(place)
+        fcntl.ioctl(self.file, ENABLE, TRACE_PC)
+
+    def collect(self):
+        """Takes in what was reached since this was called last. The module is where it was."""
+        if self.file is None or not (count := self.words[0]):
+            return
+        found = set(self.words[1:count + 1])
+        self.words[0] = 0
+        self.reached |= {self.place(address) for address in found}
+
+    def forget(self):
+        """Leaves out what was reached since: nobody knows where the module was."""
+        if self.file is not None:
+            self.words[0] = 0
+
+    def begin(self):
+        """The module was loaded: it may be elsewhere."""
+        texts = {}
+        for file in SECTIONS.glob(".*text*"):
+            if start := int(file.read_text(), 16):
+                texts[start] = file.name
+        self.texts = sorted(texts.items(), reverse=True)
+
+    def place(self, address):
+        """A place's section, and where in it."""
+        for start, name in self.texts:
+            if address >= start:
+                return name, address - start
+        return "", address
+
+    def close(self):
+        """Records no more."""
+        if self.file is not None:
+            fcntl.ioctl(self.file, DISABLE, 0)
+            os.close(self.file)
+
+    def show(self):
+        """What was reached, in lines for scripts/coverage.py to read."""
+        text = "\n".join(f"{name} {offset:x}" for name, offset in sorted(self.reached))
+        text = base64.b85encode(zlib.compress(text.encode(), 9)).decode()
+        return [f"coverage: {text[at:at + 2000]}" for at in range(0, len(text), 2000)]
