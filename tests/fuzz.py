@@ -21,13 +21,15 @@ RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
 NLM_F_ECHO, NLM_F_APPEND = 8, 0x800
 RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE, RTA_NH_ID = 6, 8, 9, 12, 15, 30
 NHA_ID, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = 1, 5, 6, 7, 8
-TCA_CHAIN = 11
+RTM_NEWTCLASS, RTM_DELTCLASS = 40, 41
+TCA_CHAIN, TCA_DUMP_FLAGS, DUMP_TERSE = 11, 15, 1
+HTB_PARMS, HTB_INIT = 1, 2
 MAGIC_BLOCK, BLOCK = 0xFFFFFFFF, 7
 TC_H_CLSACT = 0xFFFFFFF1
 NETLINK_EXT_ACK = 11
 # Where the open files of the requests are, whatever else this process has open.
 FIRST_FD = 900
-FDS = ("in", "out", "xmit", "xmit_other", "tc", "tc_other", "map", "file")
+FDS = ("in", "out", "xmit", "xmit_other", "tc", "tc_other", "tc_realm", "map", "file")
 CLOSED = 1 << 20
 # After so many messages what there is is taken away, so that what one kernel accepted and another
 # one did not has no consequences for long. With 1 it has none, but nothing is there to be replaced.
@@ -78,6 +80,29 @@ def encode(nodes):
     return b"".join(node.encode() for node in nodes)
 
 
+def htb_class_parts(ifindex, minor):
+    """Head and attributes of any request about a class."""
+    # C: struct tc_htb_opt, 1 Gbit/s.
+    rate = struct.pack("=BBHhHI", 0, 1, 0, 0, 0, 125000000)
+    parms = Node(HTB_PARMS, rate + rate + struct.pack("=5I", 1600, 1600, 1600, 0, 0))
+    return (struct.pack("=BxxxIIII", 0, ifindex, 0x10000 | minor, 0x10000, 0),
+            [Node(nl.TCA_KIND, "htb"), Node(nl.TCA_OPTIONS, [parms])])
+
+
+def htb(ifindex):
+    """The body of any request about the qdisc that has the classes."""
+    # C: struct tc_htb_glob.
+    init = Node(HTB_INIT, struct.pack("=5I", 3, 10, 0, 0, 0))
+    return struct.pack("=BxxxIIII", 0, ifindex, 0x10000, 0xFFFFFFFF, 0) + encode(
+        [Node(nl.TCA_KIND, "htb"), Node(nl.TCA_OPTIONS, [init])])
+
+
+def htb_class(ifindex, minor):
+    """The body of any request about a class."""
+    head, nodes = htb_class_parts(ifindex, minor)
+    return head + encode(nodes)
+
+
 class Message(NamedTuple):
     """A request. `inner`: spoilt, if at all, below the options or the encapsulation only."""
 
@@ -113,6 +138,17 @@ def attributes(data):
         found.append((kind & TYPE_MASK, data[at + 4:at + length]))
         at += (length + 3) & ~3
     return found, max(0, len(data) - at)
+
+
+def never_ends(options):
+    """Whether two actions of a filter have the same index. If there is none of it yet, the kernel
+    itself begins such a request anew for ever, with RTNL held, whoever's the filter is."""
+    seen = []
+    for _, action in attributes(dict(attributes(options)[0]).get(nl.BPF_ACT, b""))[0]:
+        parms = dict(attributes(dict(attributes(action)[0]).get(nl.ACT_OPTIONS, b""))[0])
+        index = parms.get(nl.GACT_PARMS, b"")[:4]
+        seen += [index] if any(index) else []
+    return len(set(seen)) < len(seen)
 
 
 def walk(nodes):
@@ -173,8 +209,9 @@ class Maker:
         """Classic bytecode, with its length."""
         # A filter of 4096 is accepted, but no dump has the room for it.
         count = self.r.choice((1, 1, 2, 3, 16, 3000)) if self.chance(90) else 4097
-        insns = struct.pack("=HBBI", 0x28, 0, 0, 12) * (count - 1) + struct.pack("=HBBI", 6, 0, 0,
-                                                                                self.number())
+        # One in twenty has an instruction that there is not.
+        insns = struct.pack("=HBBI", 0x28, 0, 0, 12) * (count - 1) + struct.pack(
+            "=HBBI", 6 if self.chance(95) else 0xFFFF, 0, 0, self.number())
         return [Node(nl.BPF_OPS_LEN, struct.pack("=H", count)), Node(nl.BPF_OPS, insns)]
 
     def actions(self):
@@ -188,13 +225,15 @@ class Maker:
     def options(self):
         """The attributes of a filter."""
         if self.chance(70):
-            label, fd = self.fd("tc", "tc_other")
+            label, fd = self.fd("tc", "tc_other", "tc_realm")
             nodes = [Node(nl.BPF_FD, fd)]
             if self.chance(80):
                 name = self.name(label)
                 nodes.append(Node(nl.BPF_NAME, name.body))
         else:
             nodes = self.bytecode()
+            if self.chance(5):
+                nodes.append(Node(nl.BPF_FD, self.world.fd("tc")))
         if self.chance(60):
             nodes.append(Node(nl.BPF_FLAGS, 1 if self.chance(90) else self.number()))
         if self.chance(20):
@@ -216,8 +255,8 @@ class Maker:
         ifindex, parent = self.r.choices(
             ((self.world.filters, nl.TC_H_CLSACT_EGRESS),
              (self.world.filters, nl.TC_H_CLSACT_INGRESS), (MAGIC_BLOCK, BLOCK),
-             (self.world.routes, 0x10000), (self.world.routes, 0),
-             (self.r.choice((0, 1, 0x7FFFFFFF)), self.number())), (40, 15, 20, 15, 5, 5))[0]
+             (self.world.routes, 0x10000), (self.world.routes, 0x10001), (self.world.routes, 0),
+             (self.r.choice((0, 1, 0x7FFFFFFF)), self.number())), (40, 15, 20, 10, 5, 5, 5))[0]
         self.plain = ifindex in (*self.world, MAGIC_BLOCK)
         prio = self.r.choice((1, 1, 1, 2, 3)) if self.chance(92) else self.r.choice((0, 0xFFFF))
         protocol = 0x0300 if self.chance(92) else self.r.choice((0, 0x0008, 0xFFFF))
@@ -235,7 +274,16 @@ class Maker:
             nl.NLM_F_REPLACE))
         if kind == nl.RTM_GETTFILTER:
             flags = nl.NLM_F_DUMP if self.chance(50) else 0
+            if flags and self.chance(30):
+                nodes.append(Node(TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE)))
         return kind, flags, head, nodes, [node for node in nodes if node.kind == nl.TCA_OPTIONS]
+
+    def class_(self):
+        """A request about classes, to which filters are bound."""
+        kind = self.r.choice((RTM_NEWTCLASS, RTM_DELTCLASS))
+        minor = self.r.choice((1, 2, 2, 3, 4))
+        head, nodes = htb_class_parts(self.world.routes, minor)
+        return kind, nl.NLM_F_CREATE if kind == RTM_NEWTCLASS else 0, head, nodes, []
 
     def path(self, family, gateway, oif, encap_type, encap, what):
         """Where packets go: the attributes of a route or of a nexthop."""
@@ -361,7 +409,8 @@ class Maker:
 
     def message(self):
         """The message."""
-        make = self.r.choices((self.filter, self.route, self.nexthop), (50, 42, 8))[0]
+        make = self.r.choices((self.filter, self.route, self.nexthop, self.class_),
+                              (50, 40, 8, 2))[0]
         kind, flags, head, nodes, inner = make()
         where = self.r.choices(("nowhere", "inside", "anywhere"), (30, 55, 15))[0]
         if where == "inside" and not inner:
@@ -379,6 +428,9 @@ class Maker:
                 size = len(message.body())
                 message = message._replace(cut=self.r.randrange(1, min(size, 64) + 1),
                                            lies=self.chance(30))
+        if kind == nl.RTM_NEWTFILTER and any(never_ends(payload) for _, payload in attributes(
+                message.body()[len(head):])[0]):
+            message = message._replace(nodes=nodes[:1], inner=False)
         return message
 
 

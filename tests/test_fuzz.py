@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Requests, headers and verdicts that nobody would send, by the thousand, from a seed.
+"""Requests, headers and verdicts that nobody would send, programs that nobody would write, and
+devices that do as they like, by the thousand, from a seed.
 
 LWTCLS_FUZZ: how many requests. LWTCLS_SEED: which ones. LWTCLS_ROUND: how many until all that they
 have made is taken away. What was answered is printed, for scripts/fuzz-diff.py to lay beside what
@@ -20,9 +21,24 @@ import zlib
 
 import nl
 import pytest
-from conftest import MEASURED, MODULE, SIDE, Net, batch, eventually, kernel_log, program, sh
+from conftest import (
+    BUILD,
+    KERNEL,
+    LIBC,
+    MEASURED,
+    MODULE,
+    SIDE,
+    Net,
+    batch,
+    eventually,
+    kernel_log,
+    loaded,
+    program,
+    sh,
+)
 from fuzz import (
     BLOCK,
+    DUMP_TERSE,
     FDS,
     MAGIC_BLOCK,
     ROUND,
@@ -33,28 +49,39 @@ from fuzz import (
     RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWQDISC,
+    RTM_NEWTCLASS,
     SILENT,
     TC_H_CLSACT,
     TCA_CHAIN,
+    TCA_DUMP_FLAGS,
     Asker,
     World,
+    htb,
+    htb_class,
     message,
 )
+from fuzz_packets import Ground, Program, name_of
+from kcov import Coverage
 from splats import splats
-from test_who import insn, load
+from test_offload import IN_HW, NOT_IN_HW, SKIP_HW, SKIP_SW, Hardware
+from test_refusals import RETURN_0, bytecode
+from test_who import insn, kfunc, load
 from tunnels import KINDS, Header, Pusher, bpf, packet
 
 SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
 COUNT = int(os.environ.get("LWTCLS_FUZZ", "5000"))
+# How many programs for packets, and acts with devices.
+MORE = min(COUNT // 10, 2000)
 # So often the state is compared before and after a request.
 CHECK = 20
 LOADED = {"in": ("lwt_in", "lwt_in_ok"), "out": ("lwt_out", "lwt_out_ok"),
           "xmit": ("lwt_xmit", "lwt_xmit_ok"), "xmit_other": ("lwt_xmit", "lwt_xmit_drop"),
-          "tc": ("classifier", "tc_ok"), "tc_other": ("classifier", "tc_shot")}
+          "tc": ("classifier", "tc_ok"), "tc_other": ("classifier", "tc_shot"),
+          "tc_realm": ("classifier", "tc_realm_ok")}
 TCA_INGRESS_BLOCK, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD, IFF_UP = 13, 2, 8, 2, 1
 RTPROT_KERNEL = 2
 PLACES = (("filters", nl.TC_H_CLSACT_EGRESS), ("filters", nl.TC_H_CLSACT_INGRESS),
-          ("block", BLOCK), ("routes", 0x10000))
+          ("block", BLOCK), ("routes", 0x10000), ("routes", 0x10001))
 
 
 def keep_open(made):
@@ -80,9 +107,6 @@ class Field:
         self.net = Net()
         batch("-n a", "link add d0 type dummy", "link add d1 type dummy", "link set d0 up",
               "addr add 10.8.0.1/24 dev d1", "link set d1 up")
-        sh("tc -n a qdisc add dev d1 root handle 1: htb && "
-           "tc -n a class add dev d1 parent 1: classid 1:1 htb rate 1gbit && "
-           "tc -n a class add dev d1 parent 1: classid 1:2 htb rate 1gbit")
         index = {name: int(sh(f"ip netns exec a cat /sys/class/net/{name}/ifindex"))
                  for name in ("va", "d0", "d1")}
         self.world, self.shared = World(index["va"], index["d1"]), index["d0"]
@@ -109,6 +133,9 @@ class Field:
             body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0)
             self.done(RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
                       body + nl.attr(nl.TCA_KIND, "clsact") + extra)
+        self.done(RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL, htb(self.world.routes))
+        for minor in (1, 2):
+            self.done(RTM_NEWTCLASS, nl.NLM_F_CREATE, htb_class(self.world.routes, minor))
         self.switch(IFF_UP)
         address = socket.inet_pton(socket.AF_INET6, "fd08::1")
         body = struct.pack("=BBBBI", socket.AF_INET6, 64, IFA_F_NODAD, 0, self.world.routes)
@@ -124,9 +151,8 @@ class Field:
         for ifindex in (self.world.filters, self.shared):
             self.done(RTM_DELQDISC, 0,
                       struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0))
-        for chain in (0, 1, 5, 0x0FFFFFFF):
-            body = struct.pack("=BxxxiIII", 0, self.world.routes, 0, 0x10000, 0)
-            self.done(nl.RTM_DELTFILTER, 0, body + nl.attr(TCA_CHAIN, chain))
+        # With its classes, and with all chains: a request may name any.
+        self.done(RTM_DELQDISC, 0, htb(self.world.routes))
         self.switch(0)
 
     def filters(self):
@@ -174,6 +200,25 @@ def fixture_field():
         made.close()
 
 
+@pytest.fixture(name="coverage", scope="module", autouse=True)
+def fixture_coverage(module):
+    """What of the module all of it reaches."""
+    assert module is None
+    made = Coverage()
+    made.begin()
+    yield made
+    made.close()
+    if made.reached:
+        MEASURED.extend(made.show())
+
+
+@pytest.fixture(autouse=True)
+def collected(coverage):
+    """Nothing of what a scenario reaches is forgotten."""
+    yield
+    coverage.collect()
+
+
 class Record:
     """What was answered, in a form that is short to print."""
 
@@ -200,7 +245,7 @@ def silent_in_the_core(asked, said):
     return False
 
 
-def test_requests(field, capsys):
+def test_requests(field, coverage, capsys):
     record = Record("requests", ROUND, *field.world)
     lines, start = len(kernel_log()), time.monotonic()
     counts, unsaid = collections.Counter(), []
@@ -208,6 +253,10 @@ def test_requests(field, capsys):
         if number and number % ROUND == 0:
             field.end()
             field.begin()
+            coverage.collect()
+            if number % (20 * ROUND) == 0:
+                with capsys.disabled():
+                    print(f"\nfuzz: at {number}", end="", flush=True)
         asked = message(SEED, number, field.world)
         compared = number % CHECK == 0 and struct.pack("=H", RTA_MULTIPATH) not in asked.body()
         before = field.state() if compared else None
@@ -230,6 +279,7 @@ def test_requests(field, capsys):
         assert not unsaid, f"{len(unsaid)} refusals without a sentence: {unsaid[:20]}"
 
     field.end()
+    field.begin()
     assert field.filters() == []
     assert not [attrs for _, attrs in field.routes() if nl.RTA_ENCAP in dict(attrs)]
     users = pathlib.Path(f"/sys/module/{MODULE.stem}/refcnt")
@@ -269,7 +319,12 @@ def some_header(r):
     if r.randrange(100) < 15:
         return Header(r.randbytes(r.randrange(0, 265))), inner
     kinds = [kind for kind in KINDS.values() if inner in kind.devices]
-    made = r.choice(kinds).header(inner)
+    kind, fields = r.choice(kinds), {}
+    if kind.outer == 6:
+        fields["extension"] = r.randrange(4) == 0
+    else:
+        fields["options"] = r.choice((b"", b"", b"", b"\1" * 4, b"\1" * 40))
+    made = kind.header(inner, **fields)
     data = bytearray(made.data)
     what = r.randrange(8)
     if what == 0:
@@ -305,8 +360,11 @@ def header_of(number):
     return hook, header, packet(family, *ends, r.randbytes(r.randrange(0, 200))), family
 
 
+BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4
+
+
 @pytest.mark.differs("outer IPv4 header of less than 20 bytes by its own words")
-def test_headers(pusher, capsys):
+def test_headers(pusher, coverage, capsys):
     record, lines = Record("headers"), len(kernel_log())
     counts = collections.Counter()
     for number in range(COUNT // 10):
@@ -316,10 +374,16 @@ def test_headers(pusher, capsys):
         counts[error] += 1
         code = 0 if error == 0 else getattr(errno, str(error), 253)
         record.data += struct.pack("=BI", code, zlib.crc32(after))
+        if number % 250 == 0:
+            coverage.collect()
         if SIDE == "rust":
             assert after.endswith(inner), f"header {number}: the packet was spoilt"
             pushed = 0 if error or not header.data else len(header.data)
             assert len(after) == pushed + len(inner), f"header {number}: {error}"
+            if hook == "in":
+                # That of the C is wrong for some.
+                again = pusher.run(hook, header, link + inner, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
+                assert again == (error, after), f"header {number}: {again[0]}"
     record.show(capsys)
     MEASURED.append(f"fuzz: {COUNT // 10} headers: {dict(counts)}")
     assert counts[0] > COUNT // 100 and len(counts) > 1
@@ -384,4 +448,231 @@ def test_verdicts(net, hook, kind, capsys):
                 os.close(fd)
     record.show(capsys)
     assert record.data[:2] == bytes((0, True))
+    assert not splats(kernel_log()[lines:])
+
+
+SYS_FINIT_MODULE, SYS_DELETE_MODULE = 313, 176
+
+
+def insert(path, parameters=""):
+    """Loads a module; returns the errno."""
+    with open(path, "rb") as file:
+        done = LIBC.syscall(SYS_FINIT_MODULE, file.fileno(), parameters.encode(), 0)
+        return ctypes.get_errno() if done else 0
+
+
+def remove(name):
+    """Unloads a module, as soon as that may be."""
+    eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
+
+
+# What has a place of ours, and the answer to us then, with the encapsulation and without.
+TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_slot": (errno.EBUSY, 0),
+          "lwtcls_tracer": (0, 0)}
+
+
+@pytest.mark.only_here("the module itself")
+def test_coming_and_going(coverage):
+    """The module is loaded where its places are free, and where they are not."""
+    lines = len(kernel_log())
+    paths = {name: BUILD / f"tests/modules/{name}.ko" for name in TAKERS if "lwtcls" in name}
+    paths["cls_bpf"] = KERNEL / "net/sched/cls_bpf.ko"
+    r = random.Random(f"{SEED}/modules")
+    orders = [(taker, cls_only) for taker in TAKERS for cls_only in (False, True)]
+    remove(MODULE.stem)
+    coverage.collect()
+    try:
+        for taker, cls_only in r.sample(orders, len(orders)):
+            if taker:
+                assert insert(paths[taker]) == 0
+            assert insert(MODULE, "cls_only=1" if cls_only else "") == TAKERS[taker][cls_only]
+            if loaded(MODULE.stem):
+                coverage.begin()
+                coverage.collect()
+                remove(MODULE.stem)
+                coverage.collect()
+            else:
+                coverage.forget()
+            if taker:
+                remove(taker)
+    finally:
+        assert insert(MODULE) == 0
+        coverage.begin()
+    assert not splats(kernel_log()[lines:])
+
+
+@pytest.fixture(name="module_function")
+def fixture_module_function():
+    """The descriptor of the module's types, and the number of its function there."""
+    with kfunc() as made:
+        yield made
+
+
+@pytest.mark.only_here("the C crashes")
+def test_packets(module_function, coverage):
+    """Programs do to packets what comes to their minds, and no harm."""
+    lines, counts = len(kernel_log()), collections.Counter()
+    ground = Ground(module_function)
+    try:
+        for number in range(MORE):
+            r = random.Random(f"{SEED}/packets/{number}")
+            hook = r.choice(("in", "out", "xmit", "xmit", "xmit", "tc", "tc"))
+            try:
+                fd, code = Program(r, hook, ground).make()
+            except OSError as error:
+                counts["program", hook, name_of(error.errno)] += 1
+                continue
+            if hook == "tc":
+                said = ground.filter(r, fd)
+            else:
+                said = max(ground.route(r, family, hook, fd, number) for family in (4, 6))
+            os.close(fd)
+            counts[hook, name_of(said)] += 1
+            for _ in range(4):
+                counts["packet", name_of(ground.send(r))] += 1
+            if number % 20 == 19:
+                ground.forget()
+                for device in ground.devices.values():
+                    device.drain()
+                coverage.collect()
+    finally:
+        ground.close()
+    MEASURED.append(f"fuzz: programs and packets: {dict(counts)}")
+    assert not splats(kernel_log()[lines:])
+
+
+class Cards:
+    """A device of two ports and one of one, which take filters and refuse them as they like, and a
+    device that takes none; the shared block."""
+
+    def __init__(self, net):
+        self.net, self.hardware, self.asker = net, Hardware(net), Asker("a")
+        try:
+            self.ports = [*self.hardware.plug(ports=2), self.hardware.plug()]
+            self.programs = [self.hardware.load("ok"), self.hardware.load("shot"),
+                             self.hardware.load("ok", self.ports[0]),
+                             self.hardware.load("shot", self.ports[2])]
+        except BaseException:
+            self.close()
+            raise
+        # What its place has in hardware, of each port.
+        self.offered = {}
+        # Where each is: on the block, alone, or nowhere.
+        self.where = {each.ifindex: None for each in self.ports} | {net.ifindex: None}
+
+    def close(self):
+        """Takes all of it away."""
+        self.asker.sock.close()
+        self.hardware.close()
+
+    def clsact(self, ifindex, there):
+        """Gives a device a qdisc, or takes it away; returns the answer."""
+        body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0)
+        body += nl.attr(nl.TCA_KIND, "clsact")
+        if there == "block":
+            body += nl.attr(TCA_INGRESS_BLOCK, BLOCK)
+        kind = RTM_NEWQDISC if there else RTM_DELQDISC
+        flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if there else 0
+        answer, _ = self.asker.ask(kind, flags, body)
+        if not answer.error:
+            self.where[ifindex] = there
+        return answer
+
+    def places(self):
+        """Where filters may be: the index and parent of each."""
+        found = [(ifindex, nl.TC_H_CLSACT_INGRESS) for ifindex, there in self.where.items()
+                 if there == "alone"]
+        return found + [(MAGIC_BLOCK, BLOCK)] * ("block" in self.where.values())
+
+    def filters(self, place, terse=False):
+        """The ids of the programs of a place's filters, and their generic flags."""
+        body = struct.pack("=BxxxIIII", 0, place[0], 0, place[1], 0)
+        if terse:
+            body += nl.attr(TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE))
+        answer, listed = self.asker.ask(nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body)
+        assert not answer.error, answer
+        options = [nl.attrs(nl.attrs(each[20:]).get(nl.TCA_OPTIONS, b"")) for each in listed]
+        return [(struct.unpack("=I", each.get(nl.BPF_ID, bytes(4)))[0],
+                 struct.unpack("=I", each[nl.BPF_FLAGS_GEN])[0])
+                for each in options if nl.BPF_FLAGS_GEN in each]
+
+    def check(self):
+        """What is shown is what there is."""
+        shown = {place: self.filters(place) for place in self.places()}
+        for place, found in shown.items():
+            for _, flags in found:
+                assert bool(flags & IN_HW) != bool(flags & NOT_IN_HW), f"{place}: {found}"
+            assert sorted(flags for _, flags in found) == sorted(
+                flags for _, flags in self.filters(place, terse=True))
+        for port in self.ports:
+            there = self.where[port.ifindex]
+            place = ((MAGIC_BLOCK, BLOCK) if there == "block"
+                     else (port.ifindex, nl.TC_H_CLSACT_INGRESS))
+            has = int((port.path / "bpf_offloaded_id").read_text())
+            offered = [each for each, flags in shown.get(place, ()) if flags & IN_HW]
+            self.offered[port] = offered
+            assert not has or has in offered, f"{port} has {has}, shown are {shown}"
+            if there == "alone":
+                # Bytecode has no id.
+                assert offered in ([has], [has] if has else []), f"{port} has {has}: {shown}"
+
+    def act(self, r):
+        """Does something; returns what, and the answer."""
+        places = self.places()
+        if not places or r.randrange(100) < 20:
+            ifindex = r.choice(list(self.where))
+            there = None if self.where[ifindex] else r.choice(("block", "block", "alone"))
+            answer = self.clsact(ifindex, there)
+            return "join" if there else "leave", answer.error
+        if r.randrange(100) < 20:
+            port, what = r.choice(self.ports), r.choice(("tc", "tc_non_bound"))
+            # Who has a filter and accepts nothing more does not give it up, either.
+            if what == "tc_non_bound" or not self.offered.get(port):
+                port.accepts(what, r.randrange(3) > 0)
+            return "accept", 0
+        place, kind = r.choice(places), r.choice((nl.RTM_NEWTFILTER,) * 5 + (nl.RTM_DELTFILTER,))
+        protocol = 0x0300 if r.randrange(10) else 0x0008
+        prio = r.choice((1, 1, 1, 2))
+        body = struct.pack("=BxxxIIII", 0, place[0], r.choice((0, 1, 1, 1, 1, 2)), place[1],
+                           prio << 16 | protocol) + nl.attr(nl.TCA_KIND, "bpf")
+        if r.randrange(10) == 0:
+            body += nl.attr(TCA_CHAIN, 5)
+        if kind == nl.RTM_DELTFILTER:
+            answer, _ = self.asker.ask(kind, 0, body)
+            return "delete", answer.error
+        if r.randrange(10):
+            options = nl.attr(nl.BPF_FD, r.choice(self.programs).fd)
+        else:
+            options = bytecode(RETURN_0)
+        options += nl.attr(nl.BPF_FLAGS, r.choice((0, 1)))
+        options += nl.attr(nl.BPF_FLAGS_GEN, r.choice((0, 0, SKIP_SW, SKIP_SW, SKIP_SW, SKIP_HW)))
+        if r.randrange(5) == 0:
+            options += nl.attr(nl.BPF_CLASSID, 0x10001)
+        if r.randrange(5) == 0:
+            options += nl.attr(nl.BPF_NAME, "name")
+        flags = r.choice((nl.NLM_F_CREATE, 0) + (nl.NLM_F_CREATE | nl.NLM_F_REPLACE,) * 4)
+        answer, _ = self.asker.ask(kind, flags, body + nl.attr(nl.TCA_OPTIONS, options))
+        return "filter", answer.error
+
+
+@pytest.mark.only_here("the C leaves devices with programs that are gone")
+def test_devices(net, coverage):
+    """Devices take filters, refuse them, come and go; what is shown of them is true."""
+    lines, counts = len(kernel_log()), collections.Counter()
+    cards = Cards(net)
+    try:
+        for number in range(MORE):
+            r = random.Random(f"{SEED}/devices/{number}")
+            what, error = cards.act(r)
+            counts[what, name_of(error)] += 1
+            cards.check()
+            if number % 20 == 19:
+                coverage.collect()
+        for ifindex, there in cards.where.items():
+            if there:
+                assert not cards.clsact(ifindex, None).error
+        cards.check()
+    finally:
+        cards.close()
+    MEASURED.append(f"fuzz: devices: {dict(counts)}")
     assert not splats(kernel_log()[lines:])
