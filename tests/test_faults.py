@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every allocation fails once.
+
+The n-th allocation of an operation fails, for each n, until the operation needs no more. What
+failed has changed nothing: the old filter or route is in force, and can be replaced or deleted as
+before. Needs a kernel whose allocations fail on request, and that says who has allocated what is
+there: the debug kernel, with slab_debug=U.
+"""
+
+import collections
+import contextlib
+import ctypes
+import errno
+import itertools
+import os
+import pathlib
+import re
+import socket
+import struct
+
+import nl
+import pytest
+from conftest import LIBC, MEASURED, MODULE, eventually, kernel_log, program, program_ids, sh
+from fuzz import RTA_CACHEINFO, RTM_GETROUTE
+from journal import JOURNAL
+from splats import FAILING, FAILING_NO_MORE, splats
+from test_offload import BUS, Hardware
+from tunnels import KINDS, Pusher, packet
+from wires import Tun, inside, sysctl
+
+pytestmark = pytest.mark.only_here("asks how our own memory is given back")
+FAULTS, SLABS = pathlib.Path("/sys/kernel/debug"), pathlib.Path("/sys/kernel/debug/slab")
+CACHES = pathlib.Path("/sys/kernel/slab")
+NAME, OURS = MODULE.stem, f"[{MODULE.stem}]"
+SYS_FINIT_MODULE = 313
+# What is told whose memory was not there.
+TOLD = {errno.ENOMEM, errno.ENOBUFS}
+MOST = 5000
+CREATE, REPLACE = nl.NLM_F_CREATE | nl.NLM_F_EXCL, nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+DOMAIN = {4: socket.AF_INET, 6: socket.AF_INET6}
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+
+
+def say(line):
+    """Says something in the kernel's log."""
+    pathlib.Path("/dev/kmsg").write_text(line)
+
+
+def pages(fail):
+    """Whether pages fail as well as objects do."""
+    (FAULTS / "fail_page_alloc/min-order").write_text("0" if fail else "20")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fixture_failing():
+    """Also fails what may sleep for its memory, and single pages. Nobody is told by the log."""
+    for what in ("failslab", "fail_page_alloc"):
+        (FAULTS / what / "ignore-gfp-wait").write_text("N")
+        (FAULTS / what / "verbose").write_text("0")
+    pages(True)
+    # What is kept for later is kept for each processor.
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})
+    say(FAILING)
+    yield
+    say(FAILING_NO_MORE)
+    os.sched_setaffinity(0, everywhere)
+
+
+def objects():
+    """The objects that were allocated by functions of ours, or on their behalf: how many, by cache
+    and by who has allocated them."""
+    found = collections.Counter()
+    for traces in SLABS.glob("*/alloc_traces"):
+        cache = traces.parent.name
+        # Areas of addresses are kept for later.
+        if cache == "vmap_area" or OURS not in traces.read_text():
+            continue
+        # What is freed stays in quarantine for a while, and looks as if it were in use.
+        (CACHES / cache / "shrink").write_text("1")
+        for entry in re.split(r"\n(?=\s*\d+ )", traces.read_text()):
+            # Trackers of references are kept when these are gone; what is not given back is
+            # complained of by the kernel when its device or namespace goes.
+            if OURS in entry and "ref_tracker_alloc" not in entry:
+                count, _, who = entry.strip().partition(" ")
+                # Ages and process numbers differ from one to the next.
+                who = re.sub(r"\b(age|pid|cpus|waste)=\S+", "", who)
+                found[cache, " ".join(who.split())] += int(count)
+    return found
+
+
+class Nth:
+    """The n-th allocation of this thread is one that fails."""
+
+    def __init__(self):
+        self.file = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
+        self.came = False
+
+    @contextlib.contextmanager
+    def failing(self, nth):
+        """Says in `came` whether there were that many."""
+        os.pwrite(self.file, str(nth).encode(), 0)
+        try:
+            yield
+        finally:
+            self.came = os.pread(self.file, 16, 0).strip() == b"0"
+            os.pwrite(self.file, b"0", 0)
+
+    def call(self, nth, function, *args):
+        """The errno that a function gets, 0 for none."""
+        try:
+            with self.failing(nth):
+                function(*args)
+        except OSError as error:
+            return error.errno
+        return 0
+
+
+@pytest.fixture(name="nth")
+def fixture_nth():
+    """What has an allocation fail."""
+    made = Nth()
+    yield made
+    os.close(made.file)
+
+
+class Unknown(Exception):
+    """The operation was done, or not: the answer needs memory, too."""
+
+
+class Request:
+    """A request that is sent again and again, each time by a socket of its own."""
+
+    def __init__(self, nth, kind, flags, body):
+        self.nth, self.dump = nth, flags & nl.NLM_F_DUMP == nl.NLM_F_DUMP
+        flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
+        self.message = struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+    def __call__(self, nth):
+        with nl.open_in("a") as sock:
+            sock.settimeout(30)
+            answers = []
+            if number := self.nth.call(nth, self.exchange, sock, answers):
+                if self.dump or number not in TOLD or answers != [None]:
+                    return number
+                raise Unknown
+        return answers[-1]
+
+    def exchange(self, sock, answers):
+        """Sends the request, and reads until it is answered. `answers`: None when it is sent."""
+        sock.send(self.message)
+        answers.append(None)
+        while answers[-1] is None:
+            for kind, data in nl.messages(sock.recv(65536)):
+                if kind in (nl.NLMSG_ERROR, nl.NLMSG_DONE):
+                    answers.append(-struct.unpack_from("=i", data)[0])
+
+
+def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
+    """Has the first allocation fail, then the second, and so on. `attempt(n)` returns an errno;
+    unless that is 0, `state()` is what it was before. `undo()` takes back what was done."""
+    # Once without, for what the kernel keeps for later.
+    assert attempt(0) == 0
+    undo()
+    lines, before, seen = len(kernel_log()), (state(), program_ids()), set()
+    had = objects()
+
+    def now():
+        return state(), program_ids()
+
+    for number in itertools.count(1):
+        assert number < MOST, "no end in sight"
+        try:
+            error = attempt(number)
+        except Unknown:
+            seen.add(errno.ENOBUFS)
+            if now() != before:
+                undo()
+        else:
+            if error == 0:
+                # The kernel could do without that memory, or there was no failure any more.
+                undo()
+            else:
+                assert error in told, f"allocation {number}: {errno.errorcode.get(error, error)}"
+                seen.add(error)
+            if not nth.came:
+                assert error == 0
+                break
+        eventually(lambda: now() == before)
+    # What goes after a grace period goes now, if it goes at all.
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: not objects() - had)
+    lost = objects() - had
+    said = [number for number in splats(kernel_log()) if number >= lines]
+    names = " ".join(sorted(errno.errorcode[each] for each in seen)) or "-"
+    MEASURED.append(f"fault sweep: {name:34} {number - 1:4} allocations failed, told {names:15} "
+                    f"{lost.total()} objects lost, {len(said)} splats")
+    assert not lost
+    assert not said
+
+
+def filters(net, parent=nl.TC_H_CLSACT_EGRESS):
+    """The filters of a, as a dump shows them, but their actions' ages."""
+    with JOURNAL.quiet():
+        found = nl.filters(net.ifindex, parent=parent)
+    return {handle: {key: value for key, value in attrs.items() if key != nl.BPF_ACT}
+            for handle, attrs in found.items()}
+
+
+def direct(fd):
+    """The options of a direct-action filter."""
+    return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "name") + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
+
+
+def action(fd):
+    """The options of a filter with an action."""
+    return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "name") \
+        + nl.attr(nl.BPF_ACT, nl.attr(1, nl.gact(0)))
+
+
+def classic(_fd):
+    """The options of a filter with bytecode."""
+    return nl.attr(nl.BPF_OPS_LEN, struct.pack("=H", 1)) \
+        + nl.attr(nl.BPF_OPS, struct.pack("=HBBI", 6, 0, 0, 0))
+
+
+OPTIONS = {"direct action": direct, "an action": action, "classic": classic}
+FORMS = pytest.mark.parametrize("form", OPTIONS)
+
+
+@pytest.fixture(name="clsact")
+def fixture_clsact(net):
+    """A network whose device takes filters, and has one, besides those that come and go."""
+    net.tc("qdisc add dev va clsact")
+    with program("classifier", "tc_ok") as fd:
+        assert nl.filter_(net.ifindex, direct(fd), handle=7) == (0, "")
+        yield net
+
+
+@FORMS
+def test_adding_a_filter(clsact, nth, form):
+    with program("classifier", "tc_shot") as fd:
+        body = nl.tfilter(clsact.ifindex, 1, OPTIONS[form](fd))
+        sweep(f"filter add, {form}", nth, Request(nth, nl.RTM_NEWTFILTER, CREATE, body),
+              lambda: filters(clsact),
+              lambda: clsact.tc("filter del dev va egress prio 1 handle 1 bpf"))
+
+
+def test_adding_the_first_filter(clsact, nth):
+    parent = nl.TC_H_CLSACT_INGRESS
+    with program("classifier", "tc_shot") as fd:
+        body = nl.tfilter(clsact.ifindex, 1, direct(fd), parent)
+        sweep("filter add, the first", nth, Request(nth, nl.RTM_NEWTFILTER, CREATE, body),
+              lambda: filters(clsact, parent), lambda: clsact.tc("filter del dev va ingress"))
+
+
+@FORMS
+def test_replacing_a_filter(clsact, nth, form):
+    with program("classifier", "tc_ok") as old, program("classifier", "tc_shot") as new:
+        def put_back():
+            assert nl.filter_(clsact.ifindex, direct(old), flags=REPLACE) == (0, "")
+
+        put_back()
+        body = nl.tfilter(clsact.ifindex, 1, OPTIONS[form](new))
+        sweep(f"filter replace, {form}", nth, Request(nth, nl.RTM_NEWTFILTER, REPLACE, body),
+              lambda: filters(clsact), put_back)
+
+
+@pytest.mark.parametrize("what", ["one", "all"])
+def test_deleting_filters(clsact, nth, what):
+    with program("classifier", "tc_ok") as fd:
+        def put_back():
+            for handle in (1, 7):
+                assert nl.filter_(clsact.ifindex, direct(fd), handle, REPLACE) == (0, "")
+
+        put_back()
+        body = nl.tfilter(clsact.ifindex, 1 if what == "one" else 0)
+        sweep(f"filter del, {what}", nth, Request(nth, nl.RTM_DELTFILTER, 0, body),
+              lambda: filters(clsact), put_back)
+
+
+def test_getting_a_filter(clsact, nth):
+    with program("classifier", "tc_ok") as fd:
+        assert nl.filter_(clsact.ifindex, action(fd)) == (0, "")
+        body = nl.tfilter(clsact.ifindex, 1)
+        sweep("filter get", nth, Request(nth, nl.RTM_GETTFILTER, 0, body), lambda: filters(clsact))
+
+
+def test_dumping_filters(clsact, nth):
+    with program("classifier", "tc_ok") as fd:
+        for handle in range(10, 60):
+            assert nl.filter_(clsact.ifindex, action(fd), handle=handle) == (0, "")
+        body = struct.pack("=BxxxiIII", 0, clsact.ifindex, 0, nl.TC_H_CLSACT_EGRESS, 0)
+        sweep("filter dump", nth, Request(nth, nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body),
+              lambda: filters(clsact))
+
+
+@pytest.fixture(name="port")
+def fixture_port(net):
+    """A device that takes filters into its hardware."""
+    hardware = Hardware(net)
+    made = hardware.plug()
+    net.tc(f"qdisc add dev {made} clsact")
+    yield made
+    (BUS / "del_device").write_text("1")
+
+
+def test_adding_a_filter_to_hardware(net, port, nth):
+    parent, where = nl.TC_H_CLSACT_INGRESS, f"dev {port} ingress"
+    with program("classifier", "tc_ok") as fd:
+        body = nl.tfilter(port.ifindex, 1, direct(fd) + nl.attr(nl.BPF_FLAGS_GEN, 2), parent)
+        sweep("filter add, skip_sw", nth, Request(nth, nl.RTM_NEWTFILTER, CREATE, body),
+              lambda: (net.filters(where), port.id), lambda: net.tc(f"filter del {where}"))
+
+
+def test_loading_the_module(nth):
+    """A module that finds no memory is not there, and is loaded as ever when there is some."""
+    sh(f"rmmod {NAME}")
+    # What is missing for the module's own code is the kernel's affair, which says a lot about it.
+    pages(False)
+    image = os.open(MODULE, os.O_RDONLY)
+
+    def load():
+        if LIBC.syscall(SYS_FINIT_MODULE, image, b"", 0) < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+    def remove():
+        # The programs that hold it go in their own time.
+        eventually(lambda: sh(f"rmmod {NAME}", check=False).returncode == 0)
+
+    try:
+        sweep("insmod", nth, lambda number: nth.call(number, load),
+              pathlib.Path(f"/sys/module/{NAME}").exists, remove)
+    finally:
+        os.close(image)
+        pages(True)
+        sh(f"insmod {MODULE}")
+
+
+def routes(family):
+    """The routes of a, but their ages."""
+    with JOURNAL.quiet(), nl.Requests("a") as requests:
+        found, _ = requests.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", DOMAIN[family], *[0] * 8))
+    return [(each[:8], {key: value for key, value in nl.attrs(each[12:]).items()
+                        if key != RTA_CACHEINFO}) for _, each in found]
+
+
+def encap(*fds):
+    """An encapsulation with programs on input, output, and xmit."""
+    return b"".join(nl.attr(hook, nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, "name"))
+                    for hook, fd in zip((nl.LWT_IN, nl.LWT_OUT, nl.LWT_XMIT), fds, strict=True))
+
+
+@contextlib.contextmanager
+def three_programs():
+    """An encapsulation with all three programs."""
+    with program("lwt_in", "lwt_in_ok") as one, program("lwt_out", "lwt_out_ok") as two, \
+            program("lwt_xmit", "lwt_xmit_ok") as three:
+        yield encap(one, two, three)
+
+
+def route(net, family, attributes):
+    """The body of a request for a route to the service."""
+    return nl.destination(family) \
+        + nl.attr(nl.RTA_GATEWAY, socket.inet_pton(DOMAIN[family], net.gateway(family))) \
+        + nl.attr(nl.RTA_OIF, net.ifindex) \
+        + nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF)) \
+        + nl.attr(nl.RTA_ENCAP, attributes)
+
+
+@FAMILIES
+def test_adding_a_route(net, nth, family):
+    with three_programs() as attributes:
+        body = route(net, family, attributes)
+        sweep(f"IPv{family} route add", nth, Request(nth, nl.RTM_NEWROUTE, CREATE, body),
+              lambda: routes(family),
+              lambda: sh(f"ip -{family} -n a route del {net.service(family)}"))
+
+
+@contextlib.contextmanager
+def standing_route(net, family):
+    """A route that drops. Yields what puts it back."""
+    with program("lwt_xmit", "lwt_xmit_drop") as fd:
+        body = route(net, family, nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd)
+                                          + nl.attr(nl.PROG_NAME, "drop")))
+
+        def put_back():
+            assert nl.request("a", nl.RTM_NEWROUTE, REPLACE, body) == (0, "")
+
+        put_back()
+        yield put_back
+    sh(f"ip -{family} -n a route del {net.service(family)}")
+
+
+@FAMILIES
+def test_replacing_a_route(net, nth, family):
+    with standing_route(net, family) as put_back, three_programs() as attributes:
+        body = route(net, family, attributes)
+        sweep(f"IPv{family} route replace", nth, Request(nth, nl.RTM_NEWROUTE, REPLACE, body),
+              lambda: routes(family), put_back)
+        assert net.dropped(family)
+
+
+@FAMILIES
+def test_deleting_a_route(net, nth, family):
+    with standing_route(net, family) as put_back:
+        sweep(f"IPv{family} route del", nth,
+              Request(nth, nl.RTM_DELROUTE, 0, nl.destination(family)),
+              lambda: routes(family), put_back)
+
+
+@FAMILIES
+def test_dumping_routes(net, nth, family):
+    with standing_route(net, family):
+        body = struct.pack("=BBBBBBBBI", DOMAIN[family], *[0] * 8)
+        sweep(f"IPv{family} route dump", nth, Request(nth, RTM_GETROUTE, nl.NLM_F_DUMP, body),
+              lambda: routes(family))
+
+
+def udp_socket(family):
+    """A socket of a for packets."""
+    with inside("a"):
+        return socket.socket(DOMAIN[family], socket.SOCK_DGRAM)
+
+
+# What a program on output or xmit does with the packets of a itself.
+SENT = {"xmit": ("ok", "redirect", "mark"), "out": ("ok", "reroute")}
+
+
+@FAMILIES
+@pytest.mark.parametrize("hook, name", [(hook, name) for hook, names in SENT.items()
+                                        for name in names])
+def test_sending_a_packet(net, nth, family, hook, name):
+    """A packet that finds no memory is lost, and the next one goes through."""
+    net.encap(hook, name, family)
+    with udp_socket(family) as sock:
+        to = (net.service(family), 9)
+        sweep(f"IPv{family} packet, {hook} {name}", nth,
+              lambda number: nth.call(number, sock.sendto, b"x", to))
+    sh(f"ip -{family} -n a route del {net.service(family)}")
+
+
+@FAMILIES
+@pytest.mark.parametrize("kind", ["gre", "gue", "gre6"])
+def test_pushing_a_header(net, nth, family, kind):
+    """So is one that is to get a header; the header is there or it is not."""
+    pusher = Pusher()
+    try:
+        sh(f"ip -{family} -n a route add {net.service(family)} "
+           f"encap bpf xmit pinned {pusher.PINS}/push_xmit headroom 64 "
+           f"via {net.gateway(family)} dev va")
+        # The way of the outer packets.
+        sh("ip -n a route add 10.9.0.0/24 via 10.0.0.2 && "
+           "ip -6 -n a route add fd09::/64 via fd00::2")
+        to = (net.service(family), 9)
+        with udp_socket(family) as sock, pusher.pushing(KINDS[kind].header(family)):
+            # The program drops what gets no header.
+            sweep(f"IPv{family} packet, xmit push {kind}", nth,
+                  lambda number: nth.call(number, sock.sendto, b"x", to),
+                  told=TOLD | {errno.EPERM})
+            _, refused, error = pusher.seen()
+            assert refused and error == "ENOMEM"
+        sh(f"ip -{family} -n a route del {net.service(family)}")
+    finally:
+        pusher.close()
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["ok", "reroute"])
+def test_receiving_a_packet(net, nth, family, name):
+    """What comes in by a tun is received by the thread that writes it."""
+    sysctl("a", "ipv4/ip_forward", 1)
+    sysctl("a", "ipv6/conf/all/forwarding", 1)
+    sysctl("a", "ipv4/conf/all/rp_filter", 0)
+    net.encap("in", name, family)
+    # The hook is to be in a, whose route it is that forwards.
+    sh(f"ip -{family} -n a route replace {net.service(family)} "
+       f"encap bpf in obj lwt_in_{name}.o section lwt_in via {net.gateway(family)} dev va")
+    source = {4: "10.8.0.2", 6: "fd08::2"}[family]
+    with Tun("a", "tun0") as tun:
+        data = packet(family, source, net.service(family))
+        sweep(f"IPv{family} packet, in {name}", nth,
+              lambda number: nth.call(number, os.write, tun.file, data))
+    sh(f"ip -{family} -n a route del {net.service(family)}")
