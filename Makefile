@@ -28,6 +28,9 @@ test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py
 test-debug: ## the same on the debug kernel, and each allocation fails once
 	@scripts/test --debug $(ARGS)
 
+planted: ## faults put into copies of the source, which test-debug has to find
+	@scripts/planted
+
 diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above
 	@scripts/diff $(ARGS)
 
@@ -55,4 +58,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo diff distclean help lint setup shell test test-debug unsafe
+.PHONY: all bench clean demo diff distclean help lint planted setup shell test test-debug unsafe
