@@ -46,6 +46,8 @@ TWICE = "attributes that are there twice"
 TAGS = "routes whose programs have the same name"
 ORDER = "order of checks"
 TERSE = "`tc -br filter show`"
+BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extensions"
+EXTENSIONS = (socket.IPPROTO_HOPOPTS, socket.IPPROTO_ROUTING, socket.IPPROTO_DSTOPTS)
 SHORT_OUTER = "outer IPv4 header of less than 20 bytes by its own words"
 # What the README has no row for.
 SHORT = "a number with too few bytes"
@@ -53,12 +55,13 @@ NO_END, HALF, NONE = "a name without end", "half a program", "no program"
 HEADROOM, FLAG, FLAG_GEN = "much headroom", "an unknown flag", "a generic flag"
 NEITHER, BYTECODE = "neither or both of bytecode and a program", "bytecode that is wrong"
 DESCRIPTOR, ACTIONS = "a wrong descriptor", "actions, which may be wrong"
+CHANGED = "other generic flags than a filter there has"
 # What either of them may say to a flaw that both refuse; other flaws are refused by one alone, or
 # not in the same words.
 BOTH = {SHORT: {errno.ERANGE}, NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
         HEADROOM: {errno.ERANGE}, FLAG: {errno.EINVAL}, NEITHER: {errno.EINVAL},
         FLAG_GEN: {errno.EINVAL, errno.EOPNOTSUPP}, BYTECODE: {errno.EINVAL, errno.ERANGE},
-        DESCRIPTOR: {errno.EINVAL, errno.EBADF},
+        DESCRIPTOR: {errno.EINVAL, errno.EBADF}, CHANGED: {errno.EINVAL},
         ACTIONS: {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ERANGE}}
 OURS = BOTH | {LONG_NAME: {errno.ERANGE}, BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL},
                UNKNOWN: {errno.EINVAL}, LEFTOVER: {errno.EINVAL}, TOO_LONG: {errno.EINVAL},
@@ -210,10 +213,23 @@ def may_be(answer, said_to, found):
     return answer in OF_THE_STATE or any(answer in said_to.get(flaw, ()) for flaw in found)
 
 
-def explain(message, ours, theirs, world, before):
+def generic(message):
+    """Where a filter is to be, and its generic flags."""
+    ifindex, _, parent, info = struct.unpack_from("=4xIIII", message.head)
+    options = dict(attributes(message.body()[20:])[0]).get(nl.TCA_OPTIONS, b"")
+    flags = dict(attributes(options)[0]).get(nl.BPF_FLAGS_GEN, b"")
+    return (ifindex, parent, info >> 16), flags[:4] if any(flags) else b""
+
+
+def explain(message, ours, theirs, world, before, there):
     """The row of the README that is behind a difference, or "", and what is wrong. `before` is the
-    row behind an earlier difference, which has left another state."""
+    row behind an earlier difference, which has left another state; `there` are filters that both
+    have made."""
     found = all_flaws(message, world)
+    if message.kind == nl.RTM_NEWTFILTER:
+        where, flags = generic(message)
+        if any(where == each and flags != other for each, other in there):
+            found.append(CHANGED)
     if (ours, theirs) == (0, errno.EMSGSIZE) and message.kind == nl.RTM_GETTFILTER and (
             fuzz.TCA_DUMP_FLAGS in dict(attributes(message.body()[20:])[0])):
         return TERSE, found
@@ -267,14 +283,17 @@ def compare_requests(ours, theirs):
     assert words == others and len(mine) == len(yours), f"not the same run: {words} {others}"
     seed, of_a_round, *indices = map(int, words)
     world = fuzz.World(*indices)
-    rows, unknown, diverged = collections.Counter(), 0, {}
+    rows, unknown, diverged, there = collections.Counter(), 0, {}, set()
     for number, (one, other) in enumerate(zip(mine, yours, strict=True)):
         if number % of_a_round == 0:
-            diverged = {}
-        if one == other:
-            continue
+            diverged, there = {}, set()
         message = fuzz.message(seed, number, world)
-        row, found = explain(message, one, other, world, diverged.get(place(message)))
+        if one == other:
+            if one == 0 and message.kind == nl.RTM_NEWTFILTER:
+                there.add(generic(message))
+            continue
+        row, found = explain(message, one, other, world, diverged.get(place(message)),
+                             there)
         rows[row or f"NO ROW: ours {name(one)}, theirs {name(other)}, {sorted(set(found))}"] += 1
         # Who only asks changes nothing.
         if not (one and other) and message.kind not in QUERIES:
@@ -306,6 +325,16 @@ def compare_bytes(what, ours, theirs, size):
     return len(different)
 
 
+def lacks_udp(data):
+    """Whether an IPv6 header has extensions that announce UDP, which is not all there."""
+    if data[0] >> 4 != 6 or len(data) < 40 or data[6] not in EXTENSIONS:
+        return False
+    following, at = data[6], 40
+    while following in EXTENSIONS and len(data) >= at + 2:
+        following, at = data[at], at + 8 * (data[at + 1] + 1)
+    return following == socket.IPPROTO_UDP and len(data) < at + 8
+
+
 def compare_headers(ours, theirs):
     """Prints the differences between what became of headers; returns how many have no row."""
     size, (words, mine), (others, yours) = 5, ours, theirs
@@ -321,6 +350,9 @@ def compare_headers(ours, theirs):
         data = test_fuzz.header_of(number)[1].data
         if (one[0], other[0]) == (errno.EINVAL, 0) and 0x40 <= data[0] < 0x45:
             rows[SHORT_OUTER] += 1
+            continue
+        if (one[0], other[0]) == (errno.EINVAL, 0) and lacks_udp(data):
+            rows[BEHIND_EXTENSION] += 1
             continue
         unknown += 1
         print(f"header {number}: ours {name(one[0])} {one[1:].hex()}, theirs {name(other[0])} "
