@@ -34,6 +34,9 @@ planted: ## faults put into copies of the source, which test-debug has to find
 diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above
 	@scripts/diff $(ARGS)
 
+fuzz: ## 200,000 hostile requests to lwtcls and to the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
+	@scripts/fuzz $(ARGS)
+
 bench: ## instructions for each packet and request, beside the C's
 	@scripts/bench
 
@@ -58,4 +61,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo diff distclean help lint planted setup shell test test-debug unsafe
+.PHONY: all bench clean demo diff distclean fuzz help lint planted setup shell test test-debug unsafe

@@ -185,3 +185,22 @@ kernel_dir() {
 	printf '%s/kernel-%s-%s\n' "$CACHE" "$1" \
 		"$(key "$(source_dir)" "${fragments[@]}" "$(tools_dir)/.versions")"
 }
+
+# build_for FLAVOUR: builds the modules for that kernel, and what the scenarios need
+# besides. `build` is then where they are: what was built for one kernel does not load
+# into another.
+build_for() {
+	local kernel
+	build=$TOP/build
+	if [ "$1" = test ]; then
+		"$TOP/scripts/build-module"
+		"$TOP/scripts/build-bpf"
+		return
+	fi
+	build=$TOP/build/$1
+	kernel=$("$TOP/scripts/setup-kernel" "$1")
+	KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build-module"
+	"$TOP/scripts/build-bpf"
+	ln -sfn ../bpf "$build/bpf"
+	ln -sfn ../clients "$build/clients"
+}

@@ -54,6 +54,7 @@ def pages(fail):
 @pytest.fixture(scope="module", autouse=True)
 def fixture_failing():
     """Also fails what may sleep for its memory, and single pages. Nobody is told by the log."""
+    assert (CACHES / "kmalloc-64/store_user").read_text() == "1\n", "start with slab_debug=U"
     for what in ("failslab", "fail_page_alloc"):
         (FAULTS / what / "ignore-gfp-wait").write_text("N")
         (FAULTS / what / "verbose").write_text("0")
