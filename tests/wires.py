@@ -296,6 +296,9 @@ class Wires(Net):
         for name in ("a", "b", "c"):
             sysctl(name, "ipv4/ip_forward", 1)
             sysctl(name, "ipv6/conf/all/forwarding", 1)
+            # Who asks for many things that cannot be is told so each time.
+            sysctl(name, "ipv4/icmp_ratelimit", 0)
+            sysctl(name, "ipv6/icmp/ratelimit", 0)
         self.servers = {}
         for name, family in itertools.product("abc", (4, 6)):
             server = make_socket(name, family)
