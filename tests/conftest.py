@@ -40,6 +40,9 @@ CHECKED = pathlib.Path("/sys/kernel/debug/failslab").exists()
 collect_ignore = [] if CHECKED else ["test_faults.py"]
 
 
+which = functools.cache(shutil.which)
+
+
 class Failed(Refused):
     """A command that ended with another status than 0."""
 
@@ -53,7 +56,7 @@ def sh(command, check=True, timeout=60, lines=""):
     """Runs what a user would type, in the directory of the BPF objects. `lines`: its input."""
     # Where there is nothing for a shell to do, it would only cost as much as the command.
     words = command.split() if PLAIN.fullmatch(command) else []
-    if not (words and shutil.which(words[0])):
+    if not (words and which(words[0])):
         words = ["sh", "-c", command]
     result = subprocess.run(words, cwd=BPF, text=True, capture_output=True, timeout=timeout,
                             check=False, input=lines)
