@@ -16,7 +16,7 @@ import time
 import traceback
 
 import nl
-from conftest import LIBC, MODULE, eventually, program_ids, programs, sh
+from conftest import LIBC, MODULE, SYS_DELETE_MODULE, eventually, program_ids, programs, sh
 from fuzz import RTM_DELQDISC, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWQDISC, TCA_CHAIN
 from test_offload import SKIP_SW, Hardware
 from test_refusals import bytecode, options, prog
@@ -24,7 +24,6 @@ from tunnels import DOMAIN
 
 FORK = multiprocessing.get_context("fork")
 PORT, MAGIC, SO_MARK, OUR_MARK = 4242, b"lwtc", 36, 0xC4
-SYS_DELETE_MODULE = 176
 RTM_DELLINK, RTM_GETLINK = 17, 18
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD = 3, 18, 28
 INFO_KIND, INFO_DATA, VETH_INFO_PEER = 1, 2, 1

@@ -26,6 +26,7 @@ BUILD = pathlib.Path(os.environ["LWTCLS_BUILD"])
 KERNEL = pathlib.Path(os.environ["LWTCLS_KERNEL"])
 BPF = BUILD / "bpf"
 LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_DELETE_MODULE, SYS_FINIT_MODULE = 176, 313
 SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
 # A command that a shell would only split.

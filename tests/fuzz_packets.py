@@ -151,7 +151,7 @@ class Program:
         self.text += insn(0xb7, number=code) + insn(0x95)
 
     def make(self):
-        """The program's descriptor, and its verdict."""
+        """The program's descriptor."""
         r = self.r
         steps = {"in": [self.push], "out": [self.realm],
                  "xmit": [self.push, self.push, self.redirect, self.redirect, self.head, self.head,
@@ -182,7 +182,7 @@ class Program:
         elif self.push in chosen and r.randrange(3):
             code = BPF_REROUTE
         self.end(code)
-        return load(PROGRAMS[self.hook], self.text, self.btf), code
+        return load(PROGRAMS[self.hook], self.text, self.btf)
 
 
 class Device:

@@ -20,7 +20,17 @@ import struct
 
 import nl
 import pytest
-from conftest import LIBC, MEASURED, MODULE, eventually, kernel_log, program, program_ids, sh
+from conftest import (
+    LIBC,
+    MEASURED,
+    MODULE,
+    SYS_FINIT_MODULE,
+    eventually,
+    kernel_log,
+    program,
+    program_ids,
+    sh,
+)
 from fuzz import RTA_CACHEINFO, RTM_GETROUTE
 from journal import JOURNAL
 from splats import FAILING, FAILING_NO_MORE, splats
@@ -32,7 +42,6 @@ pytestmark = pytest.mark.only_here("asks how our own memory is given back")
 FAULTS, SLABS = pathlib.Path("/sys/kernel/debug"), pathlib.Path("/sys/kernel/debug/slab")
 CACHES = pathlib.Path("/sys/kernel/slab")
 NAME, OURS = MODULE.stem, f"[{MODULE.stem}]"
-SYS_FINIT_MODULE = 313
 # What is told whose memory was not there.
 TOLD = {errno.ENOMEM, errno.ENOBUFS}
 MOST = 5000

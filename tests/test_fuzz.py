@@ -28,6 +28,8 @@ from conftest import (
     MEASURED,
     MODULE,
     SIDE,
+    SYS_DELETE_MODULE,
+    SYS_FINIT_MODULE,
     Net,
     batch,
     eventually,
@@ -451,9 +453,6 @@ def test_verdicts(net, hook, kind, capsys):
     assert not splats(kernel_log()[lines:])
 
 
-SYS_FINIT_MODULE, SYS_DELETE_MODULE = 313, 176
-
-
 def insert(path, parameters=""):
     """Loads a module; returns the errno."""
     with open(path, "rb") as file:
@@ -518,7 +517,7 @@ def test_packets(module_function, coverage):
             r = random.Random(f"{SEED}/packets/{number}")
             hook = r.choice(("in", "out", "xmit", "xmit", "xmit", "tc", "tc"))
             try:
-                fd, code = Program(r, hook, ground).make()
+                fd = Program(r, hook, ground).make()
             except OSError as error:
                 counts["program", hook, name_of(error.errno)] += 1
                 continue
