@@ -56,6 +56,8 @@ HEADROOM, FLAG, FLAG_GEN = "much headroom", "an unknown flag", "a generic flag"
 NEITHER, BYTECODE = "neither or both of bytecode and a program", "bytecode that is wrong"
 DESCRIPTOR, ACTIONS = "a wrong descriptor", "actions, which may be wrong"
 CHANGED = "other generic flags than a filter there has"
+# The last instruction of bytecode: C: BPF_RET | BPF_K, BPF_RET | BPF_A
+RETURN = (0x06, 0x16)
 # What either of them may say to a flaw that both refuse; other flaws are refused by one alone, or
 # not in the same words.
 BOTH = {SHORT: {errno.ERANGE}, NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
@@ -134,11 +136,12 @@ def flaws(data, known):
 
 
 def wrong_bytecode(found):
-    """Whether bytecode is not as long as it says, or longer than it may be."""
+    """Whether bytecode is not as long as it says, or longer than it may be, or does not end."""
     length, insns = found[nl.BPF_OPS_LEN], found[nl.BPF_OPS]
     return (len(length) < 2 or not insns or len(insns) > 4096 * 8
             or struct.unpack_from("=H", length)[0] * 8 != len(insns)
-            or struct.pack("=HBBI", 0x28, 0, 0, 12) * (len(insns) // 8 - 1) != insns[:-8])
+            or struct.pack("=HBBI", 0x28, 0, 0, 12) * (len(insns) // 8 - 1) != insns[:-8]
+            or insns[-8] not in RETURN)
 
 
 def descriptors(data, known, world):
