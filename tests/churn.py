@@ -9,7 +9,9 @@ import errno
 import itertools
 import multiprocessing
 import os
+import pathlib
 import random
+import re
 import socket
 import struct
 import time
@@ -316,6 +318,39 @@ def send(done, going, scene, cpu):
     while going():
         for target in r.choices(targets, k=50):
             sender.send(*target)
+
+
+def flood(done, going, scene):
+    """Every processor sends all the time, as fast as it can: from b, by way of a, to the service.
+    C: net/core/pktgen.c"""
+    enter("b")
+    # Those threads are the kernel's, and have their names from it. They come first.
+    for each in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if each.read_text().startswith("kpktgend_"):
+                os.setpriority(os.PRIO_PROCESS, int(each.parent.name), -10)
+    generator = pathlib.Path("/proc/net/pktgen")
+    devices = []
+    for cpu, family in itertools.product(sorted(os.sched_getaffinity(0)), (4, 6)):
+        devices.append(generator / f"vb@{cpu}{family}")
+        (generator / f"kpktgend_{cpu}").write_text(f"add_device {devices[-1].name}")
+        target, six = scene.services[family][0], "6" if family == 6 else ""
+        for line in ("count 200", "pkt_size 100", "xmit_mode queue_xmit", f"dst{six} {target}",
+                     "src6 fd00::77" if six else "src_min 10.0.0.77",
+                     "dst_mac 02:00:00:00:00:01", "src_mac 02:00:00:00:00:77",
+                     "udp_src_min 9", "udp_src_max 9", "udp_dst_min 9", "udp_dst_max 9"):
+            devices[-1].write_text(line)
+    try:
+        while going():
+            # Comes back when all have sent what they should.
+            (generator / "pgctrl").write_text("start")
+            for device in devices:
+                said = device.read_text()
+                assert "Result: OK:" in said, said
+                done["flooded"] += int(re.search(r"pkts-sofar: (\d+)", said)[1])
+    finally:
+        for cpu in os.sched_getaffinity(0):
+            (generator / f"kpktgend_{cpu}").write_text("rem_device_all")
 
 
 def receive(done, going):

@@ -17,11 +17,12 @@ from typing import NamedTuple
 import churn
 import nl
 import pytest
-from conftest import BPF, BUILD, MEASURED, batch, eventually, kernel_log, sh
+from conftest import BPF, BUILD, KERNEL, MEASURED, batch, eventually, kernel_log, sh
 from splats import splats
 from test_fuzz import SEED
 from test_refusals import options
 from tunnels import BPF_MAP_LOOKUP_ELEM, bpf
+from wires import sysctl
 
 SECONDS = float(os.environ.get("LWTCLS_CHURN", "20"))
 PROGRAMS = ("tc_all", "tc_drop", "tc_match", "tc_redirect", "in_drop", "in_reroute", "out_drop",
@@ -169,11 +170,10 @@ def operations(scene):
     ]
 
 
-def run(scene):
-    """Does all of it, and returns what was done, with what the service has received."""
-    receiver = churn.Worker("receiver", churn.receive)
+def done_by(work):
+    """Does all of it until its time is over; returns what was done."""
     until = time.monotonic() + SECONDS
-    workers = [churn.Worker(*each, until=until) for each in operations(scene)]
+    workers = [churn.Worker(*each, until=until) for each in work]
     done, wrong = collections.Counter(), ""
     try:
         for worker in workers:
@@ -181,6 +181,17 @@ def run(scene):
             done += its
             wrong += f"{worker.name}: {went_wrong}" if went_wrong else ""
         assert not wrong, wrong
+        return done
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def run(scene):
+    """Does all of it, and returns what was done, with what the service has received."""
+    receiver = churn.Worker("receiver", churn.receive)
+    try:
+        done = done_by(operations(scene))
         # If it does not come about, the sums say so.
         with contextlib.suppress(AssertionError):
             eventually(lambda: Followed().numbers["there"] == 0, 30)
@@ -189,8 +200,7 @@ def run(scene):
         assert not wrong, wrong
         return done + its
     finally:
-        for worker in (receiver, *workers):
-            worker.end()
+        receiver.end()
 
 
 def words(counts, refused=None):
@@ -231,3 +241,36 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
     assert seen.sum(lambda end: end.by_program == "tc") == by_tc
     assert seen.sum(lambda end: end.by_program == "lwt") == by_lwt
     assert made == total
+
+
+@pytest.fixture(name="generator")
+def fixture_generator():
+    """The kernel's generator of packets is there."""
+    sh(f"insmod {KERNEL}/net/core/pktgen.ko")
+    yield
+    sh("rmmod pktgen")
+
+
+@pytest.mark.only_here("is about who meets whom, and not about what comes of it")
+def test_all_processors_meet(generator, counters, scene):
+    """On a kernel that watches for data races they have their best chance here."""
+    lines = len(kernel_log())
+    batch("-n b", "neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev vb",
+          "neigh add fd00::77 lladdr 02:00:00:00:00:77 dev vb")
+    sysctl("a", "ipv4/ip_forward", 1)
+    sysctl("a", "ipv6/conf/all/forwarding", 1)
+    egress, ingress = nl.TC_H_CLSACT_EGRESS, nl.TC_H_CLSACT_INGRESS
+    done = done_by([
+        ("flood", churn.flood, scene),
+        ("filters of a", churn.change_filters, scene, "a", egress, 1),
+        ("filters of a, too", churn.change_filters, scene, "a", ingress, 2),
+        ("filters of b", churn.change_filters, scene, "b", ingress, 1),
+        ("routes", churn.change_routes, scene),
+        ("dumps", churn.dump, scene),
+    ])
+    by = collections.Counter({name: counter(counters, number) for number, name in enumerate(
+        ("dropped by filters", "dropped by routes", "pushed", "rerouted", "redirected"))})
+    MEASURED.append(f"meeting: {SECONDS:.0f} s, seed {SEED}: {done.pop('flooded', 0)} packets, "
+                    f"{words(by)}; {words(done, False)}")
+    assert not splats(kernel_log()[lines:])
+    assert all(by.values()) and done["filters replaced"] and done["routes replaced"]
