@@ -28,7 +28,10 @@ test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py
 test-debug: ## the same on the debug kernel, and each allocation fails once
 	@scripts/test --debug $(ARGS)
 
-planted: ## faults put into copies of the source, which test-debug has to find
+test-races: ## scenarios in which things meet, on a kernel that watches for data races
+	@scripts/test --races $(ARGS)
+
+planted: ## faults put into copies of the source, which those two have to find
 	@scripts/planted
 
 diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above
@@ -61,4 +64,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo diff distclean fuzz help lint planted setup shell test test-debug unsafe
+.PHONY: all bench clean demo diff distclean fuzz help lint planted setup shell test test-debug test-races unsafe

@@ -35,6 +35,10 @@ echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 # The kernel must not fetch its own classifier where ours is missing.
 echo /bin/false >/proc/sys/kernel/modprobe
 
+# Where the kernel watches for data races, it does so from here on: ours come later.
+watched=/sys/kernel/debug/kcsan
+[ ! -e $watched ] || echo on >$watched
+
 # The suites run as the module is loaded, and report to the kernel's log.
 if grep -q kunit.autorun=1 /proc/cmdline; then
 	echo "lwtcls: suites begin" >/dev/kmsg
@@ -56,6 +60,10 @@ python3 -m pytest -p no:cacheprovider -v --tb=short --rootdir . "$@" || status=$
 if lsmod | grep -q '^lwtcls'; then
 	echo "lwtcls is still loaded after the tests"
 	status=1
+fi
+if [ -e $watched ]; then
+	echo off >$watched
+	sed -n 's/^\(setup_watchpoints\|data_races\): /watched: &/p' $watched
 fi
 # A block is only called lost when two scans, five seconds apart, miss it.
 if [ -n "$leaks" ]; then

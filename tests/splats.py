@@ -17,6 +17,8 @@ FAILING, FAILING_NO_MORE = "lwtcls: allocations fail", "lwtcls: allocations succ
 MISSING = re.compile(r": (page allocation failure|vmalloc error): |KASAN: .* in btf_relocate\+")
 MISSING_END = "</TASK>"
 UNTRACKED = "ref_tracker: memory allocation failure"
+# KCSAN names the two functions that race. Those of the kernel's own are many, and not ours.
+RACE, OURS = "BUG: KCSAN: ", "[lwtcls]"
 
 
 def splats(lines):
@@ -33,6 +35,9 @@ def splats(lines):
             continue
         elif missing:
             missing = MISSING_END not in line
+        elif RACE in line:
+            if OURS in line:
+                found.append(number)
         elif SPLAT.search(line) and "ommand line:" not in line:
             found.append(number)
     return found
