@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import functools
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -20,7 +21,7 @@ import sides
 from journal import JOURNAL
 from sides import SIDE, Refused
 
-pytest_plugins = ["wires"]
+pytest_plugins = ["network", "wires"]
 
 BUILD = pathlib.Path(os.environ["LWTCLS_BUILD"])
 KERNEL = pathlib.Path(os.environ["LWTCLS_KERNEL"])
@@ -28,6 +29,7 @@ BPF = BUILD / "bpf"
 LIBC = ctypes.CDLL(None, use_errno=True)
 SYS_DELETE_MODULE, SYS_FINIT_MODULE = 176, 313
 SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
+SYSLOG_ACTION_READ_ALL, SYSLOG_ACTION_SIZE_BUFFER = 3, 10
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
 # A command that a shell would only split.
 PLAIN = re.compile(r"[\w./-]+( +[\w./:,@+=%-]+)* *")
@@ -126,6 +128,22 @@ def program(kind, obj):
         os.close(fd)
 
 
+def mapped(fd, kind):
+    """What a file has, as an object of a ctypes type. Python's own mmap believes the size that a
+    file says it has, which for some of the kernel's is none."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    place = LIBC.mmap(None, ctypes.c_size_t(ctypes.sizeof(kind)),
+                      mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, fd, ctypes.c_long(0))
+    if place == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), "mmap")
+    return kind.from_address(place)
+
+
+def unmap(what):
+    """Gives back what `mapped()` gave."""
+    LIBC.munmap(ctypes.c_void_p(ctypes.addressof(what)), ctypes.c_size_t(ctypes.sizeof(what)))
+
+
 def loaded(name="lwtcls"):
     """Whether a module is there."""
     return pathlib.Path(f"/sys/module/{name}").exists()
@@ -133,94 +151,12 @@ def loaded(name="lwtcls"):
 
 def kernel_log():
     """The lines of the kernel's log, without their times."""
-    with JOURNAL.quiet():
-        return [line.split("] ", 1)[-1] for line in sh("dmesg").splitlines()]
-
-
-class Net:
-    """Two namespaces, a and b, joined by a veth pair; b has a service address besides.
-
-    The address of the service is reached by a route that the scenario adds.
-    """
-
-    def __init__(self):
-        batch(
-            "",
-            "netns add a",
-            "netns add b",
-            "link add va netns a type veth peer name vb netns b",
-        )
-        for name, host in (("a", 1), ("b", 2)):
-            batch(
-                f"-n {name}",
-                "link set lo up",
-                f"link set v{name} address 02:00:00:00:00:0{host}",
-                f"addr add 10.0.0.{host}/24 dev v{name}",
-                f"addr add fd00::{host}/64 dev v{name} nodad",
-                f"link set v{name} up",
-                # A scenario that drops packets must not leave a neighbour in doubt.
-                *(f"neigh add {net}{3 - host} lladdr 02:00:00:00:00:0{3 - host} dev v{name}"
-                  for net in ("10.0.0.", "fd00::")),
-                *(("addr add 10.1.0.1/32 dev lo", "addr add fd01::1/128 dev lo nodad")
-                  if name == "b" else ()),
-            )
-
-    @functools.cached_property
-    def ifindex(self):
-        """The number of a's end of the link, for whichever scenario asks for it first."""
-        with JOURNAL.quiet():
-            return int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
-
-    def close(self):
-        """Takes all of it away."""
-        there = [name for name in ("a", "b") if pathlib.Path(f"/run/netns/{name}").exists()]
-        batch("", *(f"netns del {name}" for name in there))
-
-    def service(self, family):
-        """The service address of b."""
-        return "10.1.0.1" if family == 4 else "fd01::1"
-
-    def gateway(self, family):
-        """The address of b on the link."""
-        return "10.0.0.2" if family == 4 else "fd00::2"
-
-    def route(self, family, encap="", verb="replace"):
-        """Gives a its route to the service."""
-        sh(f"ip -{family} -n a route {verb} {self.service(family)} "
-           f"{encap} via {self.gateway(family)} dev va")
-
-    def local(self, family, encap=""):
-        """Gives b its route for what is addressed to the service."""
-        route = f"ip -{family} -n b route {{}} table local local {self.service(family)}"
-        sh(f"{route.format('del')} && {route.format('add')} {encap} dev lo")
-
-    def encap(self, hook, name, family):
-        """Puts a program on a hook of the way from a to the service."""
-        encap = f"encap bpf {hook} obj lwt_{hook}_{name}.o section lwt_{hook}"
-        if hook == "in":
-            self.route(family)
-            self.local(family, encap)
-        else:
-            self.route(family, encap)
-
-    def ping(self, family=4, address=None, count=1, extra="", wait=3):
-        """Whether the service answers, and that within some seconds."""
-        address = address or self.service(family)
-        command = f"ip netns exec a ping -{family} -nc{count} -i0.01 -W{wait} {extra} {address}"
-        return sh(command, check=False).returncode == 0
-
-    def dropped(self, family=4, **options):
-        """Whether the service does not answer for a time in which it always would."""
-        return not self.ping(family, wait=0.4, **options)
-
-    def tc(self, what, namespace="a"):
-        """Runs tc in a namespace."""
-        return sh(f"tc -n {namespace} {what}")
-
-    def filters(self, where="dev va egress", namespace="a"):
-        """The filters of a hook as tc lists them, instances and headers left out."""
-        listed = json.loads(sh(f"tc -n {namespace} -j -d filter show {where}"))
-        return [entry for entry in listed if "handle" in entry.get("options", {})]
+    text = ctypes.create_string_buffer(LIBC.klogctl(SYSLOG_ACTION_SIZE_BUFFER, None, 0))
+    length = LIBC.klogctl(SYSLOG_ACTION_READ_ALL, text, len(text))
+    if length < 0:
+        raise OSError(ctypes.get_errno(), "klogctl")
+    lines = text.raw[:length].decode(errors="replace").splitlines()
+    return [line.split("] ", 1)[-1] for line in lines]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -229,26 +165,6 @@ def module():
     sh(f"insmod {MODULE}")
     yield
     sh(f"rmmod {MODULE.stem}")
-
-
-@pytest.fixture(name="net")
-def fixture_net():
-    """A fresh network."""
-    made = Net()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture(scope="module", name="lasting")
-def fixture_lasting():
-    """A network for all scenarios of a file, which leave it as it was."""
-    made = Net()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(autouse=True)

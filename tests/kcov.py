@@ -8,12 +8,11 @@ kernel thread does not.
 import base64
 import ctypes
 import fcntl
-import mmap
 import os
 import pathlib
 import zlib
 
-from conftest import LIBC, MODULE
+from conftest import MODULE, mapped
 
 KCOV = pathlib.Path("/sys/kernel/debug/kcov")
 SECTIONS = pathlib.Path(f"/sys/module/{MODULE.stem}/sections")
@@ -30,13 +29,7 @@ class Coverage:
             return
         self.file = os.open(KCOV, os.O_RDWR)
         fcntl.ioctl(self.file, INIT_TRACE, WORDS)
-        # Python's own mmap believes the file's size, which is none.
-        LIBC.mmap.restype = ctypes.c_void_p
-        place = LIBC.mmap(None, ctypes.c_size_t(WORDS * 8), mmap.PROT_READ | mmap.PROT_WRITE,
-                          mmap.MAP_SHARED, self.file, ctypes.c_long(0))
-        if place == ctypes.c_void_p(-1).value:
-            raise OSError(ctypes.get_errno(), "mmap of KCOV's buffer")
-        self.words = (ctypes.c_uint64 * WORDS).from_address(place)
+        self.words = mapped(self.file, ctypes.c_uint64 * WORDS)
         fcntl.ioctl(self.file, ENABLE, TRACE_PC)
 
     def collect(self):

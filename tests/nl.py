@@ -132,16 +132,21 @@ def attrs(data):
     return found
 
 
+def every(ifindex, parent=TC_H_CLSACT_EGRESS):
+    """The body of a request for all filters of a hook."""
+    return struct.pack("=BxxxiIII", 0, ifindex, 0, parent, 0)
+
+
 def filters(ifindex, handle=None, parent=TC_H_CLSACT_EGRESS, prio=1, protocol=0x0300):
     """The attributes of TCA_OPTIONS of filters in a, by handle: those of the dump, or of one."""
-    tcm = struct.pack("=BxxxiIII", 0, ifindex, handle or 0, parent,
-                      0 if handle is None else prio << 16 | protocol)
     found = {}
     with Requests("a") as requests:
         if handle is None:
-            answers, _ = requests.dump(RTM_GETTFILTER, tcm)
+            answers, _ = requests.dump(RTM_GETTFILTER, every(ifindex, parent))
         else:
-            requests.send(RTM_GETTFILTER, 0, [tcm + attr(TCA_KIND, "bpf")])
+            requests.send(RTM_GETTFILTER, 0, [struct.pack(
+                "=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | protocol)
+                + attr(TCA_KIND, "bpf")])
             answers = requests.answers()
     for kind, answer in answers:
         if kind == NLMSG_ERROR:
@@ -227,6 +232,16 @@ class Requests:
             found += messages(data)
         JOURNAL.note("dump", kind=kind, messages=found[:-1])
         return found[:-1], seconds
+
+    def parts(self, kind, body):
+        """Asks for a dump, and yields its messages, as many at a time as the kernel gives. It is
+        ahead by a part or two."""
+        self.send(kind, NLM_F_DUMP, [body])
+        done = False
+        while not done:
+            found = messages(self.sock.recv(1 << 20))
+            done = found[-1][0] == NLMSG_DONE
+            yield found[:-1] if done else found
 
 
 def messages(data):

@@ -72,7 +72,7 @@ def send(net, hook="egress", count=1, size=56):
     When it is told that a packet was dropped on egress, ping sends another one; UDP is not told.
     """
     if hook == "ingress":
-        net.ping(count=count, extra=f"-s {size}", wait=0.4)
+        net.ping(count=count, size=size, wait=0.4)
         return
     with nl.inside("a"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(count):

@@ -79,7 +79,7 @@ def test_packet_of_any_length_can_be_asked_for(tc, hook):
     assert tc.ping()
     add(tc, "2,48 0 0 97,6 0 0 4294967295", hook, options="prio 9")
     # 14 of the link, 20 of IP, 8 of ICMP: byte 97 is the last of 56.
-    assert tc.ping(extra="-s 55") and tc.dropped(extra="-s 56")
+    assert tc.ping(size=55) and tc.dropped(size=56)
 
 
 @pytest.mark.parametrize("bytecode", [ALL, ICMP, IPV4_BY_NETWORK_HEADER],

@@ -208,7 +208,7 @@ def test_ingress_shows_the_link_header(tc):
 def test_program_sees_each_packet(tc, hook):
     assert tc.ping()
     tc.tc(f"filter add dev va {hook} protocol ip bpf da obj tc_count.o sec tc")
-    assert tc.ping(count=5, extra="-s 100")
+    assert tc.ping(count=5, size=100)
     # The link header counts, also where the packet has left it behind.
     assert counters() == [5, 5 * (14 + 20 + 8 + 100)]
 

@@ -9,6 +9,7 @@ another kernel answered to the same.
 
 import base64
 import collections
+import contextlib
 import ctypes
 import errno
 import os
@@ -30,7 +31,6 @@ from conftest import (
     SIDE,
     SYS_DELETE_MODULE,
     SYS_FINIT_MODULE,
-    Net,
     batch,
     eventually,
     kernel_log,
@@ -64,6 +64,7 @@ from fuzz import (
 )
 from fuzz_packets import Ground, Program, name_of
 from kcov import Coverage
+from network import Net
 from splats import splats
 from test_offload import IN_HW, NOT_IN_HW, SKIP_HW, SKIP_SW, Hardware
 from test_refusals import RETURN_0, bytecode
@@ -195,11 +196,8 @@ class Field:
 @pytest.fixture(name="field")
 def fixture_field():
     """What the requests are about."""
-    made = Field()
-    try:
+    with contextlib.closing(Field()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(name="coverage", scope="module", autouse=True)

@@ -3,11 +3,9 @@
 it is there, and a kfunc of the module's."""
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import json
-import pathlib
 import threading
 
 import nl
@@ -25,10 +23,11 @@ from conftest import (
     sh,
 )
 from journal import observed
-from tunnels import BPF_PROG_TEST_RUN, bpf
-from wires import PORT, Sender, make_socket
+from sockets import make_socket
+from tracing import traced
+from tunnels import run_on
+from wires import PORT, Sender
 
-TRACE = pathlib.Path("/sys/kernel/tracing")
 TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
 # 14 bytes of link header, 20 of IPv4, and 22 that count from 0.
 PACKET = bytes.fromhex("020000000002 020000000001 0800 4500002a00004000401126a10a0000010a000002"
@@ -43,11 +42,7 @@ SEG6_ANSWER = -errno.EBADMSG
 def run(fd, packet=PACKET, repeat=1):
     """Runs a program on a packet; returns what it returns, as a signed number, and the packet
     without its link header."""
-    data = ctypes.create_string_buffer(packet, len(packet))
-    out = ctypes.create_string_buffer(4096)
-    _, attr = bpf(BPF_PROG_TEST_RUN, "=IiIIQQIIIIQQIII", fd, 0, len(packet), len(out),
-                  ctypes.addressof(data), ctypes.addressof(out), repeat, *[0] * 8)
-    return attr[1], out.raw[14:attr[3]]
+    return run_on(fd, packet, repeat=repeat)
 
 
 @pytest.fixture(name="unloaded")
@@ -60,18 +55,6 @@ def fixture_unloaded():
     if loaded():
         eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     sh(f"insmod {MODULE}")
-
-
-@contextlib.contextmanager
-def traced(functions):
-    """The function tracer has some functions; yields what it has seen."""
-    if not TRACE.joinpath("trace").exists():
-        sh("mount -t tracefs tracefs /sys/kernel/tracing")
-    sh(f"cd {TRACE} && echo '{functions}' >set_ftrace_filter && echo function >current_tracer")
-    try:
-        yield lambda: TRACE.joinpath("trace").read_text()
-    finally:
-        sh(f"cd {TRACE} && echo nop >current_tracer && echo >set_ftrace_filter")
 
 
 @COMES_AND_GOES

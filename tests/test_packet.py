@@ -46,13 +46,13 @@ def test_time_of_a_packet_without_direct_action(tc, hook):
 
 
 @pytest.fixture(name="htb")
-def fixture_htb(net):
-    """The network with a qdisc on a's end whose filter drops what has lost its route."""
-    net.route(4)
-    net.tc("qdisc add dev va root handle 1: htb default 1")
-    net.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
-    net.tc("filter add dev va parent 1: protocol ip prio 2 bpf da obj tc_dst.o sec tc")
-    return net
+def fixture_htb(fresh):
+    """A network with a qdisc on a's end whose filter drops what has lost its route."""
+    fresh.route(4)
+    fresh.tc("qdisc add dev va root handle 1: htb default 1")
+    fresh.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
+    fresh.tc("filter add dev va parent 1: protocol ip prio 2 bpf da obj tc_dst.o sec tc")
+    return fresh
 
 
 @pytest.mark.parametrize("how", [

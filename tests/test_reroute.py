@@ -8,17 +8,8 @@ import socket
 
 import pytest
 from conftest import batch, sh
-from wires import (
-    IP_MTU_DISCOVER,
-    IP_TRANSPARENT,
-    IPV6_MTU_DISCOVER,
-    IPV6_TCLASS,
-    IPV6_TRANSPARENT,
-    Sender,
-    echo,
-    name_of,
-    sysctl,
-)
+from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, PMTUDISC_DONT, sysctl
+from wires import IP_TRANSPARENT, IPV6_TCLASS, IPV6_TRANSPARENT, Sender, echo, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 # Changes the destination from FIRST to OTHER, and asks.
@@ -29,7 +20,6 @@ MARK_IN = "encap bpf in obj lwt_in_mark.o section lwt_in"
 NOWHERE = [("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES")]
 # Programs that one packet may run into, one inside of another, before the kernel drops it.
 NESTED = 9
-PMTUDISC_DONT, PMTUDISC_DO = 0, 2
 
 
 def runs():

@@ -19,7 +19,7 @@ import nl
 import pytest
 from conftest import LIBC, MODULE, eventually, loaded, program, sh
 from test_refusals import RETURN_0, bytecode, options, prog
-from tunnels import BPF_PROG_TEST_RUN, bpf
+from tunnels import bpf, run_on
 
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID, BPF_BTF_GET_FD_BY_ID = 5, 7, 13, 19
 SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
@@ -127,9 +127,7 @@ def load(kind, insns, btf=0):
 
 def run(fd):
     """Runs a program on a packet; returns what it returns."""
-    packet = ctypes.create_string_buffer(bytes(12) + b"\x08\0" + b"\x45" + bytes(45), 60)
-    _, attr = bpf(BPF_PROG_TEST_RUN, "=IiIIQQ88x", fd, 0, 60, 0, ctypes.addressof(packet), 0)
-    return attr[1]
+    return run_on(fd, bytes(12) + b"\x08\0" + b"\x45" + bytes(45))[0]
 
 
 class Scene:

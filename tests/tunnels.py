@@ -15,10 +15,14 @@ from typing import NamedTuple
 import nl
 from conftest import BPF, LIBC, SYS_BPF, batch, sh
 from journal import observed
-from wires import PORT, Wires, checksum, inside
+from nl import inside
+from sockets import checksum
+from wires import PORT, Wires
 
 BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_PROG_TEST_RUN = 1, 2, 10
 BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4
+# Where it is in struct __sk_buff.
+GSO_SIZE = 176
 IPIP, UDP, IPV6, GRE = 4, 17, 41, 47
 PROTOCOL = {4: IPIP, 6: IPV6}
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
@@ -39,6 +43,21 @@ def bpf(command, layout, *values):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result, struct.unpack_from(layout, attr)
+
+
+def run_on(fd, packet, *, repeat=1, flags=0, gso=0):
+    """Runs a program on a packet with a link header, not one of a device, which is yet to be cut
+    into segments of `gso` bytes. Returns what it returns, as a signed number, and the packet as it
+    is then, without the link header. C: bpf(BPF_PROG_TEST_RUN)."""
+    given = ctypes.create_string_buffer(packet, len(packet))
+    back = ctypes.create_string_buffer(len(packet) + 4096)
+    # C: struct __sk_buff. There is no way to say what protocol the segments are of.
+    context = ctypes.create_string_buffer(192)
+    struct.pack_into("=I", context, GSO_SIZE, gso)
+    about = (len(context), 0, ctypes.addressof(context), 0) if gso else (0, 0, 0, 0)
+    _, attr = bpf(BPF_PROG_TEST_RUN, "=IiIIQQIIIIQQIII", fd, 0, len(packet), len(back),
+                  ctypes.addressof(given), ctypes.addressof(back), repeat, 0, *about, flags, 0, 0)
+    return attr[1], back.raw[14:attr[3]]
 
 
 def outer(family, number=1):
@@ -235,16 +254,12 @@ class Pusher:
         return packets, refused, errno.errorcode.get(-error, -error)
 
     @observed
-    def run(self, hook, header, packet, flags=0):
-        """Runs the program on a packet with a link header, not one of a device. Returns the
-        error that the helper gave, and what the packet is then."""
-        given = ctypes.create_string_buffer(packet, len(packet))
-        back = ctypes.create_string_buffer(len(packet) + 512)
+    def run(self, hook, header, packet, flags=0, gso=0):
+        """Runs the program as `run_on()` does. Returns the error that the helper gave, and what
+        the packet is then."""
         with self.pushing(header):
-            _, attr = bpf(BPF_PROG_TEST_RUN, "=IIIIQQIIIIQQIII", self.pins[f"push_{hook}"], 0,
-                          len(packet), len(back), ctypes.addressof(given), ctypes.addressof(back),
-                          1, 0, 0, 0, 0, 0, flags, 0, 0)
-            return self.seen()[2], back.raw[14:attr[3]]
+            _, back = run_on(self.pins[f"push_{hook}"], packet, flags=flags, gso=gso)
+            return self.seen(gso > 0)[2], back
 
 
 class Capture:

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Three namespaces, and sockets in them that this process has itself: no start of a process
-between a packet and what came of it."""
+"""Three namespaces, and who sends and receives in them."""
 
 import contextlib
 import errno
 import fcntl
 import itertools
 import os
-import pathlib
 import random
 import re
 import socket
@@ -16,51 +14,15 @@ import termios
 import threading
 
 import pytest
-from conftest import Net, batch, eventually
+from conftest import batch, eventually
 from journal import observed
+from network import Net
+from nl import inside
+from sockets import make_socket, sysctl
 
-IP_MTU_DISCOVER, IP_RECVERR, IP_TRANSPARENT = 10, 11, 19
-IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_TRANSPARENT, IPV6_TCLASS = 23, 25, 75, 67
+IP_RECVERR, IP_TRANSPARENT = 11, 19
+IPV6_RECVERR, IPV6_TRANSPARENT, IPV6_TCLASS = 25, 75, 67
 PORT = 9
-PINGS = itertools.count()
-
-
-@contextlib.contextmanager
-def inside(namespace):
-    """This thread is in a namespace for a while; what it opens there stays there."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        os.setns(there, os.CLONE_NEWNET)
-        yield
-    finally:
-        os.setns(home, os.CLONE_NEWNET)
-        os.close(there)
-        os.close(home)
-
-
-def sysctl(namespace, name, value):
-    """Sets what a namespace has for itself below /proc/sys/net."""
-    with inside(namespace):
-        pathlib.Path(f"/proc/sys/net/{name}").write_text(str(value))
-
-
-def make_socket(namespace, family, kind=socket.SOCK_DGRAM, protocol=0):
-    """A socket of a namespace."""
-    domain = socket.AF_INET if family == 4 else socket.AF_INET6
-    with inside(namespace):
-        made = socket.socket(domain, kind, protocol)
-    made.settimeout(5)
-    return made
-
-
-def checksum(data):
-    """The Internet checksum of bytes; that of what has its right checksum in it is 0."""
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
 
 
 class Sender:
@@ -137,26 +99,6 @@ def echo(family, client, server, address, size=300000, mark=0):
         for thread in threads:
             thread.join()
         return got
-
-
-@observed
-def ping(namespace, family, address):
-    """Whether an address answers. Only the answer to this very question counts."""
-    question = {4: 8, 6: 128}[family]
-    number = next(PINGS)
-    data = struct.pack("!BBHHH", question, 0, 0, os.getpid() & 0xFFFF, number) + b"ping"
-    if family == 4:
-        data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
-    kind = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}[family]
-    with make_socket(namespace, family, socket.SOCK_RAW, kind) as made:
-        made.settimeout(2)
-        made.sendto(data, (address, 0))
-        with contextlib.suppress(TimeoutError):
-            while True:
-                answer = made.recv(2000)[20 if family == 4 else 0:]
-                if answer[0] == question + (-8 if family == 4 else 1) and answer[4:] == data[4:]:
-                    return True
-        return False
 
 
 @observed
@@ -365,11 +307,8 @@ class Wires(Net):
 @pytest.fixture(scope="module", name="wires")
 def fixture_wires():
     """The network of a file. A scenario takes back what it adds."""
-    made = Wires()
-    try:
+    with contextlib.closing(Wires()) as made:
         yield made
-    finally:
-        made.close()
 
 
 def name_of(number):

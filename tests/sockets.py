@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sockets of namespaces that this process has itself: no start of a process between a packet and
+what came of it."""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import socket
+import struct
+import time
+
+from nl import inside
+
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER = 10, 23
+PMTUDISC_DONT, PMTUDISC_DO = 0, 2
+PINGS = itertools.count(1)
+
+
+def sysctl(namespace, name, value):
+    """Sets what a namespace has for itself below /proc/sys/net."""
+    with inside(namespace):
+        pathlib.Path(f"/proc/sys/net/{name}").write_text(str(value))
+
+
+def make_socket(namespace, family, kind=socket.SOCK_DGRAM, protocol=0):
+    """A socket of a namespace."""
+    domain = socket.AF_INET if family == 4 else socket.AF_INET6
+    with inside(namespace):
+        made = socket.socket(domain, kind, protocol)
+    made.settimeout(5)
+    return made
+
+
+def checksum(data):
+    """The Internet checksum of bytes; that of what has its right checksum in it is 0."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
+
+
+def answers(namespace, family, address, count=1, *, size=56, whole=False, wait=2.0):
+    """How many echo requests with `size` bytes of data are answered: these very ones, which may
+    not be fragmented if they are `whole`. What is missing is waited for, for some seconds."""
+    question = {4: 8, 6: 128}[family]
+    answer = {4: 0, 6: 129}[family]
+    kind = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}[family]
+    missing = set()
+    with make_socket(namespace, family, socket.SOCK_RAW, kind) as made:
+        if whole:
+            made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
+        for _ in range(count):
+            which = struct.pack("!HH", os.getpid() & 0xFFFF, next(PINGS) & 0xFFFF)
+            data = bytes([question, 0, 0, 0]) + which + bytes(size)
+            if family == 4:
+                data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
+            missing.add(which)
+            # What is dropped here is not answered, either.
+            with contextlib.suppress(OSError):
+                made.sendto(data, (address, 0))
+        deadline = time.monotonic() + wait
+        while missing and (left := deadline - time.monotonic()) > 0:
+            made.settimeout(left)
+            try:
+                found = made.recv(65536)
+            except TimeoutError:
+                break
+            if family == 4:
+                found = found[found[0] % 16 * 4:]
+            if found[0] == answer:
+                missing.discard(found[4:8])
+    return count - len(missing)
+
+
+def ping(namespace, family, address):
+    """Whether an address answers."""
+    return answers(namespace, family, address) == 1
