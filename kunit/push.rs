@@ -332,6 +332,7 @@ mod tests {
         Ok(())
     }
 
+    // README: segments in GRE or in a tunnel over UDP, and another header
     #[test]
     fn segments_in_a_tunnel_get_no_second_one() -> Result {
         for header in [v4(GRE, 0, &[0; 4])?, v6(4, &[])?] {

@@ -6,9 +6,10 @@ import subprocess
 
 import nl
 import pytest
-from conftest import BPF, eventually, program_ids, programs, sh
+from conftest import BPF, MODULE, eventually, program_ids, programs, sh
 from journal import observed
 from test_cls import handles
+from tracing import events
 
 PINNED = "object-pinned /run/bpf/life"
 KINDS = {
@@ -56,6 +57,32 @@ def test_namespace_with_a_thousand_filters(tc, kind):
     sh("rm /run/bpf/life")
     tc.close()
     eventually(lambda: not programs() and users() == before, 60)
+
+
+@pytest.mark.parametrize("kind", ["direct action", "program and action"])
+@pytest.mark.beyond_c("deleting an instance with many filters")
+def test_instance_with_its_filters_goes_as_one_job(tc, kind):
+    batch(*many(KINDS[kind], 50))
+    sh("rm /run/bpf/life")
+    with events("workqueue/workqueue_execute_start") as done:
+        tc.tc("filter del dev va egress")
+        eventually(lambda: not programs())
+        jobs = [line for line in done() if f"[{MODULE.stem}]" in line]
+    assert len(jobs) == 1
+
+
+@pytest.mark.beyond_c("a long dump while filters are deleted")
+def test_dump_goes_on_behind_what_was_deleted(tc):
+    batch(*many(KINDS["direct action"], 1000))
+    with nl.Requests("a") as requests:
+        parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
+        shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
+        assert 0 < len(shown) < 300
+        batch(*(f"filter del dev va egress protocol ip prio 1 handle {handle} bpf"
+                for handle in shown))
+        for part in parts:
+            shown += map(nl.handle_of, part)
+    assert sorted(shown) == list(range(1, 1001))
 
 
 @EACH

@@ -5,6 +5,7 @@ import pytest
 from conftest import BUILD, KERNEL, MODULE, eventually, kernel_log, loaded, refused, sh
 
 NAME = MODULE.stem
+TAKEN = pytest.mark.differs("slot or kind taken at `insmod`")
 
 
 @pytest.fixture(name="unloaded")
@@ -36,6 +37,7 @@ def route_is_refused(net):
 
 
 @pytest.mark.only_here("what the module says of a place that is taken")
+@TAKEN
 def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
     assert insmod_refused() == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
@@ -46,6 +48,7 @@ def test_kind_is_taken(unloaded, net):
 
 
 @pytest.mark.only_here("what the module says of a place that is taken")
+@TAKEN
 def test_slot_is_taken(unloaded, net):
     sh(f"insmod {BUILD}/tests/modules/lwtcls_slot.ko")
     assert insmod_refused() == [

@@ -6,7 +6,9 @@ import json
 import shutil
 
 import pytest
-from conftest import BPF, refused, sh
+from conftest import BPF, MODULE, refused, sh
+from tracing import events
+from wires import Sender
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
@@ -52,6 +54,18 @@ def test_illegal_value_drops_packets(net, family, hook):
     assert net.dropped(family)
 
 
+@FAMILIES
+@pytest.mark.beyond_c(
+    "drop reason of such packets, and of those whose protocol a program changed")
+def test_packet_of_another_protocol_is_dropped_for_that(net, family):
+    net.encap("xmit", "push_ok", family)
+    with Sender("a", family) as sender, events("skb/kfree_skb") as freed:
+        assert sender.send(net.service(family)) == errno.EINVAL
+        found = [line for line in freed() if f"[{MODULE.stem}]" in line]
+    assert len(found) == 1
+    assert found[0].endswith(" reason: INVALID_PROTO")
+
+
 @HOOKS
 def test_redirect_outside_of_xmit_is_ignored(net, hook):
     net.encap(hook, "redirect", 4)
@@ -91,7 +105,7 @@ print(struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"1234"))[0])
 @HOOKS
 def test_program_sees_each_packet(net, family, hook):
     net.encap(hook, "count", family)
-    assert net.ping(family, count=5, extra="-s 100")
+    assert net.ping(family, count=5, size=100)
     packets, octets = counters()
     header = 20 if family == 4 else 40
     assert packets == 5
@@ -114,7 +128,7 @@ def test_scratch_space_is_saved(net):
     net.route(4, "encap bpf xmit obj lwt_xmit_cb.o section lwt_xmit")
     assert net.ping(count=2)
     # Fragments are made on the way, by what IP keeps in that space.
-    assert net.ping(count=2, extra="-s 5000")
+    assert net.ping(count=2, size=5000)
 
 
 @FAMILIES
@@ -127,12 +141,12 @@ def test_dump_and_get(net, family):
 
 def test_headroom_lowers_the_mtu(net):
     net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 100")
-    assert net.ping(extra="-M do -s 1372")
-    assert net.dropped(extra="-M do -s 1373")
+    assert net.ping(whole=True, size=1372)
+    assert net.dropped(whole=True, size=1373)
     # The headroom is no part of what tells routes apart, nor of what is shown.
     sh("ip -n a route del 10.1.0.1")
     net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
-    assert net.ping(extra="-M do -s 1472")
+    assert net.ping(whole=True, size=1472)
 
 
 @FAMILIES

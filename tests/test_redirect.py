@@ -10,7 +10,8 @@ import pytest
 from conftest import MODULE, batch, eventually, kernel_log, sh
 from journal import JOURNAL
 from sides import SIDE
-from wires import Sender, Tun, echo, sysctl
+from sockets import sysctl
+from wires import Sender, Tun, echo
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 # Redirects to the device whose number is the packet's mark.
@@ -19,6 +20,8 @@ TO_MARK = "encap bpf xmit obj lwt_xmit_to_mark.o section lwt_xmit"
 INGRESS, HEADER = 0x10000, 0x20000
 LINK_HEADER = bytes.fromhex("020000000077 020000000078")
 PROTOCOL = {4: b"\x08\x00", 6: b"\x86\xdd"}
+LOOP = {"rust": "lwtcls: a packet is redirected in a loop",
+        "c": "bpf: recursion limit reached on datapath"}
 WARNING = {"rust": "lwtcls: .* which only xmit can", "c": "Illegal redirect return code in prog"}
 NUMBERS = itertools.count()
 
@@ -228,6 +231,17 @@ def test_packet_that_is_redirected_from_too_deep_inside_is_dropped(wires, tun, f
 
 
 @FAMILIES
+@pytest.mark.beyond_c("packet that is redirected in a loop")
+def test_log_says_once_that_packets_are_redirected_in_a_loop(wires, tun, family):
+    anew()
+    late, earlier = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit", warnings(LOOP)
+    with redirected(wires, family, encap=late):
+        for _ in range(3):
+            send(wires, family, tun.index)
+    assert len(warnings(LOOP)) == len(earlier) + 1
+
+
+@FAMILIES
 def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
     kind, local = {4: ("ipip", "10.0.0.1"), 6: ("ip6tnl mode any encaplimit none", "fd00::1")}[
         family]
@@ -246,9 +260,18 @@ def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
         batch("-n a", "link del t1")
 
 
-def warnings():
-    """What the kernel's log says about programs that redirect where they cannot."""
-    return [line for line in kernel_log() if re.match(WARNING[SIDE], line)]
+def warnings(of):
+    """The lines of the kernel's log that begin as the side's do."""
+    return [line for line in kernel_log() if re.match(of[SIDE], line)]
+
+
+def anew():
+    """What lwtcls says once, it says once for each time that it is loaded; the C: for each time
+    that the machine starts."""
+    if SIDE == "rust":
+        with JOURNAL.quiet():
+            eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
+            sh(f"insmod {MODULE}")
 
 
 @FAMILIES
@@ -257,17 +280,13 @@ def test_redirection_elsewhere_is_ignored_and_the_log_says_so_once(wires, family
     third = wires.THIRD[family]
     encap = f"encap bpf {hook} obj lwt_{hook}_redirect.o section lwt_{hook}"
     here, there = (encap, "") if hook == "out" else ("", encap)
-    if SIDE == "rust":
-        # Once for each time that it is loaded; the C: once for each time that the machine starts.
-        with JOURNAL.quiet():
-            eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
-            sh(f"insmod {MODULE}")
-    earlier = warnings()
+    anew()
+    earlier = warnings(WARNING)
     with wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"), \
             wires.having("c", family, f"route add local {third} {there} dev lo table local"):
         data = [send(wires, family, 0) for _ in range(2)]
         assert wires.got("c", family) == data
-    said = warnings()
+    said = warnings(WARNING)
     if SIDE == "rust":
         assert len(said) == len(earlier) + 1
         assert f"lwt_{hook}_redirect.o:[lwt_{hook}]" in said[-1]
