@@ -12,6 +12,7 @@ import struct
 import nl
 import pytest
 from conftest import BPF, BUILD, batch, eventually, mapped, sh, unmap
+from journal import JOURNAL
 from sockets import (
     IP_MTU_DISCOVER,
     IPV6_MTU_DISCOVER,
@@ -20,6 +21,7 @@ from sockets import (
     checksum,
     make_socket,
     ping,
+    sysctl,
 )
 from tracing import events
 from tunnels import (
@@ -341,9 +343,12 @@ def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
 @pytest.fixture(scope="class", name="joining")
 def fixture_joining(far):
     """a joins the segments that b sends again, if it is to forward them. It has a thread to poll
-    them: where b's process did that, each would be taken before the next one is sent."""
-    def segments(state):
+    them: where b's process did that, each would be taken before the next one is sent. And all of
+    it has one processor: the segments of a packet are there before the thread gets its turn. TCP
+    sends more than two, so that there are some of equal flags: others do not become a list."""
+    def segments(state, at_least):
         sh(f"ip netns exec b ethtool -K vb tso {state} tx-udp-segmentation {state}")
+        sysctl("b", "ipv4/tcp_min_tso_segs", at_least)
 
     def joined(state):
         sh(f"ip netns exec a ethtool -K va gro {state} rx-udp-gro-forwarding {state}")
@@ -351,13 +356,19 @@ def fixture_joining(far):
     def threaded(state):
         sh(f"ip netns exec a sh -c 'echo {state} >/sys/class/net/va/threaded'")
 
-    segments("off")
+    segments("off", 8)
     joined("on")
     threaded(1)
+    processors = os.sched_getaffinity(0)
+    one = {min(processors)}
+    with JOURNAL.quiet():
+        os.sched_setaffinity(int(sh("pgrep ^napi/va-")), one)
+    os.sched_setaffinity(0, one)
     yield
+    os.sched_setaffinity(0, processors)
     threaded(0)
     joined("off")
-    segments("on")
+    segments("on", 2)
 
 
 @pytest.fixture(name="lists")
