@@ -19,19 +19,15 @@ import traceback
 
 import nl
 from conftest import LIBC, MODULE, SYS_DELETE_MODULE, eventually, program_ids, programs, sh
-from fuzz import RTM_DELQDISC, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWQDISC, TCA_CHAIN
 from test_offload import SKIP_SW, Hardware
 from test_refusals import bytecode, options, prog
 from tunnels import DOMAIN
 
 FORK = multiprocessing.get_context("fork")
 PORT, MAGIC, SO_MARK, OUR_MARK = 4242, b"lwtc", 36, 0xC4
-RTM_DELLINK, RTM_GETLINK = 17, 18
-IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD = 3, 18, 28
 INFO_KIND, INFO_DATA, VETH_INFO_PEER = 1, 2, 1
-IFF_UP, IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD = 1, 1, 2, 2
 CLSACT = (0xFFFF0000, 0xFFFFFFF1)
-TCA_INGRESS_BLOCK, TCA_EGRESS_BLOCK, BLOCK = 13, 14, 0xFFFFFFFF
+BLOCK = 0xFFFFFFFF
 CREATE, EXCL, REPLACE = nl.NLM_F_CREATE, nl.NLM_F_EXCL, nl.NLM_F_REPLACE
 UNSPEC, OK, SHOT, PIPE, GOTO_CHAIN = -1, 0, 2, 3, 0x20000000
 # A priority has up to five filters, a hook up to four of them.
@@ -120,41 +116,41 @@ class Asker:
 
     def link(self, index, name, kind, data=b""):
         """Makes a device."""
-        body = interface(index, name) + nl.attr(
-            IFLA_LINKINFO, nl.attr(INFO_KIND, kind) + (nl.attr(INFO_DATA, data) if data else b""))
-        self.ask(f"{kind} made", RTM_NEWLINK, CREATE | EXCL, body)
+        info = nl.attr(INFO_KIND, kind) + (nl.attr(INFO_DATA, data) if data else b"")
+        body = interface(index, name) + nl.attr(nl.IFLA_LINKINFO, info)
+        self.ask(f"{kind} made", nl.RTM_NEWLINK, CREATE | EXCL, body)
 
     def start(self, index, net, slot, host):
         """Switches a device on, and gives it the addresses of a network."""
-        self.ask("devices up", RTM_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, index, IFF_UP, IFF_UP))
+        self.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(index, nl.IFF_UP))
         self.address(index, net, slot, host)
 
     def unlink(self, what, index, *expected):
         """Deletes a device."""
-        self.ask(what, RTM_DELLINK, 0, struct.pack("=BxHiII", 0, 0, index, 0, 0), *expected)
+        self.ask(what, nl.RTM_DELLINK, 0, nl.ifinfomsg(index), *expected)
 
     def address(self, index, net, slot, host):
         """Gives a device the addresses of a network."""
         for family, text, length in ((4, four(net, slot, host), 24), (6, six(net, slot, host), 64)):
             packed = socket.inet_pton(DOMAIN[family], text)
-            body = struct.pack("=BBBBI", DOMAIN[family], length, IFA_F_NODAD, 0, index)
-            self.ask("addresses", RTM_NEWADDR, CREATE,
-                     body + nl.attr(IFA_LOCAL, packed) + nl.attr(IFA_ADDRESS, packed))
+            body = struct.pack("=BBBBI", DOMAIN[family], length, nl.IFA_F_NODAD, 0, index)
+            self.ask("addresses", nl.RTM_NEWADDR, CREATE,
+                     body + nl.attr(nl.IFA_LOCAL, packed) + nl.attr(nl.IFA_ADDRESS, packed))
 
     def clsact(self, index, extra=b""):
         """Gives a device hooks for filters."""
         body = struct.pack("=BxxxiIII", 0, index, *CLSACT, 0) + nl.attr(nl.TCA_KIND, "clsact")
-        self.ask("clsact made", RTM_NEWQDISC, CREATE | EXCL, body + extra)
+        self.ask("clsact made", nl.RTM_NEWQDISC, CREATE | EXCL, body + extra)
 
     def no_clsact(self, index, what="clsact deleted"):
         """Takes them away, and the filters with them."""
         body = struct.pack("=BxxxiIII", 0, index, *CLSACT, 0)
-        self.ask(what, RTM_DELQDISC, 0, body + nl.attr(nl.TCA_KIND, "clsact"))
+        self.ask(what, nl.RTM_DELQDISC, 0, body + nl.attr(nl.TCA_KIND, "clsact"))
 
 
 def interface(index, name):
     """C: struct ifinfomsg, and a device's name."""
-    return struct.pack("=BxHiII", 0, 0, index, 0, 0) + nl.attr(IFLA_IFNAME, name)
+    return nl.ifinfomsg(index) + nl.attr(nl.IFLA_IFNAME, name)
 
 
 def four(net, slot, host):
@@ -214,7 +210,7 @@ def route(family, target, length, index, encap, gateway=None, local=False):
     table, scope, kind = (255, 254, 2) if local else (254, 0 if gateway else 253, 1)
     if family == 6:
         scope = 0
-    body = struct.pack("=BBBBBBBBI", DOMAIN[family], length, 0, 0, table, 4, scope, kind, 0)
+    body = nl.rtmsg(DOMAIN[family], length, table, 4, scope, kind)
     body += nl.attr(nl.RTA_DST, socket.inet_pton(DOMAIN[family], target))
     if gateway:
         body += nl.attr(nl.RTA_GATEWAY, socket.inet_pton(DOMAIN[family], gateway))
@@ -229,7 +225,7 @@ def change_filters(done, going, scene, namespace, parent, number):
         chain = r.choice((0, 0, CHAIN))
         given = scene.filter(r, chain) if filled else None
         found = nl.tfilter(index, r.choice(HANDLES), given, parent, r.choice(PRIORITIES))
-        return found + (nl.attr(TCA_CHAIN, chain) if chain else b"")
+        return found + (nl.attr(nl.TCA_CHAIN, chain) if chain else b"")
 
     def add():
         asker.ask("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL, body(True), errno.EEXIST)
@@ -431,7 +427,7 @@ def exists(index):
 
 def furnish(asker, scene, r, index, slot):
     """Makes a namespace one where packets meet programs on their way in."""
-    asker.ask("devices up", RTM_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, LO, IFF_UP, IFF_UP))
+    asker.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(LO, nl.IFF_UP))
     asker.start(index, NAMESPACES, slot, 2)
     asker.clsact(index)
     asker.ask("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
@@ -457,7 +453,7 @@ def change_namespaces(done, going, scene):
             eventually(lambda last=last: not exists(last), 60)
             with fresh_namespace() as there:
                 asker_there = Asker(done)
-            peer = interface(index + 1, "peer") + nl.attr(IFLA_NET_NS_FD, there.fileno())
+            peer = interface(index + 1, "peer") + nl.attr(nl.IFLA_NET_NS_FD, there.fileno())
             asker.link(index, f"ns{index}", "veth", nl.attr(VETH_INFO_PEER, peer))
             with asker_there:
                 furnish(asker_there, scene, r, index + 1, slot)
@@ -476,7 +472,7 @@ def change_blocks(done, going, scene):
     enter("a")
     r, sender = scene.random("blocks"), Sender(done)
     shared = {FIRST_SHARED: False, FIRST_SHARED + 1: False}
-    blocks = nl.attr(TCA_EGRESS_BLOCK, 7) + nl.attr(TCA_INGRESS_BLOCK, 8)
+    blocks = nl.attr(nl.TCA_EGRESS_BLOCK, 7) + nl.attr(nl.TCA_INGRESS_BLOCK, 8)
     with Asker(done) as asker:
         for slot, index in enumerate(shared):
             asker.link(index, f"sh{slot}", "dummy")
@@ -547,9 +543,9 @@ def dump(done, going, scene):
                 done["dumps of filters"] += 1
             for each in requests.values():
                 for family in (4, 6):
-                    each.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", DOMAIN[family], *[0] * 8))
+                    each.dump(nl.RTM_GETROUTE, nl.rtmsg(DOMAIN[family]))
                     done["dumps of routes"] += 1
-                each.dump(RTM_GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0))
+                each.dump(nl.RTM_GETLINK, nl.ifinfomsg())
             if number % 10 == 0:
                 programs()
             program_ids()

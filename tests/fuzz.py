@@ -16,17 +16,10 @@ import nl
 
 NLA_F_NESTED, NLA_F_NET_BYTEORDER = 0x8000, 0x4000
 TYPE_MASK = 0x3FFF
-RTM_NEWLINK, RTM_NEWADDR, RTM_GETROUTE, RTM_NEWQDISC, RTM_DELQDISC = 16, 20, 26, 36, 37
-RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
-NLM_F_ECHO, NLM_F_APPEND = 8, 0x800
-RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE, RTA_NH_ID = 6, 8, 9, 12, 15, 30
 NHA_ID, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = 1, 5, 6, 7, 8
-RTM_NEWTCLASS, RTM_DELTCLASS = 40, 41
-TCA_CHAIN, TCA_DUMP_FLAGS, DUMP_TERSE = 11, 15, 1
+DUMP_TERSE = 1
 HTB_PARMS, HTB_INIT = 1, 2
 MAGIC_BLOCK, BLOCK = 0xFFFFFFFF, 7
-TC_H_CLSACT = 0xFFFFFFF1
-NETLINK_EXT_ACK = 11
 # Where the open files of the requests are, whatever else this process has open.
 FIRST_FD = 900
 FDS = ("in", "out", "xmit", "xmit_other", "tc", "tc_other", "tc_realm", "map", "file")
@@ -264,7 +257,7 @@ class Maker:
         head = struct.pack("=BxxxIIII", 0, ifindex, handle, parent, prio << 16 | protocol)
         nodes = [Node(nl.TCA_KIND, "bpf")]
         if self.chance(10):
-            nodes.append(Node(TCA_CHAIN, self.r.choice((0, 1, 5, 0x0FFFFFFF, 0x10000000))))
+            nodes.append(Node(nl.TCA_CHAIN, self.r.choice((0, 1, 5, 0x0FFFFFFF, 0x10000000))))
         if kind == nl.RTM_NEWTFILTER:
             nodes.append(Node(nl.TCA_OPTIONS, self.options()))
             if self.chance(3):
@@ -275,15 +268,15 @@ class Maker:
         if kind == nl.RTM_GETTFILTER:
             flags = nl.NLM_F_DUMP if self.chance(50) else 0
             if flags and self.chance(30):
-                nodes.append(Node(TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE)))
+                nodes.append(Node(nl.TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE)))
         return kind, flags, head, nodes, [node for node in nodes if node.kind == nl.TCA_OPTIONS]
 
     def class_(self):
         """A request about classes, to which filters are bound."""
-        kind = self.r.choice((RTM_NEWTCLASS, RTM_DELTCLASS))
+        kind = self.r.choice((nl.RTM_NEWTCLASS, nl.RTM_DELTCLASS))
         minor = self.r.choice((1, 2, 2, 3, 4))
         head, nodes = htb_class_parts(self.world.routes, minor)
-        return kind, nl.NLM_F_CREATE if kind == RTM_NEWTCLASS else 0, head, nodes, []
+        return kind, nl.NLM_F_CREATE if kind == nl.RTM_NEWTCLASS else 0, head, nodes, []
 
     def path(self, family, gateway, oif, encap_type, encap, what):
         """Where packets go: the attributes of a route or of a nexthop."""
@@ -298,32 +291,32 @@ class Maker:
 
     def route(self):
         """A request about routes."""
-        kind = self.r.choices((nl.RTM_NEWROUTE, nl.RTM_DELROUTE, RTM_GETROUTE), (75, 15, 10))[0]
+        kind = self.r.choices((nl.RTM_NEWROUTE, nl.RTM_DELROUTE, nl.RTM_GETROUTE), (75, 15, 10))[0]
         family = self.r.choice((socket.AF_INET, socket.AF_INET6))
         host = self.r.randrange(1, 5)
         target = f"10.1.0.{host}" if family == socket.AF_INET else f"fd01::{host}"
         length = 32 if family == socket.AF_INET else 128
-        head = struct.pack("=BBBBBBBBI", family, length, 0, 0, 254, 4, 0, 1, 0)
+        head = nl.rtmsg(family, length, 254, 4, 0, 1)
         nodes = [Node(nl.RTA_DST, socket.inet_pton(family, target))]
         encap = self.encap()
-        if kind == RTM_GETROUTE:
-            head = struct.pack("=BBBBBBBBI", family, length, 0, 0, 0, 0, 0, 0, 0)
+        if kind == nl.RTM_GETROUTE:
+            head = nl.rtmsg(family, length)
             return kind, nl.NLM_F_DUMP if self.chance(60) else 0, head, nodes, []
         path = self.path(family, nl.RTA_GATEWAY, nl.RTA_OIF, nl.RTA_ENCAP_TYPE, nl.RTA_ENCAP, encap)
         if self.chance(15):
             hops = b"".join(self.hop(path[1:]) for _ in range(self.r.choice((1, 2))))
-            nodes.append(Node(RTA_MULTIPATH, hops))
+            nodes.append(Node(nl.RTA_MULTIPATH, hops))
             encap = []
         elif self.chance(8):
-            nodes.append(Node(RTA_NH_ID, self.r.randrange(1, 4)))
+            nodes.append(Node(nl.RTA_NH_ID, self.r.randrange(1, 4)))
             encap = []
         elif kind == nl.RTM_NEWROUTE or self.chance(50):
             nodes += path
         if self.chance(10):
-            nodes.append(Node(RTA_PRIORITY, self.r.randrange(3)))
+            nodes.append(Node(nl.RTA_PRIORITY, self.r.randrange(3)))
         flags = self.r.choice((nl.NLM_F_CREATE | nl.NLM_F_REPLACE,) * 4 + (
             nl.NLM_F_CREATE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, nl.NLM_F_REPLACE,
-            nl.NLM_F_CREATE | NLM_F_APPEND))
+            nl.NLM_F_CREATE | nl.NLM_F_APPEND))
         return (kind, flags if kind == nl.RTM_NEWROUTE else 0, head, nodes,
                 [node for node in nodes if node.body is encap])
 
@@ -335,9 +328,10 @@ class Maker:
 
     def nexthop(self):
         """A request about nexthops."""
-        kind = self.r.choices((RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP), (70, 15, 15))[0]
+        kind = self.r.choices((nl.RTM_NEWNEXTHOP, nl.RTM_DELNEXTHOP, nl.RTM_GETNEXTHOP),
+                              (70, 15, 15))[0]
         family = self.r.choice((socket.AF_INET, socket.AF_INET6))
-        new = kind == RTM_NEWNEXTHOP
+        new = kind == nl.RTM_NEWNEXTHOP
         head = struct.pack("=BBBxI", family if new else 0, 0, 4 if new else 0, 0)
         nodes, encap = [Node(NHA_ID, self.r.randrange(1, 4))], self.encap()
         if new:
@@ -454,7 +448,7 @@ class Asker:
 
     def __init__(self, namespace):
         self.sock = nl.open_in(namespace)
-        self.sock.setsockopt(nl.SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        self.sock.setsockopt(nl.SOL_NETLINK, nl.NETLINK_EXT_ACK, 1)
         for option in (nl.SO_SNDBUFFORCE, nl.SO_RCVBUFFORCE):
             self.sock.setsockopt(socket.SOL_SOCKET, option, 1 << 22)
         self.sock.setblocking(False)

@@ -307,8 +307,8 @@ class Ground:
         """The route to the target has a program on a hook."""
         device, net = r.choice(WAYS)
         domain = socket.AF_INET if family == 4 else socket.AF_INET6
-        body = struct.pack("=BBBBBBBBI", domain, 32 if family == 4 else 128, 0, 0, 254, 4,
-                           0 if net else 253 * (family == 4), 1, 0)
+        body = nl.rtmsg(domain, 32 if family == 4 else 128, 254, 4,
+                        0 if net else 253 * (family == 4), 1)
         body += nl.attr(nl.RTA_DST, socket.inet_pton(domain, TARGETS[family][0]))
         body += nl.attr(nl.RTA_OIF, self.index[device])
         if net:

@@ -14,13 +14,10 @@ from conftest import batch, eventually, sh
 from journal import JOURNAL, observed
 from sockets import answers
 
-RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 18, 22, 26, 30, 34
-RTM_DELQDISC, RTM_GETQDISC, RTM_GETNETCONF, RTM_GETNEXTHOP = 37, 38, 82, 106
-IFA_ADDRESS = 1
 # Their attributes that count: the address, the name, the MTU, the master and the length of the
 # queue of a link; and the addresses of the others.
 IFLA, IFA, NDA = (1, 3, 4, 10, 13), (1, 2), (1, 2)
-RTA_CACHEINFO, RTN_LOCAL, NUD_PERMANENT = 12, 2, 0x80
+RTN_LOCAL, NUD_PERMANENT = 2, 0x80
 TC_H_ROOT, TC_H_INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 # Of the link alone: the kernel adds them when it sees that the link works.
 LINK_LOCAL = (b"\xfe\x80", b"\xff")
@@ -43,7 +40,7 @@ def link(head, attributes):
 
 def address(head, attributes):
     """C: struct ifaddrmsg, but its flags."""
-    if of_the_link(attributes, IFA_ADDRESS):
+    if of_the_link(attributes, nl.IFA_ADDRESS):
         return None
     return head[:2], head[3:], some(attributes, IFA)
 
@@ -52,7 +49,7 @@ def route(head, attributes):
     """C: struct rtmsg, but its flags."""
     if of_the_link(attributes):
         return None
-    return head[:8], some(attributes, sorted(set(attributes) - {RTA_CACHEINFO}))
+    return head[:8], some(attributes, sorted(set(attributes) - {nl.RTA_CACHEINFO}))
 
 
 def neighbour(head, attributes):
@@ -74,9 +71,9 @@ def qdisc(head, attributes):
 # What a namespace has: how it is asked for, the length of what comes before the attributes, and
 # what of it counts.
 PARTS = {
-    RTM_GETLINK: (16, link), RTM_GETADDR: (8, address), RTM_GETROUTE: (12, route),
-    RTM_GETNEIGH: (12, neighbour), RTM_GETRULE: (12, whole), RTM_GETNEXTHOP: (8, whole),
-    RTM_GETNETCONF: (4, whole), RTM_GETQDISC: (20, qdisc),
+    nl.RTM_GETLINK: (16, link), nl.RTM_GETADDR: (8, address), nl.RTM_GETROUTE: (12, route),
+    nl.RTM_GETNEIGH: (12, neighbour), nl.RTM_GETRULE: (12, whole), nl.RTM_GETNEXTHOP: (8, whole),
+    nl.RTM_GETNETCONF: (4, whole), nl.RTM_GETQDISC: (20, qdisc),
 }
 
 
@@ -95,11 +92,11 @@ def put_back(namespace, first):
     """Takes away the qdiscs and routes that a scenario has added, and puts routes back that it has
     taken away."""
     now = state(namespace)
-    for ifindex, handle, parent in now[RTM_GETQDISC]:
+    for ifindex, handle, parent in now[nl.RTM_GETQDISC]:
         if parent in (TC_H_ROOT, TC_H_INGRESS):
-            nl.request(namespace, RTM_DELQDISC, 0,
+            nl.request(namespace, nl.RTM_DELQDISC, 0,
                        struct.pack("=BxxxiIII", 0, ifindex, handle, parent, 0))
-    here, there = now[RTM_GETROUTE], first[RTM_GETROUTE]
+    here, there = now[nl.RTM_GETROUTE], first[nl.RTM_GETROUTE]
     for head, attributes in here - there:
         # To name a program here would take its descriptor.
         nl.request(namespace, nl.RTM_DELROUTE, 0, body(head, (
@@ -167,7 +164,7 @@ class Net:
         return all(
             any(head[7] == RTN_LOCAL and dict(attributes).get(nl.RTA_DST)
                 == socket.inet_pton(socket.AF_INET6, f"fd00::{host}")
-                for head, attributes in state(name)[RTM_GETROUTE])
+                for head, attributes in state(name)[nl.RTM_GETROUTE])
             for name, host in (("a", 1), ("b", 2)))
 
     def give_back(self):

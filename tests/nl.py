@@ -16,23 +16,35 @@ from journal import JOURNAL
 
 NETLINK_EXT_ACK = 11
 SOL_NETLINK = 270
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x100, 0x200, 0x400
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_ECHO = 1, 4, 8
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
 NLM_F_DUMP = 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
-RTM_NEWROUTE, RTM_DELROUTE = 24, 25
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_GETNEIGH, RTM_GETRULE = 30, 34
+RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
+RTM_NEWTCLASS, RTM_DELTCLASS = 40, 41
 RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_ENCAP_TYPE, RTA_ENCAP = 1, 4, 5, 21, 22
+RTM_GETNETCONF = 82
+RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD, IFF_UP = 3, 18, 28, 1
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 2
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH = 1, 4, 5, 6, 8, 9
+RTA_CACHEINFO, RTA_TABLE, RTA_ENCAP_TYPE, RTA_ENCAP, RTA_NH_ID = 12, 15, 21, 22, 30
 ENCAP_BPF = 6
 LWT_IN, LWT_OUT, LWT_XMIT, LWT_HEADROOM = 1, 2, 3, 4
 PROG_FD, PROG_NAME = 1, 2
-TCA_KIND, TCA_OPTIONS, TCA_RATE = 1, 2, 5
+TCA_KIND, TCA_OPTIONS, TCA_RATE, TCA_CHAIN = 1, 2, 5, 11
+TCA_INGRESS_BLOCK, TCA_EGRESS_BLOCK, TCA_DUMP_FLAGS = 13, 14, 15
 (BPF_ACT, BPF_POLICE, BPF_CLASSID, BPF_OPS_LEN, BPF_OPS, BPF_FD, BPF_NAME, BPF_FLAGS,
  BPF_FLAGS_GEN, BPF_TAG, BPF_ID) = range(1, 12)
 ACT_KIND, ACT_OPTIONS, GACT_PARMS = 1, 2, 2
 DIRECT = 1
-TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
+TC_H_CLSACT, TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS = 0xFFFFFFF1, 0xFFFFFFF2, 0xFFFFFFF3
 
 
 def attr(kind, payload=b""):
@@ -87,11 +99,22 @@ def request(namespace, kind, flags, body):
     return -error, sentence
 
 
+def ifinfomsg(index=0, flags=0, changed=None):
+    """How the body of any request about a device begins: some flags are set, which are those that
+    are changed if no others are said to be."""
+    return struct.pack("=BxHiII", 0, 0, index, flags, flags if changed is None else changed)
+
+
+def rtmsg(domain, length=0, table=0, protocol=0, scope=0, kind=0):
+    """How the body of any request about a route, or about all of a domain, begins."""
+    return struct.pack("=BBBBBBBBI", domain, length, 0, 0, table, protocol, scope, kind, 0)
+
+
 def destination(family):
     """How the body of any request about a route to the service begins."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     address = "10.1.0.1" if family == 4 else "fd01::1"
-    body = struct.pack("=BBBBBBBBI", domain, 32 if family == 4 else 128, 0, 0, 254, 4, 0, 1, 0)
+    body = rtmsg(domain, 32 if family == 4 else 128, 254, 4, 0, 1)
     return body + attr(RTA_DST, socket.inet_pton(domain, address))
 
 

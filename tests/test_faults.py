@@ -31,7 +31,6 @@ from conftest import (
     program_ids,
     sh,
 )
-from fuzz import RTA_CACHEINFO, RTM_GETROUTE
 from journal import JOURNAL
 from nl import inside
 from sockets import sysctl
@@ -379,9 +378,9 @@ def routes(family):
     """The routes of a to the service, but their ages. Others come when an address is ready."""
     to = nl.attrs(nl.destination(family)[12:])[nl.RTA_DST]
     with JOURNAL.quiet(), nl.Requests("a") as requests:
-        found, _ = requests.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", DOMAIN[family], *[0] * 8))
+        found, _ = requests.dump(nl.RTM_GETROUTE, nl.rtmsg(DOMAIN[family]))
     found = [(each[:8], nl.attrs(each[12:])) for _, each in found]
-    return [(head, {key: value for key, value in attributes.items() if key != RTA_CACHEINFO})
+    return [(head, {key: value for key, value in attributes.items() if key != nl.RTA_CACHEINFO})
             for head, attributes in found if attributes.get(nl.RTA_DST) == to]
 
 
@@ -453,8 +452,8 @@ def test_deleting_a_route(net, nth, family):
 @FAMILIES
 def test_dumping_routes(net, nth, family):
     with standing_route(net, family):
-        body = struct.pack("=BBBBBBBBI", DOMAIN[family], *[0] * 8)
-        sweep(f"IPv{family} route dump", nth, Request(nth, RTM_GETROUTE, nl.NLM_F_DUMP, body),
+        body = nl.rtmsg(DOMAIN[family])
+        sweep(f"IPv{family} route dump", nth, Request(nth, nl.RTM_GETROUTE, nl.NLM_F_DUMP, body),
               lambda: routes(family))
 
 

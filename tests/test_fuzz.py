@@ -44,18 +44,7 @@ from fuzz import (
     FDS,
     MAGIC_BLOCK,
     ROUND,
-    RTA_CACHEINFO,
-    RTA_MULTIPATH,
-    RTM_DELQDISC,
-    RTM_GETROUTE,
-    RTM_NEWADDR,
-    RTM_NEWLINK,
-    RTM_NEWQDISC,
-    RTM_NEWTCLASS,
     SILENT,
-    TC_H_CLSACT,
-    TCA_CHAIN,
-    TCA_DUMP_FLAGS,
     Asker,
     World,
     htb,
@@ -81,7 +70,6 @@ LOADED = {"in": ("lwt_in", "lwt_in_ok"), "out": ("lwt_out", "lwt_out_ok"),
           "xmit": ("lwt_xmit", "lwt_xmit_ok"), "xmit_other": ("lwt_xmit", "lwt_xmit_drop"),
           "tc": ("classifier", "tc_ok"), "tc_other": ("classifier", "tc_shot"),
           "tc_realm": ("classifier", "tc_realm_ok")}
-TCA_INGRESS_BLOCK, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD, IFF_UP = 13, 2, 8, 2, 1
 RTPROT_KERNEL = 2
 PLACES = (("filters", nl.TC_H_CLSACT_EGRESS), ("filters", nl.TC_H_CLSACT_INGRESS),
           ("block", BLOCK), ("routes", 0x10000), ("routes", 0x10001))
@@ -132,30 +120,30 @@ class Field:
     def begin(self):
         """Makes places for filters and routes."""
         for ifindex, extra in ((self.world.filters, b""),
-                               (self.shared, nl.attr(TCA_INGRESS_BLOCK, BLOCK))):
-            body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0)
-            self.done(RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+                               (self.shared, nl.attr(nl.TCA_INGRESS_BLOCK, BLOCK))):
+            body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0)
+            self.done(nl.RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
                       body + nl.attr(nl.TCA_KIND, "clsact") + extra)
-        self.done(RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL, htb(self.world.routes))
+        self.done(nl.RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL, htb(self.world.routes))
         for minor in (1, 2):
-            self.done(RTM_NEWTCLASS, nl.NLM_F_CREATE, htb_class(self.world.routes, minor))
-        self.switch(IFF_UP)
+            self.done(nl.RTM_NEWTCLASS, nl.NLM_F_CREATE, htb_class(self.world.routes, minor))
+        self.switch(nl.IFF_UP)
         address = socket.inet_pton(socket.AF_INET6, "fd08::1")
-        body = struct.pack("=BBBBI", socket.AF_INET6, 64, IFA_F_NODAD, 0, self.world.routes)
-        self.done(RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
-                  body + nl.attr(IFA_LOCAL, address) + nl.attr(1, address))
+        body = struct.pack("=BBBBI", socket.AF_INET6, 64, nl.IFA_F_NODAD, 0, self.world.routes)
+        self.done(nl.RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
+                  body + nl.attr(nl.IFA_LOCAL, address) + nl.attr(1, address))
 
     def switch(self, up):
         """Switches the device of the routes, which go with it."""
-        self.done(RTM_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, self.world.routes, up, IFF_UP))
+        self.done(nl.RTM_NEWLINK, 0, nl.ifinfomsg(self.world.routes, up, nl.IFF_UP))
 
     def end(self):
         """Takes all filters and routes away."""
         for ifindex in (self.world.filters, self.shared):
-            self.done(RTM_DELQDISC, 0,
-                      struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0))
+            self.done(nl.RTM_DELQDISC, 0,
+                      struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0))
         # With its classes, and with all chains: a request may name any.
-        self.done(RTM_DELQDISC, 0, htb(self.world.routes))
+        self.done(nl.RTM_DELQDISC, 0, htb(self.world.routes))
         self.switch(0)
 
     def filters(self):
@@ -170,7 +158,7 @@ class Field:
                 top = nl.attrs(each[20:])
                 options = nl.attrs(top.get(nl.TCA_OPTIONS, b""))
                 options.pop(nl.BPF_ACT, None)
-                found.append((where, each[:20], top.get(TCA_CHAIN), sorted(options.items())))
+                found.append((where, each[:20], top.get(nl.TCA_CHAIN), sorted(options.items())))
         return found
 
     def routes(self):
@@ -178,12 +166,12 @@ class Field:
         their own time."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            answer, listed = self.asker.ask(
-                RTM_GETROUTE, nl.NLM_F_DUMP, struct.pack("=BBBBBBBBI", family, *[0] * 8))
+            answer, listed = self.asker.ask(nl.RTM_GETROUTE, nl.NLM_F_DUMP,
+                                            nl.rtmsg(family))
             assert not answer.error, answer
             for each in listed:
                 attrs = nl.attrs(each[12:])
-                attrs.pop(RTA_CACHEINFO, None)
+                attrs.pop(nl.RTA_CACHEINFO, None)
                 if each[5] != RTPROT_KERNEL:
                     found.append((each[:8], sorted(attrs.items())))
         return found
@@ -258,7 +246,7 @@ def test_requests(field, coverage, capsys):
                 with capsys.disabled():
                     print(f"\nfuzz: at {number}", end="", flush=True)
         asked = message(SEED, number, field.world)
-        compared = number % CHECK == 0 and struct.pack("=H", RTA_MULTIPATH) not in asked.body()
+        compared = number % CHECK == 0 and struct.pack("=H", nl.RTA_MULTIPATH) not in asked.body()
         before = field.state() if compared else None
         said, _ = field.asker.send(asked.packed(number))
         record.data.append(min(said.error, 254) if said.error != SILENT else SILENT)
@@ -308,7 +296,7 @@ def test_refused_filters_take_no_handle(field):
         said, _ = field.asker.send(asked.packed(number))
         if said.error:
             refused += 1
-        elif not any(node.kind == TCA_CHAIN and any(node.body) for node in asked.nodes):
+        elif not any(node.kind == nl.TCA_CHAIN and any(node.body) for node in asked.nodes):
             taken += 1
     assert refused > 10 and automatic() == taken + 2
 
@@ -407,7 +395,7 @@ def judge(net, hook, number, fd):
         assert nl.route(4, net.ifindex, encap) == (0, "")
         return
     # In b it is delivered: table and type are "local".
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 255, 4, 254, 2, 0)
+    body = nl.rtmsg(socket.AF_INET, 32, 255, 4, 254, 2)
     body += nl.attr(nl.RTA_DST, socket.inet_aton("10.1.0.1")) + nl.attr(nl.RTA_OIF, 1)
     body += nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
     body += nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_IN, each))
@@ -564,11 +552,11 @@ class Cards:
 
     def clsact(self, ifindex, there):
         """Gives a device a qdisc, or takes it away; returns the answer."""
-        body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, TC_H_CLSACT, 0)
+        body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0)
         body += nl.attr(nl.TCA_KIND, "clsact")
         if there == "block":
-            body += nl.attr(TCA_INGRESS_BLOCK, BLOCK)
-        kind = RTM_NEWQDISC if there else RTM_DELQDISC
+            body += nl.attr(nl.TCA_INGRESS_BLOCK, BLOCK)
+        kind = nl.RTM_NEWQDISC if there else nl.RTM_DELQDISC
         flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if there else 0
         answer, _ = self.asker.ask(kind, flags, body)
         if not answer.error:
@@ -585,7 +573,7 @@ class Cards:
         """The ids of the programs of a place's filters, and their generic flags."""
         body = struct.pack("=BxxxIIII", 0, place[0], 0, place[1], 0)
         if terse:
-            body += nl.attr(TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE))
+            body += nl.attr(nl.TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE))
         answer, listed = self.asker.ask(nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body)
         assert not answer.error, answer
         options = [nl.attrs(nl.attrs(each[20:]).get(nl.TCA_OPTIONS, b"")) for each in listed]
@@ -633,7 +621,7 @@ class Cards:
         body = struct.pack("=BxxxIIII", 0, place[0], r.choice((0, 1, 1, 1, 1, 2)), place[1],
                            prio << 16 | protocol) + nl.attr(nl.TCA_KIND, "bpf")
         if r.randrange(10) == 0:
-            body += nl.attr(TCA_CHAIN, 5)
+            body += nl.attr(nl.TCA_CHAIN, 5)
         if kind == nl.RTM_DELTFILTER:
             answer, _ = self.asker.ask(kind, 0, body)
             return "delete", answer.error

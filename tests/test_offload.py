@@ -17,7 +17,6 @@ from test_lwt import counters
 BUS = pathlib.Path("/sys/bus/netdevsim")
 DEBUGFS = pathlib.Path("/sys/kernel/debug/netdevsim")
 SKIP_HW, SKIP_SW, IN_HW, NOT_IN_HW = 1, 2, 4, 8
-TCA_CHAIN = 11
 INGRESS, EGRESS, BLOCK = 0xFFFFFFF2, nl.TC_H_CLSACT_EGRESS, 0xFFFFFFFF
 ALL, IP = socket.htons(3), socket.htons(0x0800)
 NEW, REPLACE = nl.NLM_F_CREATE | nl.NLM_F_EXCL, nl.NLM_F_CREATE | nl.NLM_F_REPLACE
@@ -134,7 +133,7 @@ class Hardware:
         options = nl.attr(nl.BPF_FD, program.fd) + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
         body = header(where, handle, 1 << 16 | protocol) + nl.attr(nl.TCA_KIND, "bpf")
         if chain:
-            body += nl.attr(TCA_CHAIN, chain)
+            body += nl.attr(nl.TCA_CHAIN, chain)
         body += nl.attr(nl.TCA_OPTIONS, options + nl.attr(nl.BPF_FLAGS_GEN, gen))
         return nl.request("a", nl.RTM_NEWTFILTER, flags, body)
 

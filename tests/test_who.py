@@ -26,7 +26,6 @@ SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
 SYS_CAPSET, CAPABILITY_VERSION_3 = 126, 0x20080522
 CAP_NET_ADMIN, CAP_BPF = 12, 39
 NOBODY = 65534
-RTM_GETROUTE = 26
 PIN = "/run/bpf/who"
 KFUNC = "bpf_lwtcls_push_ip_encap"
 USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
@@ -142,7 +141,7 @@ class Scene:
 
     def route(self, host, fd):
         """The body of a request about a route with an encapsulation."""
-        body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 254, 4, 0, 1, 0)
+        body = nl.rtmsg(socket.AF_INET, 32, 254, 4, 0, 1)
         body += nl.attr(nl.RTA_DST, socket.inet_aton(f"10.1.0.{host}"))
         body += nl.attr(nl.RTA_GATEWAY, socket.inet_aton("10.0.0.2"))
         body += nl.attr(nl.RTA_OIF, self.index)
@@ -157,7 +156,7 @@ class Scene:
         def filter_(handle, options_=None):
             return nl.tfilter(self.index, handle, options_)
 
-        first, second = (struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
+        first, second = (nl.rtmsg(socket.AF_INET, 32)
                          + nl.attr(nl.RTA_DST, socket.inet_aton(f"10.1.0.{host}"))
                          for host in (1, 2))
         changes = {
@@ -174,8 +173,8 @@ class Scene:
         reads = {
             "get a filter": (nl.RTM_GETTFILTER, 0, filter_(1)),
             "dump filters": (nl.RTM_GETTFILTER, nl.NLM_F_DUMP, filter_(0)),
-            "get a route": (RTM_GETROUTE, 0, first),
-            "dump routes": (RTM_GETROUTE, nl.NLM_F_DUMP, second),
+            "get a route": (nl.RTM_GETROUTE, 0, first),
+            "dump routes": (nl.RTM_GETROUTE, nl.NLM_F_DUMP, second),
         }
         return changes, reads
 
