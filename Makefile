@@ -18,7 +18,6 @@ all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tre
 	@scripts/build-module
 
 setup: ## only what the rest stands on: tools, kernel source, test kernel
-	@scripts/setup-tools
 	@scripts/setup-kernel test >/dev/null
 
 ##@ Test
