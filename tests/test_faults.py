@@ -29,6 +29,7 @@ from conftest import (
     kernel_log,
     program,
     program_ids,
+    remove,
     sh,
 )
 from journal import JOURNAL
@@ -221,11 +222,11 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
                 assert error == 0
                 break
         with contextlib.suppress(AssertionError):
-            eventually(lambda: now() == before)
+            eventually(lambda: now() == before, 10)
         assert now() == before
     # What goes after a grace period goes now, if it goes at all.
     with contextlib.suppress(AssertionError):
-        eventually(lambda: not objects() - had)
+        eventually(lambda: not objects() - had, 10)
     lost = objects() - had
     said = [number for number in splats(kernel_log()) if number >= lines]
     names = " ".join(sorted(errno.errorcode[each] for each in seen)) or "-"
@@ -361,13 +362,9 @@ def test_loading_the_module(nth):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
-    def remove():
-        # The programs that hold it go in their own time.
-        eventually(lambda: sh(f"rmmod {NAME}", check=False).returncode == 0)
-
     try:
         sweep("insmod", nth, lambda number: nth.call(number, load),
-              pathlib.Path(f"/sys/module/{NAME}").exists, remove)
+              pathlib.Path(f"/sys/module/{NAME}").exists, lambda: remove(NAME))
     finally:
         os.close(image)
         pages(True)

@@ -25,17 +25,16 @@ import pytest
 from conftest import (
     BUILD,
     KERNEL,
-    LIBC,
     MEASURED,
     MODULE,
     SIDE,
-    SYS_DELETE_MODULE,
-    SYS_FINIT_MODULE,
     batch,
     eventually,
+    insert,
     kernel_log,
     loaded,
     program,
+    remove,
     sh,
 )
 from fuzz import (
@@ -437,18 +436,6 @@ def test_verdicts(net, hook, kind, capsys):
     record.show(capsys)
     assert record.data[:2] == bytes((0, True))
     assert not splats(kernel_log()[lines:])
-
-
-def insert(path, parameters=""):
-    """Loads a module; returns the errno."""
-    with open(path, "rb") as file:
-        done = LIBC.syscall(SYS_FINIT_MODULE, file.fileno(), parameters.encode(), 0)
-        return ctypes.get_errno() if done else 0
-
-
-def remove(name):
-    """Unloads a module, as soon as that may be."""
-    eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
 
 
 # What has a place of ours, and the answer to us then, with the encapsulation and without.

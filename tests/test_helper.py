@@ -16,10 +16,13 @@ from conftest import (
     MODULE,
     Failed,
     eventually,
+    insert,
     kernel_log,
     loaded,
+    often,
     program,
     refused,
+    remove,
     sh,
 )
 from journal import observed
@@ -222,25 +225,26 @@ class Running(threading.Thread):
 
 
 @COMES_AND_GOES
-def test_hundred_rounds_of_the_module_under_traffic(unloaded, wires):
+def test_rounds_of_the_module_under_traffic(unloaded, wires):
     first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
+    rounds = often(100)
     with program("lwt_in", "lwt_in_reach_ip") as ingress, \
             program("lwt_xmit", "lwt_xmit_reach_ip") as egress, \
             program("lwt_xmit", "lwt_xmit_ok") as passes, \
             Running([ingress, egress]) as running, Sender("a", 4) as sender:
         encap = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, passes) + nl.attr(nl.PROG_NAME, "n"))
-        for number in range(100):
-            sh(f"insmod {MODULE}")
+        for number in range(rounds):
+            assert insert(MODULE) == 0
             assert nl.route(4, index, encap) == (0, "")
             assert sender.send(first, b"%d" % number) == 0
-            sh(f"ip -n a route del {first}")
-            eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
-        assert wires.got("b", 4) == [b"%d" % number for number in range(100)]
+            assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
+            remove(MODULE.stem)
+        assert wires.got("b", 4) == [b"%d" % number for number in range(rounds)]
         assert {0, -errno.EINVAL} == running.answers
 
 
 @KFUNC
-def test_thousand_rounds_of_routes_under_traffic(wires):
+def test_rounds_of_routes_under_traffic(wires):
     first, server = wires.FIRST[4], wires.servers["b", 4]
     index = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
     stop = threading.Event()
@@ -257,7 +261,7 @@ def test_thousand_rounds_of_routes_under_traffic(wires):
         thread = threading.Thread(target=traffic, args=(background,), daemon=True)
         thread.start()
         try:
-            for number in range(1000):
+            for number in range(often(1000)):
                 for verb, fd in (("add", pushes), ("replace", passes)):
                     encap = nl.attr(nl.LWT_XMIT,
                                     nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, verb))

@@ -6,7 +6,7 @@ import subprocess
 
 import nl
 import pytest
-from conftest import BPF, MODULE, eventually, program_ids, programs, sh
+from conftest import BPF, MODULE, eventually, often, program_ids, programs, sh
 from journal import observed
 from test_cls import handles
 from tracing import events
@@ -33,7 +33,7 @@ def fixture_tc(net):
 def batch(*lines):
     """Runs lines of tc in one process."""
     text = "\n".join(lines)
-    sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF", timeout=120)
+    sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF")
 
 
 def many(what, count, hook="egress", verb="add"):
@@ -165,9 +165,9 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
               for handle in (2, 4, 1) for hook in ("ingress", "egress")]
     lines += [f"filter del dev va {hook}" for hook in ("ingress", "egress")]
     (tmp_path / "batch").write_text("\n".join(lines) + "\n")
-    said = sh("ip netns exec a sh -c 'ping -n -q -f -c 10000 10.1.0.1 & n=0; "
+    said = sh(f"ip netns exec a sh -c 'ping -n -q -f -c {often(10000)} 10.1.0.1 & n=0; "
               f"while kill -0 $! 2>/dev/null; do tc -batch {tmp_path}/batch || exit 1; "
-              "n=$((n + 1)); done 2>&1; wait $!; echo $n rounds'", timeout=120)
+              "n=$((n + 1)); done 2>&1; wait $!; echo $n rounds'")
     assert " 0% packet loss" in said
     assert int(said.split()[-2]) > 2
     sh("rm /run/bpf/life")
@@ -186,12 +186,13 @@ def test_class_changes_under_traffic(tc, tmp_path):
     lines += ["filter del dev va parent 1: protocol ip prio 1 handle 1 bpf",
               "class del dev va classid 1:3"]
     (tmp_path / "batch").write_text("\n".join(lines * 5) + "\n")
-    said = sh("ip netns exec a sh -c 'ping -n -q -f -c 2500 10.1.0.1 & "
+    count = often(2500)
+    said = sh(f"ip netns exec a sh -c 'ping -n -q -f -c {count} 10.1.0.1 & "
               f"while kill -0 $! 2>/dev/null; do tc -batch {tmp_path}/batch || exit 1; "
-              "done 2>&1; wait $!'", timeout=120)
+              "done 2>&1; wait $!'")
     assert " packets transmitted, " in said and " 100% packet loss" not in said
     # What waits in a class that is deleted goes with it, the rest has arrived.
-    assert int(said.split(" received")[0].split()[-1]) > 2400
+    assert int(said.split(" received")[0].split()[-1]) > 0.96 * count
 
 
 @observed

@@ -226,5 +226,5 @@ def test_replacing_under_traffic(net):
     sh("ip netns exec a sh -c 'ping -n -q -i 0.002 -c 1500 -W 1 10.1.0.1 >/dev/null & "
        "for i in 1 2 3 4 5 6 7 8; do for p in ok count; do "
        "ip route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_$p.o section lwt_xmit "
-       "via 10.0.0.2 dev va; done; done; wait'", timeout=120)
+       "via 10.0.0.2 dev va; done; done; wait'")
     assert net.ping()

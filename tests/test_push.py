@@ -11,7 +11,7 @@ import struct
 
 import nl
 import pytest
-from conftest import BPF, BUILD, batch, eventually, mapped, sh, unmap
+from conftest import BPF, BUILD, batch, eventually, mapped, often, sh, unmap
 from journal import JOURNAL
 from sockets import (
     IP_MTU_DISCOVER,
@@ -51,6 +51,8 @@ BEYOND = pytest.mark.beyond_c
 NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
 BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
 NUMBERS = itertools.count()
+# Bytes, of which a connection makes long packets.
+MUCH = often(1 << 20)
 UDP_SEGMENT, SCTP, MSG_EOR = 103, 132, 0x80
 # The kernel's own, which has no name in user space.
 ENOTSUPP = 524
@@ -89,7 +91,7 @@ def datagram(far, hook, family, size=20):
     return far.got("c", family) == [data]
 
 
-def stream(far, hook, family, size=1 << 20):
+def stream(far, hook, family, size=MUCH):
     """Whether all bytes of a connection arrive. A packet without a header does not."""
     return carry(family, far.CLIENT[hook], "c", far.SERVICE[hook][family], size,
                  lost=lambda: far.push.seen(gso=True)[1] > 0)

@@ -12,7 +12,7 @@ import time
 
 import nl
 import pytest
-from conftest import BUILD, MEASURED, eventually, sh
+from conftest import BUILD, MEASURED, PATIENCE, eventually, sh
 from test_refusals import options, program
 
 HELD = pathlib.Path("/sys/module/lwtcls_rtnl/parameters/held")
@@ -82,7 +82,7 @@ class Rtnl:
         """Waits for all that was started: nothing ends it while it waits for the lock."""
         self.threads.shutdown()
         for process in self.processes:
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE)
 
 
 def waits(number):
@@ -300,7 +300,7 @@ def test_two_processes_on_two_blocks(blocks, rtnl, tmp_path):
             # tc does not close the programs that it takes from a file system.
             def start(command=f"prlimit -n{2 * BY_TC} tc -n a -batch {lines}"):
                 process = rtnl.start(command)
-                return lambda: process.wait(120)
+                return lambda: process.wait(PATIENCE)
 
             starts.append(start)
     with pinned("tc_ok"):

@@ -67,7 +67,7 @@ def add_by_tc(handles, tmp_path):
         for handle in handles))
     begin = time.monotonic()
     # tc does not close the programs that it takes from a file system.
-    sh(f"prlimit -n{2 * len(handles)} tc -n a -batch {lines}", timeout=300)
+    sh(f"prlimit -n{2 * len(handles)} tc -n a -batch {lines}")
     return time.monotonic() - begin
 
 
