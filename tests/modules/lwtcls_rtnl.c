@@ -11,7 +11,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/wait.h>
 
-#define LIMIT	(20 * HZ)
+#define LIMIT	(100 * HZ)
 
 /* Both are changed under the lock of the module's parameters. */
 static struct task_struct *holder;
