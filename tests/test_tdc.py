@@ -6,6 +6,7 @@ import re
 
 import pytest
 from conftest import BPF, KERNEL, loaded, sh
+from network import Net
 from sides import SIDE
 
 SUITE = KERNEL / "source/tools/testing/selftests/tc-testing"
@@ -17,6 +18,8 @@ CASES = SUITE / "tc-tests/filters/bpf.json"
 def fixture_report(tmp_path_factory):
     """What tdc says of its cases, by their numbers: the rest of each line."""
     assert not loaded({"rust": "cls_bpf", "c": "lwtcls"}[SIDE])
+    # tdc deletes all namespaces that there are when it ends.
+    Net.clear()
     where = tmp_path_factory.mktemp("tdc")
     # The source stays as it is: tdc runs in it, for it finds its plugins there, but writes here.
     (where / "tdc_config_local.py").write_text(f"EXTRA_NAMES = {{'EBPFDIR': '{BPF}'}}\n")
