@@ -46,8 +46,8 @@ collect_ignore = [] if CHECKED else ["test_faults.py"]
 
 
 def often(number):
-    """How often something is done that is done again and again. A kernel that checks all sees in a
-    fifth of it what another one would not see at all."""
+    """How often something is done that is done again and again. A kernel that checks all takes many
+    times as long for each, and looks closer at it."""
     return number // 5 if CHECKED else number
 
 
@@ -166,7 +166,7 @@ def insert(path, parameters=""):
 
 def remove(name):
     """Unloads a module, as soon as that may be."""
-    eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0)
+    eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
 
 
 def kernel_log():
