@@ -12,7 +12,7 @@ import time
 
 import nl
 import pytest
-from conftest import BUILD, MEASURED, PATIENCE, eventually, sh
+from conftest import BUILD, MEASURED, PATIENCE, eventually, often, sh
 from test_refusals import options, program
 
 HELD = pathlib.Path("/sys/module/lwtcls_rtnl/parameters/held")
@@ -270,7 +270,7 @@ def test_writer_whose_priority_goes_meanwhile(clsact, rtnl, needs, all_of_it):
 
 
 # How many filters each of two writers adds.
-BY_TC, BY_SOCKET = 5000, 1000
+BY_TC, BY_SOCKET = often(5000), often(1000)
 
 
 def timed(starts):
