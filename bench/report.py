@@ -3,6 +3,7 @@
 """report.py DIR KERNEL KERNEL-C: from what the guests have counted to tables, a JSON file, a chart,
 and a list of where the instructions are."""
 
+import html
 import json
 import pathlib
 import sys
@@ -167,24 +168,27 @@ class Scaling:
 
 
 def chart(rows, path):
-    """Draws the ratios of the hooks' own costs as bars; a line stands where the C is."""
+    """Draws the ratios of the hooks' own costs as bars, in a page for a browser; a line stands
+    where the C is."""
     height, left, scale = 20 * len(rows) + 50, 330, 300
     bars = []
     for number, row in enumerate(rows):
         y, ratio = 30 + 20 * number, row["ratio"]
         bars.append(
-            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{row["name"]}</text>'
+            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{html.escape(row["name"])}</text>'
             f'<rect x="{left}" y="{y}" width="{ratio * scale:.1f}" height="14" '
             f'fill="{"#4477aa" if ratio <= 1 else "#cc6677"}"/>'
             f'<text x="{left + ratio * scale + 5:.1f}" y="{y + 12}">{ratio:.2f}</text>')
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + 2 * scale}" height="{height}" '
+        "<!DOCTYPE html>\n"
+        '<html lang="en"><head><meta charset="utf-8"><title>lwtcls and the C</title></head><body>\n'
+        f'<svg width="{left + 2 * scale}" height="{height}" '
         f'font-family="sans-serif" font-size="12">'
         f'<rect width="100%" height="100%" fill="white"/>'
         f'<text x="{left}" y="16">instructions of lwtcls for one of the C</text>'
         + "".join(bars)
         + f'<path d="M{left + scale} 22V{height - 12}" stroke="black" stroke-dasharray="3 3"/>'
-        + "</svg>\n")
+        + "</svg></body></html>\n")
 
 
 def main():
@@ -201,9 +205,9 @@ def main():
         {"agree_within": hooks.apart, "void": bool(wrong), "lines": hooks.rows,
          "scaling": [row | {"writers": sorted(row["writers"])} for row in scaling.rows]},
         indent=1) + "\n")
-    chart([row for row in hooks.rows if row["ratio"] is not None], out / "bench.svg")
+    chart([row for row in hooks.rows if row["ratio"] is not None], out / "bench.html")
     print(f"\ntwo runs agree within {hooks.apart:.2f} instructions for each packet; in {out}: "
-          "bench.json, bench.svg, and where.txt, the functions of each line")
+          "bench.json, bench.html, and where.txt, the functions of each line")
     for text in wrong:
         print(f"error: {text}", file=sys.stderr)
     return bool(wrong)
