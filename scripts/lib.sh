@@ -195,12 +195,14 @@ build_for() {
 	if [ "$1" = test ]; then
 		"$TOP/scripts/build-module"
 		"$TOP/scripts/build-bpf"
-		return
+	else
+		build=$TOP/build/$1
+		kernel=$("$TOP/scripts/setup-kernel" "$1")
+		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build-module"
+		"$TOP/scripts/build-bpf"
+		ln -sfn ../bpf "$build/bpf"
+		ln -sfn ../clients "$build/clients"
 	fi
-	build=$TOP/build/$1
-	kernel=$("$TOP/scripts/setup-kernel" "$1")
-	KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build-module"
-	"$TOP/scripts/build-bpf"
-	ln -sfn ../bpf "$build/bpf"
-	ln -sfn ../clients "$build/clients"
+	in_tools "$TOP/scripts/prepare" "$build" ||
+		die "the guests cannot be prepared" "mend what is said above"
 }

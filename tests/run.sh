@@ -17,16 +17,7 @@ mount -t bpf bpf /run/bpf
 
 # Started some thousand times: each file that is opened on the host's side is a question
 # to the host, and a command has a dozen of them.
-mkdir /run/tools
-for tool in sh cat ip tc bpftool ping kmod; do
-	command -v "$tool"
-done >/run/tools.list
-xargs ldd </run/tools.list | sed -n 's,.* => \(/[^ ]*\) .*,\1,p' | sort -u |
-	xargs cp -L -t /run/tools
-xargs cp -L -t /run/tools </run/tools.list
-for tool in insmod rmmod; do
-	ln -s kmod "/run/tools/$tool"
-done
+cp -r "$tests/../build/tools" /run/tools
 export PATH="/run/tools:$PATH" LD_LIBRARY_PATH=/run/tools
 
 # A new namespace has the devices that a scenario makes, not seven more.
