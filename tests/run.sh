@@ -44,7 +44,8 @@ grep -q kmemleak=on /proc/cmdline || leaks=
 [ -z "$leaks" ] || echo clear >$leaks
 status=0
 cd "$tests"
-python3 -m pytest -p no:cacheprovider -v --tb=short --rootdir . "$@" || status=$?
+python3 -m pytest -p no:cacheprovider -v --tb=short --durations=10 --durations-min=5 \
+	--rootdir . "$@" || status=$?
 # Nothing selected here: the other guest may have it, and the count says so.
 [ "$status" != 5 ] || status=0
 
