@@ -6,6 +6,7 @@ import errno
 import fcntl
 import itertools
 import os
+import pathlib
 import random
 import re
 import socket
@@ -241,6 +242,9 @@ class Wires(Net):
             # Who asks for many things that cannot be is told so each time.
             sysctl(name, "ipv4/icmp_ratelimit", 0)
             sysctl(name, "ipv6/icmp/ratelimit", 0)
+        # And who has no route, by IPv4: that has a limit of its own, of which an ICMP redirect
+        # takes all that is left. It is the same for all namespaces.
+        pathlib.Path("/proc/sys/net/ipv4/route/error_cost").write_text("0")
         self.servers = {}
         for name, family in itertools.product("abc", (4, 6)):
             server = make_socket(name, family)
