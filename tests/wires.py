@@ -243,7 +243,7 @@ class Wires(Net):
             sysctl(name, "ipv4/icmp_ratelimit", 0)
             sysctl(name, "ipv6/icmp/ratelimit", 0)
         # And who has no route, by IPv4: that has a limit of its own, of which an ICMP redirect
-        # takes all that is left. It is the same for all namespaces.
+        # may take all that is left. It is the same for all namespaces.
         pathlib.Path("/proc/sys/net/ipv4/route/error_cost").write_text("0")
         self.servers = {}
         for name, family in itertools.product("abc", (4, 6)):
