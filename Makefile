@@ -21,8 +21,8 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
 ##@ Test
-test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py
-	@scripts/test $(ARGS)
+test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=cfi
+	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
 
 test-debug: ## the same on the debug kernel, and each allocation fails once
 	@scripts/test --debug $(ARGS)
@@ -60,6 +60,7 @@ help: ## this
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
+	@printf '  FLAVOUR (a kernel of scripts/kernel/ for "make test"),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 

@@ -147,8 +147,8 @@ tools_dir() {
 
 # The kernel series that lwtcls is built for and tested with, newest first.
 KERNEL_SERIES="7.3 7.2"
-# The unpacked kernel source: LWTCLS_LINUX, or the newest one in the cache.
-# Nothing if there is none yet.
+# The unpacked kernel source: LWTCLS_LINUX, or the newest one in the cache that is
+# marked as whole. Nothing if there is none yet.
 source_dir() {
 	local series dir
 	if [ -n "${LWTCLS_LINUX:-}" ]; then
@@ -157,7 +157,7 @@ source_dir() {
 	fi
 	for series in $KERNEL_SERIES; do
 		for dir in "$CACHE/source-$series."*/linux; do
-			if [ -d "$dir" ]; then
+			if [ -e "${dir%/linux}/.complete" ]; then
 				printf '%s\n' "$dir"
 				return
 			fi
@@ -186,6 +186,13 @@ kernel_dir() {
 		"$(key "$(source_dir)" "${fragments[@]}" "$(tools_dir)/.versions")"
 }
 
+# kernel_words FILE[::SCENARIO]: what a file of scenarios needs on the command line of its
+# kernel. Its second line says so. tests/conftest.py leaves the file away elsewhere.
+kernel_words() {
+	local file=${1%%::*}
+	sed -n '2s/^# kernel: //p' "$TOP/tests/${file##*/}" 2>/dev/null || :
+}
+
 # build_for FLAVOUR: builds the modules for that kernel, and what the scenarios need
 # besides. `build` is then where they are: what was built for one kernel does not load
 # into another.
@@ -195,11 +202,13 @@ build_for() {
 	if [ "$1" = test ]; then
 		"$TOP/scripts/build-module"
 		"$TOP/scripts/build-bpf"
+		"$TOP/scripts/build-clients"
 	else
 		build=$TOP/build/$1
 		kernel=$("$TOP/scripts/setup-kernel" "$1")
 		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build-module"
 		"$TOP/scripts/build-bpf"
+		"$TOP/scripts/build-clients"
 		ln -sfn ../bpf "$build/bpf"
 		ln -sfn ../clients "$build/clients"
 	fi

@@ -43,6 +43,20 @@ MEASURED = []
 # request.
 CHECKED = pathlib.Path("/sys/kernel/debug/failslab").exists()
 collect_ignore = [] if CHECKED else ["test_faults.py"]
+COMMAND_LINE = pathlib.Path("/proc/cmdline").read_text(encoding="utf-8").split()
+
+
+def misplaced(file):
+    """Whether a file of scenarios needs words on the kernel's command line that are not there. Its
+    second line names them."""
+    with file.open(encoding="utf-8") as lines:
+        next(lines)
+        _, _, words = next(lines).partition("# kernel: ")
+    return not set(words.split()) <= set(COMMAND_LINE)
+
+
+collect_ignore += [file.name for file in pathlib.Path(__file__).parent.glob("test_*.py")
+                   if misplaced(file)]
 # How many times as much time a thing may take there, and how many times less often it is done.
 SLOWER = 5 if CHECKED else 1
 
