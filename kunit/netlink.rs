@@ -31,7 +31,7 @@ mod tests {
             let value = request.attr().u32(&mut extack.extack());
             if let Some(error) = error {
                 assert!(value == Err(error));
-                assert!(extack.message() == Some(c"the attribute must have 4 bytes"));
+                assert!(extack.message() == Some(c"the attribute must be 4 bytes long"));
                 assert!(extack.has_attr());
             } else {
                 assert!(value == Ok(0x0101_0101));
@@ -41,49 +41,85 @@ mod tests {
         Ok(())
     }
 
+    /// Reads a string of at most 8 bytes.
+    fn string<'a>(request: &'a Request, extack: &mut ExtAckBuf) -> Result<&'a CStr> {
+        request.attr().str(8, c"too long", &mut extack.extack())
+    }
+
     #[test]
     fn string_ends_at_its_nul() -> Result {
-        let request = Request::new().put(1, b"one\0")?;
-        let mut extack = ExtAckBuf::new()?;
-        assert!(request.attr().str(&mut extack.extack())? == c"one");
-        for payload in [&b"one\0two\0"[..], b"one\0\0"] {
-            let request = Request::new().put(1, payload)?;
-            assert!(request.attr().str(&mut extack.extack()).err() == Some(EINVAL));
-            assert!(extack.message() == Some(c"the string goes on behind its NUL"));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn string_without_nul_is_refused() -> Result {
-        for payload in [&b""[..], b"one"] {
+        // Zeros may follow it, in a buffer that has room for the longest string and its NUL.
+        for (payload, want) in [
+            (&b"one\0"[..], c"one"),
+            (b"\0", c""),
+            (b"one\0\0", c"one"),
+            (b"one\0\0\0\0\0\0", c"one"),
+            (b"\0\0\0\0\0\0\0\0\0", c""),
+            (b"12345678\0", c"12345678"),
+        ] {
             let request = Request::new().put(1, payload)?;
             let mut extack = ExtAckBuf::new()?;
-            assert!(request.attr().str(&mut extack.extack()).err() == Some(EINVAL));
-            assert!(extack.message() == Some(c"the string is not terminated by a NUL"));
+            assert!(string(&request, &mut extack)? == want);
+            assert!(extack.message().is_none() && !extack.has_attr());
         }
         Ok(())
     }
 
     #[test]
-    fn name_has_255_bytes_at_most() -> Result {
-        for (len, want) in [
-            (0, true),
-            (1, true),
-            (255, true),
-            (256, false),
-            (4000, false),
+    fn string_that_is_none_is_refused() -> Result {
+        const NO_END: &CStr = c"the string is not NUL-terminated";
+        const FOLLOWED: &CStr = c"the string is followed by other bytes than zeros";
+        const LONGER: &CStr = c"the attribute is longer than its longest string";
+
+        for (payload, error, want) in [
+            (&b""[..], EINVAL, NO_END),
+            (b"one", EINVAL, NO_END),
+            (b"12345678", EINVAL, NO_END),
+            (b"123456789", EINVAL, c"too long"),
+            (b"123456789\0", EINVAL, c"too long"),
+            (b"123456789abcdefgh\0\0\0", EINVAL, c"too long"),
+            (b"one\0two\0", EINVAL, FOLLOWED),
+            (b"one\0two", EINVAL, FOLLOWED),
+            (b"one\0two!", EINVAL, FOLLOWED),
+            (b"one\0\0\0\0\x01\0", EINVAL, FOLLOWED),
+            (b"one\0two!!", ERANGE, LONGER),
+            (b"one\0two!!\0", ERANGE, LONGER),
+            (b"one\0\0\0\0\0\0\0", ERANGE, LONGER),
+            (b"12345678\0\0", ERANGE, LONGER),
+        ] {
+            let request = Request::new().put(1, payload)?;
+            let mut extack = ExtAckBuf::new()?;
+            assert!(string(&request, &mut extack).err() == Some(error));
+            assert!(extack.message() == Some(want) && extack.has_attr());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn name_has_256_bytes_at_most() -> Result {
+        for (len, zeros, error) in [
+            (0, 1, None),
+            (0, 257, None),
+            (1, 1, None),
+            (17, 239, None),
+            (255, 1, None),
+            (255, 2, None),
+            (256, 1, None),
+            (256, 2, Some(ERANGE)),
+            (17, 241, Some(ERANGE)),
+            (257, 1, Some(EINVAL)),
+            (4000, 1, Some(EINVAL)),
+            (256, 0, Some(EINVAL)),
         ] {
             let mut name = KVec::from_elem(b'x', len, GFP_KERNEL)?;
-            name.push(0, GFP_KERNEL)?;
+            name.resize(len + zeros, 0, GFP_KERNEL)?;
             let request = Request::new().put(1, &name)?;
             let mut extack = ExtAckBuf::new()?;
             let copy = ProgName::parse(request.attr(), GFP_KERNEL, &mut extack.extack());
-            if want {
-                assert_eq!(copy?.as_cstr().to_bytes_with_nul(), &name[..]);
-            } else {
-                assert!(copy.err() == Some(ERANGE));
-                assert!(extack.message().is_some());
+            assert!(copy.as_ref().err() == error.as_ref());
+            assert_eq!(extack.message().is_some(), error.is_some());
+            if let Ok(copy) = copy {
+                assert_eq!(copy.as_cstr().to_bytes_with_nul(), &name[..=len]);
             }
         }
         Ok(())
@@ -105,7 +141,7 @@ mod tests {
     #[test]
     fn doubles_are_refused() -> Result {
         // Whatever flags it has, and however long it is.
-        for double in [1, 1 | 1 << 15] {
+        for double in [1, 1 | 1 << 15, 1 | 1 << 14] {
             let inner = Request::new()
                 .put_u32(1, 11)?
                 .put(3, b"three")?
@@ -114,8 +150,32 @@ mod tests {
             let mut extack = ExtAckBuf::new()?;
             let attrs = request.attr().nested::<4>(&mut extack.extack());
             assert!(attrs.err() == Some(EINVAL));
-            assert!(extack.message() == Some(c"an attribute is there twice"));
+            assert!(extack.message() == Some(c"duplicate attribute"));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn doubles_are_found_among_all_types() -> Result {
+        // The highest type that there is room for, and attributes without payload.
+        for (first, second, double) in [(99, 99, true), (98, 99, false), (35, 99, false)] {
+            let inner = Request::new().put(first, b"")?.put(second, b"")?;
+            let request = Request::new().nest(1, &inner)?;
+            let mut extack = ExtAckBuf::new()?;
+            let attrs = request.attr().nested::<100>(&mut extack.extack());
+            assert_eq!(attrs.is_err(), double);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn flags_of_a_type_are_ignored() -> Result {
+        let inner = Request::new().put_u32(1 | 1 << 15, 11)?;
+        let request = Request::new().nest(1 | 1 << 15, &inner)?;
+        let mut extack = ExtAckBuf::new()?;
+        let attrs = request.attr().nested::<4>(&mut extack.extack())?;
+        let number = attrs.get::<1>().ok_or(EINVAL)?;
+        assert!(number.u32(&mut extack.extack())? == 11);
         Ok(())
     }
 

@@ -15,21 +15,19 @@ use kernel::{
 pub(crate) struct ProgName(KVec<u8>);
 
 impl ProgName {
-    /// The longest name, without its NUL.
-    pub(crate) const MAX: usize = 255;
+    /// The longest name, without its NUL. C: `MAX_PROG_NAME`, `CLS_BPF_NAME_LEN`.
+    pub(crate) const MAX: usize = 256;
 
-    /// Copies a name. `ERANGE` if it is too long, `EINVAL` if its NUL is missing, `ENOMEM`.
+    /// Copies a name, without the zeros that may follow its NUL. Errors are those of [`Attr::str`],
+    /// and `ENOMEM`.
     pub(crate) fn parse(attr: Attr<'_>, flags: Flags, extack: &mut ExtAck<'_>) -> Result<Self> {
-        let name = attr.str(extack)?.to_bytes_with_nul();
-        if name.len() > Self::MAX + 1 {
-            return Err(extack.refuse_attr(
-                ERANGE,
-                attr,
-                c"the program's name is longer than 255 bytes",
-            ));
-        }
+        let name = attr.str(
+            Self::MAX,
+            c"the program's name is longer than 256 bytes",
+            extack,
+        )?;
         let mut copy = KVec::new();
-        copy.extend_from_slice(name, flags)?;
+        copy.extend_from_slice(name.to_bytes_with_nul(), flags)?;
         Ok(Self(copy))
     }
 

@@ -38,9 +38,10 @@ OPTIONS = {nl.BPF_ACT: (BYTES, 0), nl.BPF_POLICE: (BYTES, 0), nl.BPF_CLASSID: (N
 UNKNOWN = "attributes of an unknown type in a request"
 LEFTOVER = "bytes left over after the attributes"
 TOO_LONG = "numbers with too many bytes"
-REPORTED = "TCA_BPF_TAG, TCA_BPF_ID in a request"
+REPORTED = "TCA_BPF_TAG, TCA_BPF_ID of another program"
+HALF_BESIDE = "TCA_BPF_OPS or TCA_BPF_OPS_LEN next to TCA_BPF_FD"
+NAMED = "TCA_BPF_NAME with bytecode"
 RATE = "TCA_RATE in a request without actions"
-LONG_NAME = "name of a program with more than 255 bytes"
 BEHIND = "bytes behind the NUL of a name"
 TWICE = "attributes that are there twice"
 TAGS = "routes whose programs have the same name"
@@ -52,6 +53,7 @@ SHORT_OUTER = "outer IPv4 header of less than 20 bytes by its own words"
 # What the README has no row for.
 SHORT = "a number with too few bytes"
 NO_END, HALF, NONE = "a name without end", "half a program", "no program"
+LONG_NAME = "a name with more behind it than there is room for"
 HEADROOM, FLAG, FLAG_GEN = "much headroom", "an unknown flag", "a generic flag"
 NEITHER, BYTECODE = "neither or both of bytecode and a program", "bytecode that is wrong"
 DESCRIPTOR, ACTIONS = "a wrong descriptor", "actions, which may be wrong"
@@ -61,23 +63,24 @@ RETURN = (0x06, 0x16)
 # What either of them may say to a flaw that both refuse; other flaws are refused by one alone, or
 # not in the same words.
 BOTH = {SHORT: {errno.ERANGE}, NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
-        HEADROOM: {errno.ERANGE}, FLAG: {errno.EINVAL}, NEITHER: {errno.EINVAL},
+        LONG_NAME: {errno.ERANGE}, HEADROOM: {errno.ERANGE}, FLAG: {errno.EINVAL},
+        NEITHER: {errno.EINVAL},
         FLAG_GEN: {errno.EINVAL, errno.EOPNOTSUPP}, BYTECODE: {errno.EINVAL, errno.ERANGE},
         DESCRIPTOR: {errno.EINVAL, errno.EBADF}, CHANGED: {errno.EINVAL},
         ACTIONS: {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ERANGE}}
-OURS = BOTH | {LONG_NAME: {errno.ERANGE}, BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL},
+OURS = BOTH | {BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL}, HALF_BESIDE: {errno.EINVAL},
                UNKNOWN: {errno.EINVAL}, LEFTOVER: {errno.EINVAL}, TOO_LONG: {errno.EINVAL},
-               REPORTED: {errno.EINVAL}, RATE: {errno.EINVAL}}
-THEIRS = BOTH | {LEFTOVER: {errno.ERANGE}, LONG_NAME: {errno.EINVAL}, BEHIND: {errno.ERANGE}}
+               REPORTED: {errno.EINVAL}, RATE: {errno.EINVAL}, NAMED: {errno.EINVAL}}
+THEIRS = BOTH | {LEFTOVER: {errno.ERANGE}}
 # Rows by which something is refused that the C accepts.
-REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, LONG_NAME, BEHIND, TWICE)
+REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, BEHIND, TWICE, HALF_BESIDE, NAMED)
 HEADS = {nl.RTM_NEWTFILTER: 20, nl.RTM_DELTFILTER: 20, nl.RTM_GETTFILTER: 20,
-         fuzz.RTM_NEWTCLASS: 20, fuzz.RTM_DELTCLASS: 20,
-         nl.RTM_NEWROUTE: 12, nl.RTM_DELROUTE: 12, fuzz.RTM_GETROUTE: 12,
-         fuzz.RTM_NEWNEXTHOP: 8, fuzz.RTM_DELNEXTHOP: 8, fuzz.RTM_GETNEXTHOP: 8}
+         nl.RTM_NEWTCLASS: 20, nl.RTM_DELTCLASS: 20,
+         nl.RTM_NEWROUTE: 12, nl.RTM_DELROUTE: 12, nl.RTM_GETROUTE: 12,
+         nl.RTM_NEWNEXTHOP: 8, nl.RTM_DELNEXTHOP: 8, nl.RTM_GETNEXTHOP: 8}
 # How a row is called where a later request shows it.
 LATER = ", in what it left behind"
-QUERIES = (nl.RTM_GETTFILTER, fuzz.RTM_GETROUTE, fuzz.RTM_GETNEXTHOP)
+QUERIES = (nl.RTM_GETTFILTER, nl.RTM_GETROUTE, nl.RTM_GETNEXTHOP)
 # What the answer to a request may be for what another request did or did not do.
 OF_THE_STATE = {0, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.EBUSY,
                 errno.ENETUNREACH, errno.EHOSTUNREACH, fuzz.SILENT}
@@ -94,13 +97,12 @@ def flaws(data, known):
         if what == NUMBER and len(payload) != size:
             yield TOO_LONG if len(payload) > size else SHORT
         elif what == TEXT:
-            name, end, rest = payload.partition(b"\0")
-            if not end:
+            if b"\0" not in payload[:size + 1]:
                 yield NO_END
-            elif rest:
-                yield BEHIND
-            if end and len(name) >= size:
+            elif len(payload.removesuffix(b"\0")) > size:
                 yield LONG_NAME
+            elif any(payload.partition(b"\0")[2]):
+                yield BEHIND
         elif what == NEST and 0 < len(payload) < 4:
             yield LEFTOVER
         elif what == NEST:
@@ -133,6 +135,10 @@ def flaws(data, known):
             yield NEITHER
         if bytecode and wrong_bytecode(dict(found)):
             yield BYTECODE
+        if bytecode and nl.BPF_NAME in kinds:
+            yield NAMED
+        if nl.BPF_FD in kinds and not bytecode and kinds & {nl.BPF_OPS, nl.BPF_OPS_LEN}:
+            yield HALF_BESIDE
 
 
 def wrong_bytecode(found):
@@ -168,7 +174,7 @@ def inner_attributes(data):
     for kind, payload in attributes(data)[0]:
         if kind == nl.RTA_ENCAP:
             yield payload
-        elif kind == fuzz.RTA_MULTIPATH:
+        elif kind == nl.RTA_MULTIPATH:
             at = 0
             while at + 8 <= len(payload):
                 length = struct.unpack_from("=H", payload, at)[0]
@@ -196,7 +202,7 @@ def all_flaws(message, world):
     elif message.kind in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE):
         for each in inner_attributes(data[head:]):
             found += [*flaws(each, ENCAP), *descriptors(each, ENCAP, world)]
-    elif message.kind == fuzz.RTM_NEWNEXTHOP:
+    elif message.kind == nl.RTM_NEWNEXTHOP:
         for kind, payload in top:
             if kind == fuzz.NHA_ENCAP:
                 found += [*flaws(payload, ENCAP), *descriptors(payload, ENCAP, world)]
@@ -234,7 +240,7 @@ def explain(message, ours, theirs, world, before, there):
         if any(where == each and flags != other for each, other in there):
             found.append(CHANGED)
     if (ours, theirs) == (0, errno.EMSGSIZE) and message.kind == nl.RTM_GETTFILTER and (
-            fuzz.TCA_DUMP_FLAGS in dict(attributes(message.body()[20:])[0])):
+            nl.TCA_DUMP_FLAGS in dict(attributes(message.body()[20:])[0])):
         return TERSE, found
     # The kernel deletes an IPv4 route whatever its programs if their encapsulation is refused.
     if not ours and message.kind == nl.RTM_DELROUTE and message.head[0] == socket.AF_INET:

@@ -177,7 +177,8 @@ class Maker:
         text = b"x" * length
         return Node(nl.PROG_NAME, self.r.choice(
             (text, text + b"\0", text[:length // 2] + b"\0" + text[length // 2:],
-             b"ab\0" + text + b"\0")))
+             b"ab\0" + text + b"\0", b"ab\0" + bytes(length), text.ljust(256, b"\0"),
+             text + bytes(2))))
 
     def fd(self, *good):
         """A descriptor, as a rule a good one, and what it is called."""
@@ -227,6 +228,8 @@ class Maker:
             nodes = self.bytecode()
             if self.chance(5):
                 nodes.append(Node(nl.BPF_FD, self.world.fd("tc")))
+            if self.chance(5):
+                nodes.append(Node(nl.BPF_NAME, "bytecode"))
         if self.chance(60):
             nodes.append(Node(nl.BPF_FLAGS, 1 if self.chance(90) else self.number()))
         if self.chance(20):
@@ -488,7 +491,7 @@ class Asker:
 
 
 def read_answer(data, kind, flags):
-    """The errno and the sentence of an answer."""
+    """The errno and the extack message of an answer."""
     error = -struct.unpack_from("=i", data, 16)[0] if len(data) >= 20 else 0
     if not flags & nl.NLM_F_ACK_TLVS:
         return Answer(error, "")

@@ -78,7 +78,7 @@ def open_in(namespace):
 
 
 def request(namespace, kind, flags, body):
-    """Sends a request in a namespace; returns (errno, the sentence) of the answer."""
+    """Sends a request in a namespace; returns (errno, the extack message) of the answer."""
     with open_in(namespace) as sock:
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         sock.settimeout(10)
@@ -87,16 +87,16 @@ def request(namespace, kind, flags, body):
         answer = sock.recv(65536)
     asked, (_, _, flags) = kind, struct.unpack_from("=IHH", answer)
     error, inner = struct.unpack_from("=iI", answer, 16)
-    sentence = ""
+    message = ""
     if flags & NLM_F_ACK_TLVS:
         at = 20 + (16 if flags & NLM_F_CAPPED else (inner + 3) & ~3)
         while at + 4 <= len(answer):
             length, kind = struct.unpack_from("=HH", answer, at)
             if kind == 1:
-                sentence = answer[at + 4:at + length].rstrip(b"\0").decode()
+                message = answer[at + 4:at + length].rstrip(b"\0").decode()
             at += (length + 3) & ~3
-    JOURNAL.note("request", kind=asked, errno=-error, sentence=sentence)
-    return -error, sentence
+    JOURNAL.note("request", kind=asked, errno=-error, sentence=message)
+    return -error, message
 
 
 def ifinfomsg(index=0, flags=0, changed=None):

@@ -187,31 +187,9 @@ def test_refused_filters_change_nothing(tc):
     assert handles(tc) == [(1, 2), (1, 1)]
 
 
-def test_bytecode_together_with_a_program(tc):
-    sh("bpftool prog load tc_ok.o /run/bpf/ok type classifier")
-    fd = nl.pinned("/run/bpf/ok")
-    sh("rm /run/bpf/ok")
-    try:
-        with open(fd, "rb"):
-            both = classic(RETURN) + nl.attr(nl.BPF_FD, fd)
-            assert nl.filter_(tc.ifindex, both)[0] == errno.EINVAL
-            # Half of the bytecode counts as none of it.
-            half = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_FD, fd)
-            assert nl.filter_(tc.ifindex, half + nl.attr(nl.BPF_FLAGS, 1)) == (0, "")
-        assert nl.BPF_OPS_LEN not in nl.filters(tc.ifindex)[1]
-    finally:
-        tc.tc("filter del dev va egress")
-
-
-def test_name_is_not_kept(tc):
-    named = classic(RETURN) + nl.attr(nl.BPF_NAME, "name")
-    assert nl.filter_(tc.ifindex, named) == (0, "")
-    assert nl.BPF_NAME not in nl.filters(tc.ifindex)[1]
-
-
 def test_user_of_tc_reads_why(tc):
     for bytecode in ("1,255 0 0 0", "1,0 0 0 0", "2,5 0 0 5,6 0 0 0"):
-        reads("the kernel's checker refuses the bytecode",
+        reads("the bytecode is not valid",
               f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
     assert tc.tc("filter show dev va egress") == ""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bad input: the errno, the sentence, and the old state intact."""
+"""Bad input: the errno, the extack message, and the old state intact."""
 
 import errno
 import struct
@@ -30,15 +30,14 @@ def prog(fd, name="name"):
 
 
 UNKNOWN = "attributes of an unknown type in a request"
-REPORTED = "`TCA_BPF_TAG`, `TCA_BPF_ID` in a request"
+REPORTED = "`TCA_BPF_TAG`, `TCA_BPF_ID` of another program"
+HALF = "`TCA_BPF_OPS` or `TCA_BPF_OPS_LEN` next to `TCA_BPF_FD`"
+NAMED = "`TCA_BPF_NAME` with bytecode"
 LONG = "numbers with too many bytes"
 TWICE = "attributes that are there twice"
 BEHIND = "bytes behind the NUL of a name"
-LONG_NAME = "name of a program with more than 255 bytes"
 # What the C does otherwise: the rows of README's table.
 BEYOND = {
-    "name of 256 bytes": LONG_NAME,
-    "name of 5000 bytes": LONG_NAME,
     "long headroom": LONG,
     "long class": LONG,
     "closed, and headroom 257": "order of checks",
@@ -47,8 +46,16 @@ BEYOND = {
     "program twice": TWICE,
     "class twice": TWICE,
     "name that goes on": BEHIND,
+    "name that goes on after zeros": BEHIND,
     "tag": REPORTED,
+    "short tag": REPORTED,
     "id": REPORTED,
+    "long id": REPORTED,
+    "tag of bytecode": REPORTED,
+    "id of bytecode": REPORTED,
+    "length of bytecode, and a program": HALF,
+    "bytecode without its length, and a program": HALF,
+    "bytecode with a name": NAMED,
     "truncated filter": "bytes left over after the attributes",
 }
 
@@ -56,7 +63,7 @@ BEYOND = {
 def each(cases):
     """The cases as parameters."""
     def marks(case):
-        # The one sentence that the C's own is not enough for.
+        # The one message that the C's own is not enough for.
         if case == "short headroom":
             return [pytest.mark.differs("a refused request")]
         return [pytest.mark.beyond_c(BEYOND[case])] if case in BEYOND else []
@@ -66,10 +73,12 @@ def each(cases):
 
 
 NO_PROGRAM = "bpf encapsulation needs a program: in, out or xmit"
-WRONG_TYPE = "the file descriptor is not that of a BPF program of this hook's type"
+WRONG_TYPE = "the file descriptor does not refer to a BPF program of this hook's type"
 NOT_OPEN = "the program's file descriptor is not open"
 LEFTOVER = "bytes leftover after parsing attributes"
-TOO_LONG = "the program's name is longer than 255 bytes"
+TOO_LONG = "the program's name is longer than 256 bytes"
+FOLLOWED = "the string is followed by other bytes than zeros"
+LONGER = "the attribute is longer than its longest string"
 
 ROUTES = {
     "no attribute": (lambda fds: b"", errno.EINVAL, NO_PROGRAM),
@@ -83,13 +92,19 @@ ROUTES = {
     "name missing": (
         lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fds["xmit"])), errno.EINVAL,
         "the name of the program is missing"),
-    "name of 256 bytes": (
-        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "x" * 256)), errno.ERANGE, TOO_LONG),
+    "name of 257 bytes": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "x" * 257)), errno.EINVAL, TOO_LONG),
     "name of 5000 bytes": (
-        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "x" * 5000)), errno.ERANGE, TOO_LONG),
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "x" * 5000)), errno.EINVAL, TOO_LONG),
+    "name and 254 zeros": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], b"name" + bytes(254))), errno.ERANGE,
+        LONGER),
+    "long name that goes on": (
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], b"name\0" + b"x" * 253)), errno.ERANGE,
+        LONGER),
     "name without end": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], b"name")), errno.EINVAL,
-        "the string is not terminated by a NUL"),
+        "the string is not NUL-terminated"),
     "wrong type in": (
         lambda fds: nl.attr(nl.LWT_IN, prog(fds["xmit"])), errno.EINVAL, WRONG_TYPE),
     "wrong type out": (
@@ -105,22 +120,21 @@ ROUTES = {
             nl.LWT_XMIT, prog(fds["xmit"])), errno.EBADF, NOT_OPEN),
     "short descriptor": (
         lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, b"ab") + nl.attr(
-            nl.PROG_NAME, "name")), errno.ERANGE, "the attribute must have 4 bytes"),
+            nl.PROG_NAME, "name")), errno.ERANGE, "the attribute must be 4 bytes long"),
     "program twice": (
         lambda fds: 2 * nl.attr(nl.LWT_XMIT, prog(fds["xmit"])), errno.EINVAL,
-        "an attribute is there twice"),
+        "duplicate attribute"),
     "name that goes on": (
-        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "name\0more")), errno.EINVAL,
-        "the string goes on behind its NUL"),
+        lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"], "name\0more")), errno.EINVAL, FOLLOWED),
     "headroom 257": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, 257),
         errno.ERANGE, "headroom is at most 256 bytes"),
     "short headroom": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, b"a"),
-        errno.ERANGE, "the attribute must have 4 bytes"),
+        errno.ERANGE, "the attribute must be 4 bytes long"),
     "long headroom": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["xmit"])) + nl.attr(nl.LWT_HEADROOM, bytes(8)),
-        errno.EINVAL, "the attribute must have 4 bytes"),
+        errno.EINVAL, "the attribute must be 4 bytes long"),
     "closed, and headroom 257": (
         lambda fds: nl.attr(nl.LWT_XMIT, prog(fds["closed"])) + nl.attr(nl.LWT_HEADROOM, 257),
         errno.ERANGE, "headroom is at most 256 bytes"),
@@ -146,11 +160,11 @@ def routes(family):
 @FAMILIES
 @each(ROUTES)
 def test_routes(lasting, fds, family, case):
-    encap, error, sentence = ROUTES[case]
+    encap, error, message = ROUTES[case]
     lasting.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     try:
         before = routes(family)
-        assert nl.route(family, lasting.ifindex, encap(fds)) == (error, ours(sentence))
+        assert nl.route(family, lasting.ifindex, encap(fds)) == (error, ours(message))
         assert routes(family) == before
         assert lasting.ping(family)
     finally:
@@ -162,16 +176,35 @@ def test_routes(lasting, fds, family, case):
 def test_good_request_is_accepted(lasting, family, hook):
     # The same bytes as above, but right: the refusals are for what they say.
     with program(f"lwt_{hook}", f"lwt_{hook}_ok") as fd:
-        encap = nl.attr(HOOKS[hook], prog(fd, "x" * 255)) + nl.attr(nl.LWT_HEADROOM, 256)
+        encap = nl.attr(HOOKS[hook], prog(fd, "x" * 256)) + nl.attr(nl.LWT_HEADROOM, 256)
         assert nl.route(family, lasting.ifindex, encap) == (0, "")
         route = f"ip -{family} -n a route {{}} {lasting.service(family)}"
-        assert "x" * 255 in sh(route.format("show"))
+        assert " " + "x" * 256 + " " in sh(route.format("show"))
         assert lasting.ping(family)
         sh(route.format("del"))
 
 
+@FAMILIES
+def test_dump_of_the_longest_names_fits(lasting, family):
+    # In a notification and in an answer: both are allocated with what the names may take.
+    with (
+        program("lwt_in", "lwt_in_ok") as input_,
+        program("lwt_out", "lwt_out_ok") as output,
+        program("lwt_xmit", "lwt_xmit_ok") as xmit,
+    ):
+        names = {hook: f"{hook}:" + "x" * (255 - len(hook)) for hook in HOOKS}
+        encap = b"".join(
+            nl.attr(HOOKS[hook], prog(fd, names[hook]))
+            for hook, fd in (("in", input_), ("out", output), ("xmit", xmit)))
+        assert nl.route(family, lasting.ifindex, encap) == (0, "")
+        shown = sh(f"ip -{family} -n a route get {lasting.service(family)} fibmatch")
+        assert all(f" {hook} {name} " in shown for hook, name in names.items())
+        assert lasting.ping(family)
+        sh(f"ip -{family} -n a route del {lasting.service(family)}")
+
+
 @pytest.mark.usefixtures("lasting")
-def test_user_of_ip_reads_the_sentence():
+def test_user_of_ip_reads_the_message():
     reads("headroom is at most 256 bytes",
           "ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
           "headroom 257 via 10.0.0.2 dev va")
@@ -189,25 +222,35 @@ def bytecode(insns, count=None):
 
 
 RETURN_0 = struct.pack("=HBBI", 6, 0, 0, 0)
-LENGTH = "bytecode has at least 1 instruction and at most 4096"
-MISMATCH = "the bytecode is not as long as its number of instructions says"
-CHECKER = "the kernel's checker refuses the bytecode"
+LENGTH = "bytecode must have 1 to 4096 instructions"
+MISMATCH = "the length of the bytecode does not match its number of instructions"
+CHECKER = "the bytecode is not valid"
+BOTH_HALVES = "bytecode needs both its instructions and their number"
+EITHER = "a bpf filter has either bytecode or a program, not both"
+NOT_THE_ID = "TCA_BPF_ID is not the id of the program"
+NOT_THE_TAG = "TCA_BPF_TAG is not the tag of the program"
 
 FILTERS = {
     "no options": (
-        lambda fds: None, errno.EINVAL, "a bpf filter needs options: a program at least"),
+        lambda fds: None, errno.EINVAL,
+        "TCA_OPTIONS is missing: a bpf filter needs bytecode or a program"),
     "neither": (
         lambda fds: nl.attr(nl.BPF_FLAGS, nl.DIRECT), errno.EINVAL,
         "a bpf filter needs bytecode or a program"),
     "half of bytecode": (
-        lambda fds: nl.attr(nl.BPF_OPS_LEN, b"\1\0"), errno.EINVAL,
-        "a bpf filter needs bytecode or a program"),
+        lambda fds: nl.attr(nl.BPF_OPS_LEN, b"\1\0"), errno.EINVAL, BOTH_HALVES),
     "other half of bytecode": (
-        lambda fds: nl.attr(nl.BPF_OPS, RETURN_0), errno.EINVAL,
-        "a bpf filter needs bytecode or a program"),
+        lambda fds: nl.attr(nl.BPF_OPS, RETURN_0), errno.EINVAL, BOTH_HALVES),
     "both": (
-        lambda fds: options(fds["tc"], extra=bytecode(RETURN_0)), errno.EINVAL,
-        "a bpf filter has either bytecode or a program, not both"),
+        lambda fds: options(fds["tc"], extra=bytecode(RETURN_0)), errno.EINVAL, EITHER),
+    "length of bytecode, and a program": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_OPS_LEN, b"\1\0")), errno.EINVAL,
+        EITHER),
+    "bytecode without its length, and a program": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_OPS, RETURN_0)), errno.EINVAL, EITHER),
+    "bytecode with a name": (
+        lambda fds: bytecode(RETURN_0) + nl.attr(nl.BPF_NAME, "name"), errno.EINVAL,
+        "bytecode cannot have a name"),
     "no bytecode": (lambda fds: bytecode(b""), errno.EINVAL, LENGTH),
     "4097 instructions": (lambda fds: bytecode(RETURN_0 * 4097), errno.ERANGE, LENGTH),
     "more instructions than said": (
@@ -218,7 +261,7 @@ FILTERS = {
         lambda fds: bytecode(RETURN_0[:7], count=1), errno.EINVAL, MISMATCH),
     "short number of instructions": (
         lambda fds: nl.attr(nl.BPF_OPS_LEN, b"\1") + nl.attr(nl.BPF_OPS, RETURN_0), errno.ERANGE,
-        "the attribute must have 2 bytes"),
+        "the attribute must be 2 bytes long"),
     "bytecode without end": (
         lambda fds: bytecode(struct.pack("=HBBI", 0, 0, 0, 0)), errno.EINVAL, CHECKER),
     "unknown instruction": (
@@ -229,49 +272,69 @@ FILTERS = {
         CHECKER),
     "wrong type without direct action": (
         lambda fds: options(fds["xmit"], flags=0), errno.EINVAL,
-        "the file descriptor is not that of a BPF program of type sched_cls"),
+        "the file descriptor does not refer to a BPF program of type sched_cls"),
     "wrong type": (
         lambda fds: options(fds["xmit"]), errno.EINVAL,
-        "the file descriptor is not that of a BPF program of type sched_cls"),
+        "the file descriptor does not refer to a BPF program of type sched_cls"),
     "no program behind it": (
         lambda fds: options(fds["file"]), errno.EINVAL,
-        "the file descriptor is not that of a BPF program of type sched_cls"),
+        "the file descriptor does not refer to a BPF program of type sched_cls"),
     "closed descriptor": (lambda fds: options(fds["closed"]), errno.EBADF, NOT_OPEN),
-    "name of 256 bytes": (
-        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, "x" * 256)), errno.ERANGE,
+    "name of 257 bytes": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, "x" * 257)), errno.EINVAL,
         TOO_LONG),
+    "name and 254 zeros": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, b"name" + bytes(254))),
+        errno.ERANGE, LONGER),
+    "long name that goes on": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, b"name\0" + b"x" * 252)),
+        errno.ERANGE, LONGER),
+    "name without end": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, b"name")), errno.EINVAL,
+        "the string is not NUL-terminated"),
     "short class": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, b"a")), errno.ERANGE,
-        "the attribute must have 4 bytes"),
+        "the attribute must be 4 bytes long"),
     "class twice": (
         lambda fds: options(fds["tc"], extra=2 * nl.attr(nl.BPF_CLASSID, 1)), errno.EINVAL,
-        "an attribute is there twice"),
+        "duplicate attribute"),
     "name that goes on": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, "name\0more")), errno.EINVAL,
-        "the string goes on behind its NUL"),
+        FOLLOWED),
+    "name that goes on after zeros": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_NAME, b"name" + bytes(251) + b"x")),
+        errno.EINVAL, FOLLOWED),
     "long class": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_CLASSID, bytes(8))), errno.EINVAL,
-        "the attribute must have 4 bytes"),
+        "the attribute must be 4 bytes long"),
     "unknown flag": (
         lambda fds: options(fds["tc"], flags=3), errno.EINVAL, "unknown flag of a bpf filter"),
     "unknown generic flag": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 4)), errno.EINVAL,
-        "a bpf filter takes no other generic flags than skip_hw and skip_sw"),
+        "a bpf filter supports only the generic flags skip_hw and skip_sw"),
     "nowhere": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 3)), errno.EINVAL,
-        "skip_hw and skip_sw exclude each other"),
+        "skip_hw and skip_sw are mutually exclusive"),
     "other generic flags than before": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 1)), errno.EINVAL,
-        "skip_hw and skip_sw of a filter cannot be changed: delete it and add it anew"),
+        "skip_hw and skip_sw cannot be changed: delete the filter and add it again"),
     "action without a kind": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_ACT, nl.attr(1, nl.attr(2)))),
         errno.EINVAL, "TC action kind must be specified"),
     "tag": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_TAG, b"12345678")), errno.EINVAL,
-        "the tag and the id of a program are reported, they cannot be set"),
+        NOT_THE_TAG),
+    "short tag": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_TAG)), errno.EINVAL, NOT_THE_TAG),
     "id": (
-        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_ID, 1)), errno.EINVAL,
-        "the tag and the id of a program are reported, they cannot be set"),
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_ID, 0)), errno.EINVAL, NOT_THE_ID),
+    "long id": (
+        lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_ID, bytes(8))), errno.EINVAL,
+        NOT_THE_ID),
+    "tag of bytecode": (
+        lambda fds: bytecode(RETURN_0) + nl.attr(nl.BPF_TAG, bytes(8)), errno.EINVAL, NOT_THE_TAG),
+    "id of bytecode": (
+        lambda fds: bytecode(RETURN_0) + nl.attr(nl.BPF_ID, 0), errno.EINVAL, NOT_THE_ID),
     "unknown attribute": (
         lambda fds: options(fds["tc"], extra=nl.attr(60, 1)), errno.EINVAL,
         "Unknown attribute type"),
@@ -304,12 +367,12 @@ def fixture_tc(clsact):
 
 @each(FILTERS)
 def test_filters(tc, fds, case):
-    wanted, error, sentence = FILTERS[case]
+    wanted, error, message = FILTERS[case]
     before = tc.tc("filter show dev va egress"), program_ids()
-    assert nl.filter_(tc.ifindex, wanted(fds)) == (error, ours(sentence))
+    assert nl.filter_(tc.ifindex, wanted(fds)) == (error, ours(message))
     if "before" not in case:
         # The same for a filter that would be new.
-        assert nl.filter_(tc.ifindex, wanted(fds), handle=0) == (error, ours(sentence))
+        assert nl.filter_(tc.ifindex, wanted(fds), handle=0) == (error, ours(message))
     assert (tc.tc("filter show dev va egress"), program_ids()) == before
     assert tc.ping()
 
@@ -324,7 +387,7 @@ def test_refused_filter_leaves_no_priority(tc, fds):
 def test_estimator(tc, fds):
     rate = nl.attr(nl.TCA_RATE, b"\0\0")
     assert nl.filter_(tc.ifindex, options(fds["tc"]), extra=rate) == (
-        errno.EINVAL, "an estimator belongs to actions, of which there are none")
+        errno.EINVAL, "a rate estimator needs an action")
 
 
 def test_no_device_to_offload_to(tc, fds):
@@ -337,18 +400,18 @@ def test_no_device_to_offload_to(tc, fds):
 
 def test_good_filter_is_accepted(tc, fds):
     # The same bytes as above, but right.
-    extra = nl.attr(nl.BPF_NAME, "x" * 255) + nl.attr(nl.BPF_CLASSID, 0x10002)
+    extra = nl.attr(nl.BPF_NAME, "x" * 256) + nl.attr(nl.BPF_CLASSID, 0x10002)
     assert nl.filter_(tc.ifindex, options(fds["tc"], extra=extra), handle=5) == (0, "")
-    assert "x" * 255 in tc.tc("filter show dev va egress")
+    assert " " + "x" * 256 + " " in tc.tc("filter show dev va egress")
     assert tc.dropped()
     tc.tc("filter del dev va egress prio 1 handle 5 bpf")
 
 
 @pytest.mark.usefixtures("tc")
-@pytest.mark.parametrize("what, sentence", [
+@pytest.mark.parametrize("what, message", [
     ("bytecode '1,0 0 0 0,'", CHECKER),
-    ("bytecode '1,6 0 0 0,' skip_hw skip_sw", "skip_hw and skip_sw exclude each other"),
+    ("bytecode '1,6 0 0 0,' skip_hw skip_sw", "skip_hw and skip_sw are mutually exclusive"),
     ("da obj tc_ok.o sec tc action simple sdata hello", "Failed to load TC action module"),
 ])
-def test_user_of_tc_reads_the_sentence(what, sentence):
-    reads(sentence, f"tc -n a filter add dev va egress prio 2 bpf {what}")
+def test_user_of_tc_reads_the_message(what, message):
+    reads(message, f"tc -n a filter add dev va egress prio 2 bpf {what}")

@@ -4,7 +4,6 @@
 A caller is a child that gives up what it may before it does anything, and reports by a pipe.
 """
 
-import contextlib
 import ctypes
 import errno
 import json
@@ -21,13 +20,12 @@ from conftest import LIBC, MODULE, eventually, loaded, program, sh
 from test_refusals import RETURN_0, bytecode, options, prog
 from tunnels import bpf, run_on
 
-BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID, BPF_BTF_GET_FD_BY_ID = 5, 7, 13, 19
+BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID = 5, 7, 13
 SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
 SYS_CAPSET, CAPABILITY_VERSION_3 = 126, 0x20080522
 CAP_NET_ADMIN, CAP_BPF = 12, 39
 NOBODY = 65534
 PIN = "/run/bpf/who"
-KFUNC = "bpf_lwtcls_push_ip_encap"
 USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
 
 
@@ -109,19 +107,11 @@ HELPER = (insn(0x7a, 10, -24) + insn(0x7a, 10, -16) + insn(0x7a, 10, -8)
           + insn(0xb7, 4, number=20) + insn(0x85, number=73) + RETURN)
 
 
-def calls_kfunc(number):
-    """A program that calls a kernel function of the second BTF of its fds."""
-    return (insn(0x7a, 10, -24) + insn(0x7a, 10, -16) + insn(0x7a, 10, -8)
-            + insn(0xbf, 0xa2) + insn(0x07, 2, number=-24) + insn(0xb7, 3, number=20)
-            + insn(0x85, 0x20, 1, number) + RETURN)
-
-
-def load(kind, insns, btf=0):
+def load(kind, insns):
     """A program's descriptor."""
     text, license_ = ctypes.create_string_buffer(insns), ctypes.create_string_buffer(b"GPL")
-    fds = ctypes.create_string_buffer(struct.pack("=ii", 0, btf))
-    return bpf(BPF_PROG_LOAD, "=IIQQ96xQ", kind, len(insns) // 8, ctypes.addressof(text),
-               ctypes.addressof(license_), ctypes.addressof(fds) if btf else 0)[0]
+    return bpf(BPF_PROG_LOAD, "=IIQQ", kind, len(insns) // 8, ctypes.addressof(text),
+               ctypes.addressof(license_))[0]
 
 
 def run(fd):
@@ -289,40 +279,6 @@ def test_programs(scene, caller):
     # Who was given a program may run it: that it reaches the helper is no right of its own.
     assert said == {name: 0 if name == "run the helper" else refusals.get(name, "")
                     for name in said}
-
-
-@contextlib.contextmanager
-def kfunc():
-    """The descriptor of the module's type information, and the kernel function's number there."""
-    known = [each for each in json.loads(sh("bpftool -j btf list")) if each.get("name") == "lwtcls"]
-    assert known, "there is no kernel function"
-    listed = sh("bpftool btf dump file /sys/kernel/btf/lwtcls -B /sys/kernel/btf/vmlinux")
-    number = int(re.search(rf"^\[(\d+)\] FUNC '{KFUNC}'", listed, re.M)[1])
-    fd, _ = bpf(BPF_BTF_GET_FD_BY_ID, "=III", known[0]["id"], 0, 0)
-    try:
-        yield fd, number
-    finally:
-        os.close(fd)
-
-
-@pytest.mark.only_here("the kfunc")
-@pytest.mark.usefixtures("net")
-@pytest.mark.parametrize("caller, of_a_route, of_a_socket", [
-    ("root", "", "EACCES"),
-    ("nobody", "EPERM", "EPERM"),
-    ("CAP_NET_ADMIN alone", "EPERM", "EPERM"),
-    ("CAP_BPF alone", "EPERM", "EACCES"),
-    ("CAP_BPF and CAP_NET_ADMIN", "", "EACCES"),
-])
-def test_kfunc(caller, of_a_route, of_a_socket):
-    become, _ = PROGRAMS[caller]
-    with kfunc() as (btf, number):
-        text = calls_kfunc(number)
-        said = in_a_child(become, lambda: [answer_of(load, LWT_XMIT, text, btf),
-                                           answer_of(load, SOCKET_FILTER, text, btf),
-                                           answer_of(load, SOCKET_FILTER, RETURN)])
-    # The last one is what anybody may load: it is the call that is refused.
-    assert said == [of_a_route, of_a_socket, ""]
 
 
 def paths():

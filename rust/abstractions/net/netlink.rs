@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Netlink attributes, read and written, and the sentence that goes back to the user.
+//! Netlink attributes, read and written, and the extack message that goes back to the user.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
@@ -19,7 +19,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The pointer is null (the client cannot read such a sentence) or valid for `'a`.
+/// The pointer is null (the client did not ask for extack messages) or valid for `'a`.
 pub(crate) struct ExtAck<'a>(*mut bindings::netlink_ext_ack, PhantomData<&'a mut ()>);
 
 impl ExtAck<'_> {
@@ -31,7 +31,7 @@ impl ExtAck<'_> {
         Self(extack, PhantomData)
     }
 
-    /// For calls whose sentence nobody shall read.
+    /// For calls whose extack message must not reach the user.
     pub(crate) fn ignored() -> Self {
         // INVARIANT: Null is allowed.
         Self(ptr::null_mut(), PhantomData)
@@ -42,43 +42,42 @@ impl ExtAck<'_> {
         self.0
     }
 
-    /// Sets the sentence of a request that succeeds: `tc` and `ip` print it after `Warning:`.
+    /// What there is to write to. `None` if the client cannot read it.
+    fn ack(&mut self) -> Option<&mut bindings::netlink_ext_ack> {
+        // SAFETY: Null, or valid and lent to us, by the type invariant.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// Sets the extack message of a request that succeeds: `tc` and `ip` print it after `Warning:`.
     pub(crate) fn warn(&mut self, what: &'static CStr) {
-        if !self.0.is_null() {
-            // SAFETY: Valid by the type invariant.
-            unsafe { (*self.0)._msg = what.as_char_ptr() };
+        if let Some(ack) = self.ack() {
+            ack._msg = what.as_char_ptr();
         }
     }
 
-    /// As [`Self::refuse`], but leaves a sentence that a callee has set.
+    /// As [`Self::refuse`], but keeps an extack message that a callee has set.
     pub(crate) fn refuse_unless_said(&mut self, error: Error, why: &'static CStr) -> Error {
-        // SAFETY: Valid by the type invariant, if not null.
-        if !self.0.is_null() && unsafe { (*self.0)._msg.is_null() } {
-            return self.refuse(error, why);
+        match self.ack() {
+            Some(ack) if ack._msg.is_null() => self.refuse(error, why),
+            _ => error,
         }
-        error
     }
 
-    /// Sets the sentence, and hands `error` on for a `return Err(..)`.
+    /// Sets the extack message, and returns `error` for a `return Err(..)`.
     pub(crate) fn refuse(&mut self, error: Error, why: &'static CStr) -> Error {
-        if !self.0.is_null() {
-            // SAFETY: Valid by the type invariant.
-            unsafe { (*self.0)._msg = why.as_char_ptr() };
-        }
+        self.warn(why);
         error
     }
 
-    /// As [`Self::refuse`], and points at the attribute that is to blame.
+    /// As [`Self::refuse`], and points at the attribute that is to blame, which lies in the request.
     pub(crate) fn refuse_attr(
         &mut self,
         error: Error,
         attr: Attr<'_>,
         why: &'static CStr,
     ) -> Error {
-        if !self.0.is_null() {
-            // SAFETY: Valid by the type invariant. The attribute lies in the request, which
-            // outlives the answer.
-            unsafe { (*self.0).bad_attr = attr.0.as_ptr() };
+        if let Some(ack) = self.ack() {
+            ack.bad_attr = attr.0.as_ptr();
         }
         self.refuse(error, why)
     }
@@ -109,10 +108,10 @@ impl<'a> Attr<'a> {
 
     /// What the attribute carries. C: `nla_data()`, `nla_len()`.
     pub(crate) fn payload(self) -> &'a [u8] {
-        // SAFETY: The attribute is valid by the type invariant.
-        let len = unsafe { bindings::nla_len(self.0.as_ptr()) };
-        // SAFETY: By the type invariant so many bytes follow its header, and live for `'a`.
+        // SAFETY: The attribute is valid by the type invariant. So many bytes follow its header, and
+        // live for `'a`.
         unsafe {
+            let len = bindings::nla_len(self.0.as_ptr());
             core::slice::from_raw_parts(
                 bindings::nla_data(self.0.as_ptr()).cast::<u8>(),
                 usize::try_from(len).unwrap_or(0),
@@ -124,38 +123,66 @@ impl<'a> Attr<'a> {
     fn exactly<const N: usize>(
         self,
         extack: &mut ExtAck<'_>,
-        sentence: &'static CStr,
+        why: &'static CStr,
     ) -> Result<[u8; N]> {
         let payload = self.payload();
         payload.try_into().map_err(|_| {
             let error = if payload.len() < N { ERANGE } else { EINVAL };
-            extack.refuse_attr(error, self, sentence)
+            extack.refuse_attr(error, self, why)
         })
     }
 
     /// A number in host byte order. `ERANGE` if it has fewer than two bytes, `EINVAL` if it has more.
     pub(crate) fn u16(self, extack: &mut ExtAck<'_>) -> Result<u16> {
-        self.exactly(extack, c"the attribute must have 2 bytes")
+        self.exactly(extack, c"the attribute must be 2 bytes long")
             .map(u16::from_ne_bytes)
     }
 
     /// A number in host byte order. `ERANGE` if it has fewer than four bytes, `EINVAL` if it has more.
     pub(crate) fn u32(self, extack: &mut ExtAck<'_>) -> Result<u32> {
-        self.exactly(extack, c"the attribute must have 4 bytes")
+        self.exactly(extack, c"the attribute must be 4 bytes long")
             .map(u32::from_ne_bytes)
     }
 
-    /// A NUL-terminated string. `EINVAL` if the NUL is missing, or not the last byte.
-    pub(crate) fn str(self, extack: &mut ExtAck<'_>) -> Result<&'a CStr> {
+    /// A NUL-terminated string of at most `max` bytes. Zeros may follow its NUL, up to `max + 1` bytes
+    /// in all: some clients send a buffer of fixed size.
+    ///
+    /// `EINVAL` if no NUL is among the first `max + 1` bytes, or if anything but zeros follows it;
+    /// `ERANGE` if the payload is longer than that. `too_long` is the extack message for a string of
+    /// more than `max` bytes. C: `NLA_NUL_STRING`.
+    pub(crate) fn str(
+        self,
+        max: usize,
+        too_long: &'static CStr,
+        extack: &mut ExtAck<'_>,
+    ) -> Result<&'a CStr> {
         let payload = self.payload();
-        let string = CStr::from_bytes_until_nul(payload).map_err(|_| {
-            extack.refuse_attr(EINVAL, self, c"the string is not terminated by a NUL")
-        })?;
-        if string.to_bytes_with_nul().len() == payload.len() {
-            Ok(string)
-        } else {
-            Err(extack.refuse_attr(EINVAL, self, c"the string goes on behind its NUL"))
+        let string = payload.get(..=max).unwrap_or(payload);
+        let Ok(string) = CStr::from_bytes_until_nul(string) else {
+            let why = if payload.len() > max {
+                too_long
+            } else {
+                c"the string is not NUL-terminated"
+            };
+            return Err(extack.refuse_attr(EINVAL, self, why));
+        };
+        let (_, rest) = payload.split_at(string.to_bytes_with_nul().len());
+        // As in the C, the last byte does not count if it is a NUL.
+        if payload.strip_suffix(&[0]).unwrap_or(payload).len() > max {
+            return Err(extack.refuse_attr(
+                ERANGE,
+                self,
+                c"the attribute is longer than its longest string",
+            ));
         }
+        if rest.iter().any(|byte| *byte != 0) {
+            return Err(extack.refuse_attr(
+                EINVAL,
+                self,
+                c"the string is followed by other bytes than zeros",
+            ));
+        }
+        Ok(string)
     }
 
     /// The attributes inside this one, of types 1 to `N - 1`.
@@ -178,8 +205,10 @@ impl<'a> Attr<'a> {
                 extack.0,
             )
         })?;
-        if has_doubles(self.payload()) {
-            return Err(extack.refuse_attr(EINVAL, self, c"an attribute is there twice"));
+        // Of those of one type the table has the last.
+        let types = table.iter().filter(|attr| !attr.is_null()).count();
+        if count(self.payload()) != types {
+            return Err(extack.refuse_attr(EINVAL, self, c"duplicate attribute"));
         }
         // INVARIANT: The callee checked that each attribute that it found lies in the payload.
         Ok(Attrs {
@@ -189,25 +218,17 @@ impl<'a> Attr<'a> {
     }
 }
 
-/// Whether two of the attributes that some bytes are have the same type. The last of them would
-/// count, and nobody look at the others.
-fn has_doubles(mut attrs: &[u8]) -> bool {
-    let mut seen = 0u64;
-    while let [len0, len1, type0, type1, ..] = *attrs {
+/// How many attributes some bytes are, all of which belong to one.
+fn count(mut attrs: &[u8]) -> usize {
+    let mut count = 0;
+    while let [len0, len1, ..] = *attrs {
         let len = usize::from(u16::from_ne_bytes([len0, len1]));
-        let bit = 1u64
-            .checked_shl((u16::from_ne_bytes([type0, type1]) & bindings::NLA_TYPE_MASK).into())
-            .unwrap_or(0);
-        if seen & bit != 0 {
-            return true;
-        }
-        seen |= bit;
-        attrs = attrs.get(len.next_multiple_of(4)..).unwrap_or(&[]);
-        if len < 4 {
-            break;
-        }
+        count += 1;
+        attrs = attrs
+            .get(total_size(len.saturating_sub(size_of::<bindings::nlattr>()))..)
+            .unwrap_or(&[]);
     }
-    false
+    count
 }
 
 /// The attributes of one level of a request, by type.
