@@ -7,7 +7,6 @@ use super::*;
 #[kunit_tests(lwtcls_cls)]
 mod tests {
     use super::{
-        classify::action,
         filter::Mode,
         *, //
     };
@@ -15,10 +14,10 @@ mod tests {
         bpf::Origin,
         net::pkt_cls::{
             flags,
-            BoundClass,
+            Action,
             Entry,
             Handle,
-            OffloadState, //
+            Parts, //
         },
         sync::rtnl,
         testing::{
@@ -53,79 +52,83 @@ mod tests {
     /// Returned by a program, and meant as -1.
     const UNSPEC: u32 = u32::MAX;
 
-    fn instance() -> Result<Pin<KBox<BpfClassifier>>> {
-        KBox::try_pin_init(BpfClassifier::init(), GFP_KERNEL)
-    }
-
-    fn filter(watch: &ProgWatch, mode: Mode, classid: u32) -> Result<Filter> {
-        Ok(Filter {
-            prog: watch.tc_prog(),
-            class: BoundClass::new(classid),
-            mode,
-            skip_sw: false,
-            actions: testing::no_actions(TCA_BPF_ACT, TCA_BPF_POLICE)?,
-            offload: OffloadState::new(0),
-            name: None,
+    fn parts(watch: &ProgWatch, mode: Mode, classid: u32) -> Result<Parts<'static, BpfClassifier>> {
+        Ok(Parts {
+            rule: BpfRule {
+                prog: watch.tc_prog(),
+                direct_action: mode == Mode::DirectAction,
+            },
+            classid,
+            exts: testing::no_actions(TCA_BPF_ACT, TCA_BPF_POLICE)?,
+            skip: 0,
+            data: Data { name: None },
         })
     }
 
-    fn direct(watch: &ProgWatch) -> Result<Entry<Filter>> {
-        Entry::new(filter(watch, Mode::DirectAction, 0)?)
+    fn direct(watch: &ProgWatch) -> Result<Entry<'static, BpfClassifier>> {
+        testing::entry(parts(watch, Mode::DirectAction, 0)?)
     }
 
     /// An instance, and what it hangs on.
     struct Instance {
-        cls: Pin<KBox<BpfClassifier>>,
-        proto: ProtoBuf,
+        proto: ProtoBuf<BpfClassifier>,
     }
 
     impl Instance {
         fn new() -> Result<Self> {
             Ok(Self {
-                cls: KBox::try_pin_init(BpfClassifier::init(), GFP_KERNEL)?,
                 proto: ProtoBuf::new()?,
             })
+        }
+
+        fn tp(&self) -> TcfProto<'_, BpfClassifier> {
+            self.proto.proto()
         }
 
         fn add(&self, watch: &ProgWatch, handle: Handle) -> Result<u32> {
             self.publish(handle, direct(watch)?)
         }
 
-        fn publish(&self, handle: Handle, entry: Entry<Filter>) -> Result<u32> {
-            let (tp, caller) = (self.proto.proto(), testing::caller());
-            let writer = tp.writer(&caller, false);
-            let reservation = self.cls.filters.reserve(handle)?;
-            reservation
-                .publish(&writer, tp, entry)
-                .map(|filter| filter.handle())
-                .map_err(|_| EAGAIN)
+        fn publish(&self, handle: Handle, entry: Entry<'static, BpfClassifier>) -> Result<u32> {
+            let caller = testing::caller();
+            let writer = self.tp().writer(&caller, entry.class().is_some());
+            let published = writer.reserve(handle)?.publish(entry);
+            published.map(|filter| filter.handle()).map_err(|_| EAGAIN)
         }
 
-        fn replace(&self, watch: &ProgWatch, old: &FilterRef<'_, Filter>) -> Result {
-            let (tp, caller) = (self.proto.proto(), testing::caller());
-            let writer = tp.writer(&caller, false);
-            self.cls
-                .filters
-                .replace(&writer, tp, old, direct(watch)?)
+        fn replace(&self, watch: &ProgWatch, old: &FilterRef<'_, BpfClassifier>) -> Result {
+            let caller = testing::caller();
+            let writer = self.tp().writer(&caller, false);
+            writer
+                .replace(old, direct(watch)?)
                 .map(|_| ())
                 .map_err(|_| EAGAIN)
         }
 
-        fn get(&self, handle: u32) -> Result<FilterRef<'_, Filter>> {
-            self.cls.filters.get(handle).ok_or(ENOENT)
+        fn get(&self, handle: u32) -> Result<FilterRef<'_, BpfClassifier>> {
+            self.tp().filters().get(handle).ok_or(ENOENT)
         }
 
         fn delete(&self, handle: u32) -> Result {
-            let (tp, caller) = (self.proto.proto(), testing::caller());
+            let caller = testing::caller();
+            let filter = self.get(handle)?;
+            let writer = self.tp().writer(&caller, filter.class().is_some());
             let mut extack = ExtAckBuf::new()?;
-            self.cls
-                .delete(&caller, tp, self.get(handle)?, &mut extack.extack())
+            BpfClassifier::delete(&writer, &filter, &mut extack.extack())
+        }
+
+        /// Whether the handle can be had now.
+        fn is_free(&self, handle: u32) -> bool {
+            let caller = testing::caller();
+            let writer = self.tp().writer(&caller, false);
+            let reservation = writer.reserve(Handle::Exact(handle));
+            reservation.is_ok()
         }
 
         fn handles(&self) -> Result<KVec<u32>> {
             let mut all = KVec::new();
             let mut index = 0;
-            while let Some(filter) = self.cls.filters.nth(index) {
+            while let Some(filter) = self.tp().filters().nth(index) {
                 all.push(filter.handle(), GFP_KERNEL)?;
                 index += 1;
             }
@@ -135,11 +138,18 @@ mod tests {
 
     #[test]
     fn actions_are_those_of_direct_action() -> Result {
-        for code in [0, 2, 4, 7, 8, -1] {
-            assert!(action(code) == Action(code));
+        for (code, action) in [
+            (0, Action::OK),
+            (2, Action::SHOT),
+            (4, Action::STOLEN),
+            (7, Action::REDIRECT),
+            (8, Action::TRAP),
+        ] {
+            assert!(Action::from_code(code) == Some(action));
         }
-        // Reclassify, pipe, queued, repeat, goto and jump mean nothing for a program.
+        // Reclassify, pipe, queued, repeat, consumed, goto and jump mean nothing for a program.
         for code in [
+            -1,
             1,
             3,
             5,
@@ -152,7 +162,7 @@ mod tests {
             i32::MIN,
             i32::MAX,
         ] {
-            assert!(action(code) == Action::UNSPEC);
+            assert!(Action::from_code(code).is_none());
         }
         Ok(())
     }
@@ -183,15 +193,16 @@ mod tests {
 
     #[test]
     fn reservation_is_given_back() -> Result {
-        let instance = Instance::new()?;
-        let reservation = instance.cls.filters.reserve(Handle::Auto)?;
+        let (instance, caller) = (Instance::new()?, testing::caller());
+        let writer = instance.tp().writer(&caller, false);
+        let reservation = writer.reserve(Handle::Auto)?;
         assert!(instance.get(1).is_err());
         // Somebody is about to come in.
-        assert!(!instance.cls.filters.is_empty());
-        assert!(instance.cls.filters.reserve(Handle::Exact(1)).is_err());
+        assert!(!instance.tp().filters().is_empty());
+        assert!(!instance.is_free(1));
         drop(reservation);
-        assert!(instance.cls.filters.is_empty());
-        assert!(instance.cls.filters.reserve(Handle::Exact(1)).is_ok());
+        assert!(instance.tp().filters().is_empty());
+        assert!(instance.is_free(1));
         Ok(())
     }
 
@@ -202,7 +213,7 @@ mod tests {
             instance.add(&watch, Handle::Exact(handle))?;
         }
         assert_eq!(&instance.handles()?[..], [9, 1, 5]);
-        assert!(!instance.cls.filters.is_empty());
+        assert!(!instance.tp().filters().is_empty());
         Ok(())
     }
 
@@ -247,7 +258,7 @@ mod tests {
         assert_eq!(&instance.handles()?[..], [1]);
         // Neither program nor handle is kept.
         assert_eq!(new.refs(), 0);
-        assert!(instance.cls.filters.reserve(Handle::Exact(2)).is_ok());
+        assert!(instance.is_free(2));
         Ok(())
     }
 
@@ -259,7 +270,7 @@ mod tests {
         instance.delete(7)?;
         assert!(instance.delete(7) == Err(ENOENT));
         assert!(instance.get(7).is_err());
-        assert!(instance.cls.filters.is_empty());
+        assert!(instance.tp().filters().is_empty());
         testing::flush_deferred();
         assert_eq!(watch.refs(), 1);
         drop(user);
@@ -275,7 +286,7 @@ mod tests {
             instance.add(&watch, Handle::Exact(handle))?;
         }
         let mut at = 5;
-        instance.cls.filters.for_each(|_| {
+        instance.tp().filters().for_each(|_| {
             // The one that is looked at is deleted, or gets another in its place; and what comes
             // in meanwhile is in front, even if it has the same handle.
             if at % 2 == 0 {
@@ -293,25 +304,84 @@ mod tests {
     }
 
     #[test]
-    fn two_writers_of_one_instance_at_once() -> Result {
+    fn dump_goes_on_where_it_stopped() -> Result {
         let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
-        let reservation = instance.cls.filters.reserve(Handle::Exact(1))?;
+        for handle in 1..=5 {
+            instance.add(&watch, Handle::Exact(handle))?;
+        }
+        // The order is 5, 4, 3, 2, 1, and it stops at 3.
+        let resume = |change: &dyn Fn() -> Result| {
+            instance
+                .proto
+                .resume(instance.get(3)?, || assert!(change().is_ok()))
+                .ok_or(ENOENT)
+        };
+        assert_eq!(resume(&|| Ok(()))?, 3);
+        assert_eq!(resume(&|| instance.replace(&watch, &instance.get(3)?))?, 3);
+        assert_eq!(resume(&|| instance.delete(4))?, 3);
+        // The one that has the handle now is in front of all others.
+        let again = || {
+            instance.delete(3)?;
+            instance.add(&watch, Handle::Exact(3)).map(|_| ())
+        };
+        assert_eq!(resume(&again)?, 2);
+        assert_eq!(&instance.handles()?[..], [3, 5, 2, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn filter_of_another_instance_is_left_alone() -> Result {
+        let watch = ProgWatch::returning(0)?;
+        let (one, other) = (Instance::new()?, Instance::new()?);
+        other.add(&watch, Handle::Exact(1))?;
+        assert!(one.replace(&watch, &other.get(1)?) == Err(EAGAIN));
+        let caller = testing::caller();
+        assert!(!one.tp().writer(&caller, false).remove(&other.get(1)?));
+        assert_eq!(&other.handles()?[..], [1]);
+        assert_eq!(watch.refs(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn class_is_not_changed_without_rtnl() -> Result {
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
+        let entry = || testing::entry(parts(&watch, Mode::Classify, 0x0001_0010)?);
+        {
+            let caller = testing::caller();
+            let writer = instance.tp().writer(&caller, false);
+            assert!(writer.rtnl().is_none());
+            assert!(writer.reserve(Handle::Exact(1))?.publish(entry()?).is_err());
+        }
+        assert!(instance.is_free(1));
+        instance.publish(Handle::Exact(1), entry()?)?;
+        let filter = instance.get(1)?;
+        assert!(instance.replace(&watch, &filter) == Err(EAGAIN));
+        let caller = testing::caller();
+        assert!(!instance.tp().writer(&caller, false).remove(&filter));
+        drop(filter);
+        instance.delete(1)
+    }
+
+    #[test]
+    fn reservation_does_not_keep_others_out() -> Result {
+        let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
+        let (caller, mut extack) = (testing::caller(), ExtAckBuf::new()?);
+        let writer = instance.tp().writer(&caller, false);
+        let first = writer.reserve(Handle::Exact(1))?;
         // The first has got this far when the second comes and goes.
-        instance.add(&watch, Handle::Exact(2))?;
-        instance.delete(2)?;
-        let (tp, caller) = (instance.proto.proto(), testing::caller());
-        let writer = tp.writer(&caller, false);
-        assert!(reservation.publish(&writer, tp, direct(&watch)?).is_ok());
+        let second = writer.reserve(Handle::Exact(2))?.publish(direct(&watch)?);
+        let second = second.map_err(|_| EAGAIN)?;
+        BpfClassifier::delete(&writer, &second, &mut extack.extack())?;
+        assert!(first.publish(direct(&watch)?).is_ok());
         assert_eq!(&instance.handles()?[..], [1]);
         Ok(())
     }
 
     #[test]
     fn writer_has_rtnl_if_it_needs_it() -> Result {
-        let proto = ProtoBuf::new()?;
-        let caller = testing::caller();
-        assert!(proto.proto().writer(&caller, true).rtnl().is_some());
-        assert!(proto.proto().writer(&caller, false).rtnl().is_none());
+        let (instance, caller) = (Instance::new()?, testing::caller());
+        assert!(instance.tp().writer(&caller, true).rtnl().is_some());
+        assert!(instance.tp().writer(&caller, false).rtnl().is_none());
         Ok(())
     }
 
@@ -335,31 +405,30 @@ mod tests {
     ) -> Result<(Action, u32, testing::SkbWatch)> {
         let mut filters = KVec::new();
         for (watch, classid) in programs {
-            filters.push(filter(watch, Mode::DirectAction, *classid)?, GFP_KERNEL)?;
+            filters.push(parts(watch, Mode::DirectAction, *classid)?, GFP_KERNEL)?;
         }
         classify_by(filters, at_ingress, prepare)
     }
 
     /// As above, by any filters.
     fn classify_by(
-        filters: KVec<Filter>,
+        filters: KVec<Parts<'static, BpfClassifier>>,
         at_ingress: bool,
         prepare: impl FnOnce(&testing::SkbWatch),
     ) -> Result<(Action, u32, testing::SkbWatch)> {
         let instance = Instance::new()?;
         for filter in filters {
-            instance.publish(Handle::Auto, Entry::new(filter)?)?;
+            instance.publish(Handle::Auto, testing::entry(filter)?)?;
         }
         let (skb, mut packet) = testing::skb(60)?;
         drop(skb);
         packet.enter_tc(14, at_ingress);
         prepare(&packet);
         let mut result = ResultBuf::new();
-        let action = testing::with_rcu(|rcu| {
-            RunContext::enter(|ctx| {
-                let cls = &instance.cls;
-                cls.classify(packet.tc(), result.result(), rcu, ctx)
-            })
+        // As in a classful qdisc, without a BPF network context.
+        let action = testing::with_bh_disabled(|bh| {
+            let verdict = instance.tp().classify(packet.tc(), result.result(), bh);
+            verdict.action()
         });
         Ok((action, result.classid(), packet))
     }
@@ -403,7 +472,7 @@ mod tests {
             watches.push(ProgWatch::returning(*value)?, GFP_KERNEL)?;
         }
         for watch in &watches {
-            filters.push(filter(watch, Mode::Classify, classid)?, GFP_KERNEL)?;
+            filters.push(parts(watch, Mode::Classify, classid)?, GFP_KERNEL)?;
         }
         let (action, classid, _) = classify_by(filters, false, |_| ())?;
         Ok((action, classid))
@@ -427,10 +496,10 @@ mod tests {
         let (shot, ok) = (ProgWatch::returning(2)?, ProgWatch::returning(0)?);
         for mode in [Mode::DirectAction, Mode::Classify] {
             let mut filters = KVec::new();
-            filters.push(filter(&ok, Mode::DirectAction, 0)?, GFP_KERNEL)?;
-            let skipped = Filter {
-                skip_sw: true,
-                ..filter(&shot, mode, 1)?
+            filters.push(parts(&ok, Mode::DirectAction, 0)?, GFP_KERNEL)?;
+            let skipped = Parts {
+                skip: flags::SKIP_SW,
+                ..parts(&shot, mode, 0)?
             };
             filters.push(skipped, GFP_KERNEL)?;
             assert!(classify_by(filters, false, |_| ())?.0 == Action::OK);
@@ -453,6 +522,26 @@ mod tests {
     }
 
     #[test]
+    fn next_program_sees_where_the_data_end() -> Result {
+        let (unspec, mut packet) = (ProgWatch::returning(UNSPEC)?, testing::skb(60)?.1);
+        packet.enter_tc(14, true);
+        let prog = unspec.tc_prog();
+        testing::with_bh_disabled(|bh| {
+            let run = packet.tc().begin();
+            assert_eq!(run.direct_len(), 60);
+            let (_, mut ran) = run.run(&prog, bh);
+            // As by a kfunc that does not say so.
+            ran.trim(40);
+            let run = ran.next();
+            assert_eq!(run.direct_len(), 40);
+            run.end();
+        });
+        // What follows finds no trace of it.
+        assert_eq!(packet.headroom(), testing::HEADROOM + 14);
+        Ok(())
+    }
+
+    #[test]
     fn packet_without_time_has_no_clock() -> Result {
         let ok = ProgWatch::returning(0)?;
         let (_, _, packet) = classify(&[(&ok, 0)], true, |packet| packet.set_tstamp_type(1))?;
@@ -468,10 +557,10 @@ mod tests {
         }
         let before = instance.handles()?;
         let mut extack = ExtAckBuf::new()?;
-        let tp = instance.proto.proto();
         let result = tca.with_tca(|tca| {
-            let change = Change::new(tp, testing::caller(), 1, tca, instance.get(1).ok());
-            instance.cls.change(change, &mut extack.extack()).err()
+            let old = instance.get(1).ok();
+            let change = Change::new(instance.tp(), testing::caller(), 1, tca, old);
+            BpfClassifier::change(change, &mut extack.extack()).err()
         });
         // The old state is intact.
         assert!(instance.handles()? == before);
@@ -503,13 +592,9 @@ mod tests {
         let insns = [0x30, 0, 0, 0, 0, 0, 0, 0, 0x16, 0, 0, 0, 0, 0, 0, 0];
         let instance = Instance::new()?;
         let mut extack = ExtAckBuf::new()?;
-        let tp = instance.proto.proto();
         let handle = bytecode(2, &insns)?.with_tca(|tca| {
-            let change = Change::new(tp, testing::caller(), 0, tca, None);
-            instance
-                .cls
-                .change(change, &mut extack.extack())
-                .map(|filter| filter.handle())
+            let change = Change::new(instance.tp(), testing::caller(), 0, tca, None);
+            BpfClassifier::change(change, &mut extack.extack()).map(|filter| filter.handle())
         })?;
         assert_eq!(handle, 1);
         assert!(extack.message().is_none());
@@ -535,10 +620,10 @@ mod tests {
                 .put(TCA_BPF_OPS, &ret)?
                 .put_u32(TCA_BPF_FLAGS_GEN, skip)?,
         )?;
-        let (tp, caller) = (instance.proto.proto(), testing::caller());
         request.with_tca(|tca| {
-            let change = Change::new(tp, caller, 1, tca, instance.get(1).ok());
-            let filter = instance.cls.change(change, &mut extack.extack())?;
+            let old = instance.get(1).ok();
+            let change = Change::new(instance.tp(), testing::caller(), 1, tca, old);
+            let filter = BpfClassifier::change(change, &mut extack.extack())?;
             Ok(filter.handle())
         })
     }
@@ -550,13 +635,13 @@ mod tests {
         let mut extack = ExtAckBuf::new()?;
         ask(&instance, 0, &mut extack)?;
         let old = instance.get(1)?;
-        assert!(device.has(&old.prog) && old.offload.flags() == flags::IN_HW);
+        assert!(device.has(&old.rule().prog) && old.flags() == flags::IN_HW);
         ask(&instance, 0, &mut extack)?;
         let new = instance.get(1)?;
-        assert!(device.has(&new.prog) && new.offload.flags() == flags::IN_HW);
-        assert!(old.offload.flags() == flags::NOT_IN_HW);
+        assert!(device.has(&new.rule().prog) && new.flags() == flags::IN_HW);
+        assert!(old.flags() == flags::NOT_IN_HW);
         instance.delete(1)?;
-        assert!(device.is_empty() && !new.offload.in_hw());
+        assert!(device.is_empty() && !new.in_hw());
         // And not of one that is not for it.
         ask(&instance, flags::SKIP_HW, &mut extack)?;
         assert!(device.is_empty());
@@ -574,7 +659,7 @@ mod tests {
         device.set(false, true);
         ask(&instance, 0, &mut extack)?;
         // In software there is the new one: the old one must be nowhere.
-        assert!(device.is_empty() && !instance.get(1)?.offload.in_hw());
+        assert!(device.is_empty() && !instance.get(1)?.in_hw());
         drop(instance);
         Ok(())
     }
@@ -588,14 +673,14 @@ mod tests {
         last.set(false, true);
         assert!(ask(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
         assert!(first.is_empty() && last.is_empty());
-        assert!(instance.cls.filters.is_empty());
+        assert!(instance.tp().filters().is_empty());
 
         last.set(true, true);
         ask(&instance, flags::SKIP_SW, &mut extack)?;
         last.set(false, true);
         assert!(ask(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
         let old = instance.get(1)?;
-        assert!(first.has(&old.prog) && last.has(&old.prog) && old.offload.in_hw());
+        assert!(first.has(&old.rule().prog) && last.has(&old.rule().prog) && old.in_hw());
         drop(old);
         instance.delete(1)?;
         assert!(first.is_empty() && last.is_empty());
@@ -612,7 +697,7 @@ mod tests {
         instance.proto.set_deleting();
         assert!(ask(&instance, 0, &mut extack) == Err(EAGAIN));
         let old = instance.get(1)?;
-        assert!(device.has(&old.prog) && old.offload.in_hw());
+        assert!(device.has(&old.rule().prog) && old.in_hw());
         drop(old);
         instance.delete(1)?;
         drop(instance);
@@ -625,14 +710,14 @@ mod tests {
         let (watch, mut instance) = (ProgWatch::returning(0)?, Instance::new()?);
         let device = FakeDevice::plug(&mut instance.proto)?;
         {
-            let entry = direct(&watch)?;
-            let (tp, rtnl) = (instance.proto.proto(), rtnl::lock());
+            let (entry, caller) = (direct(&watch)?, testing::caller());
+            let writer = instance.tp().writer(&caller, false);
+            let devices = writer.devices().ok_or(EINVAL)?;
             let mut extack = ExtAckBuf::new()?;
-            let devices = Devices::new(tp, &rtnl);
-            offload::install(&devices, entry.filter(), None, &mut extack.extack())?;
+            offload::install(&devices, &entry, None, &mut extack.extack())?;
             drop(devices);
-            drop(rtnl);
-            instance.publish(Handle::Exact(1), entry)?;
+            let reservation = writer.reserve(Handle::Exact(1))?;
+            assert!(reservation.publish(entry).is_ok());
         }
         device.set(true, false);
         instance.delete(1)?;
@@ -640,7 +725,7 @@ mod tests {
         testing::flush_deferred();
         assert_eq!(watch.refs(), 1);
         drop(instance);
-        // As lost as the filter is.
+        // As lost as the program is.
         core::mem::forget(watch);
         Ok(())
     }
@@ -654,7 +739,7 @@ mod tests {
             (
                 Request::new(),
                 EINVAL,
-                c"a bpf filter needs options: a program at least",
+                c"TCA_OPTIONS is missing: a bpf filter needs bytecode or a program",
             ),
             (
                 options(&Request::new())?,
@@ -665,7 +750,47 @@ mod tests {
                 // Half of what bytecode needs.
                 options(&Request::new().put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?)?,
                 EINVAL,
-                c"a bpf filter needs bytecode or a program",
+                c"bytecode needs both its instructions and their number",
+            ),
+            (
+                options(&loaded(CLOSED_FD)?.put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?)?,
+                EINVAL,
+                c"a bpf filter has either bytecode or a program, not both",
+            ),
+            (
+                options(&loaded(CLOSED_FD)?.put(TCA_BPF_OPS, &ops)?)?,
+                EINVAL,
+                c"a bpf filter has either bytecode or a program, not both",
+            ),
+            (
+                options(
+                    &Request::new()
+                        .put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?
+                        .put(TCA_BPF_OPS, &ops)?
+                        .put(TCA_BPF_NAME, b"name\0")?,
+                )?,
+                EINVAL,
+                c"bytecode cannot have a name",
+            ),
+            (
+                options(
+                    &Request::new()
+                        .put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?
+                        .put(TCA_BPF_OPS, &ops)?
+                        .put_u32(TCA_BPF_ID, 0)?,
+                )?,
+                EINVAL,
+                c"TCA_BPF_ID is not the id of the program",
+            ),
+            (
+                options(
+                    &Request::new()
+                        .put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?
+                        .put(TCA_BPF_OPS, &ops)?
+                        .put(TCA_BPF_TAG, &[0; 8])?,
+                )?,
+                EINVAL,
+                c"TCA_BPF_TAG is not the tag of the program",
             ),
             (
                 options(
@@ -679,33 +804,33 @@ mod tests {
             (
                 bytecode(0, b"")?,
                 EINVAL,
-                c"bytecode has at least 1 instruction and at most 4096",
+                c"bytecode must have 1 to 4096 instructions",
             ),
             (
                 bytecode(4097, &many)?,
                 ERANGE,
-                c"bytecode has at least 1 instruction and at most 4096",
+                c"bytecode must have 1 to 4096 instructions",
             ),
             (
                 bytecode(4097, &ops)?,
                 EINVAL,
-                c"bytecode has at least 1 instruction and at most 4096",
+                c"bytecode must have 1 to 4096 instructions",
             ),
             (
                 bytecode(2, &ops)?,
                 EINVAL,
-                c"the bytecode is not as long as its number of instructions says",
+                c"the length of the bytecode does not match its number of instructions",
             ),
             (
                 bytecode(1, &ops[..7])?,
                 EINVAL,
-                c"the bytecode is not as long as its number of instructions says",
+                c"the length of the bytecode does not match its number of instructions",
             ),
             (
                 // Falls off its end.
                 bytecode(1, &[0; 8])?,
                 EINVAL,
-                c"the kernel's checker refuses the bytecode",
+                c"the bytecode is not valid",
             ),
             (
                 options(
@@ -714,7 +839,7 @@ mod tests {
                         .put(TCA_BPF_OPS, &ops)?,
                 )?,
                 ERANGE,
-                c"the attribute must have 2 bytes",
+                c"the attribute must be 2 bytes long",
             ),
             (
                 options(&loaded(CLOSED_FD)?)?,
@@ -729,17 +854,7 @@ mod tests {
             (
                 bytecode(1, &ops)?.put(TCA_RATE, b"")?,
                 EINVAL,
-                c"an estimator belongs to actions, of which there are none",
-            ),
-            (
-                options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_ID, 1)?)?,
-                EINVAL,
-                c"the tag and the id of a program are reported, they cannot be set",
-            ),
-            (
-                options(&loaded(CLOSED_FD)?.put(TCA_BPF_TAG, b"12345678")?)?,
-                EINVAL,
-                c"the tag and the id of a program are reported, they cannot be set",
+                c"a rate estimator needs an action",
             ),
             (
                 options(&Request::new().put_u32(TCA_BPF_FLAGS, 2)?)?,
@@ -749,12 +864,12 @@ mod tests {
             (
                 options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 4)?)?,
                 EINVAL,
-                c"a bpf filter takes no other generic flags than skip_hw and skip_sw",
+                c"a bpf filter supports only the generic flags skip_hw and skip_sw",
             ),
             (
                 options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 3)?)?,
                 EINVAL,
-                c"skip_hw and skip_sw exclude each other",
+                c"skip_hw and skip_sw are mutually exclusive",
             ),
             (
                 options(&loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, 2)?)?,
@@ -764,17 +879,17 @@ mod tests {
             (
                 options(&loaded(CLOSED_FD)?.put(TCA_BPF_CLASSID, b"ab")?)?,
                 ERANGE,
-                c"the attribute must have 4 bytes",
+                c"the attribute must be 4 bytes long",
             ),
             (
                 options(&loaded(CLOSED_FD)?.put(TCA_BPF_NAME, b"abc")?)?,
                 EINVAL,
-                c"the string is not terminated by a NUL",
+                c"the string is not NUL-terminated",
             ),
             (
                 options(&loaded(CLOSED_FD)?.put(TCA_BPF_NAME, &long)?)?,
                 EINVAL,
-                c"the string is not terminated by a NUL",
+                c"the program's name is longer than 256 bytes",
             ),
         ];
         for (request, want, sentence) in cases {
@@ -787,8 +902,7 @@ mod tests {
         let skip_hw = loaded(CLOSED_FD)?.put_u32(TCA_BPF_FLAGS_GEN, flags::SKIP_HW)?;
         let (error, extack) = refused(options(&skip_hw)?, true)?;
         assert!(error == EINVAL);
-        let changed =
-            c"skip_hw and skip_sw of a filter cannot be changed: delete it and add it anew";
+        let changed = c"skip_hw and skip_sw cannot be changed: delete the filter and add it again";
         assert!(extack.message() == Some(changed));
         Ok(())
     }
@@ -798,15 +912,12 @@ mod tests {
         let watch = ProgWatch::returning(0)?;
         let name = Request::new().put(1, b"o.o:[tc]\0")?;
         let mut extack = ExtAckBuf::new()?;
-        let filter = Filter {
-            name: Some(crate::name::ProgName::parse(
-                name.attr(),
-                GFP_KERNEL,
-                &mut extack.extack(),
-            )?),
-            ..filter(&watch, Mode::DirectAction, 0x0001_0002)?
-        };
-        let Origin::Loaded { id, tag } = filter.prog.origin() else {
+        let name = ProgName::parse(name.attr(), GFP_KERNEL, &mut extack.extack())?;
+        let filter = testing::entry(Parts {
+            data: Data { name: Some(name) },
+            ..parts(&watch, Mode::DirectAction, 0x0001_0002)?
+        })?;
+        let Origin::Loaded { id, tag } = filter.rule().prog.origin() else {
             return Err(EINVAL);
         };
         let mut buf = MessageBuf::new(512)?;
@@ -824,7 +935,7 @@ mod tests {
 
         // A filter without class and name says nothing of them.
         let mut buf = MessageBuf::new(512)?;
-        let plain = super::tests::filter(&watch, Mode::DirectAction, 0)?;
+        let plain = direct(&watch)?;
         dump::dump(&plain, &mut buf.message())?;
         assert!(buf.bytes()[4..8] == [8, 0, TCA_BPF_ID as u8, 0]);
 

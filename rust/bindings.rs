@@ -21,7 +21,19 @@
     unsafe_op_in_unsafe_fn
 )]
 
+/// C: `enum tc_setup_type`.
+///
+/// It is in the type of a callback, of which a kernel with kCFI compares a hash. By name, as here,
+/// that of an enum is the hash of a structure; that of the number is another one. In a call both are
+/// passed alike.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct tc_setup_type(pub(crate) kernel::ffi::c_uint);
+
+pub(crate) const TC_SETUP_CLSBPF: tc_setup_type = tc_setup_type(raw::TC_SETUP_CLSBPF_VALUE);
+
 mod raw {
+    use super::tc_setup_type;
     use kernel::ffi;
 
     type __kernel_size_t = usize;

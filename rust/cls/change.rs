@@ -4,13 +4,17 @@
 
 use super::{
     filter::{
-        Filter,
+        Data,
         Mode, //
     },
-    offload, //
+    offload,
+    BpfClassifier, //
 };
 use crate::abstractions::{
-    bpf::TcProg,
+    bpf::{
+        Origin,
+        TcProg, //
+    },
     net::{
         netlink::{
             Attr,
@@ -18,18 +22,13 @@ use crate::abstractions::{
             ExtAck, //
         },
         pkt_cls::{
+            self,
             flags,
-            Actions,
-            BoundClass,
-            Change,
-            Devices,
+            BpfRule,
             Entry,
-            FilterRef,
-            FilterTable,
+            Exts,
             Handle,
-            OffloadState,
-            Proto,
-            Writer, //
+            Parts, //
         }, //
     },
     sync::rtnl::Rtnl,
@@ -55,114 +54,100 @@ use crate::name::ProgName;
 use kernel::prelude::*;
 
 type BpfAttrs<'a> = Attrs<'a, __TCA_BPF_MAX>;
+type Change<'a> = pkt_cls::Change<'a, BpfClassifier>;
+type FilterRef<'a> = pkt_cls::FilterRef<'a, BpfClassifier>;
+type NewFilter<'a> = Entry<'a, BpfClassifier>;
+type TcfProto<'a> = pkt_cls::TcfProto<'a, BpfClassifier>;
+type Writer<'w, 'a> = pkt_cls::Writer<'w, 'a, BpfClassifier>;
 
 /// Adds or replaces a filter. C: `cls_bpf_change()`.
-pub(super) fn change<'a>(
-    filters: &'a FilterTable<Filter>,
-    change: &Change<'a, Filter>,
-    extack: &mut ExtAck<'_>,
-) -> Result<FilterRef<'a, Filter>> {
-    let entry = parse(change, extack)?;
-    let (tp, old, new) = (change.tp, change.old.as_ref(), entry.filter());
-
-    // What the core has no lock of its own for: classes, owners of a block, devices.
-    let needs_rtnl = new.class.is_some()
-        || old.is_some_and(|old| old.class.is_some())
-        || new.prog.dst_needed()
-        || new.prog.is_dev_bound()
-        || new.skip_sw;
+pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result<FilterRef<'a>> {
+    let (new, warning) = parse(change, extack)?;
+    // What the core has no lock of its own for, besides classes: owners of a block, devices.
+    let prog = &new.rule().prog;
+    let needs_rtnl = prog.dst_needed() || prog.is_dev_bound() || new.skip_sw();
     let result = {
-        let writer = tp.writer(&change.caller, needs_rtnl);
+        let writer = change.writer(&new, needs_rtnl);
         if let Some(rtnl) = writer.rtnl() {
-            check_devices(rtnl, tp, &new.prog, extack)?;
-            if new.prog.dst_needed() {
-                tp.keep_dst(rtnl);
-            }
-            if new.class.is_some() {
-                new.class.bind(rtnl, tp, change.base);
+            check_devices(rtnl, change.tp, prog, extack)?;
+            if prog.dst_needed() {
+                change.tp.keep_dst(rtnl);
             }
         }
-        let result = publish(filters, change, &writer, entry, extack);
-        if let Some(rtnl) = writer.rtnl() {
-            match (&result, old) {
-                (Ok(_), Some(old)) => old.class.unbind(rtnl, tp),
-                (Ok(_), None) => (),
-                // Unpublished, for whatever reason: nothing may remember it.
-                (Err((_, entry)), _) => entry.filter().class.unbind(rtnl, tp),
-            }
-        }
-        result
+        publish(change, &writer, new, extack)
     };
     // A filter that came to nothing goes without the writer's locks: its actions may be the last
     // to hold a chain, of which devices are told.
-    result.map_err(|(error, _entry)| error)
+    let filter = result.map_err(|(error, _new)| error)?;
+    if let Some(what) = warning {
+        extack.warn(what);
+    }
+    Ok(filter)
 }
 
 /// Tells the devices of the block about the filter, and puts it where packets find it.
 fn publish<'a>(
-    filters: &'a FilterTable<Filter>,
-    change: &Change<'a, Filter>,
-    writer: &Writer<'_>,
-    entry: Entry<Filter>,
+    change: &Change<'a>,
+    writer: &Writer<'_, 'a>,
+    new: NewFilter<'a>,
     extack: &mut ExtAck<'_>,
-) -> Result<FilterRef<'a, Filter>, (Error, Entry<Filter>)> {
-    let (tp, old) = (change.tp, change.old.as_ref());
+) -> Result<FilterRef<'a>, (Error, NewFilter<'a>)> {
+    let old = change.old.as_ref();
     let reservation = match (old, change.handle) {
         (Some(_), _) => None,
-        (None, 0) => Some(filters.reserve(Handle::Auto)),
-        (None, handle) => Some(filters.reserve(Handle::Exact(handle))),
+        (None, 0) => Some(writer.reserve(Handle::Auto)),
+        (None, handle) => Some(writer.reserve(Handle::Exact(handle))),
     };
     let reservation = match reservation.transpose() {
         Ok(reservation) => reservation,
         // There was no filter of that handle when the core looked: now it will find one.
-        Err(error) if error == ENOSPC && change.handle != 0 => return Err((EAGAIN, entry)),
+        Err(error) if error == ENOSPC && change.handle != 0 => return Err((EAGAIN, new)),
         Err(error) if error == ENOSPC => {
-            return Err((extack.refuse(error, c"no handle is free"), entry));
+            return Err((extack.refuse(error, c"no handle is free"), new));
         }
-        Err(error) => return Err((error, entry)),
+        Err(error) => return Err((error, new)),
     };
 
-    if let Some(rtnl) = writer.rtnl() {
-        let devices = Devices::new(tp, rtnl);
-        let old = old.map(|old| &**old);
-        if let Err(error) = offload::install(&devices, entry.filter(), old, extack) {
-            return Err((error, entry));
+    if let Some(devices) = writer.devices() {
+        if let Err(error) = offload::install(&devices, &new, old.map(|old| &**old), extack) {
+            return Err((error, new));
         }
     }
-    tp.update_usesw(&entry.filter().offload);
+    change.tp.update_usesw(&new);
 
     match (old, reservation) {
-        (None, Some(reservation)) => reservation.publish(writer, tp, entry),
-        (Some(old), _) => filters.replace(writer, tp, old, entry),
-        (None, None) => Err(entry),
+        (None, Some(reservation)) => reservation.publish(new),
+        (Some(old), _) => writer.replace(old, new),
+        (None, None) => Err(new),
     }
-    .map_err(|entry| {
-        if let Some(rtnl) = writer.rtnl() {
-            let devices = Devices::new(tp, rtnl);
-            offload::roll_back(&devices, entry.filter(), old.map(|old| &**old));
+    .map_err(|new| {
+        if let Some(devices) = writer.devices() {
+            offload::roll_back(&devices, &new, old.map(|old| &**old));
         }
         // Another request took the old one, or the instance, away.
-        (EAGAIN, entry)
+        (EAGAIN, new)
     })
 }
 
-/// Reads a request, and makes the filter that it describes.
-fn parse(change: &Change<'_, Filter>, extack: &mut ExtAck<'_>) -> Result<Entry<Filter>> {
+/// Reads a request, and makes the filter that it describes. If the filter is added, there may be a
+/// warning.
+fn parse<'a>(
+    change: &Change<'a>,
+    extack: &mut ExtAck<'_>,
+) -> Result<(NewFilter<'a>, Option<&'static CStr>)> {
     let Some(options) = change.tca.get::<TCA_OPTIONS>() else {
-        return Err(extack.refuse(EINVAL, c"a bpf filter needs options: a program at least"));
-    };
-    let attrs = options.nested::<__TCA_BPF_MAX>(extack)?;
-    refuse_reported(&attrs, extack)?;
-    let mode = parse_mode(&attrs, extack)?;
-    let skip = parse_skip(&attrs, extack)?;
-    if change
-        .old
-        .as_ref()
-        .is_some_and(|old| old.offload.skip() != skip)
-    {
         return Err(extack.refuse(
             EINVAL,
-            c"skip_hw and skip_sw of a filter cannot be changed: delete it and add it anew",
+            c"TCA_OPTIONS is missing: a bpf filter needs bytecode or a program",
+        ));
+    };
+    let attrs = options.nested::<__TCA_BPF_MAX>(extack)?;
+    let mode = parse_mode(&attrs, extack)?;
+    let skip = parse_skip(&attrs, extack)?;
+    if change.old.as_ref().is_some_and(|old| old.skip() != skip) {
+        return Err(extack.refuse(
+            EINVAL,
+            c"skip_hw and skip_sw cannot be changed: delete the filter and add it again",
         ));
     }
     let name = match attrs.get::<TCA_BPF_NAME>() {
@@ -175,34 +160,69 @@ fn parse(change: &Change<'_, Filter>, extack: &mut ExtAck<'_>) -> Result<Entry<F
     };
     let skip_sw = skip & flags::SKIP_SW != 0;
     let prog = parse_prog(&attrs, options, skip_sw, extack)?;
-    let actions = parse_actions(change, &attrs, extack)?;
-    if mode == Mode::DirectAction && !actions.is_empty() {
-        extack.warn(c"the actions of a direct-action filter are not run");
-    }
-    Entry::new(Filter {
-        prog,
-        class: BoundClass::new(classid),
-        mode,
-        skip_sw,
-        actions,
-        offload: OffloadState::new(skip),
-        name,
-    })
+    check_reported(
+        &attrs,
+        &prog,
+        change.old.as_ref().map(|old| &old.rule().prog),
+        extack,
+    )?;
+    let exts = parse_actions(change, &attrs, extack)?;
+    let warning = if mode == Mode::DirectAction && !exts.is_empty() {
+        Some(c"the actions of a direct-action filter are not run")
+    } else if attrs.get::<TCA_BPF_POLICE>().is_some() && attrs.get::<TCA_BPF_ACT>().is_some() {
+        // pyroute2 sends what a policer is to do as an action as well.
+        Some(c"the actions of a filter that has a policer are not run")
+    } else {
+        None
+    };
+    let entry = Entry::new(
+        change,
+        Parts {
+            rule: BpfRule {
+                prog,
+                direct_action: mode == Mode::DirectAction,
+            },
+            classid,
+            exts,
+            skip,
+            data: Data { name },
+        },
+    )?;
+    Ok((entry, warning))
 }
 
-/// Refuses what only a dump has.
-fn refuse_reported(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result {
-    let reported = attrs
-        .get::<TCA_BPF_TAG>()
-        .or_else(|| attrs.get::<TCA_BPF_ID>());
-    match reported {
-        Some(attr) => Err(extack.refuse_attr(
-            EINVAL,
-            attr,
-            c"the tag and the id of a program are reported, they cannot be set",
-        )),
-        None => Ok(()),
+/// Refuses an id or a tag that is not that of the program, nor that of the program in whose place it
+/// is put: a client that changes what it has read sends back what it has read.
+fn check_reported(
+    attrs: &BpfAttrs<'_>,
+    prog: &TcProg,
+    old: Option<&TcProg>,
+    extack: &mut ExtAck<'_>,
+) -> Result {
+    let origins = [Some(prog.origin()), old.map(TcProg::origin)];
+    let mut loaded = origins.iter().flatten().filter_map(|origin| match origin {
+        Origin::Loaded { id, tag } => Some((id.to_ne_bytes(), *tag)),
+        Origin::Classic(..) => None,
+    });
+    if let Some(attr) = attrs.get::<TCA_BPF_ID>() {
+        if !loaded.clone().any(|(id, _)| id == *attr.payload()) {
+            return Err(extack.refuse_attr(
+                EINVAL,
+                attr,
+                c"TCA_BPF_ID is not the id of the program",
+            ));
+        }
     }
+    if let Some(attr) = attrs.get::<TCA_BPF_TAG>() {
+        if !loaded.any(|(_, tag)| tag == attr.payload()) {
+            return Err(extack.refuse_attr(
+                EINVAL,
+                attr,
+                c"TCA_BPF_TAG is not the tag of the program",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The filter's own flags, of which there is one.
@@ -227,38 +247,35 @@ fn parse_skip(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
         return Err(extack.refuse_attr(
             EINVAL,
             attr,
-            c"a bpf filter takes no other generic flags than skip_hw and skip_sw",
+            c"a bpf filter supports only the generic flags skip_hw and skip_sw",
         ));
     }
     if gen == flags::SKIP_HW | flags::SKIP_SW {
-        return Err(extack.refuse_attr(EINVAL, attr, c"skip_hw and skip_sw exclude each other"));
+        return Err(extack.refuse_attr(
+            EINVAL,
+            attr,
+            c"skip_hw and skip_sw are mutually exclusive",
+        ));
     }
     Ok(gen)
 }
 
-fn parse_actions(
-    change: &Change<'_, Filter>,
+fn parse_actions<'a>(
+    change: &Change<'a>,
     attrs: &BpfAttrs<'_>,
     extack: &mut ExtAck<'_>,
-) -> Result<Actions> {
+) -> Result<Exts<'a>> {
     if let Some(rate) = change.tca.get::<TCA_RATE>() {
         if attrs.get::<TCA_BPF_ACT>().is_none() && attrs.get::<TCA_BPF_POLICE>().is_none() {
-            return Err(extack.refuse_attr(
-                EINVAL,
-                rate,
-                c"an estimator belongs to actions, of which there are none",
-            ));
+            return Err(extack.refuse_attr(EINVAL, rate, c"a rate estimator needs an action"));
         }
     }
-    Actions::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack).map_err(|error| {
+    Exts::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack).map_err(|error| {
         // Not a refusal: the core begins anew, when it has loaded the action's module.
         if error == EAGAIN {
             return error;
         }
-        extack.refuse_unless_said(
-            error,
-            c"an action or the policer is refused, and does not say why",
-        )
+        extack.refuse_unless_said(error, c"an action or the policer cannot be set up")
     })
 }
 
@@ -268,33 +285,44 @@ fn parse_prog(
     skip_sw: bool,
     extack: &mut ExtAck<'_>,
 ) -> Result<TcProg> {
-    let bytecode = attrs
-        .get::<TCA_BPF_OPS_LEN>()
-        .zip(attrs.get::<TCA_BPF_OPS>());
-    match (attrs.get::<TCA_BPF_FD>(), bytecode) {
-        (Some(_), Some(_)) => Err(extack.refuse_attr(
+    match (
+        attrs.get::<TCA_BPF_FD>(),
+        attrs.get::<TCA_BPF_OPS_LEN>(),
+        attrs.get::<TCA_BPF_OPS>(),
+    ) {
+        (None, None, None) => {
+            Err(extack.refuse_attr(EINVAL, options, c"a bpf filter needs bytecode or a program"))
+        }
+        (None, Some(len), Some(insns)) => {
+            if let Some(name) = attrs.get::<TCA_BPF_NAME>() {
+                return Err(extack.refuse_attr(EINVAL, name, c"bytecode cannot have a name"));
+            }
+            parse_bytecode(len, insns, extack)
+        }
+        (None, ..) => Err(extack.refuse_attr(
+            EINVAL,
+            options,
+            c"bytecode needs both its instructions and their number",
+        )),
+        (Some(fd), None, None) => TcProg::from_fd(fd.u32(extack)?, skip_sw).map_err(|error| {
+            let why = if error == EBADF {
+                c"the program's file descriptor is not open"
+            } else {
+                c"the file descriptor does not refer to a BPF program of type sched_cls"
+            };
+            extack.refuse_attr(error, fd, why)
+        }),
+        (Some(_), ..) => Err(extack.refuse_attr(
             EINVAL,
             options,
             c"a bpf filter has either bytecode or a program, not both",
         )),
-        (None, None) => {
-            Err(extack.refuse_attr(EINVAL, options, c"a bpf filter needs bytecode or a program"))
-        }
-        (None, Some((len, insns))) => parse_bytecode(len, insns, extack),
-        (Some(fd), None) => TcProg::from_fd(fd.u32(extack)?, skip_sw).map_err(|error| {
-            let why = if error == EBADF {
-                c"the program's file descriptor is not open"
-            } else {
-                c"the file descriptor is not that of a BPF program of type sched_cls"
-            };
-            extack.refuse_attr(error, fd, why)
-        }),
     }
 }
 
 /// C: `cls_bpf_prog_from_ops()`.
 fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<TcProg> {
-    const LENGTH: &CStr = c"bytecode has at least 1 instruction and at most 4096";
+    const LENGTH: &CStr = c"bytecode must have 1 to 4096 instructions";
 
     if insns.payload().len() > TcProg::MAX_INSNS * TcProg::INSN_SIZE {
         return Err(extack.refuse_attr(ERANGE, insns, LENGTH));
@@ -307,19 +335,19 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
         return Err(extack.refuse_attr(
             EINVAL,
             insns,
-            c"the bytecode is not as long as its number of instructions says",
+            c"the length of the bytecode does not match its number of instructions",
         ));
     }
     TcProg::from_bytecode(insns.payload()).map_err(|error| {
         if error == ENOMEM {
             return error;
         }
-        extack.refuse_attr(error, insns, c"the kernel's checker refuses the bytecode")
+        extack.refuse_attr(error, insns, c"the bytecode is not valid")
     })
 }
 
 /// A program that was loaded for a device runs on no other. C: `cls_bpf_prog_from_efd()`.
-fn check_devices(rtnl: &Rtnl, tp: &Proto, prog: &TcProg, extack: &mut ExtAck<'_>) -> Result {
+fn check_devices(rtnl: &Rtnl, tp: TcfProto<'_>, prog: &TcProg, extack: &mut ExtAck<'_>) -> Result {
     if !prog.is_dev_bound() || tp.all_devices(rtnl, |dev| prog.is_bound_to(dev)) {
         return Ok(());
     }

@@ -2,17 +2,16 @@
 
 //! The packet path.
 
-use super::filter::{
-    Filter,
-    Mode, //
-};
+use super::filter::Filter;
 use crate::abstractions::{
-    bpf::RunContext,
     net::pkt_cls::{
         Action,
         ClassResult,
-        TcSkb, //
+        TcRun,
+        TcSkb,
+        Verdict, //
     },
+    sync::bottom_half::BhDisabled,
     uapi::TC_H_MAJ_MASK, //
 };
 
@@ -22,71 +21,78 @@ const NO_MATCH: i32 = 0;
 /// the number of a class.
 const OWN_CLASS: i32 = -1;
 
-/// The verdict that a program's return value stands for, in direct action.
-/// C: `cls_bpf_exec_opcode()`.
-#[inline(always)]
-pub(crate) fn action(code: i32) -> Action {
-    /// Not those that only make sense for tc's own actions.
-    const VERDICTS: u32 = 1 << Action::OK.0
-        | 1 << Action::SHOT.0
-        | 1 << Action::STOLEN.0
-        | 1 << Action::TRAP.0
-        | 1 << Action::REDIRECT.0;
-
-    if (0..u32::BITS as i32).contains(&code) && VERDICTS & (1 << code) != 0 {
-        Action(code)
-    } else {
-        Action::UNSPEC
-    }
-}
-
 /// Asks the filters one by one until one has a verdict. C: `cls_bpf_classify()`.
 #[inline(always)]
-pub(super) fn classify<'a>(
+pub(super) fn classify<'p, 'a>(
     mut filters: impl Iterator<Item = &'a Filter>,
-    skb: &mut TcSkb,
+    mut skb: TcSkb<'p>,
     result: &mut ClassResult,
-    ctx: &RunContext<'_>,
-) -> Action {
+    bh: &BhDisabled<'_>,
+) -> Verdict<'p> {
     loop {
         // Programs alone see the packet, until one asks for actions: it is only prepared for them
         // once.
-        let mut lent = skb.lend(ctx);
-        let filter = loop {
-            let Some(filter) = filters.next() else {
-                return Action::UNSPEC;
-            };
-            lent.set_tc_classid(filter.class.classid() as u16);
-
-            if filter.skip_sw {
-                lent.normalise_tstamp();
-                if filter.mode == Mode::DirectAction {
-                    result.set_classid(filter.class.classid());
-                }
-                continue;
-            }
-            let code = lent.run(&filter.prog);
-            lent.normalise_tstamp();
-
-            if filter.mode == Mode::DirectAction {
-                let major = filter.class.classid() & TC_H_MAJ_MASK;
-                result.set_classid(major | u32::from(lent.tc_classid()));
-                let verdict = action(code);
-                if !verdict.asks_next() {
-                    return verdict;
-                }
-            } else if code == OWN_CLASS {
-                result.set_class(&filter.class);
-                break filter;
-            } else if code != NO_MATCH {
-                result.set_classid(code as u32);
-                break filter;
-            }
-        };
-        drop(lent);
-        let verdict = filter.actions.exec(ctx, skb, result);
-        if !verdict.asks_next() {
-            return verdict;
+        match ask(&mut filters, skb.begin(), result, bh) {
+            Asked::Verdict(verdict) => return verdict,
+            Asked::Matched(filter, matched) => match filter.exts().exec(bh, matched, result) {
+                Ok(verdict) => return verdict,
+                Err(back) => skb = back,
+            },
         }
+    }
+}
+
+/// What programs have decided about a packet.
+enum Asked<'p, 'a> {
+    /// All of it.
+    Verdict(Verdict<'p>),
+    /// The class: the actions of the filter decide the rest.
+    Matched(&'a Filter, TcSkb<'p>),
+}
+
+/// Runs the programs of the filters one by one until one has a verdict, or a class.
+#[inline(always)]
+fn ask<'p, 'a>(
+    filters: &mut impl Iterator<Item = &'a Filter>,
+    mut run: TcRun<'p>,
+    result: &mut ClassResult,
+    bh: &BhDisabled<'_>,
+) -> Asked<'p, 'a> {
+    let Some(mut filter) = filters.next() else {
+        return Asked::Verdict(run.end().verdict(Action::UNSPEC));
+    };
+    loop {
+        run.set_tc_classid(filter.class().classid() as u16);
+        if filter.skip_sw() {
+            run.normalise_tstamp();
+            let Some(next) = filters.next() else {
+                return Asked::Verdict(run.end().verdict(Action::UNSPEC));
+            };
+            filter = next;
+            continue;
+        }
+        let (code, mut ran) = run.run(&filter.rule().prog, bh);
+        ran.normalise_tstamp();
+
+        if filter.rule().direct_action {
+            // Without a verdict nobody looks at the class. C: `cls_bpf_exec_opcode()`.
+            if let Some(action) = Action::from_code(code) {
+                let major = filter.class().classid() & TC_H_MAJ_MASK;
+                result.set_classid(major | u32::from(ran.tc_classid()));
+                return Asked::Verdict(ran.end().verdict(action));
+            }
+        } else if code == OWN_CLASS {
+            result.set_class(filter.class());
+            return Asked::Matched(filter, ran.end());
+        } else if code != NO_MATCH {
+            result.set_classid(code as u32);
+            return Asked::Matched(filter, ran.end());
+        }
+
+        let Some(next) = filters.next() else {
+            return Asked::Verdict(ran.end().verdict(Action::UNSPEC));
+        };
+        filter = next;
+        run = ran.next();
     }
 }

@@ -2,10 +2,7 @@
 
 //! What `tc filter show` reads.
 
-use super::filter::{
-    Filter,
-    Mode, //
-};
+use super::filter::Filter;
 use crate::abstractions::{
     bpf::Origin,
     net::netlink::Message,
@@ -27,36 +24,36 @@ use kernel::prelude::*;
 /// Writes a filter, in the C's order of attributes. C: `cls_bpf_dump()`.
 pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     message.nest(TCA_OPTIONS as u32, |message| {
-        if filter.class.is_some() {
-            message.put_u32(TCA_BPF_CLASSID as u32, filter.class.classid())?;
+        if filter.class().is_some() {
+            message.put_u32(TCA_BPF_CLASSID as u32, filter.class().classid())?;
         }
-        match filter.prog.origin() {
+        match filter.rule().prog.origin() {
             Origin::Classic(count, insns) => {
                 message.put_u16(TCA_BPF_OPS_LEN as u32, count)?;
                 message.put(TCA_BPF_OPS as u32, insns)?;
             }
             Origin::Loaded { id, tag } => {
-                if let Some(name) = &filter.name {
+                if let Some(name) = &filter.data().name {
                     message.put_str(TCA_BPF_NAME as u32, name.as_cstr())?;
                 }
                 message.put_u32(TCA_BPF_ID as u32, id)?;
                 message.put(TCA_BPF_TAG as u32, tag)?;
             }
         }
-        filter.actions.dump(message)?;
-        if filter.mode == Mode::DirectAction {
+        filter.exts().dump(message)?;
+        if filter.rule().direct_action {
             message.put_u32(TCA_BPF_FLAGS as u32, TCA_BPF_FLAG_ACT_DIRECT)?;
         }
-        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.offload.flags())
+        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.flags())
     })?;
-    filter.actions.dump_stats(message)
+    filter.exts().dump_stats(message)
 }
 
 /// Writes where a filter is, and which actions it has: what `tc -br filter show` reads. The C has no
 /// such dump.
 pub(super) fn terse_dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     message.nest(TCA_OPTIONS as u32, |message| {
-        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.offload.flags())?;
-        filter.actions.terse_dump(message)
+        message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.flags())?;
+        filter.exts().terse_dump(message)
     })
 }

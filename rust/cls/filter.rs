@@ -2,17 +2,12 @@
 
 //! One filter.
 
-use crate::abstractions::{
-    bpf::TcProg,
-    net::pkt_cls::{
-        self,
-        Actions,
-        BoundClass,
-        BpfOffload,
-        OffloadState, //
-    },
-};
+use super::BpfClassifier;
+use crate::abstractions::net::pkt_cls;
 use crate::name::ProgName;
+
+/// A filter.
+pub(super) type Filter = pkt_cls::Filter<BpfClassifier>;
 
 /// What a filter's program decides.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,38 +18,8 @@ pub(crate) enum Mode {
     Classify,
 }
 
-/// A filter. What the packet path reads comes first.
-#[repr(C)]
-pub(crate) struct Filter {
-    pub(super) prog: TcProg,
-    pub(super) class: BoundClass,
-    pub(super) mode: Mode,
-    /// Not to be run here: a device does. As in `offload`, which other CPUs write to.
-    pub(super) skip_sw: bool,
-    pub(super) actions: Actions,
-    pub(super) offload: OffloadState,
+/// What is kept of a filter besides.
+pub(crate) struct Data {
+    /// What the user calls the program.
     pub(super) name: Option<ProgName>,
-}
-
-impl Filter {
-    /// What devices are told about it.
-    pub(super) fn as_offload(&self) -> BpfOffload<'_> {
-        BpfOffload {
-            prog: &self.prog,
-            actions: &self.actions,
-            name: self.name.as_ref().map(ProgName::as_cstr),
-            direct_action: self.mode == Mode::DirectAction,
-            state: &self.offload,
-        }
-    }
-}
-
-impl pkt_cls::Filter for Filter {
-    fn actions(&self) -> &Actions {
-        &self.actions
-    }
-
-    fn offload(&self) -> &OffloadState {
-        &self.offload
-    }
 }

@@ -15,116 +15,93 @@ mod offload;
 mod suite;
 
 use crate::abstractions::{
-    bpf::RunContext,
     net::{
         netlink::{
             ExtAck,
             Message, //
         },
         pkt_cls::{
-            Action,
+            BpfRule,
             Change,
-            ClassChange,
             ClassResult,
             Classifier,
             Device,
-            Devices,
             FilterRef,
-            FilterTable,
-            Proto,
-            TcSkb, //
+            Iter,
+            TcSkb,
+            TcfProto,
+            Verdict,
+            Writer, //
         }, //
     },
     sync::{
-        rcu::ReadSide,
-        rtnl::{
-            Caller,
-            Rtnl, //
-        }, //
+        bottom_half::BhDisabled,
+        rtnl::Caller, //
     }, //
 };
-use filter::Filter;
+use crate::name::ProgName;
+use filter::{
+    Data,
+    Filter, //
+};
 use kernel::prelude::*;
 
-/// The filters of one priority.
-#[pin_data]
-pub(crate) struct BpfClassifier {
-    #[pin]
-    filters: FilterTable<Filter>,
-}
+/// The classifier.
+pub(crate) enum BpfClassifier {}
 
-#[vtable]
 impl Classifier for BpfClassifier {
     const KIND: &'static CStr = c"bpf";
 
-    type Filter = Filter;
+    type Rule = BpfRule;
 
-    fn init() -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            filters <- FilterTable::new(),
-        })
-    }
+    type Data = Data;
 
-    fn filters(&self) -> &FilterTable<Filter> {
-        &self.filters
+    fn name(data: &Data) -> Option<&CStr> {
+        data.name.as_ref().map(ProgName::as_cstr)
     }
 
     #[inline(always)]
-    fn classify(
-        &self,
-        skb: &mut TcSkb,
+    fn classify<'a>(
+        filters: Iter<'_, Self>,
+        skb: TcSkb<'a>,
         result: &mut ClassResult,
-        rcu: &ReadSide<'_>,
-        ctx: &RunContext<'_>,
-    ) -> Action {
-        classify::classify(self.filters.iter(rcu), skb, result, ctx)
+        bh: &BhDisabled<'_>,
+    ) -> Verdict<'a> {
+        classify::classify(filters, skb, result, bh)
     }
 
     fn change<'a>(
-        &'a self,
-        change: Change<'a, Filter>,
+        change: Change<'a, Self>,
         extack: &mut ExtAck<'_>,
-    ) -> Result<FilterRef<'a, Filter>> {
-        change::change(&self.filters, &change, extack)
+    ) -> Result<FilterRef<'a, Self>> {
+        change::change(&change, extack)
     }
 
     fn delete(
-        &self,
-        caller: &Caller,
-        tp: &Proto,
-        filter: FilterRef<'_, Filter>,
+        writer: &Writer<'_, '_, Self>,
+        filter: &FilterRef<'_, Self>,
         extack: &mut ExtAck<'_>,
     ) -> Result {
-        let writer = tp.writer(caller, filter.class.is_some());
-        if !self.filters.remove(&writer, &filter) {
+        if !writer.remove(filter) {
             return Err(extack.refuse(ENOENT, c"the filter was deleted by another request"));
         }
-        if let Some(rtnl) = writer.rtnl() {
-            offload::remove(&Devices::new(tp, rtnl), &filter, extack);
-            filter.class.unbind(rtnl, tp);
+        if let Some(devices) = writer.devices() {
+            offload::remove(&devices, filter, extack);
         }
         Ok(())
     }
 
-    fn destroy(&self, caller: &Caller, tp: &Proto, extack: &mut ExtAck<'_>) {
-        let mut has_class = false;
-        let _ = self.filters.for_each(|filter| {
-            has_class |= filter.class.is_some();
-            Ok(())
-        });
-        let writer = tp.writer(caller, has_class);
-        if let Some(rtnl) = writer.rtnl() {
-            let devices = Devices::new(tp, rtnl);
-            let _ = self.filters.for_each(|filter| {
+    fn destroy(writer: &Writer<'_, '_, Self>, extack: &mut ExtAck<'_>) {
+        if let Some(devices) = writer.devices() {
+            let _ = writer.tp().filters().for_each(|filter| {
                 offload::remove(&devices, filter, extack);
-                filter.class.unbind(rtnl, tp);
                 Ok(())
             });
         }
     }
 
-    fn reoffload(&self, device: &Device<'_>, joins: bool, extack: &mut ExtAck<'_>) -> Result {
-        self.filters.for_each(|filter| {
+    fn reoffload(device: &Device<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result {
+        device.tp().filters().for_each(|filter| {
             if joins {
                 offload::join(device, filter, extack)
             } else {
@@ -134,13 +111,14 @@ impl Classifier for BpfClassifier {
         })
     }
 
-    fn bind_class(rtnl: &Rtnl, filter: &Filter, change: &ClassChange<'_>) {
-        filter.class.rebind(rtnl, change);
-    }
-
-    fn dump(caller: &Caller, tp: &Proto, filter: &Filter, message: &mut Message<'_>) -> Result {
-        if filter.offload.in_hw() {
-            filter.as_offload().update_stats(caller, tp);
+    fn dump(
+        caller: &Caller,
+        tp: &TcfProto<'_, Self>,
+        filter: &Filter,
+        message: &mut Message<'_>,
+    ) -> Result {
+        if filter.in_hw() {
+            filter.update_stats(caller, tp);
         }
         dump::dump(filter, message)
     }

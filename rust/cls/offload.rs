@@ -6,18 +6,21 @@
 //! nothing else. So two filters may share a program, devices that never took a filter may leave,
 //! and the one that refuses a replacement is not left with what it replaces.
 
-use super::filter::Filter;
+use super::{
+    filter::Filter,
+    BpfClassifier, //
+};
 use crate::abstractions::net::{
     netlink::ExtAck,
-    pkt_cls::{
-        Device,
-        Devices, //
-    }, //
+    pkt_cls, //
 };
 use kernel::{
     pr_warn_once,
     prelude::*, //
 };
+
+type Device<'a> = pkt_cls::Device<'a, BpfClassifier>;
+type Devices<'a> = pkt_cls::Devices<'a, BpfClassifier>;
 
 /// Offers a filter to the devices of the block, in place of `old` if there is one.
 ///
@@ -30,24 +33,22 @@ pub(super) fn install(
     old: Option<&Filter>,
     extack: &mut ExtAck<'_>,
 ) -> Result {
-    if new.offload.skip_hw() {
+    if new.skip_hw() {
         return Ok(());
     }
-    let offload = new.as_offload();
     let mut install = || {
-        if new.skip_sw && devices.has_others() {
+        if new.skip_sw() && devices.has_others() {
             return Err(EOPNOTSUPP);
         }
         devices.for_each(|device| {
-            let old = old.map(Filter::as_offload);
-            if !offload.offer(device, old.as_ref(), extack)? {
+            if !new.offer(device, old, extack)? {
                 if let Some(old) = old {
                     withdrawn(old.withdraw(device, extack));
                 }
             }
             Ok(())
         })?;
-        if new.skip_sw && !new.offload.in_hw() {
+        if new.skip_sw() && !new.in_hw() {
             return Err(EINVAL);
         }
         Ok(())
@@ -65,15 +66,14 @@ pub(super) fn install(
 ///
 /// What the devices say is not for the user, who reads why it came to this.
 pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter>) {
-    let offload = new.as_offload();
     let extack = &mut ExtAck::ignored();
     let _ = devices.for_each(|device| {
-        if new.offload.is_in(device) {
-            let back = match old.map(Filter::as_offload) {
-                Some(old) => old.offer(device, Some(&offload), extack).unwrap_or(false),
+        if new.is_in(device) {
+            let back = match old {
+                Some(old) => old.offer(device, Some(new), extack).unwrap_or(false),
                 None => false,
             };
-            withdrawn(back || offload.withdraw(device, extack));
+            withdrawn(back || new.withdraw(device, extack));
         }
         Ok(())
     });
@@ -90,19 +90,19 @@ pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck
 /// Offers a filter to a device that joins the block. An error keeps it from joining.
 /// C: `cls_bpf_reoffload()`.
 pub(super) fn join(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
-    if !filter.offload.skip_hw() {
-        filter.as_offload().offer(device, None, extack)?;
+    if !filter.skip_hw() {
+        filter.offer(device, None, extack)?;
     }
     Ok(())
 }
 
 /// Takes a filter away from a device, which may leave the block. C: `cls_bpf_reoffload()`.
 pub(super) fn leave(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
-    withdrawn(filter.as_offload().withdraw(device, extack));
+    withdrawn(filter.withdraw(device, extack));
 }
 
 fn withdrawn(done: bool) {
     if !done {
-        pr_warn_once!("a device does not give up a filter, whose memory it keeps\n");
+        pr_warn_once!("a device does not give up a filter, whose program it keeps\n");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Evidence of an RCU read side that somebody else entered.
+//! A token of an RCU read side that somebody else entered.
 //!
 //! [`kernel::sync::rcu::Guard`] enters the read side itself. The packet path is called inside one
 //! already (with bottom halves off, which the kernel counts as one) and must not pay for another.
@@ -8,7 +8,7 @@
 use core::marker::PhantomData;
 use kernel::types::NotThreadSafe;
 
-/// Evidence that what is published through RCU stays where it is for `'a`.
+/// A token of an RCU read side: what is published through RCU stays where it is for `'a`.
 ///
 /// # Invariants
 ///
@@ -16,8 +16,6 @@ use kernel::types::NotThreadSafe;
 pub(crate) struct ReadSide<'a>(PhantomData<&'a ()>, NotThreadSafe);
 
 impl ReadSide<'_> {
-    /// Takes the caller's word for it.
-    ///
     /// # Safety
     ///
     /// The caller is in an RCU or RCU-bh read side critical section that outlasts `'a`.

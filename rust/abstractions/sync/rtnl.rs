@@ -11,7 +11,7 @@ use core::{
 };
 use kernel::types::NotThreadSafe;
 
-/// Evidence that the RTNL mutex is held. Process context only.
+/// A token of the RTNL mutex. Process context only.
 ///
 /// # Invariants
 ///
@@ -19,8 +19,6 @@ use kernel::types::NotThreadSafe;
 pub(crate) struct Rtnl(NotThreadSafe);
 
 impl Rtnl {
-    /// Takes the caller's word for it.
-    ///
     /// # Safety
     ///
     /// The calling task holds RTNL, and goes on holding it while the value lives.
@@ -62,8 +60,6 @@ impl Deref for Guard {
 pub(crate) struct Caller(bool, NotThreadSafe);
 
 impl Caller {
-    /// Takes the caller's word for it.
-    ///
     /// # Safety
     ///
     /// If `held`, the calling task holds RTNL, and goes on holding it while the value lives.
@@ -80,19 +76,24 @@ impl Caller {
     /// RTNL: the caller's, or taken now. May sleep. Deadlocks if it was taken already by this very
     /// method, and not let go.
     pub(crate) fn rtnl(&self) -> Held<'_> {
-        if self.0 {
-            // SAFETY: By the type invariant, for as long as `self` is borrowed.
-            Held::Caller(unsafe { Rtnl::assume_held() }, PhantomData)
-        } else {
-            Held::Ours(lock())
-        }
+        Held(
+            if self.0 {
+                // SAFETY: By the type invariant, for as long as `self` is borrowed.
+                Holder::Caller(unsafe { Rtnl::assume_held() })
+            } else {
+                Holder::Ours(lock())
+            },
+            PhantomData,
+        )
     }
 }
 
-/// RTNL, by the caller of a request or by ourselves.
-pub(crate) enum Held<'a> {
+/// RTNL, held by the caller of a request or by ourselves. What it lends lasts no longer than it.
+pub(crate) struct Held<'a>(Holder, PhantomData<&'a Caller>);
+
+enum Holder {
     /// The caller lets go of it.
-    Caller(Rtnl, PhantomData<&'a Caller>),
+    Caller(Rtnl),
     /// The drop lets go of it.
     Ours(Guard),
 }
@@ -101,9 +102,9 @@ impl Deref for Held<'_> {
     type Target = Rtnl;
 
     fn deref(&self) -> &Rtnl {
-        match self {
-            Self::Caller(rtnl, _) => rtnl,
-            Self::Ours(guard) => guard,
+        match &self.0 {
+            Holder::Caller(rtnl) => rtnl,
+            Holder::Ours(guard) => guard,
         }
     }
 }

@@ -3,33 +3,38 @@
 //! The callbacks by which the core reaches a [`Classifier`].
 
 use super::{
-    table::Deferred,
+    table::{
+        Deferred,
+        FilterTable, //
+    },
     Change,
-    ClassChange,
     ClassResult,
     Classifier,
     Device,
     FilterRef,
-    Proto,
     TcSkb,
-    Tca, //
+    Tca,
+    TcfProto, //
 };
 use crate::abstractions::{
     bindings,
-    bpf::RunContext,
     net::netlink::{
         ExtAck,
         Message, //
     },
     sync::{
-        rcu::ReadSide,
+        bottom_half::BhDisabled,
         rtnl::{
             Caller,
             Rtnl, //
         }, //
     }, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    mem::transmute,
+    ptr::NonNull, //
+};
 use kernel::{
     error::{
         from_result,
@@ -41,21 +46,33 @@ use kernel::{
 };
 
 /// What `tp->root` points to.
-type Head<T> = Deferred<T>;
+type Root<T> = Deferred<FilterTable<T>>;
+
+/// The callback of a device. C: `flow_setup_cb_t *`, where it is not null.
+type Callback = unsafe extern "C" fn(bindings::tc_setup_type, *mut c_void, *mut c_void) -> c_int;
+
+/// C: `reoffload`, with a callback of type `C`.
+type Reoffload<C> = unsafe extern "C" fn(
+    *mut bindings::tcf_proto,
+    bool,
+    C,
+    *mut c_void,
+    *mut bindings::netlink_ext_ack,
+) -> c_int;
 
 struct Adapter<T>(PhantomData<T>);
 
 impl<T: Classifier> Adapter<T> {
-    /// The root of an instance, for a request.
+    /// An instance, for a request.
     ///
     /// # Safety
     ///
     /// `tp` is an instance of ours between `init` and `destroy`, and the caller holds it for `'a`.
-    unsafe fn root<'a>(tp: *mut bindings::tcf_proto) -> (&'a T, &'a Proto) {
-        // SAFETY: `init` put a head there, which stays until nobody holds the instance any more.
+    unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
+        // SAFETY: `init` put a table there, which stays until nobody holds the instance any more.
         unsafe {
-            let head = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Head<T>>();
-            (&(*head).value, Proto::from_raw(tp))
+            let root = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Root<T>>();
+            TcfProto::new(NonNull::new_unchecked(tp), &(*root).value)
         }
     }
 
@@ -67,21 +84,17 @@ impl<T: Classifier> Adapter<T> {
         tp: *const bindings::tcf_proto,
         result: *mut bindings::tcf_result,
     ) -> c_int {
-        // SAFETY: `init` put a head there. It is freed after a grace period, and bottom halves
+        // SAFETY: `init` put a table there. It is freed after a grace period, and bottom halves
         // that are off are a read side.
-        let root = unsafe {
+        let filters = unsafe {
             let root = &raw const (*tp).root;
-            &(*bindings::rcu_dereference_bh(root.cast_mut()).cast::<Head<T>>()).value
+            &(*bindings::rcu_dereference_bh(root.cast_mut()).cast::<Root<T>>()).value
         };
-        // SAFETY: As above.
-        let rcu = unsafe { ReadSide::assume() };
         // SAFETY: The core lends us both for the time of the call.
-        let (skb, result) =
-            unsafe { (TcSkb::from_raw_mut(skb), &mut *result.cast::<ClassResult>()) };
-        // SAFETY: Bottom halves are off by the safety requirements of this function. The core sets
-        // a network context where it follows redirections.
-        let ctx = unsafe { RunContext::assume() };
-        root.classify(skb, result, &rcu, &ctx).0
+        let (skb, result) = unsafe { (TcSkb::from_raw(skb), &mut *result.cast::<ClassResult>()) };
+        // SAFETY: Bottom halves are off by the safety requirements of this function.
+        let bh = unsafe { BhDisabled::assume() };
+        T::classify(filters.iter(&bh.read_side()), skb, result, &bh).code()
     }
 
     /// # Safety
@@ -89,11 +102,11 @@ impl<T: Classifier> Adapter<T> {
     /// Called by the core for a new instance, which nobody else has seen.
     unsafe extern "C" fn init(tp: *mut bindings::tcf_proto) -> c_int {
         from_result(|| {
-            let head = Head::new(T::init())?;
-            // SAFETY: The head stays where it is; `destroy` takes it back.
+            let root = Root::<T>::new(FilterTable::new()).map_err(|_| ENOBUFS)?;
+            // SAFETY: The table stays where it is; `destroy` takes it back.
             unsafe {
-                let head = KBox::into_raw(Pin::into_inner_unchecked(head));
-                bindings::rcu_assign_pointer(&raw mut (*tp).root, head.cast());
+                let root = KBox::into_raw(Pin::into_inner_unchecked(root));
+                bindings::rcu_assign_pointer(&raw mut (*tp).root, root.cast());
             }
             Ok(0)
         })
@@ -108,17 +121,34 @@ impl<T: Classifier> Adapter<T> {
         rtnl_held: bool,
         extack: *mut bindings::netlink_ext_ack,
     ) {
-        // SAFETY: By the safety requirements of this function.
-        let (root, proto) = unsafe { Self::root(tp) };
-        // SAFETY: The core's, for the time of the call.
-        let (caller, mut extack) = unsafe { (Caller::new(rtnl_held), ExtAck::from_raw(extack)) };
-        root.destroy(&caller, proto, &mut extack);
+        // SAFETY: By the safety requirements of this function; the extack is the core's, for the
+        // time of the call.
+        let (proto, caller, mut extack) = unsafe {
+            (
+                Self::proto(tp),
+                Caller::new(rtnl_held),
+                ExtAck::from_raw(extack),
+            )
+        };
+        {
+            let mut has_class = false;
+            let _ = proto.filters().for_each(|filter| {
+                has_class |= filter.class().is_some();
+                Ok(())
+            });
+            let writer = proto.writer(&caller, has_class);
+            T::destroy(&writer, &mut extack);
+            let _ = proto.filters().for_each(|filter| {
+                writer.unbind(filter);
+                Ok(())
+            });
+        }
         // SAFETY: `init` put it there, out of a box. Packets that have seen it are waited for, by
         // the queue; requests are gone, by the safety requirements of this function.
         unsafe {
-            root.filters().detach();
-            let head = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Head<T>>();
-            Head::queue(head);
+            proto.filters().detach();
+            let root = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Root<T>>();
+            Root::queue(root);
         }
     }
 
@@ -128,8 +158,9 @@ impl<T: Classifier> Adapter<T> {
     /// `change` or `delete`.
     unsafe extern "C" fn get(tp: *mut bindings::tcf_proto, handle: u32) -> *mut c_void {
         // SAFETY: By the safety requirements of this function.
-        let (root, _) = unsafe { Self::root(tp) };
-        root.filters()
+        let proto = unsafe { Self::proto(tp) };
+        proto
+            .filters()
             .get(handle)
             .map_or(core::ptr::null_mut(), FilterRef::into_raw)
     }
@@ -139,10 +170,8 @@ impl<T: Classifier> Adapter<T> {
     /// Called by the core for an instance of ours that it holds, with a filter that `get` or
     /// `change` gave it.
     unsafe extern "C" fn put(tp: *mut bindings::tcf_proto, filter: *mut c_void) {
-        // SAFETY: By the safety requirements of this function.
-        let (root, _) = unsafe { Self::root(tp) };
-        // SAFETY: As above.
-        drop(unsafe { FilterRef::from_raw(root.filters(), filter) });
+        // SAFETY: By the safety requirements of this function; the core gives the filter away.
+        drop(unsafe { FilterRef::from_raw(Self::proto(tp).filters(), filter) });
     }
 
     /// # Safety
@@ -162,7 +191,7 @@ impl<T: Classifier> Adapter<T> {
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (root, tp) = unsafe { Self::root(tp) };
+        let tp = unsafe { Self::proto(tp) };
         // SAFETY: The core's, for the time of the call.
         let mut extack = unsafe { ExtAck::from_raw(extack) };
         let change = Change {
@@ -174,12 +203,12 @@ impl<T: Classifier> Adapter<T> {
             // SAFETY: The core parsed the request into a table of that size.
             tca: unsafe { Tca::from_raw(tca) },
             // SAFETY: By the safety requirements of this function.
-            old: unsafe { FilterRef::from_raw(root.filters(), *arg) },
+            old: unsafe { FilterRef::from_raw(tp.filters(), *arg) },
             net,
             flags,
         };
         from_result(|| {
-            let filter = root.change(change, &mut extack)?;
+            let filter = T::change(change, &mut extack)?;
             // SAFETY: The core's, for the time of the call.
             unsafe { *arg = filter.into_raw() };
             Ok(0)
@@ -198,19 +227,25 @@ impl<T: Classifier> Adapter<T> {
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (root, tp) = unsafe { Self::root(tp) };
-        // SAFETY: As above; the sentence is the core's, for the time of the call.
+        let tp = unsafe { Self::proto(tp) };
+        // SAFETY: By the safety requirements of this function; the extack is the core's, for the
+        // time of the call.
         let (caller, mut extack, filter) = unsafe {
             (
                 Caller::new(rtnl_held),
                 ExtAck::from_raw(extack),
-                FilterRef::from_raw(root.filters(), filter),
+                FilterRef::from_raw(tp.filters(), filter),
             )
         };
         from_result(|| {
-            root.delete(&caller, tp, filter.ok_or(ENOENT)?, &mut extack)?;
+            let filter = filter.ok_or(ENOENT)?;
+            {
+                let writer = tp.writer(&caller, filter.class().is_some());
+                T::delete(&writer, &filter, &mut extack)?;
+            }
+            drop(filter);
             // SAFETY: The core's, for the time of the call.
-            unsafe { *last = root.filters().is_empty() };
+            unsafe { *last = tp.filters().is_empty() };
             Ok(0)
         })
     }
@@ -220,8 +255,7 @@ impl<T: Classifier> Adapter<T> {
     /// Called by the core for an instance of ours that it holds.
     unsafe extern "C" fn delete_empty(tp: *mut bindings::tcf_proto) -> bool {
         // SAFETY: By the safety requirements of this function.
-        let (root, tp) = unsafe { Self::root(tp) };
-        root.filters().close_if_empty(tp)
+        unsafe { Self::proto(tp) }.close_if_empty()
     }
 
     /// Shows filters to the core, from the one on where the last call ended, if that is part of the
@@ -235,41 +269,40 @@ impl<T: Classifier> Adapter<T> {
         walker: *mut bindings::tcf_walker,
         _rtnl_held: bool,
     ) {
-        // Any handle, and none, fit into a cookie side by side.
-        const CONTINUE: c_ulong = 1 << 32;
-
         // SAFETY: By the safety requirements of this function.
-        let (root, _) = unsafe { Self::root(tp) };
-        // SAFETY: The core's, for the time of the call.
-        let walker = unsafe { &mut *walker };
-        let filters = root.filters();
-        // As many as it has counted, which is not negative.
-        let skip = walker.skip as usize;
+        let filters = unsafe { Self::proto(tp) }.filters();
+        // SAFETY: The core's, for the time of the call. No reference to it is made: the function
+        // gets it, too, and may have it in something larger.
+        let (visit, skip, cookie) = unsafe { ((*walker).fn_, (*walker).skip, (*walker).cookie) };
 
-        let mut at = match walker.cookie {
-            0 => None,
-            cookie => filters.get(cookie as u32),
+        let mut at = match cookie {
+            // As many as it has counted, which is not negative.
+            0 => filters.nth(skip as usize),
+            cookie => filters.at_bookmark(cookie),
         };
-        // A filter that is gone since then is found by what was in front of it.
-        if at.is_none() {
-            at = filters.nth(skip);
-        }
-        walker.count = walker.skip;
-        walker.cookie = 0;
+        let mut count = skip;
+        let mut stopped = None;
         while let Some(filter) = at {
-            let wants_more = match walker.fn_ {
-                // SAFETY: The core gave us the function for that, and what it gets for the filter
-                // is valid during the call.
-                Some(visit) => unsafe { visit(tp, filter.as_raw(), walker) >= 0 },
-                None => false,
-            };
+            // SAFETY: The core gave us the function for that, and what it gets for the filter is
+            // valid during the call.
+            let wants_more = visit.is_some_and(|visit| unsafe {
+                (*walker).count = count;
+                visit(tp, filter.as_raw(), walker) >= 0
+            });
             if !wants_more {
-                walker.stop = 1;
-                walker.cookie = CONTINUE | filter.handle() as c_ulong;
-                return;
+                stopped = Some(filters.bookmark(&filter));
+                break;
             }
             at = filters.next(Some(&filter));
-            walker.count += 1;
+            count += 1;
+        }
+        // SAFETY: The core's, for the time of the call.
+        unsafe {
+            (*walker).count = count;
+            (*walker).cookie = stopped.unwrap_or(0);
+            if stopped.is_some() {
+                (*walker).stop = 1;
+            }
         }
     }
 
@@ -280,16 +313,19 @@ impl<T: Classifier> Adapter<T> {
     unsafe extern "C" fn reoffload(
         tp: *mut bindings::tcf_proto,
         add: bool,
-        callback: bindings::flow_setup_cb_t,
+        callback: Callback,
         private: *mut c_void,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        let (root, tp) = unsafe { Self::root(tp) };
-        // SAFETY: As above.
-        let (device, mut extack) =
-            unsafe { (Device::new(tp, callback, private), ExtAck::from_raw(extack)) };
-        from_result(|| root.reoffload(&device, add, &mut extack).map(|()| 0))
+        // SAFETY: By the safety requirements of this function; the extack is the core's, for the
+        // time of the call.
+        let (device, mut extack) = unsafe {
+            (
+                Device::new(Self::proto(tp), Some(callback), private),
+                ExtAck::from_raw(extack),
+            )
+        };
+        from_result(|| T::reoffload(&device, add, &mut extack).map(|()| 0))
     }
 
     /// # Safety
@@ -303,16 +339,11 @@ impl<T: Classifier> Adapter<T> {
         base: c_ulong,
     ) {
         // SAFETY: By the safety requirements of this function.
-        let (filter, rtnl) = unsafe { (FilterRef::borrow(filter), Rtnl::assume_held()) };
-        if let Some((_, filter)) = filter {
-            let change = ClassChange {
-                classid,
-                class,
-                qdisc,
-                base,
-                _call: PhantomData,
-            };
-            T::bind_class(&rtnl, filter, &change);
+        unsafe {
+            if let Some((_, filter)) = FilterRef::<T>::borrow(filter) {
+                let rtnl = Rtnl::assume_held();
+                filter.class().rebind(&rtnl, classid, class, qdisc, base);
+            }
         }
     }
 
@@ -330,9 +361,9 @@ impl<T: Classifier> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         unsafe {
-            let (caller, tp) = (Caller::new(rtnl_held), Proto::from_raw(tp));
+            let (caller, tp) = (Caller::new(rtnl_held), Self::proto(tp));
             Self::write(filter, skb, header, |filter, message| {
-                T::dump(&caller, tp, filter, message)
+                T::dump(&caller, &tp, filter, message)
             })
         }
     }
@@ -359,11 +390,11 @@ impl<T: Classifier> Adapter<T> {
         filter: *mut c_void,
         skb: *mut bindings::sk_buff,
         header: *mut bindings::tcmsg,
-        f: impl FnOnce(&T::Filter, &mut Message<'_>) -> Result,
+        f: impl FnOnce(&super::Filter<T>, &mut Message<'_>) -> Result,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        if let Some((handle, filter)) = unsafe { FilterRef::<T::Filter>::borrow(filter) } {
-            // SAFETY: As above.
+        if let Some((handle, filter)) = unsafe { FilterRef::<T>::borrow(filter) } {
+            // SAFETY: The message and its header are the core's, for the time of the call.
             let mut message = unsafe {
                 (*header).tcm_handle = handle;
                 Message::from_raw(skb)
@@ -393,6 +424,14 @@ impl<T: Classifier, M: ModuleMetadata> Ops<T, M> {
     };
 
     fn ops() -> bindings::tcf_proto_ops {
+        // SAFETY: The types differ in whether the callback may be null, and are passed alike. The
+        // function's own is what kCFI compares, and an `Option` there would have another hash than
+        // the pointer in C.
+        let reoffload = unsafe {
+            transmute::<Reoffload<Callback>, Reoffload<bindings::flow_setup_cb_t>>(
+                Adapter::<T>::reoffload,
+            )
+        };
         bindings::tcf_proto_ops {
             kind: Self::KIND,
             classify: Some(Adapter::<T>::classify),
@@ -404,7 +443,7 @@ impl<T: Classifier, M: ModuleMetadata> Ops<T, M> {
             delete: Some(Adapter::<T>::delete),
             delete_empty: Some(Adapter::<T>::delete_empty),
             walk: Some(Adapter::<T>::walk),
-            reoffload: Some(Adapter::<T>::reoffload),
+            reoffload: Some(reoffload),
             bind_class: Some(Adapter::<T>::bind_class),
             dump: Some(Adapter::<T>::dump),
             terse_dump: Some(Adapter::<T>::terse_dump),
@@ -427,7 +466,7 @@ pub(crate) struct Registration<T: Classifier> {
 // SAFETY: The table belongs to the core while it is registered; we only keep it in place.
 unsafe impl<T: Classifier> Send for Registration<T> {}
 
-// SAFETY: As above.
+// SAFETY: Whoever shares it can do nothing with it.
 unsafe impl<T: Classifier> Sync for Registration<T> {}
 
 impl<T: Classifier> Registration<T> {

@@ -5,22 +5,26 @@
 //! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
 use super::{
-    Action,
     Change,
     ClassResult,
-    Filter,
-    TcSkb, //
+    Classifier,
+    TcSkb,
+    Verdict, //
 };
 use crate::abstractions::{
     bindings,
-    bpf::RunContext,
     net::netlink::{
         Attrs,
         ExtAck,
         Message, //
-    }, //
+    },
+    sync::bottom_half::BhDisabled, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    mem::transmute, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -30,28 +34,32 @@ use kernel::{
 /// The actions of a filter, in the order in which they run. Its drop unbinds them.
 /// C: `struct tcf_exts`.
 ///
+/// They need their namespace, which lasts for `'a`: the request that asks for them. To have them in a
+/// filter means to see to it that the namespace is there until they are dropped.
+///
 /// # Invariants
 ///
-/// `exts` was initialised. `net_held` says whether it holds its namespace, which else must outlive
-/// it by other means.
-pub(crate) struct Actions {
+/// `exts` was initialised. Its namespace outlives `'a`, or `net_held` says that it is held.
+pub(crate) struct Exts<'a> {
     exts: Opaque<bindings::tcf_exts>,
     net_held: UnsafeCell<bool>,
+    _net: PhantomData<&'a ()>,
 }
 
 // SAFETY: Actions have locks of their own. `exts` does not change once it is made, but by
 // `hold_net`, whose caller is alone with it.
-unsafe impl Send for Actions {}
+unsafe impl Send for Exts<'_> {}
 
-// SAFETY: As above.
-unsafe impl Sync for Actions {}
+// SAFETY: Those who share it only have actions run, dumped and counted, for which these have locks
+// of their own; for `hold_net` see `Send`.
+unsafe impl Sync for Exts<'_> {}
 
-impl Actions {
+impl<'a> Exts<'a> {
     /// No action.
     ///
     /// # Safety
     ///
-    /// `net` outlives the value, unless [`Self::hold_net`] is called meanwhile.
+    /// `net` outlives `'a`.
     pub(in crate::abstractions) unsafe fn none(
         net: *mut bindings::net,
         act: usize,
@@ -66,22 +74,22 @@ impl Actions {
         Ok(Self {
             exts,
             net_held: UnsafeCell::new(false),
+            _net: PhantomData,
         })
     }
 
     /// Makes, or finds and binds, the actions that a request asks for: those in its attribute
-    /// `act`, or the one policer in `police`. The errno and the sentence are those of the action.
+    /// `act`, or the one policer in `police`. The errno and the extack message are those of the action.
     /// Process context. C: `tcf_exts_init()`, `tcf_exts_validate()`.
-    pub(crate) fn parse<F: Filter, const N: usize>(
-        change: &Change<'_, F>,
+    pub(crate) fn parse<T: Classifier, const N: usize>(
+        change: &Change<'a, T>,
         attrs: &Attrs<'_, N>,
         act: usize,
         police: usize,
         extack: &mut ExtAck<'_>,
     ) -> Result<Self> {
         assert!(act < N && police < N);
-        // SAFETY: The namespace outlives the request, and a filter that is published lives no
-        // longer than its instance, which goes before the namespace does, or holds it.
+        // SAFETY: The namespace outlives the request.
         let this = unsafe { Self::none(change.net, act, police)? };
         // SAFETY: All are valid during the request. The table has the entries that `exts` names.
         to_result(unsafe {
@@ -98,25 +106,41 @@ impl Actions {
         Ok(this)
     }
 
+    /// Has them outlive the request.
+    ///
+    /// # Safety
+    ///
+    /// The namespace outlives the value, or [`Self::hold_net`] is called while it is there.
+    pub(super) unsafe fn into_static(self) -> Exts<'static> {
+        // SAFETY: They differ in nothing but the lifetime, of which the caller takes care.
+        // INVARIANT: By the safety requirements of this function.
+        unsafe { transmute::<Exts<'a>, Exts<'static>>(self) }
+    }
+
     /// Whether there is no action.
     pub(crate) fn is_empty(&self) -> bool {
         // SAFETY: Initialised by the type invariant.
         unsafe { !bindings::tcf_exts_has_actions(self.exts.get()) }
     }
 
-    /// Runs the actions on a packet. A negative answer is no verdict: the next filter is asked.
-    /// With any other, the packet is the caller's again only as far as the verdict says.
-    /// C: `tcf_exts_exec()`.
+    /// Runs the actions on a packet. Returns the packet if they have no verdict: the next filter is
+    /// asked. With a verdict, they may have taken it. C: `tcf_exts_exec()`.
     #[inline(always)]
-    pub(crate) fn exec(
+    pub(crate) fn exec<'p>(
         &self,
-        _ctx: &RunContext<'_>,
-        skb: &mut TcSkb,
+        _bh: &BhDisabled<'_>,
+        skb: TcSkb<'p>,
         result: &mut ClassResult,
-    ) -> Action {
-        // SAFETY: Initialised by the type invariant; packet and result are valid by their
-        // references. Bottom halves are off by the evidence of `_ctx`.
-        Action(unsafe { bindings::tcf_exts_exec(skb.0.as_ptr(), self.exts.get(), result.0.get()) })
+    ) -> Result<Verdict<'p>, TcSkb<'p>> {
+        // SAFETY: Initialised by the type invariant; the packet is valid, and so is the result, by
+        // its reference. Bottom halves are disabled, of which `_bh` is a token. A code that is not
+        // negative is for the core.
+        unsafe {
+            match bindings::tcf_exts_exec(skb.as_ptr(), self.exts.get(), result.as_ptr()) {
+                code @ 0.. => Ok(Verdict::new(code)),
+                _ => Err(skb),
+            }
+        }
     }
 
     /// Writes what the actions are. `EMSGSIZE`. C: `tcf_exts_dump()`.
@@ -173,10 +197,10 @@ impl Actions {
     }
 }
 
-impl Drop for Actions {
+impl Drop for Exts<'_> {
     fn drop(&mut self) {
         // SAFETY: Initialised by the type invariant, and not used any more. The namespace is there
-        // by the same, and let go of if it was held.
+        // by the same, and is put if it was held.
         unsafe {
             bindings::tcf_exts_destroy(self.exts.get());
             if *self.net_held.get() {

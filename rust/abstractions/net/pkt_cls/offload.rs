@@ -5,12 +5,13 @@
 //! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
 use super::{
-    Actions,
-    Proto, //
+    exts::Exts,
+    filter::Filter,
+    Classifier,
+    TcfProto, //
 };
 use crate::abstractions::{
     bindings,
-    bpf::TcProg,
     net::netlink::ExtAck,
     sync::rtnl::{
         Caller,
@@ -19,8 +20,7 @@ use crate::abstractions::{
 };
 use core::{
     cell::UnsafeCell,
-    mem::offset_of,
-    ptr, //
+    mem::offset_of, //
 };
 use kernel::{
     error::to_result,
@@ -45,14 +45,60 @@ pub(crate) mod flags {
     pub(crate) const NOT_IN_HW: u32 = bindings::TCA_CLS_FLAGS_NOT_IN_HW;
 }
 
+/// What the driver of a device is told about a filter.
+pub(crate) enum Told<'a, R> {
+    /// The device is to have a filter; in place of an old one, if it has that.
+    Has {
+        /// What it is to have.
+        new: &'a R,
+        /// What it has.
+        old: Option<&'a R>,
+    },
+    /// The device is to be without a filter.
+    Gone {
+        /// What it has.
+        old: &'a R,
+    },
+    /// The device is to say what it has counted.
+    Count {
+        /// What it may have.
+        rule: &'a R,
+    },
+}
+
+/// What a filter does, as far as drivers are told.
+///
+/// # Safety
+///
+/// A driver that is told of a rule may keep nothing of it but what [`Self::leak`] leaves valid for
+/// ever; the rest is its for the call.
+pub(crate) unsafe trait Rule: Sized + Send + Sync {
+    /// The command's number.
+    const SETUP: bindings::tc_setup_type;
+
+    /// The command.
+    type Command;
+
+    /// Makes the command. `name` is what the user calls the filter.
+    fn command(
+        told: Told<'_, Self>,
+        common: bindings::flow_cls_common_offload,
+        exts: &Exts<'_>,
+        name: Option<&CStr>,
+    ) -> Self::Command;
+
+    /// Ends the rule, but for what a driver may keep.
+    fn leak(self);
+}
+
 /// Where a filter is to be, and where it is, besides software.
 ///
 /// # Invariants
 ///
 /// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`; the bits
 /// `SKIP_HW` and `SKIP_SW` of `flags` stay as they were given. `devices` are those that have the
-/// filter, `in_hw_count` in number; it is used with RTNL held only, of which [`Device`] is evidence.
-pub(crate) struct OffloadState {
+/// filter, `in_hw_count` in number; it is used with RTNL held only, of which [`Device`] is a token.
+pub(super) struct OffloadState {
     flags: Atomic<u32>,
     in_hw_count: Atomic<u32>,
     devices: UnsafeCell<KVec<DeviceId>>,
@@ -71,7 +117,7 @@ struct DeviceId {
 impl OffloadState {
     /// In no device. `skip` has none or one of the bits [`flags::SKIP_HW`] and
     /// [`flags::SKIP_SW`].
-    pub(crate) fn new(skip: u32) -> Self {
+    pub(super) fn new(skip: u32) -> Self {
         Self {
             flags: Atomic::new(skip & (flags::SKIP_HW | flags::SKIP_SW)),
             in_hw_count: Atomic::new(0),
@@ -79,9 +125,38 @@ impl OffloadState {
         }
     }
 
+    /// What the user and the core have set.
+    pub(super) fn raw_flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
+    fn with_devices<T: Classifier, R>(
+        &self,
+        _rtnl: &Device<'_, T>,
+        f: impl FnOnce(&mut KVec<DeviceId>) -> R,
+    ) -> R {
+        // SAFETY: RTNL is held by the invariant of `Device`, no method of ours lends it for longer
+        // than this, and none calls another inside `f`.
+        f(unsafe { &mut *self.devices.get() })
+    }
+
+    /// Notes what the core has counted.
+    fn set_in<T: Classifier>(&self, device: &Device<'_, T>, is_in: bool) -> Result {
+        self.with_devices(device, |devices| {
+            devices.retain(|id| *id != device.id());
+            if is_in {
+                // There is room, see `Filter::offer`.
+                devices.push(device.id(), GFP_ATOMIC)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<T: Classifier> Filter<T> {
     /// `TCA_CLS_FLAGS_*`: what the user asked for, and one of `IN_HW` and `NOT_IN_HW`.
     pub(crate) fn flags(&self) -> u32 {
-        let now = self.flags.load(Relaxed);
+        let now = self.offload().raw_flags();
         if now & flags::IN_HW != 0 {
             now
         } else {
@@ -91,7 +166,7 @@ impl OffloadState {
 
     /// What the user asked for.
     pub(crate) fn skip(&self) -> u32 {
-        self.flags.load(Relaxed) & (flags::SKIP_HW | flags::SKIP_SW)
+        self.offload().raw_flags() & (flags::SKIP_HW | flags::SKIP_SW)
     }
 
     /// Whether no device may have it.
@@ -101,75 +176,13 @@ impl OffloadState {
 
     /// Whether a device has it.
     pub(crate) fn in_hw(&self) -> bool {
-        self.flags.load(Relaxed) & flags::IN_HW != 0
+        self.offload().raw_flags() & flags::IN_HW != 0
     }
 
     /// Whether that device has it.
-    pub(crate) fn is_in(&self, device: &Device<'_>) -> bool {
-        self.with_devices(device, |devices| devices.contains(&device.id()))
-    }
-
-    /// Makes room for the names of so many devices more. `ENOMEM`.
-    pub(crate) fn reserve(&self, device: &Device<'_>, count: usize) -> Result {
-        self.with_devices(device, |devices| devices.reserve(count, GFP_KERNEL_ACCOUNT))?;
-        Ok(())
-    }
-
-    fn with_devices<R>(&self, _rtnl: &Device<'_>, f: impl FnOnce(&mut KVec<DeviceId>) -> R) -> R {
-        // SAFETY: RTNL is held by the invariant of `Device`, no method of ours lends it for longer
-        // than this, and none calls another inside `f`.
-        f(unsafe { &mut *self.devices.get() })
-    }
-
-    /// Notes what the core has counted.
-    fn set_in(&self, device: &Device<'_>, is_in: bool) -> Result {
-        self.with_devices(device, |devices| {
-            devices.retain(|id| *id != device.id());
-            if is_in {
-                // There is room, see `reserve`.
-                devices.push(device.id(), GFP_ATOMIC)?;
-            }
-            Ok(())
-        })
-    }
-}
-
-/// A filter of the `bpf` kind, as a device's driver sees it. C: `struct tc_cls_bpf_offload`.
-///
-/// A device may keep the program until the filter is taken away from it. A filter that is to be
-/// freed while a device has it is therefore lost instead, see [`FilterTable`](super::FilterTable).
-pub(crate) struct BpfOffload<'a> {
-    /// What a packet is given to.
-    pub(crate) prog: &'a TcProg,
-    /// What happens to those that match.
-    pub(crate) actions: &'a Actions,
-    /// What the user calls the program.
-    pub(crate) name: Option<&'a CStr>,
-    /// Whether the program's return value is the verdict.
-    pub(crate) direct_action: bool,
-    /// Where it is.
-    pub(crate) state: &'a OffloadState,
-}
-
-impl BpfOffload<'_> {
-    /// The command that makes a device have `new` in place of `old`, one of which is `self`.
-    fn command(
-        &self,
-        tp: &Proto,
-        new: Option<&Self>,
-        old: Option<&Self>,
-        extack: &mut ExtAck<'_>,
-    ) -> bindings::tc_cls_bpf_offload {
-        let prog = |filter: Option<&Self>| filter.map_or(ptr::null_mut(), |f| f.prog.as_ptr());
-        bindings::tc_cls_bpf_offload {
-            common: tp.offload_common(self.state.flags(), extack),
-            command: bindings::tc_clsbpf_command_TC_CLSBPF_OFFLOAD,
-            exts: self.actions.as_ptr(),
-            prog: prog(new),
-            oldprog: prog(old),
-            name: self.name.map_or(ptr::null(), CStr::as_char_ptr),
-            exts_integrated: self.direct_action,
-        }
+    pub(crate) fn is_in(&self, device: &Device<'_, T>) -> bool {
+        self.offload()
+            .with_devices(device, |devices| devices.contains(&device.id()))
     }
 
     /// Offers the filter to a device, in place of `old` if it has that. Returns whether the device
@@ -179,56 +192,88 @@ impl BpfOffload<'_> {
     /// C: `tc_setup_cb_reoffload()`.
     pub(crate) fn offer(
         &self,
-        device: &Device<'_>,
+        device: &Device<'_, T>,
         old: Option<&Self>,
         extack: &mut ExtAck<'_>,
     ) -> Result<bool> {
-        let old = old.filter(|old| old.state.is_in(device));
-        self.state.reserve(device, 1)?;
-        let before = self.state.in_hw_count.load(Relaxed);
-        let command = self.command(device.tp, Some(self), old, extack);
-        device.tell(self, command, true, device.callback)?;
-        let accepted = self.state.in_hw_count.load(Relaxed) != before;
+        let old = old.filter(|old| old.is_in(device));
+        let state = self.offload();
+        state.with_devices(device, |devices| devices.reserve(1, GFP_KERNEL_ACCOUNT))?;
+        let before = state.in_hw_count.load(Relaxed);
+        let told = Told::Has {
+            new: self.rule(),
+            old: old.map(Self::rule),
+        };
+        device.tell(self, told, device.callback, extack)?;
+        let accepted = state.in_hw_count.load(Relaxed) != before;
         if accepted {
-            self.state.set_in(device, true)?;
+            state.set_in(device, true)?;
             if let Some(old) = old {
                 // The device knows already; this is for the core, which counts.
-                let command = old.command(device.tp, None, Some(old), &mut ExtAck::ignored());
-                device.tell(old, command, false, Some(Device::agree))?;
-                old.state.set_in(device, false)?;
+                let told = Told::Gone { old: old.rule() };
+                device.tell(old, told, Some(agree), &mut ExtAck::ignored())?;
+                old.offload().set_in(device, false)?;
             }
         }
         Ok(accepted)
     }
 
     /// Takes the filter away from a device, if it has it. Returns whether the device is without it.
-    pub(crate) fn withdraw(&self, device: &Device<'_>, extack: &mut ExtAck<'_>) -> bool {
-        if !self.state.is_in(device) {
+    pub(crate) fn withdraw(&self, device: &Device<'_, T>, extack: &mut ExtAck<'_>) -> bool {
+        if !self.is_in(device) {
             return true;
         }
-        let before = self.state.in_hw_count.load(Relaxed);
-        let command = self.command(device.tp, None, Some(self), extack);
-        let told = device.tell(self, command, false, device.callback);
-        let without = told.is_ok() && self.state.in_hw_count.load(Relaxed) != before;
-        without && self.state.set_in(device, false).is_ok()
+        let state = self.offload();
+        let before = state.in_hw_count.load(Relaxed);
+        let told = device.tell(
+            self,
+            Told::Gone { old: self.rule() },
+            device.callback,
+            extack,
+        );
+        let without = told.is_ok() && state.in_hw_count.load(Relaxed) != before;
+        without && state.set_in(device, false).is_ok()
     }
 
     /// Has devices add what they counted to the statistics of the actions. RTNL is taken if a
-    /// device's driver needs it. C: `tc_setup_cb_call()` with `TC_CLSBPF_STATS`.
-    pub(crate) fn update_stats(&self, caller: &Caller, tp: &Proto) {
-        let mut command = self.command(tp, Some(self), None, &mut ExtAck::ignored());
-        command.command = bindings::tc_clsbpf_command_TC_CLSBPF_STATS;
+    /// device's driver needs it. C: `tc_setup_cb_call()`.
+    pub(crate) fn update_stats(&self, caller: &Caller, tp: &TcfProto<'_, T>) {
+        let told = Told::Count { rule: self.rule() };
+        let mut command = self.command(tp, told, &mut ExtAck::ignored());
         // SAFETY: All are valid during the call.
         unsafe {
             bindings::tc_setup_cb_call(
                 tp.block(),
-                bindings::tc_setup_type_TC_SETUP_CLSBPF,
+                T::Rule::SETUP,
                 (&raw mut command).cast(),
                 false,
                 caller.holds_rtnl(),
             )
         };
     }
+
+    fn command(
+        &self,
+        tp: &TcfProto<'_, T>,
+        told: Told<'_, T::Rule>,
+        extack: &mut ExtAck<'_>,
+    ) -> <T::Rule as Rule>::Command {
+        let common = tp.offload_common(self.flags(), extack);
+        T::Rule::command(told, common, self.exts(), T::name(self.data()))
+    }
+}
+
+/// The callback of a device that does as it is told.
+///
+/// # Safety
+///
+/// None.
+unsafe extern "C" fn agree(
+    _kind: bindings::tc_setup_type,
+    _data: *mut c_void,
+    _private: *mut c_void,
+) -> c_int {
+    0
 }
 
 /// A device of an instance's block.
@@ -237,18 +282,18 @@ impl BpfOffload<'_> {
 ///
 /// RTNL and the block's `cb_lock` are held while the value lives, and `callback` may be called with
 /// `private`.
-pub(crate) struct Device<'a> {
-    tp: &'a Proto,
+pub(crate) struct Device<'a, T: Classifier> {
+    tp: TcfProto<'a, T>,
     callback: bindings::flow_setup_cb_t,
     private: *mut c_void,
 }
 
-impl<'a> Device<'a> {
+impl<'a, T: Classifier> Device<'a, T> {
     /// # Safety
     ///
     /// As the type invariant says, for `'a`.
     pub(super) unsafe fn new(
-        tp: &'a Proto,
+        tp: TcfProto<'a, T>,
         callback: bindings::flow_setup_cb_t,
         private: *mut c_void,
     ) -> Self {
@@ -260,6 +305,11 @@ impl<'a> Device<'a> {
         }
     }
 
+    /// The instance.
+    pub(crate) fn tp(&self) -> TcfProto<'a, T> {
+        self.tp
+    }
+
     fn id(&self) -> DeviceId {
         DeviceId {
             callback: self.callback.map_or(0, |callback| callback as usize),
@@ -267,38 +317,27 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// A callback of a device that does as it is told.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    unsafe extern "C" fn agree(
-        _kind: bindings::tc_setup_type,
-        _data: *mut c_void,
-        _private: *mut c_void,
-    ) -> c_int {
-        0
-    }
-
     /// Calls the device, and has the core count `filter` up or down if it agrees.
     fn tell(
         &self,
-        filter: &BpfOffload<'_>,
-        mut command: bindings::tc_cls_bpf_offload,
-        add: bool,
+        filter: &Filter<T>,
+        told: Told<'_, T::Rule>,
         callback: bindings::flow_setup_cb_t,
+        extack: &mut ExtAck<'_>,
     ) -> Result {
-        let state = filter.state;
+        let add = matches!(told, Told::Has { .. });
+        let mut command = filter.command(&self.tp, told, extack);
+        let state = filter.offload();
         // SAFETY: All are valid during the call. The callback is the device's, or ignores its
-        // arguments. RTNL and `cb_lock` are held by the type invariant. What devices keep is kept
-        // until they give it back, or for ever.
+        // arguments. RTNL and `cb_lock` are held by the type invariant. What the device keeps of
+        // the rule is kept until it gives it up, or for ever: see the drop of `Filter`.
         to_result(unsafe {
             bindings::tc_setup_cb_reoffload(
                 self.tp.block(),
                 self.tp.as_ptr(),
                 add,
                 callback,
-                bindings::tc_setup_type_TC_SETUP_CLSBPF,
+                T::Rule::SETUP,
                 (&raw mut command).cast(),
                 self.private,
                 state.flags.as_ptr(),
@@ -315,18 +354,18 @@ impl<'a> Device<'a> {
 ///
 /// RTNL is held: nobody else holds the block's `cb_lock` exclusively, which it takes to change the
 /// list of devices. This task holds it shared if `locked`.
-pub(crate) struct Devices<'a> {
-    tp: &'a Proto,
+pub(crate) struct Devices<'a, T: Classifier> {
+    tp: TcfProto<'a, T>,
     locked: bool,
     _rtnl: &'a Rtnl,
 }
 
-impl<'a> Devices<'a> {
+impl<'a, T: Classifier> Devices<'a, T> {
     /// Process context.
     ///
     /// The core may drop the last reference to an instance while a device joins the block, and then
     /// this task has `cb_lock` already, exclusively: it must not be waited for.
-    pub(crate) fn new(tp: &'a Proto, rtnl: &'a Rtnl) -> Self {
+    pub(super) fn new(tp: TcfProto<'a, T>, rtnl: &'a Rtnl) -> Self {
         // SAFETY: The block is valid for as long as the instance.
         let locked = unsafe { bindings::down_read_trylock(&raw mut (*tp.block()).cb_lock) } != 0;
         // INVARIANT: Whoever holds the lock exclusively, or waits to, holds RTNL: nobody but this
@@ -345,7 +384,7 @@ impl<'a> Devices<'a> {
     }
 
     /// Calls `f` for each, until it fails.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_>) -> Result) -> Result {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_, T>) -> Result) -> Result {
         // SAFETY: The block is valid, and its list does not change by the type invariant. The
         // entries are callbacks, each with what it wants to be called with.
         unsafe {
@@ -363,7 +402,7 @@ impl<'a> Devices<'a> {
     }
 }
 
-impl Drop for Devices<'_> {
+impl<T: Classifier> Drop for Devices<'_, T> {
     fn drop(&mut self) {
         if self.locked {
             // SAFETY: Locked by this task, by the type invariant.

@@ -12,11 +12,16 @@
 //! [`include/linux/idr.h`](srctree/include/linux/idr.h)
 
 use super::{
-    block::{
-        Proto,
+    filter::{
+        Filter,
+        Parts, //
+    },
+    proto::{
+        TcfProto,
         Writer, //
     },
-    Filter, //
+    Change,
+    Classifier, //
 };
 use crate::abstractions::{
     bindings,
@@ -27,6 +32,7 @@ use core::{
         Cell,
         UnsafeCell, //
     },
+    hint::assert_unchecked,
     marker::PhantomData,
     mem::{
         offset_of,
@@ -40,12 +46,12 @@ use core::{
 };
 use kernel::{
     error::to_result,
-    pr_err_once,
     prelude::*,
     sync::{
         new_mutex,
         Mutex,
-        MutexGuard, //
+        MutexGuard,
+        Refcount, //
     },
     types::Opaque, //
 };
@@ -101,80 +107,103 @@ impl<T: Send> Deferred<T> {
     }
 }
 
-/// A filter with its place in the list, in the order of what the packet path reads.
-#[pin_data]
-#[repr(C)]
-struct Node<F> {
-    #[pin]
-    links: Opaque<bindings::list_head>,
-    filter: F,
-    /// Protected by the lock of the table, but before the node is in it.
-    admin: UnsafeCell<NodeAdmin>,
+/// A filter's place in its table.
+pub(super) struct Place {
+    /// Protected by the lock of the table, but before the filter is in it.
+    admin: UnsafeCell<PlaceAdmin>,
     /// Among those that were taken out and still are referred to.
-    #[pin]
     removed: Opaque<bindings::list_head>,
 }
 
-#[derive(Clone, Copy)]
-struct NodeAdmin {
+struct PlaceAdmin {
     id: u32,
-    /// Counted references, see [`FilterRef`].
-    refs: u32,
-    /// The higher, the newer. What is put in another's place has it.
-    place: u64,
-    /// Whether the table has it.
-    live: bool,
+    /// The higher, the newer. What is put in another's place has its number.
+    seq: u64,
+    /// One for the table, while the filter is in it, and one for each [`FilterRef`].
+    refs: Refcount,
+    /// Whether it is not in the table any more.
+    deleted: bool,
 }
 
-// SAFETY: The links and `admin` belong to the table, whose lock sees to who changes them.
-unsafe impl<F: Send> Send for Node<F> {}
+// SAFETY: It belongs to the table, whose lock sees to who changes it.
+unsafe impl Send for Place {}
 
-type Boxed<F> = Deferred<Node<F>>;
+// SAFETY: Whoever has the lock of the table has it alone.
+unsafe impl Sync for Place {}
 
-impl<F> Node<F> {
-    fn boxed(links: *mut bindings::list_head, offset: usize) -> *mut Boxed<F> {
-        links
-            .wrapping_byte_sub(offset)
-            .wrapping_byte_sub(offset_of!(Boxed<F>, value))
-            .cast()
-    }
-}
-
-/// A filter that is in no table yet. Made first, so that what follows cannot fail.
-pub(crate) struct Entry<F: Filter>(Pin<KBox<Boxed<F>>>);
-
-impl<F: Filter> Entry<F> {
-    /// Allocates. Process context.
-    #[inline(always)]
-    pub(crate) fn new(filter: F) -> Result<Self> {
-        Deferred::new(try_pin_init!(Node {
-            links: Opaque::uninit(),
-            filter,
-            admin: UnsafeCell::new(NodeAdmin {
+impl Place {
+    /// In no table yet.
+    pub(super) fn none() -> Self {
+        Self {
+            admin: UnsafeCell::new(PlaceAdmin {
                 id: 0,
-                refs: 0,
-                place: 0,
-                live: false,
+                seq: 0,
+                refs: Refcount::new(1),
+                deleted: false,
             }),
             removed: Opaque::uninit(),
-        }))
-        .map(Self)
+        }
+    }
+}
+
+type Boxed<T> = Deferred<Filter<T>>;
+
+/// The node of a filter, from where it is linked in the list.
+fn node_of<T: Classifier>(links: *mut bindings::list_head) -> *mut Boxed<T> {
+    links
+        .wrapping_byte_sub(offset_of!(Filter<T>, links))
+        .wrapping_byte_sub(offset_of!(Boxed<T>, value))
+        .cast()
+}
+
+/// A filter that is in no table yet: made first, so that what follows cannot fail. It goes with the
+/// request, of `'a`, that it is made for.
+pub(crate) struct Entry<'a, T: Classifier> {
+    node: Pin<KBox<Boxed<T>>>,
+    /// The class whose filters the request changes.
+    base: c_ulong,
+    _request: PhantomData<&'a ()>,
+}
+
+impl<'a, T: Classifier> Entry<'a, T> {
+    /// Allocates. `ENOBUFS`. Process context.
+    pub(crate) fn new(change: &Change<'a, T>, parts: Parts<'a, T>) -> Result<Self> {
+        Self::with_base(change.base, parts)
     }
 
-    /// The filter.
-    pub(crate) fn filter(&self) -> &F {
-        &self.0.value.filter
+    /// As [`Self::new`], with the class whose filters are changed.
+    #[inline(always)]
+    pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
+        // SAFETY: The value goes within `'a`, and so do the actions, or it is published. Then
+        // `FilterTable::detach` or `FilterTable::put` has the actions hold their namespace before
+        // the instance goes, which the namespace outlives.
+        let filter = unsafe { Filter::new(parts) };
+        Ok(Self {
+            node: Deferred::new(Ok(filter)).map_err(|_| ENOBUFS)?,
+            base,
+            _request: PhantomData,
+        })
     }
 
     /// Makes it one of a table's, where it stays until it is freed.
-    fn into_node(self, admin: NodeAdmin) -> NonNull<Boxed<F>> {
+    fn into_node(self, id: u32, seq: u64) -> NonNull<Boxed<T>> {
         // SAFETY: It stays where it is until the table frees it.
-        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self.0) });
-        // SAFETY: Valid, and not at address 0, for it comes out of a box. Nobody else has it.
+        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self.node) });
+        // SAFETY: Valid, and not at address 0, for it comes out of a box. Nobody else has its place.
         unsafe {
-            (*node).value.admin.get().write(admin);
+            let admin = (*node).value.place.admin.get();
+            (*admin).id = id;
+            (*admin).seq = seq;
             NonNull::new_unchecked(node)
         }
+    }
+}
+
+impl<T: Classifier> Deref for Entry<'_, T> {
+    type Target = Filter<T>;
+
+    fn deref(&self) -> &Filter<T> {
+        &self.node.value
     }
 }
 
@@ -194,8 +223,8 @@ struct Admin {
     ids: Opaque<bindings::idr>,
     #[pin]
     removed: Opaque<bindings::list_head>,
-    /// The last that was given out, see [`NodeAdmin`].
-    place: Cell<u64>,
+    /// The last that was given out, see [`PlaceAdmin`].
+    seq: Cell<u64>,
 }
 
 // SAFETY: What is in there belongs to the table, and may be used by whichever thread has the lock.
@@ -205,36 +234,36 @@ unsafe impl Send for Admin {}
 ///
 /// # Invariants
 ///
-/// The list and the IDR hold the same nodes (but for reservations, which the IDR alone has), each
-/// of them live and a [`Deferred`] taken out of its box; the list in the order of places. The list
-/// of removed ones holds those that are not live and that somebody refers to. All of it changes
-/// under the lock only.
+/// The list and the IDR hold the same nodes (but for reservations, which the IDR alone has), none of
+/// them deleted, each a [`Deferred`] taken out of its box and counted once for being there; the list
+/// in the order of sequence numbers. The list of removed ones holds those that are deleted and that
+/// somebody refers to. All of it changes under the lock only.
 #[pin_data(PinnedDrop)]
-pub(crate) struct FilterTable<F: Filter> {
+pub(crate) struct FilterTable<T: Classifier> {
     #[pin]
     list: Opaque<bindings::list_head>,
     #[pin]
     admin: Mutex<Admin>,
-    _filters: PhantomData<F>,
+    _filters: PhantomData<Filter<T>>,
 }
 
 // SAFETY: The table owns its filters, and has a lock for all but what RCU protects.
-unsafe impl<F: Filter> Send for FilterTable<F> {}
+unsafe impl<T: Classifier> Send for FilterTable<T> {}
 
-// SAFETY: As above; readers get shared references to filters only.
-unsafe impl<F: Filter> Sync for FilterTable<F> {}
+// SAFETY: Whoever shares it gets shared references to filters, and has to take the lock for the rest.
+unsafe impl<T: Classifier> Sync for FilterTable<T> {}
 
-impl<F: Filter> FilterTable<F> {
-    /// An empty table.
-    pub(crate) fn new() -> impl PinInit<Self> {
+impl<T: Classifier> FilterTable<T> {
+    /// An empty table. [`Self::detach`] must be called before the instance goes that it belongs to.
+    pub(in crate::abstractions) fn new() -> impl PinInit<Self, Error> {
         let admin = pin_init!(Admin {
             // SAFETY: The slot is valid, and pinned.
             ids <- Opaque::ffi_init(|ids| unsafe { bindings::idr_init(ids) }),
             // SAFETY: The slot is valid, and pinned.
             removed <- Opaque::ffi_init(|list| unsafe { bindings::INIT_LIST_HEAD_RCU(list) }),
-            place: Cell::new(0),
+            seq: Cell::new(0),
         });
-        pin_init!(Self {
+        try_pin_init!(Self {
             // SAFETY: The slot is valid, and pinned.
             list <- Opaque::ffi_init(|list| unsafe { bindings::INIT_LIST_HEAD_RCU(list) }),
             admin <- new_mutex!(admin, "lwtcls::FilterTable"),
@@ -242,91 +271,98 @@ impl<F: Filter> FilterTable<F> {
         })
     }
 
-    /// Sets a handle aside. `ENOSPC` if it (or, with [`Handle::Auto`], every one) is taken,
-    /// `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
-    pub(crate) fn reserve(&self, handle: Handle) -> Result<Reservation<'_, F>> {
-        let (mut id, max) = match handle {
-            Handle::Auto => (1, i32::MAX as c_ulong),
-            Handle::Exact(id) => (id, id as c_ulong),
-        };
-        let admin = self.admin.lock();
-        // SAFETY: The IDR is valid, and locked.
-        to_result(unsafe {
-            bindings::idr_alloc_u32(
-                admin.ids.get(),
-                ptr::null_mut(),
-                &mut id,
-                max,
-                bindings::GFP_KERNEL,
-            )
-        })?;
-        Ok(Reservation { table: self, id })
-    }
-
-    fn find(admin: &MutexGuard<'_, Admin>, id: u32) -> *mut Boxed<F> {
+    fn find(admin: &MutexGuard<'_, Admin>, id: u32) -> *mut Boxed<T> {
         // SAFETY: The IDR is valid, and locked.
         unsafe { bindings::idr_find(admin.ids.get(), id as c_ulong) }.cast()
     }
 
     /// # Safety
     ///
-    /// `node` is a node of this table, live or removed, and not freed before the lock is let go.
+    /// `node` is a node that this table has.
     unsafe fn refer(
         &self,
         _admin: &MutexGuard<'_, Admin>,
-        node: NonNull<Boxed<F>>,
-    ) -> FilterRef<'_, F> {
+        node: NonNull<Boxed<T>>,
+    ) -> FilterRef<'_, T> {
         // SAFETY: By the safety requirements of this function; the lock is held.
-        unsafe { (*(*node.as_ptr()).value.admin.get()).refs += 1 };
+        unsafe { (*(*node.as_ptr()).value.place.admin.get()).refs.inc() };
         // INVARIANT: Counted by the line above.
         FilterRef { table: self, node }
     }
 
     /// # Safety
     ///
-    /// `links` are the head of the list, for which there is nothing, or those of a live node.
+    /// `links` are the head of the list, for which there is nothing, or those of a node that this
+    /// table has.
     unsafe fn refer_to_links(
         &self,
         admin: &MutexGuard<'_, Admin>,
         links: *mut bindings::list_head,
-    ) -> Option<FilterRef<'_, F>> {
+    ) -> Option<FilterRef<'_, T>> {
         if links == self.list.get() {
             return None;
         }
-        let node = NonNull::new(Node::boxed(links, offset_of!(Node<F>, links)))?;
-        // SAFETY: A live node by the safety requirements of this function; the lock is held.
+        let node = NonNull::new(node_of(links))?;
+        // SAFETY: By the safety requirements of this function; the lock is held.
         Some(unsafe { self.refer(admin, node) })
     }
 
     /// The filter with that handle. O(log n). May sleep.
-    pub(crate) fn get(&self, id: u32) -> Option<FilterRef<'_, F>> {
+    pub(crate) fn get(&self, id: u32) -> Option<FilterRef<'_, T>> {
         let admin = self.admin.lock();
         let node = NonNull::new(Self::find(&admin, id))?;
-        // SAFETY: A live node by the type invariant, and the lock is held.
+        // SAFETY: One that the table has, by the type invariant, and the lock is held.
         Some(unsafe { self.refer(&admin, node) })
     }
 
+    /// The links of the filter with that handle and sequence number, or of what was put in its
+    /// place; if both are gone, of the one behind it. O(log n), if it is there.
+    fn at_or_behind(
+        &self,
+        admin: &MutexGuard<'_, Admin>,
+        id: u32,
+        seq: u64,
+    ) -> *mut bindings::list_head {
+        let head = self.list.get();
+        let now = Self::find(admin, id);
+        // SAFETY: The table has all nodes that the IDR and the list show, by the type invariant, and
+        // the lock is held.
+        unsafe {
+            if !now.is_null() && (*(*now).value.place.admin.get()).seq == seq {
+                return (*now).value.links.get();
+            }
+            let mut at = (*head).next;
+            while at != head && Self::seq(at) > seq {
+                at = (*at).next;
+            }
+            at
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `links` are those of a node that a table has, and its lock is held.
+    unsafe fn seq(links: *mut bindings::list_head) -> u64 {
+        let node = node_of::<T>(links);
+        // SAFETY: By the safety requirements of this function.
+        unsafe { (*(*node).value.place.admin.get()).seq }
+    }
+
     /// The filter after `at`, or the first. O(1), unless `at` was deleted meanwhile. May sleep.
-    pub(super) fn next(&self, at: Option<&FilterRef<'_, F>>) -> Option<FilterRef<'_, F>> {
+    pub(super) fn next(&self, at: Option<&FilterRef<'_, T>>) -> Option<FilterRef<'_, T>> {
         let admin = self.admin.lock();
         let head = self.list.get();
-        // SAFETY: All nodes of the list are live, by the type invariant, and the lock is held. The
-        // node of a reference is valid; if it is not live any more, its links are not used.
+        // SAFETY: The head is valid, and so is the node of a reference. The table has all nodes of
+        // the list, by the type invariant, and the lock is held.
         unsafe {
-            let next = match at.map(|at| at.node.as_ptr()) {
+            let next = match at.map(|at| (*at.node.as_ptr()).value.place.admin.get()) {
                 None => (*head).next,
-                Some(at) => {
-                    let was = *(*at).value.admin.get();
-                    let now = Self::find(&admin, was.id);
-                    // It, or what was put in its place.
-                    if !now.is_null() && (*(*now).value.admin.get()).place == was.place {
-                        (*(*now).value.links.get()).next
+                Some(was) => {
+                    let links = self.at_or_behind(&admin, (*was).id, (*was).seq);
+                    if links != head && Self::seq(links) == (*was).seq {
+                        (*links).next
                     } else {
-                        let mut next = (*head).next;
-                        while next != head && Self::place(next) >= was.place {
-                            next = (*next).next;
-                        }
-                        next
+                        links
                     }
                 }
             };
@@ -334,20 +370,51 @@ impl<F: Filter> FilterTable<F> {
         }
     }
 
-    /// # Safety
+    /// What a dump that stops at a filter remembers of it: never 0, where a `long` has 64 bits.
     ///
-    /// `links` are those of a live node, and the lock is held.
-    unsafe fn place(links: *mut bindings::list_head) -> u64 {
-        let node = Node::<F>::boxed(links, offset_of!(Node<F>, links));
-        // SAFETY: By the safety requirements of this function.
-        unsafe { (*(*node).value.admin.get()).place }
+    /// The handle finds the filter, and the lower bits of its sequence number tell it from another
+    /// one that has the handle later. Where there is no room for both, the latter find the filter.
+    pub(in crate::abstractions) fn bookmark(&self, at: &FilterRef<'_, T>) -> c_ulong {
+        let _admin = self.admin.lock();
+        // SAFETY: Valid by the invariant of the reference; the lock is held.
+        let (id, seq) = unsafe {
+            let admin = (*at.node.as_ptr()).value.place.admin.get();
+            ((*admin).id, (*admin).seq)
+        };
+        if c_ulong::BITS == u64::BITS {
+            (seq << u32::BITS | u64::from(id)) as c_ulong
+        } else {
+            seq as c_ulong
+        }
+    }
+
+    /// The filter at which a dump has stopped, or what was put in its place; if both are gone, the
+    /// one behind it. O(log n), if it is there, and a `long` has 64 bits. May sleep.
+    pub(in crate::abstractions) fn at_bookmark(
+        &self,
+        bookmark: c_ulong,
+    ) -> Option<FilterRef<'_, T>> {
+        let admin = self.admin.lock();
+        let (id, low) = if c_ulong::BITS == u64::BITS {
+            let bookmark = bookmark as u64;
+            (bookmark as u32, (bookmark >> u32::BITS) as u32)
+        } else {
+            // No filter has the handle 0.
+            (0, bookmark as u32)
+        };
+        // Not later than the last one, and not by as much as would show in the upper bits.
+        let last = admin.seq.get();
+        let seq = last.wrapping_sub(u64::from((last as u32).wrapping_sub(low)));
+        let links = self.at_or_behind(&admin, id, seq);
+        // SAFETY: The head, or those of a node that the table has; the lock is held.
+        unsafe { self.refer_to_links(&admin, links) }
     }
 
     /// The filter that has `index` others in front of it. O(n). May sleep.
-    pub(crate) fn nth(&self, index: usize) -> Option<FilterRef<'_, F>> {
+    pub(crate) fn nth(&self, index: usize) -> Option<FilterRef<'_, T>> {
         let admin = self.admin.lock();
         let head = self.list.get();
-        // SAFETY: All nodes of the list are live, by the type invariant, and the lock is held.
+        // SAFETY: The table has all nodes of the list, by the type invariant, and the lock is held.
         unsafe {
             let mut links = (*head).next;
             for _ in 0..index {
@@ -361,7 +428,7 @@ impl<F: Filter> FilterTable<F> {
     }
 
     /// Calls `f` for each filter, newest first, until it fails. The table may change meanwhile.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&F) -> Result) -> Result {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&FilterRef<'_, T>) -> Result) -> Result {
         let mut at = self.next(None);
         while let Some(filter) = at {
             f(&filter)?;
@@ -370,91 +437,40 @@ impl<F: Filter> FilterTable<F> {
         Ok(())
     }
 
-    /// Puts a filter in the place of `old`, for readers in one step. The old one is freed when
-    /// nobody uses it. O(log n). May sleep.
-    ///
-    /// Gives the filter back if `old` is not in the table any more, or the instance is being
-    /// deleted: the request must begin anew.
-    pub(crate) fn replace(
-        &self,
-        _writer: &Writer<'_>,
-        tp: &Proto,
-        old: &FilterRef<'_, F>,
-        entry: Entry<F>,
-    ) -> Result<FilterRef<'_, F>, Entry<F>> {
-        assert!(ptr::eq(old.table, self));
-        let old = old.node.as_ptr();
-        let admin = self.admin.lock();
-        // SAFETY: Valid by the invariant of the reference; the lock is held.
-        let was = unsafe { *(*old).value.admin.get() };
-        let Some(_open) = was.live.then(|| tp.open()).flatten() else {
-            return Err(entry);
-        };
-        let node = entry.into_node(NodeAdmin { refs: 0, ..was });
-        let new = node.as_ptr();
-        // SAFETY: The old node is live, by the above, and the new one was made just now; the lock
-        // is held. Replacing the pointer of an id that is there allocates nothing and cannot fail.
-        // New readers do not find the old node any more, by either way.
-        unsafe {
-            bindings::idr_replace(admin.ids.get(), new.cast(), was.id as c_ulong);
-            bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
-            Self::set_removed(&admin, old);
-            Ok(self.refer(&admin, node))
-        }
-    }
-
-    /// Takes a filter out. It is freed when nobody uses it. Returns whether it was still there.
-    /// O(log n). May sleep.
-    pub(crate) fn remove(&self, _writer: &Writer<'_>, old: &FilterRef<'_, F>) -> bool {
-        assert!(ptr::eq(old.table, self));
-        let old = old.node.as_ptr();
-        let admin = self.admin.lock();
-        // SAFETY: Valid by the invariant of the reference; the lock is held.
-        unsafe {
-            let was = *(*old).value.admin.get();
-            if was.live {
-                bindings::idr_remove(admin.ids.get(), was.id as c_ulong);
-                bindings::list_del_rcu((*old).value.links.get());
-                Self::set_removed(&admin, old);
-            }
-            was.live
-        }
-    }
-
     /// # Safety
     ///
     /// `node` is a valid node that was taken out of list and IDR just now, and that somebody refers
     /// to.
-    unsafe fn set_removed(admin: &MutexGuard<'_, Admin>, node: *mut Boxed<F>) {
-        // SAFETY: Valid by the safety requirements of this function; the lock is held.
+    unsafe fn set_removed(admin: &MutexGuard<'_, Admin>, node: *mut Boxed<T>) {
+        // SAFETY: Valid by the safety requirements of this function; the lock is held. The count of
+        // the table is not the last.
         unsafe {
-            (*(*node).value.admin.get()).live = false;
-            bindings::list_add((*node).value.removed.get(), admin.removed.get());
+            let place = &raw mut (*node).value.place;
+            (*(*place).admin.get()).deleted = true;
+            (*(*place).admin.get()).refs.dec();
+            bindings::list_add((*place).removed.get(), admin.removed.get());
         }
     }
 
     /// Whether there is no filter, and none on its way in. May sleep.
     pub(crate) fn is_empty(&self) -> bool {
-        let admin = self.admin.lock();
-        // SAFETY: The IDR is valid, and locked.
-        unsafe { bindings::idr_is_empty(admin.ids.get()) }
+        self.if_empty(|| ())
     }
 
-    /// If the table is empty, marks its instance as being deleted: nothing comes in any more.
-    /// C: `delete_empty`.
-    pub(super) fn close_if_empty(&self, tp: &Proto) -> bool {
+    /// As [`Self::is_empty`]. If so, calls `f`, and nothing comes in meanwhile.
+    pub(super) fn if_empty(&self, f: impl FnOnce()) -> bool {
         let admin = self.admin.lock();
         // SAFETY: The IDR is valid, and locked.
         let empty = unsafe { bindings::idr_is_empty(admin.ids.get()) };
         if empty {
-            tp.set_deleting();
+            f();
         }
         empty
     }
 
     /// The filters, newest first, for the packet path.
     #[inline(always)]
-    pub(crate) fn iter<'a>(&'a self, _rcu: &'a ReadSide<'_>) -> Iter<'a, F> {
+    pub(super) fn iter<'a>(&'a self, _rcu: &'a ReadSide<'_>) -> Iter<'a, T> {
         Iter {
             head: self.list.get(),
             at: self.list.get(),
@@ -470,18 +486,18 @@ impl<F: Filter> FilterTable<F> {
     /// Called once, when no request has the instance any more, and packets do not find it.
     pub(super) unsafe fn detach(&self) {
         // Not locked, for what is dropped has locks of its own.
-        for (list, offset) in self.lists() {
+        for list in self.lists() {
             // SAFETY: By the type invariant, and because nobody refers to a filter any more: a
             // request holds its instance while it refers to one, whether or not it was counted
             // down. A node's own successor is read before the node goes.
             unsafe {
-                let mut at = (*list).next;
-                while at != list {
-                    let node = Node::<F>::boxed(at, offset);
+                let mut at = (*list.head).next;
+                while at != list.head {
+                    let (links, node) = (at, (list.node_of)(at));
                     at = (*at).next;
-                    if !(*node).value.filter.actions().hold_net() {
+                    if !(*node).value.exts().hold_net() {
                         // The devices of the namespace are closed, and packets were waited for.
-                        bindings::list_del_rcu(Self::links(node, offset));
+                        bindings::list_del_rcu(links);
                         Self::free(node);
                     }
                 }
@@ -489,60 +505,52 @@ impl<F: Filter> FilterTable<F> {
         }
     }
 
-    /// Both lists, and where their links are in a node.
-    fn lists(&self) -> [(*mut bindings::list_head, usize); 2] {
-        let removed = self.admin.lock().removed.get();
+    fn lists(&self) -> [List<T>; 2] {
         [
-            (self.list.get(), offset_of!(Node<F>, links)),
-            (removed, offset_of!(Node<F>, removed)),
+            List {
+                head: self.list.get(),
+                node_of,
+            },
+            List {
+                head: self.admin.lock().removed.get(),
+                node_of: |links| {
+                    links
+                        .wrapping_byte_sub(offset_of!(Place, removed))
+                        .wrapping_byte_sub(offset_of!(Filter<T>, place))
+                        .wrapping_byte_sub(offset_of!(Boxed<T>, value))
+                        .cast()
+                },
+            },
         ]
     }
 
-    fn links(node: *mut Boxed<F>, offset: usize) -> *mut bindings::list_head {
-        node.wrapping_byte_add(offset_of!(Boxed<F>, value))
-            .wrapping_byte_add(offset)
-            .cast()
-    }
-
-    /// Frees a filter, unless a device has it still: then it is lost, for the device may use it.
-    ///
     /// # Safety
     ///
     /// `node` was taken out of its box, and nobody has it.
-    unsafe fn free(node: *mut Boxed<F>) {
+    unsafe fn free(node: *mut Boxed<T>) {
         // SAFETY: By the safety requirements of this function. It was pinned, and is dropped in
         // place.
-        let node = unsafe { Pin::new_unchecked(KBox::from_raw(node)) };
-        if node.value.filter.offload().in_hw() {
-            pr_err_once!("a filter is still in a device, and is never freed\n");
-            // SAFETY: The filter is valid, and stays.
-            unsafe { bindings::kmemleak_not_leak((&raw const *node).cast()) };
-            core::mem::forget(node);
-        }
+        drop(unsafe { Pin::new_unchecked(KBox::from_raw(node)) });
     }
 
     /// Gives a reference back.
-    fn put(&self, node: *mut Boxed<F>) {
+    fn put(&self, node: *mut Boxed<T>) {
         {
-            let admin = self.admin.lock();
-            // SAFETY: Referred to until here, so valid; the lock is held. Others may read the id.
-            let now = unsafe {
-                (*(*node).value.admin.get()).refs -= 1;
-                *(*node).value.admin.get()
-            };
-            if now.live || now.refs != 0 {
-                return;
+            let _admin = self.admin.lock();
+            // SAFETY: Referred to until here, so valid; the lock is held. What nobody refers to and
+            // is not in the table is among the removed.
+            unsafe {
+                let place = &raw mut (*node).value.place;
+                if !(*(*place).admin.get()).refs.dec_and_test() {
+                    return;
+                }
+                bindings::list_del((*place).removed.get());
             }
-            // SAFETY: Not live but referred to until now, so among the removed; the lock is held.
-            unsafe { bindings::list_del((*node).value.removed.get()) };
-            drop(admin);
         }
         // SAFETY: Taken out of its box, in no list, and nobody has it but the packet path, which
-        // does not find it anew. The queue waits for those that found it before.
+        // does not find it any more. The queue waits for those that found it before.
         unsafe {
-            if (*node).value.filter.offload().in_hw() {
-                Self::free(node);
-            } else if (*node).value.filter.actions().hold_net() {
+            if (*node).value.exts().hold_net() {
                 Deferred::queue(node);
             } else {
                 // The devices of the namespace are closed, and packets were waited for.
@@ -552,17 +560,23 @@ impl<F: Filter> FilterTable<F> {
     }
 }
 
+/// One of the lists of a table, and how its nodes are linked there.
+struct List<T: Classifier> {
+    head: *mut bindings::list_head,
+    node_of: fn(*mut bindings::list_head) -> *mut Boxed<T>,
+}
+
 #[pinned_drop]
-impl<F: Filter> PinnedDrop for FilterTable<F> {
+impl<T: Classifier> PinnedDrop for FilterTable<T> {
     fn drop(self: Pin<&mut Self>) {
-        for (list, offset) in self.lists() {
+        for list in self.lists() {
             // SAFETY: The lists are valid. Nobody else has the table any more: the nodes are ours
             // to take apart. Whoever drops a table that readers have seen does so after a grace
             // period.
             unsafe {
-                let mut at = (*list).next;
-                while at != list {
-                    let node = Node::<F>::boxed(at, offset);
+                let mut at = (*list.head).next;
+                while at != list.head {
+                    let node = (list.node_of)(at);
                     at = (*at).next;
                     Self::free(node);
                 }
@@ -577,18 +591,19 @@ impl<F: Filter> PinnedDrop for FilterTable<F> {
 ///
 /// # Invariants
 ///
-/// `node` is one of the table's, live or removed, and counts this reference.
-pub(crate) struct FilterRef<'a, F: Filter> {
-    table: &'a FilterTable<F>,
-    node: NonNull<Boxed<F>>,
+/// `node` is one of the table's, removed or not, and counts this reference.
+pub(crate) struct FilterRef<'a, T: Classifier> {
+    table: &'a FilterTable<T>,
+    node: NonNull<Boxed<T>>,
 }
 
-impl<'a, F: Filter> FilterRef<'a, F> {
+impl<'a, T: Classifier> FilterRef<'a, T> {
     /// The handle.
+    #[cfg(lwtcls_kunit)]
     pub(crate) fn handle(&self) -> u32 {
         // SAFETY: Valid by the type invariant. The number does not change once the node is in the
         // table.
-        unsafe { (*(*self.node.as_ptr()).value.admin.get()).id }
+        unsafe { (*(*self.node.as_ptr()).value.place.admin.get()).id }
     }
 
     /// Gives the reference to the core, which knows filters by such pointers.
@@ -607,7 +622,7 @@ impl<'a, F: Filter> FilterRef<'a, F> {
     ///
     /// `raw` is null or comes from [`Self::into_raw`] of a reference into that table, and the core
     /// does not use it any more.
-    pub(super) unsafe fn from_raw(table: &'a FilterTable<F>, raw: *mut c_void) -> Option<Self> {
+    pub(super) unsafe fn from_raw(table: &'a FilterTable<T>, raw: *mut c_void) -> Option<Self> {
         // INVARIANT: By the safety requirements of this function.
         NonNull::new(raw.cast()).map(|node| Self { table, node })
     }
@@ -618,61 +633,158 @@ impl<'a, F: Filter> FilterRef<'a, F> {
     ///
     /// `raw` is null, or comes from [`Self::into_raw`] or [`Self::as_raw`] of a reference that
     /// lives for `'a`.
-    pub(super) unsafe fn borrow(raw: *mut c_void) -> Option<(u32, &'a F)> {
+    pub(super) unsafe fn borrow(raw: *mut c_void) -> Option<(u32, &'a Filter<T>)> {
         // SAFETY: By the safety requirements of this function; see `handle`.
         unsafe {
-            raw.cast::<Boxed<F>>()
+            raw.cast::<Boxed<T>>()
                 .as_ref()
-                .map(|node| ((*node.value.admin.get()).id, &node.value.filter))
+                .map(|node| ((*node.value.place.admin.get()).id, &node.value))
         }
     }
 }
 
-impl<F: Filter> Deref for FilterRef<'_, F> {
-    type Target = F;
+impl<T: Classifier> Deref for FilterRef<'_, T> {
+    type Target = Filter<T>;
 
-    fn deref(&self) -> &F {
+    fn deref(&self) -> &Filter<T> {
         // SAFETY: Valid by the type invariant.
-        unsafe { &(*self.node.as_ptr()).value.filter }
+        unsafe { &(*self.node.as_ptr()).value }
     }
 }
 
-impl<F: Filter> Drop for FilterRef<'_, F> {
+impl<T: Classifier> Drop for FilterRef<'_, T> {
     fn drop(&mut self) {
         self.table.put(self.node.as_ptr());
     }
 }
 
+/// Changes of a table.
+impl<'a, T: Classifier> Writer<'_, 'a, T> {
+    /// Sets a handle aside. `ENOSPC` if it (or, with [`Handle::Auto`], every one) is taken,
+    /// `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
+    pub(crate) fn reserve(&self, handle: Handle) -> Result<Reservation<'_, 'a, T>> {
+        let (mut id, max) = match handle {
+            Handle::Auto => (1, i32::MAX as c_ulong),
+            Handle::Exact(id) => (id, id as c_ulong),
+        };
+        let admin = self.tp().filters().admin.lock();
+        // SAFETY: The IDR is valid, and locked.
+        to_result(unsafe {
+            bindings::idr_alloc_u32(
+                admin.ids.get(),
+                ptr::null_mut(),
+                &mut id,
+                max,
+                bindings::GFP_KERNEL,
+            )
+        })?;
+        Ok(Reservation {
+            tp: self.tp(),
+            writer: self,
+            id,
+        })
+    }
+
+    /// Puts a filter in the place of `old`, for readers in one step, and has it bound to its class
+    /// in place of the other. The old one is freed when nobody uses it. O(log n). May sleep.
+    ///
+    /// Gives the filter back if `old` is not in the table (any more), if the instance is being
+    /// deleted, or if a class is concerned, but RTNL is not held: the request must start over.
+    pub(crate) fn replace(
+        &self,
+        old: &FilterRef<'_, T>,
+        entry: Entry<'a, T>,
+    ) -> Result<FilterRef<'a, T>, Entry<'a, T>> {
+        let (tp, table) = (self.tp(), self.tp().filters());
+        if !ptr::eq(old.table, table) || !self.may_bind(old) || !self.may_bind(&entry) {
+            return Err(entry);
+        }
+        self.bind(&entry, entry.base);
+        let new = {
+            let old = old.node.as_ptr();
+            let admin = table.admin.lock();
+            // SAFETY: Valid by the invariant of the reference; the lock is held.
+            let (id, seq, deleted) = unsafe {
+                let was = (*old).value.place.admin.get();
+                ((*was).id, (*was).seq, (*was).deleted)
+            };
+            let Some(_open) = (!deleted).then(|| tp.open()).flatten() else {
+                drop(admin);
+                self.unbind(&entry);
+                return Err(entry);
+            };
+            let node = entry.into_node(id, seq);
+            let new = node.as_ptr();
+            // SAFETY: The table has the old node, by the above, and the new one was made just now;
+            // the lock is held. Replacing the pointer of an id that is there allocates nothing and
+            // cannot fail. New readers do not find the old node any more, by either way.
+            unsafe {
+                bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
+                bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
+                FilterTable::set_removed(&admin, old);
+                table.refer(&admin, node)
+            }
+        };
+        self.unbind(old);
+        Ok(new)
+    }
+
+    /// Takes a filter out, and has it unbound from its class. It is freed when nobody uses it.
+    /// Returns whether it was there; not, if it has a class, but RTNL is not held. O(log n). May
+    /// sleep.
+    pub(crate) fn remove(&self, filter: &FilterRef<'_, T>) -> bool {
+        let table = self.tp().filters();
+        if !ptr::eq(filter.table, table) || !self.may_bind(filter) {
+            return false;
+        }
+        {
+            let node = filter.node.as_ptr();
+            let admin = table.admin.lock();
+            // SAFETY: Valid by the invariant of the reference; the lock is held.
+            unsafe {
+                let was = (*node).value.place.admin.get();
+                if (*was).deleted {
+                    return false;
+                }
+                bindings::idr_remove(admin.ids.get(), (*was).id as c_ulong);
+                bindings::list_del_rcu((*node).value.links.get());
+                FilterTable::set_removed(&admin, node);
+            }
+        }
+        self.unbind(filter);
+        true
+    }
+}
+
 /// A handle that is set aside. Its drop gives the handle back.
-pub(crate) struct Reservation<'a, F: Filter> {
-    table: &'a FilterTable<F>,
+pub(crate) struct Reservation<'w, 'a, T: Classifier> {
+    tp: TcfProto<'a, T>,
+    writer: &'w Writer<'w, 'a, T>,
     id: u32,
 }
 
-impl<'a, F: Filter> Reservation<'a, F> {
-    /// Puts a filter under the handle, and in front of all others. May sleep.
+impl<'a, T: Classifier> Reservation<'_, 'a, T> {
+    /// Puts a filter under the handle, and in front of all others, and has it bound to its class.
+    /// May sleep.
     ///
-    /// Gives the filter back if the instance is being deleted: the request must begin anew.
-    pub(crate) fn publish(
-        self,
-        _writer: &Writer<'_>,
-        tp: &Proto,
-        entry: Entry<F>,
-    ) -> Result<FilterRef<'a, F>, Entry<F>> {
-        let table = self.table;
+    /// Gives the filter back if the instance is being deleted, or if it has a class, but RTNL is not
+    /// held: the request must start over.
+    pub(crate) fn publish(self, entry: Entry<'a, T>) -> Result<FilterRef<'a, T>, Entry<'a, T>> {
+        let (tp, table, writer) = (self.tp, self.tp.filters(), self.writer);
+        if !writer.may_bind(&entry) {
+            return Err(entry);
+        }
+        writer.bind(&entry, entry.base);
         let admin = table.admin.lock();
         let Some(_open) = tp.open() else {
+            drop(admin);
+            writer.unbind(&entry);
             return Err(entry);
         };
         // What is reserved is used now.
         let id = ManuallyDrop::new(self).id;
-        admin.place.set(admin.place.get() + 1);
-        let node = entry.into_node(NodeAdmin {
-            id,
-            refs: 0,
-            place: admin.place.get(),
-            live: true,
-        });
+        admin.seq.set(admin.seq.get() + 1);
+        let node = entry.into_node(id, admin.seq.get());
         let new = node.as_ptr();
         // SAFETY: The table is valid and locked, and the node was made just now. The id was
         // allocated by `reserve`, so this allocates nothing and cannot fail.
@@ -684,9 +796,9 @@ impl<'a, F: Filter> Reservation<'a, F> {
     }
 }
 
-impl<F: Filter> Drop for Reservation<'_, F> {
+impl<T: Classifier> Drop for Reservation<'_, '_, T> {
     fn drop(&mut self) {
-        let admin = self.table.admin.lock();
+        let admin = self.tp.filters().admin.lock();
         // SAFETY: The IDR is valid and locked, and the id is ours.
         unsafe { bindings::idr_remove(admin.ids.get(), self.id as c_ulong) };
     }
@@ -698,25 +810,29 @@ impl<F: Filter> Drop for Reservation<'_, F> {
 ///
 /// `at` is the list's head, or the links of a node that is not freed during `'a`, for that lies in an
 /// RCU read side.
-pub(crate) struct Iter<'a, F> {
+pub(crate) struct Iter<'a, T: Classifier> {
     head: *mut bindings::list_head,
     at: *mut bindings::list_head,
-    _filters: PhantomData<&'a F>,
+    _filters: PhantomData<&'a Filter<T>>,
 }
 
-impl<'a, F> Iterator for Iter<'a, F> {
-    type Item = &'a F;
+impl<'a, T: Classifier> Iterator for Iter<'a, T> {
+    type Item = &'a Filter<T>;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<&'a F> {
+    fn next(&mut self) -> Option<&'a Filter<T>> {
         // SAFETY: By the type invariant. A node that was taken out still points on.
         let next = unsafe { bindings::rcu_dereference_raw((&raw mut (*self.at).next).cast()) };
         self.at = next.cast();
         if self.at == self.head {
             return None;
         }
-        let node = Node::<F>::boxed(self.at, offset_of!(Node<F>, links));
-        // SAFETY: Not the head, so the links of a node, which stays by the type invariant.
-        Some(unsafe { &(*node).value.filter })
+        let node = node_of(self.at);
+        // SAFETY: Not the head, so the links of a node, which stays by the type invariant. It is not
+        // at address 0, which the compiler cannot see.
+        unsafe {
+            assert_unchecked(!node.is_null());
+            Some(&(*node).value)
+        }
     }
 }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Filters whose rule is a BPF program.
+
+use super::{
+    exts::Exts,
+    offload::{
+        Rule,
+        Told, //
+    }, //
+};
+use crate::abstractions::{
+    bindings,
+    bpf::TcProg, //
+};
+use core::ptr;
+use kernel::prelude::*;
+
+/// A program, and what its return value is.
+pub(crate) struct BpfRule {
+    /// What a packet is given to.
+    pub(crate) prog: TcProg,
+    /// Whether the return value is the verdict. If not, it is a class.
+    pub(crate) direct_action: bool,
+}
+
+// SAFETY: The program is what drivers keep: `leak` keeps its reference.
+unsafe impl Rule for BpfRule {
+    const SETUP: bindings::tc_setup_type = bindings::TC_SETUP_CLSBPF;
+
+    type Command = bindings::tc_cls_bpf_offload;
+
+    fn command(
+        told: Told<'_, Self>,
+        common: bindings::flow_cls_common_offload,
+        exts: &Exts<'_>,
+        name: Option<&CStr>,
+    ) -> Self::Command {
+        let prog = |rule: Option<&Self>| rule.map_or(ptr::null_mut(), |rule| rule.prog.as_ptr());
+        let (rule, command, new, old) = match told {
+            Told::Has { new, old } => (
+                new,
+                bindings::tc_clsbpf_command_TC_CLSBPF_OFFLOAD,
+                Some(new),
+                old,
+            ),
+            Told::Gone { old } => (
+                old,
+                bindings::tc_clsbpf_command_TC_CLSBPF_OFFLOAD,
+                None,
+                Some(old),
+            ),
+            Told::Count { rule } => (
+                rule,
+                bindings::tc_clsbpf_command_TC_CLSBPF_STATS,
+                Some(rule),
+                None,
+            ),
+        };
+        bindings::tc_cls_bpf_offload {
+            common,
+            command,
+            exts: exts.as_ptr(),
+            prog: prog(new),
+            oldprog: prog(old),
+            name: name.map_or(ptr::null(), CStr::as_char_ptr),
+            exts_integrated: rule.direct_action,
+        }
+    }
+
+    fn leak(self) {
+        self.prog.leak();
+    }
+}
