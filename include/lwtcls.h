@@ -29,6 +29,8 @@
 #include <net/dst.h>
 #include <net/inet_dscp.h>
 #include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/ip_fib.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/l3mdev.h>
@@ -45,7 +47,9 @@
 /* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
+const __u32 LWTCLS_CONST_IPSKB_L3SLAVE = IPSKB_L3SLAVE;
 const __be32 LWTCLS_CONST_IPV6_FLOWINFO_MASK = IPV6_FLOWINFO_MASK;
+const unsigned int LWTCLS_CONST_TC_SETUP_CLSBPF_VALUE = TC_SETUP_CLSBPF;
 const __u16 LWTCLS_CONST_NLA_TYPE_MASK = (__u16)NLA_TYPE_MASK;
 const xa_mark_t LWTCLS_CONST_XA_PRESENT = XA_PRESENT;
 const __u16 LWTCLS_CONST_LWTUNNEL_STATE_INPUT_REDIRECT = LWTUNNEL_STATE_INPUT_REDIRECT;

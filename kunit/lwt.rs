@@ -52,6 +52,7 @@ mod tests {
             input: Some(hook(&watch, c"in")?),
             output: Some(hook(&watch, c"out")?),
             xmit: Some(hook(&watch, c"xmit")?),
+            purpose: Purpose::Route,
         };
         testing::with_dst(|dst| {
             let (a, a_watch) = testing::skb(60)?;
@@ -144,6 +145,7 @@ mod tests {
             input: None,
             output: None,
             xmit: None,
+            purpose: Purpose::Route,
         };
         testing::with_dst(|dst| {
             let (skb, watch) = testing::skb(60)?;
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn xmit_makes_room_for_the_link_header() -> Result {
+    fn xmit_makes_room_for_the_mac_header() -> Result {
         let watch = ProgWatch::returning(0)?;
         let hook = hook(&watch, c"xmit")?;
         testing::with_dst(|dst| {
@@ -171,12 +173,34 @@ mod tests {
     }
 
     #[test]
+    fn packet_that_is_gone_is_not_freed_again() -> Result {
+        for code in [0, 1, ENOMEM.to_errno(), EINVAL.to_errno()] {
+            assert_eq!(testing::received(code), code);
+        }
+        // For these the core would free the packet once more, or go on with it.
+        assert_eq!(testing::received(EOPNOTSUPP.to_errno()), EINVAL.to_errno());
+        assert_eq!(testing::sent(0), 0);
+        for code in [
+            EOPNOTSUPP.to_errno(),
+            ENOMEM.to_errno(),
+            1,
+            testing::XMIT_CONTINUE,
+        ] {
+            assert_eq!(testing::sent(code), ENOBUFS.to_errno());
+        }
+        // Congestion.
+        assert_eq!(testing::sent(2), 0);
+        Ok(())
+    }
+
+    #[test]
     fn programs_are_put_once() -> Result {
         let watch = ProgWatch::returning(0)?;
         let encap = BpfEncap {
             input: Some(hook(&watch, c"in")?),
             output: Some(hook(&watch, c"out")?),
             xmit: None,
+            purpose: Purpose::Route,
         };
         assert_eq!(watch.refs(), 2);
         drop(encap);
@@ -188,7 +212,7 @@ mod tests {
     fn refused(inner: &Request, family: Family) -> Result<(Error, bool, ExtAckBuf)> {
         let request = Request::new().nest(1, inner)?;
         let mut extack = ExtAckBuf::new()?;
-        match BpfEncap::build(request.attr(), family, &mut extack.extack()) {
+        match BpfEncap::build(request.attr(), family, Purpose::Route, &mut extack.extack()) {
             Ok(_) => Err(EINVAL),
             Err(error) => Ok((error, extack.has_attr(), extack)),
         }
@@ -281,6 +305,7 @@ mod tests {
             input: Some(hook(&watch, long)?),
             output: Some(hook(&watch, long)?),
             xmit: Some(hook(&watch, long)?),
+            purpose: Purpose::Route,
         };
 
         let size = encap.size();
@@ -300,6 +325,7 @@ mod tests {
             input: None,
             output: Some(hook(&watch, c"o.o:[out]")?),
             xmit: Some(hook(&watch, c"x.o:[xmit]")?),
+            purpose: Purpose::Route,
         };
         let mut buf = MessageBuf::new(512)?;
         encap.fill(&mut buf.message())?;
@@ -317,22 +343,30 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_the_same_by_the_names() -> Result {
+    fn routes_are_the_same_by_names_and_programs() -> Result {
         let watch = ProgWatch::returning(0)?;
         let other = ProgWatch::returning(2)?;
-        let one = |watch, input: Option<&CStr>, xmit: Option<&CStr>| -> Result<BpfEncap> {
+        let one = |watch, input: Option<&CStr>, xmit: Option<&CStr>, purpose| -> Result<BpfEncap> {
             Ok(BpfEncap {
                 input: input.map(|text| hook(watch, text)).transpose()?,
                 output: None,
                 xmit: xmit.map(|text| hook(watch, text)).transpose()?,
+                purpose,
             })
         };
-        let route = one(&watch, Some(c"a"), None)?;
-        assert!(route.same(&one(&other, Some(c"a"), None)?));
-        assert!(!route.same(&one(&watch, Some(c"b"), None)?));
-        assert!(!route.same(&one(&watch, None, Some(c"a"))?));
-        assert!(!route.same(&one(&watch, Some(c"a"), Some(c"a"))?));
-        assert!(!route.same(&one(&watch, None, None)?));
+        let route = one(&watch, Some(c"a"), None, Purpose::Route)?;
+        for purpose in [Purpose::Route, Purpose::Match] {
+            assert!(route.same(&one(&watch, Some(c"a"), None, purpose)?));
+            assert!(!route.same(&one(&watch, Some(c"b"), None, purpose)?));
+            assert!(!route.same(&one(&watch, None, Some(c"a"), purpose)?));
+            assert!(!route.same(&one(&watch, Some(c"a"), Some(c"a"), purpose)?));
+            assert!(!route.same(&one(&watch, None, None, purpose)?));
+        }
+        // Another program whose instructions are the same: classic ones have no tag.
+        let equal = one(&other, Some(c"a"), None, Purpose::Route)?;
+        assert!(!route.same(&equal) && !equal.same(&route));
+        let wanted = one(&other, Some(c"a"), None, Purpose::Match)?;
+        assert!(route.same(&wanted) && wanted.same(&route));
         Ok(())
     }
 }

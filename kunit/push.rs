@@ -29,24 +29,24 @@ mod tests {
     const INNER_LEN: u16 = 20;
     const GRE: u8 = 47;
     const ESP: u8 = 50;
-    const SIDES: [Side; 3] = [Side::Ingress, Side::Egress, Side::Kfunc];
+    const SIDES: [Side; 2] = [Side::Ingress, Side::Egress];
 
     /// An IPv4 header with so many bytes of options, and what follows.
     fn v4(protocol: u8, options: usize, rest: &[u8]) -> Result<KVec<u8>> {
-        let mut header = KVec::from_elem(1, IPV4_LEN + options, GFP_KERNEL)?;
+        let mut header = KVec::from_elem(1, IPV4_LEN + options, GFP_ATOMIC)?;
         header[0] = 0x45 + (options / 4) as u8;
         header[IPV4_PROTOCOL] = protocol;
         header[IPV4_CHECK].fill(0);
-        header.extend_from_slice(rest, GFP_KERNEL)?;
+        header.extend_from_slice(rest, GFP_ATOMIC)?;
         Ok(header)
     }
 
     /// An IPv6 header, and what follows.
     fn v6(next: u8, rest: &[u8]) -> Result<KVec<u8>> {
-        let mut header = KVec::from_elem(1, IPV6_LEN, GFP_KERNEL)?;
+        let mut header = KVec::from_elem(1, IPV6_LEN, GFP_ATOMIC)?;
         header[0] = 0x60;
         header[IPV6_NEXTHDR] = next;
-        header.extend_from_slice(rest, GFP_KERNEL)?;
+        header.extend_from_slice(rest, GFP_ATOMIC)?;
         Ok(header)
     }
 
@@ -176,14 +176,12 @@ mod tests {
             given(v4(GRE, 0, &[1; 4])?),
             v6(GRE, &[1; 4])?,
         ] {
-            for side in [Side::Ingress, Side::Kfunc] {
-                with_packet(|skb, _| {
-                    skb.set_checksum_complete();
-                    push(skb, &header, side)?;
-                    assert!(skb.checksum_holds());
-                    Ok(())
-                })?;
-            }
+            with_packet(|skb, _| {
+                skb.set_checksum_complete();
+                push(skb, &header, Side::Ingress)?;
+                assert!(skb.checksum_holds());
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -236,13 +234,12 @@ mod tests {
             assert!(push(skb, &header, Side::Egress) == Err(EINVAL));
             assert!(skb.headers() == before);
             // Others do not ask for it.
-            push(skb, &header, Side::Ingress)?;
-            push(skb, &header, Side::Kfunc)
+            push(skb, &header, Side::Ingress)
         })
     }
 
     #[test]
-    fn room_is_left_for_the_link_header() -> Result {
+    fn room_is_left_for_the_mac_header() -> Result {
         let header = v4(GRE, 0, &[0; 200])?;
         with_packet(|skb, dst| {
             push(skb, &header, Side::Egress)?;
@@ -257,15 +254,56 @@ mod tests {
     }
 
     #[test]
-    fn kfunc_leaves_the_old_memory_to_the_program() -> Result {
-        // More than there is room for: the packet moves.
-        let header = v4(GRE, 0, &[0; 200])?;
-        with_packet(|skb, _| {
-            let old = testing::KeptBytes::of(skb);
-            push(skb, &header, Side::Kfunc)?;
-            assert!(skb.headroom() >= MAC_LEN.into());
-            assert!(old.moved_from(skb) && old.still_there());
+    fn header_may_be_a_part_of_the_packet() -> Result {
+        let header = v4(GRE, 0, &[9; 20])?;
+        for side in SIDES {
+            // One for which there is room, and one for which the packet moves.
+            for room in [true, false] {
+                with_packet(|skb, _| {
+                    skb.write(&header);
+                    if !room {
+                        skb.take_headroom();
+                        skb.write(&header);
+                    }
+                    let len = header.len();
+                    assert_eq!(
+                        testing::push_own_bytes::<BpfEncap>(skb, len as u32, side),
+                        0
+                    );
+                    let bytes = skb.bytes();
+                    assert!(bytes[len..][..len] == header[..]);
+                    // But for the checksum, which was filled in.
+                    assert!(bytes[..10] == header[..10] && bytes[12..len] == header[12..]);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the control block says of the IP layer when a packet with IPv4 options was given
+    /// `header`, and is about to get a new route.
+    fn with_options(header: Option<&[u8]>, check: impl FnOnce(&mut Skb)) -> Result {
+        with_packet(|skb, dst| {
+            skb.set_ip_options();
+            if let Some(header) = header {
+                push(skb, header, Side::Ingress)?;
+            }
+            skb.update_ip_cb(dst.is_inet());
+            check(skb);
             Ok(())
+        })
+    }
+
+    // README: packet that gets a header of the other family
+    #[test]
+    fn options_are_those_of_the_header_that_is_there() -> Result {
+        with_options(None, |skb| assert!(skb.seen_by_inet() == (3, 8, 20, true)))?;
+        with_options(Some(&v4(GRE, 0, &[1; 4])?), |skb| {
+            assert!(skb.seen_by_inet() == (3, 0, 0, true))
+        })?;
+        with_options(Some(&v6(GRE, &[1; 4])?), |skb| {
+            assert!(skb.seen_by_inet6() == (3, IPV6_NEXTHDR as u16, 0, true))
         })
     }
 

@@ -53,6 +53,30 @@ mod tests {
     }
 
     #[test]
+    fn mac_header_that_is_not_set_is_not_read() -> Result {
+        let mut skb = testing::lone_skb(60)?;
+        testing::set_transport(&mut skb, 0);
+        assert!(!skb.has_mac_header());
+        skb.set_checksum_complete();
+        skb.postpush_mac_header();
+        assert!(skb.checksum_holds());
+        // There is none to take away.
+        assert!(skb.strip_mac_header());
+        assert!(skb.len() == 60 && skb.checksum_holds());
+        Ok(())
+    }
+
+    #[test]
+    fn transport_header_is_linear_data() -> Result {
+        let mut skb = testing::lone_skb(60)?;
+        for (offset, set) in [(0, 0), (60, 60), (61, 60), (20, 20), (u16::MAX, 20)] {
+            testing::set_transport(&mut skb, offset);
+            assert_eq!(skb.headers().transport, set);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn headroom_beyond_an_int_is_refused() -> Result {
         let mut skb = testing::lone_skb(60)?;
         assert!(skb.expand_headroom(u32::MAX) == Err(ENOMEM));

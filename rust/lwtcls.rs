@@ -47,41 +47,38 @@ stock_push_encap!(BpfEncap);
 struct Encapsulation {
     _encap: lwtunnel::Registration<BpfEncap>,
     _helper: Option<push_encap::Helper>,
-    _kfunc: Option<push_encap::Kfunc>,
 }
 
 impl Encapsulation {
-    fn register() -> Result<Self> {
-        let encap = lwtunnel::Registration::new::<LwtCls>().map_err(|error| {
-            if error == EEXIST {
-                pr_err!(
-                    "the encapsulation 'bpf' is taken (CONFIG_LWTUNNEL_BPF=y?): \
-                     load with cls_only=1 for the classifier alone\n"
+    /// `None`, and a line in the log, if the kernel's own has the name.
+    fn register() -> Option<Self> {
+        let encap = lwtunnel::Registration::new::<LwtCls>()
+            .inspect_err(|error| {
+                if *error == EEXIST {
+                    pr_warn!(
+                        "classifier only: the encapsulation 'bpf' is taken \
+                         (CONFIG_LWTUNNEL_BPF=y?)\n"
+                    );
+                } else {
+                    pr_warn!(
+                        "classifier only: cannot register the encapsulation 'bpf' (error {})\n",
+                        error.to_errno()
+                    );
+                }
+            })
+            .ok()?;
+        let helper = push_encap::Helper::register()
+            .inspect_err(|error| {
+                pr_warn!(
+                    "programs cannot push headers: cannot attach to bpf_lwt_push_encap() through \
+                     ftrace (error {})\n",
+                    error.to_errno()
                 );
-                EBUSY
-            } else {
-                pr_err!("cannot register the encapsulation 'bpf': {error:?}\n");
-                error
-            }
-        })?;
-        // Routes without programs that push are of use without these.
-        let helper = push_encap::Helper::register().inspect_err(|error| {
-            pr_warn!(
-                "bpf_lwt_push_encap() refuses BPF_LWT_ENCAP_IP, for ftrace does not give us the \
-                 helper (error {}); bpf_lwtcls_push_ip_encap() does the same\n",
-                error.to_errno()
-            );
-        });
-        let kfunc = push_encap::Kfunc::register().inspect_err(|error| {
-            pr_warn!(
-                "there is no bpf_lwtcls_push_ip_encap() for programs (error {})\n",
-                error.to_errno()
-            );
-        });
-        Ok(Self {
+            })
+            .ok();
+        Some(Self {
             _encap: encap,
-            _helper: helper.ok(),
-            _kfunc: kfunc.ok(),
+            _helper: helper,
         })
     }
 }
@@ -93,6 +90,8 @@ struct LwtCls {
 }
 
 impl kernel::Module for LwtCls {
+    // Requests find the classifier as soon as it is registered, and hold the module. A module whose
+    // initialisation fails is freed whoever holds it. So nothing may fail from there on.
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // EEXIST is the module loader's own word, for a module that is loaded already.
         let classifier = pkt_cls::Registration::new::<Self>().map_err(|error| {
@@ -100,14 +99,17 @@ impl kernel::Module for LwtCls {
                 pr_err!("the classifier 'bpf' is taken: unload cls_bpf first\n");
                 EBUSY
             } else {
-                pr_err!("cannot register the classifier 'bpf': {error:?}\n");
+                pr_err!(
+                    "cannot register the classifier 'bpf' (error {})\n",
+                    error.to_errno()
+                );
                 error
             }
         })?;
         let encap = if *module_parameters::cls_only.value_ref() {
             None
         } else {
-            Some(Encapsulation::register()?)
+            Encapsulation::register()
         };
         Ok(Self {
             _encap: encap,

@@ -24,13 +24,6 @@
 #define REMOTE 0x0a000002	/* 10.0.0.2 */
 #endif
 
-/* From lwtcls. It works where bpf_lwt_push_encap() does not: in kernels without
- * CONFIG_LWTUNNEL_BPF whose ftrace cannot take that over. Take skb->data anew
- * after the call: pointers from before are to the packet as it was.
- */
-extern int bpf_lwtcls_push_ip_encap(struct __sk_buff *skb, const void *hdr,
-				    __u32 hdr__sz) __ksym;
-
 struct outer {
 	struct iphdr ip;
 	struct {
@@ -41,13 +34,17 @@ struct outer {
 
 SEC("lwt_xmit") int gre(struct __sk_buff *skb)
 {
+	__u32 len = sizeof(struct outer) + skb->len;
 	struct outer outer = {
 		.ip = {
 			.version = 4,
 			.ihl = sizeof(outer.ip) / 4,
 			.ttl = 64,
 			.protocol = IPPROTO_GRE,
-			.tot_len = bpf_htons(sizeof(outer) + skb->len),
+			/* Segments that travel as one packet may be longer than this
+			 * can say: 0 leaves the length to the kernel.
+			 */
+			.tot_len = len <= 0xffff ? bpf_htons(len) : 0,
 			.saddr = bpf_htonl(LOCAL),
 			.daddr = bpf_htonl(REMOTE),
 			/* A checksum of 0 is filled in. */
@@ -57,7 +54,7 @@ SEC("lwt_xmit") int gre(struct __sk_buff *skb)
 	};
 
 	/* A packet that cannot be encapsulated must not leave as it is. */
-	if (bpf_lwtcls_push_ip_encap(skb, &outer, sizeof(outer)))
+	if (bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_IP, &outer, sizeof(outer)))
 		return BPF_DROP;
 	return BPF_LWT_REROUTE;
 }

@@ -5,6 +5,7 @@
 use super::{
     bindings,
     bpf::{
+        push_encap,
         Prog,
         ProgMem,
         TcProg, //
@@ -23,11 +24,20 @@ use super::{
             Message, //
         },
         pkt_cls::{
-            Actions,
+            Action,
             ClassResult,
-            Proto,
+            Classifier,
+            Entry,
+            Exts,
+            FilterRef,
+            FilterTable,
+            Parts,
+            TcRan,
+            TcRun,
             TcSkb,
-            Tca, //
+            Tca,
+            TcfProto,
+            Verdict, //
         },
         skbuff::{
             GsoTypes,
@@ -36,12 +46,13 @@ use super::{
         },
     },
     sync::{
-        rcu::ReadSide,
+        bottom_half::BhDisabled,
         rtnl::{
             self,
             Caller, //
         }, //
     },
+    uapi::ETH_P_IP, //
 };
 use core::{
     mem::{
@@ -73,7 +84,7 @@ pub(crate) const HEADROOM: u32 = 64;
 pub(crate) fn skb(len: u32) -> Result<(Skb, SkbWatch)> {
     // SAFETY: FFI calls; the packet is ours alone, and has the room that is used.
     unsafe {
-        let skb = bindings::alloc_skb(HEADROOM + len, bindings::GFP_KERNEL);
+        let skb = bindings::alloc_skb(HEADROOM + len, bindings::GFP_ATOMIC);
         let watch = SkbWatch(NonNull::new(skb).ok_or(ENOMEM)?);
         bindings::skb_reserve(skb, HEADROOM as c_int);
         let data = bindings::skb_put(skb, len).cast::<u8>();
@@ -157,12 +168,9 @@ impl SkBuff {
     /// Has the packet know the sum of all its data, as from a device.
     pub(crate) fn set_checksum_complete(&mut self) {
         let sum = self.sum();
-        // SAFETY: The packet is valid and ours.
-        unsafe {
-            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_mut();
-            headers.set_ip_summed(bindings::CHECKSUM_COMPLETE as u8);
-            headers.__bindgen_anon_1.csum = sum;
-        }
+        let headers = self.headers_mut();
+        headers.set_ip_summed(bindings::CHECKSUM_COMPLETE as u8);
+        headers.__bindgen_anon_1.csum = sum;
     }
 
     /// Whether what the packet knows of its sum is true.
@@ -218,6 +226,44 @@ impl SkBuff {
         }
     }
 
+    /// Overwrites bytes at the beginning of the linear data.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.headlen() as usize);
+        // SAFETY: The packet is valid and ours, and has the bytes by the assertion.
+        unsafe {
+            let data = (*self.as_ptr()).data;
+            data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+    }
+
+    /// Has the IP layer's control block say that an IPv4 header has options, and that the packet came
+    /// in by a device of a VRF.
+    pub(crate) fn set_ip_options(&mut self) {
+        let cb = self.inet_cb();
+        cb.iif = 3;
+        cb.opt.optlen = 8;
+        cb.opt.rr = 20;
+        cb.opt.ts = 24;
+        cb.flags = bindings::IPSKB_L3SLAVE as u16;
+        cb.frag_max_size = 1000;
+    }
+
+    /// What the IP layer's control block says as one of IPv4: the device, the length of the options,
+    /// where one of them is, and whether the packet came in by a device of a VRF.
+    pub(crate) fn seen_by_inet(&mut self) -> (c_int, u8, u8, bool) {
+        let cb = self.inet_cb();
+        let slave = u32::from(cb.flags) & bindings::IPSKB_L3SLAVE != 0;
+        (cb.iif, cb.opt.optlen, cb.opt.rr, slave)
+    }
+
+    /// What it says as one of IPv6: the device, where the next header is named, the size of the
+    /// largest fragment, and whether the packet came in by a device of a VRF.
+    pub(crate) fn seen_by_inet6(&mut self) -> (c_int, u16, u16, bool) {
+        let cb = self.inet6_cb();
+        let slave = u32::from(cb.flags) & bindings::IP6SKB_L3SLAVE != 0;
+        (cb.iif, cb.nhoff, cb.frag_max_size, slave)
+    }
+
     /// Uses up all the room in front of the data.
     pub(crate) fn take_headroom(&mut self) {
         let headroom = self.headroom();
@@ -244,47 +290,36 @@ pub(crate) fn with_mem<R>(bytes: &[u8], f: impl FnOnce(ProgMem<'_>) -> R) -> R {
     f(unsafe { ProgMem::from_raw(bytes.as_ptr(), bytes.len()) })
 }
 
-/// Where a packet had its data, as a program remembers it.
-pub(crate) struct KeptBytes {
-    data: *const u8,
-    len: usize,
-    users: *mut bindings::skb_shared_info,
+/// What the core is told when a handler that took a packet on input answers `code`.
+pub(crate) fn received(code: c_int) -> c_int {
+    lwtunnel::Received::new(code).into()
 }
 
-impl KeptBytes {
-    /// Remembers it.
-    pub(crate) fn of(skb: &SkBuff) -> Self {
-        let bytes = skb.bytes();
-        // SAFETY: The packet is valid.
-        let users = unsafe { bindings::skb_shinfo(skb.as_ptr()) };
-        Self {
-            data: bytes.as_ptr(),
-            len: bytes.len(),
-            users,
-        }
-    }
+/// What the core is told when a handler that took a packet on output answers `code`.
+pub(crate) fn sent(code: c_int) -> c_int {
+    lwtunnel::Sent::new(code).into()
+}
 
-    /// Whether the packet has its data elsewhere now.
-    pub(crate) fn moved_from(&self, skb: &SkBuff) -> bool {
-        // SAFETY: The packet is valid.
-        let now = unsafe { bindings::skb_shinfo(skb.as_ptr()) };
-        now != self.users
-    }
+/// The answer by which a hook on xmit leaves a packet to the core.
+pub(crate) const XMIT_CONTINUE: c_int = bindings::LWTUNNEL_XMIT_CONTINUE as c_int;
 
-    /// Whether somebody still has the memory: bytes that are their own index, and a user.
-    pub(crate) fn still_there(&self) -> bool {
-        // SAFETY: If nobody had it, this would be what the test is there to show.
-        let (bytes, users) = unsafe {
-            (
-                core::slice::from_raw_parts(self.data, self.len),
-                (*self.users).dataref.counter,
-            )
-        };
-        users & 0xffff == 1
-            && bytes
-                .windows(2)
-                .all(|pair| pair[1] == pair[0].wrapping_add(1))
-    }
+/// Says that the transport header of an IPv4 packet is so many bytes from its data.
+pub(crate) fn set_transport(skb: &mut SkBuff, offset: u16) {
+    let _guard = kernel::sync::rcu::read_lock();
+    // SAFETY: Nobody has pointers into the packet.
+    let mut skb = unsafe { EncapSkb::new(skb, Side::Ingress) };
+    skb.set_outer(ETH_P_IP, Some(offset));
+}
+
+/// Has `T` push the first `len` bytes of the packet, as for a program that lends a slice of it. The
+/// result is that of the helper: 0, or an errno.
+pub(crate) fn push_own_bytes<T: PushEncap>(skb: &mut SkBuff, len: u32, side: Side) -> c_int {
+    assert!(len <= skb.headlen());
+    let _guard = kernel::sync::rcu::read_lock();
+    let skb = skb.as_ptr();
+    // SAFETY: The packet is valid and ours, has so many bytes of linear data, and nobody uses
+    // pointers into it afterwards.
+    unsafe { push_encap::Adapter::<T>::push(skb, (*skb).data.cast(), len, side) }
 }
 
 /// Gives a packet away, and gets it back.
@@ -300,16 +335,22 @@ impl SkbWatch {
         unsafe { (*self.0.as_ptr()).users.refs.counter == 1 }
     }
 
+    /// The packet.
+    fn skb(&self) -> &SkBuff {
+        // SAFETY: The packet is valid, for the watch has a reference, and a suite touches it by one
+        // way at a time.
+        unsafe { SkBuff::from_raw_mut(self.0.as_ptr()) }
+    }
+
     /// The bytes in front of the data.
     pub(crate) fn headroom(&self) -> u32 {
-        // SAFETY: As above.
-        unsafe { bindings::skb_headroom(self.0.as_ptr()) }
+        self.skb().headroom()
     }
 
     /// Sets the packet up as it reaches a classifier: with a link header of `mac_len` bytes, and
     /// its data beginning behind it if it comes in.
     pub(crate) fn enter_tc(&self, mac_len: u16, at_ingress: bool) {
-        // SAFETY: As above; the packet is longer than its link header.
+        // SAFETY: The packet is valid, for the watch has a reference, and longer than its MAC header.
         unsafe {
             let skb = self.0.as_ptr();
             bindings::skb_reset_mac_header(skb);
@@ -328,7 +369,7 @@ impl SkbWatch {
     /// Makes it one of a protocol (`ETH_P_*`, in network byte order) whose header begins where the
     /// data does, on the device of a route.
     pub(crate) fn set_protocol(&self, protocol: u16, dst: Dst<'_>) {
-        // SAFETY: As above.
+        // SAFETY: The packet is valid, for the watch has a reference.
         unsafe {
             let skb = self.0.as_ptr();
             (*skb)
@@ -342,34 +383,56 @@ impl SkbWatch {
     }
 
     /// The packet as tc sees it.
-    pub(crate) fn tc(&mut self) -> &mut TcSkb {
+    pub(crate) fn tc(&mut self) -> TcSkb<'_> {
         // SAFETY: The packet is valid; who has it besides does not touch it meanwhile.
-        unsafe { TcSkb::from_raw_mut(self.0.as_ptr()) }
+        unsafe { TcSkb::from_raw(self.0.as_ptr()) }
     }
 
     /// Sets the type of a time stamp, and no time stamp.
     pub(crate) fn set_tstamp_type(&self, kind: u8) {
-        // SAFETY: As above.
+        // SAFETY: The packet is valid, for the watch has a reference, and a suite touches it by one
+        // way at a time.
         unsafe {
-            let skb = self.0.as_ptr();
-            (*skb).__bindgen_anon_2.tstamp = 0;
-            (*skb)
-                .__bindgen_anon_4
-                .headers
-                .as_mut()
+            (*self.0.as_ptr()).__bindgen_anon_2.tstamp = 0;
+            SkBuff::from_raw_mut(self.0.as_ptr())
+                .headers_mut()
                 .set_tstamp_type(kind);
         }
     }
 
     /// The type of the time stamp.
     pub(crate) fn tstamp_type(&self) -> u8 {
-        // SAFETY: As above.
+        self.skb().headers_ref().tstamp_type()
+    }
+}
+
+impl Verdict<'_> {
+    /// What becomes of the packet.
+    pub(crate) fn action(self) -> Action {
+        Action::from_code(self.code()).unwrap_or(Action::UNSPEC)
+    }
+}
+
+impl TcRun<'_> {
+    /// The bytes that a program can read directly.
+    pub(crate) fn direct_len(&self) -> usize {
+        let skb = self.as_ptr();
+        // SAFETY: The packet is valid, and the end is in its buffer.
         unsafe {
-            (*self.0.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_ref()
-                .tstamp_type()
+            let ends = (&raw const (*skb).cb).cast::<bindings::bpf_skb_data_end>();
+            (*ends).data_end as usize - (*skb).data as usize
+        }
+    }
+}
+
+impl TcRan<'_> {
+    /// Cuts the packet, which is longer, off.
+    pub(crate) fn trim(&mut self, len: u32) {
+        let skb = self.as_ptr();
+        // SAFETY: The packet is valid, linear and longer.
+        unsafe {
+            (*skb).tail -= (*skb).len - len;
+            (*skb).len = len;
         }
     }
 }
@@ -434,7 +497,7 @@ impl ProgWatch {
 
     /// As [`Self::prog`], for tc.
     pub(crate) fn tc_prog(&self) -> TcProg {
-        // SAFETY: As above.
+        // SAFETY: The program is valid, for the watch has a reference.
         unsafe {
             bindings::bpf_prog_inc(self.0.as_ptr());
             TcProg::from_raw(self.0)
@@ -600,10 +663,13 @@ impl Drop for MessageBuf {
     }
 }
 
-/// Runs `f` with a route over the loopback device. It does not hold RTNL: an assertion that fails
-/// ends its thread, and would keep it.
+/// Runs `f` with an IPv4 route over the loopback device, inside of an RCU read side. It does not
+/// hold RTNL: an assertion that fails ends its thread, and would keep it.
 pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
     const LOOPBACK_IFINDEX: c_int = 1;
+    // SAFETY: All zeroes are operations that do nothing.
+    let mut ops = KBox::<bindings::dst_ops>::new(unsafe { zeroed() }, GFP_KERNEL)?;
+    ops.family = bindings::AF_INET as u16;
     // SAFETY: All zeroes are a route of no use but for its device, which the first namespace has for
     // ever, and which is looked for under RTNL.
     let mut dst = unsafe {
@@ -612,20 +678,23 @@ pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
         let net = &raw mut bindings::init_net;
         dst.__bindgen_anon_1.dev = bindings::__dev_get_by_index(net, LOOPBACK_IFINDEX);
         assert!(!dst.__bindgen_anon_1.dev.is_null());
+        dst.ops = &raw mut *ops;
         dst
     };
-    // SAFETY: The route stays during the call.
+    let _guard = kernel::sync::rcu::read_lock();
+    // SAFETY: The route stays during the call, which is made in a read side.
     Ok(f(unsafe { Dst::from_raw(&mut *dst) }))
 }
 
 /// An instance of a classifier, with a chain and a block that nothing else knows.
-pub(crate) struct ProtoBuf {
+pub(crate) struct ProtoBuf<T: Classifier> {
+    filters: Pin<KBox<FilterTable<T>>>,
     tp: KBox<bindings::tcf_proto>,
     _chain: KBox<bindings::tcf_chain>,
     _block: KBox<bindings::tcf_block>,
 }
 
-impl ProtoBuf {
+impl<T: Classifier> ProtoBuf<T> {
     /// One without filters, qdisc and devices.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: All zeroes are an instance, a chain and a block of use where only what follows
@@ -646,6 +715,7 @@ impl ProtoBuf {
         chain.block = &mut *block;
         tp.chain = &mut *chain;
         Ok(Self {
+            filters: KBox::try_pin_init(FilterTable::new(), GFP_KERNEL)?,
             tp,
             _chain: chain,
             _block: block,
@@ -653,9 +723,19 @@ impl ProtoBuf {
     }
 
     /// The instance.
-    pub(crate) fn proto(&self) -> &Proto {
-        // SAFETY: The instance stays while it is borrowed.
-        unsafe { Proto::from_raw((&raw const *self.tp).cast_mut()) }
+    pub(crate) fn proto(&self) -> TcfProto<'_, T> {
+        // SAFETY: The instance stays while it is borrowed, and has no other table.
+        unsafe { TcfProto::new(NonNull::from(&*self.tp), &self.filters) }
+    }
+
+    /// Where a dump goes on that stopped at a filter, if `change` is called meanwhile.
+    pub(crate) fn resume(&self, at: FilterRef<'_, T>, change: impl FnOnce()) -> Option<u32> {
+        let bookmark = self.filters.bookmark(&at);
+        drop(at);
+        change();
+        self.filters
+            .at_bookmark(bookmark)
+            .map(|filter| filter.handle())
     }
 
     /// Marks the instance as one that another request deletes.
@@ -679,7 +759,7 @@ struct FakeState {
 impl FakeDevice {
     /// One that does all that it is told, as a new member of the instance's block. It must go
     /// after the instance.
-    pub(crate) fn plug(proto: &mut ProtoBuf) -> Result<Self> {
+    pub(crate) fn plug<T: Classifier>(proto: &mut ProtoBuf<T>) -> Result<Self> {
         let state = KBox::new(
             FakeState {
                 takes: Atomic::new(1),
@@ -755,16 +835,25 @@ pub(crate) fn caller() -> Caller {
 }
 
 /// No actions, in the first namespace.
-pub(crate) fn no_actions(act: usize, police: usize) -> Result<Actions> {
+pub(crate) fn no_actions(act: usize, police: usize) -> Result<Exts<'static>> {
     // SAFETY: That namespace is for ever.
-    unsafe { Actions::none(&raw mut bindings::init_net, act, police) }
+    unsafe { Exts::none(&raw mut bindings::init_net, act, police) }
 }
 
-/// Runs `f` in a read side.
-pub(crate) fn with_rcu<R>(f: impl FnOnce(&ReadSide<'_>) -> R) -> R {
-    let _guard = kernel::sync::rcu::read_lock();
-    // SAFETY: The guard lives longer.
-    f(&unsafe { ReadSide::assume() })
+/// A filter as a request would make it.
+pub(crate) fn entry<T: Classifier>(parts: Parts<'static, T>) -> Result<Entry<'static, T>> {
+    Entry::with_base(0, parts)
+}
+
+/// Runs `f` with bottom halves disabled, and without a BPF network context.
+pub(crate) fn with_bh_disabled<R>(f: impl FnOnce(&BhDisabled<'_>) -> R) -> R {
+    // SAFETY: An FFI call with no requirements; undone below.
+    unsafe { bindings::local_bh_disable() };
+    // SAFETY: Disabled just now, until `f` has returned.
+    let result = f(&unsafe { BhDisabled::assume() });
+    // SAFETY: Pairs with the call above.
+    unsafe { bindings::local_bh_enable() };
+    result
 }
 
 /// Waits until all filters are freed that wait for it. RTNL must not be held.
@@ -816,10 +905,10 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Drops the packet of a verdict, if it has one.
-    pub(crate) fn of(verdict: Result<lwtunnel::Verdict>) -> Self {
+    pub(crate) fn of<R: Into<c_int>>(verdict: Result<lwtunnel::Verdict<R>>) -> Self {
         match verdict {
             Ok(lwtunnel::Verdict::Continue(_)) => Self::Continue,
-            Ok(lwtunnel::Verdict::Consumed(code)) => Self::Consumed(code),
+            Ok(lwtunnel::Verdict::Consumed(result)) => Self::Consumed(result.into()),
             Err(error) => Self::Error(error.to_errno()),
         }
     }

@@ -17,3 +17,9 @@ __lwtcls_helper void lwtcls_helper_skb_dst_drop(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);
 }
+
+__lwtcls_helper struct net_device *
+lwtcls_helper_dst_dev_rcu(const struct dst_entry *dst)
+{
+	return dst_dev_rcu(dst);
+}

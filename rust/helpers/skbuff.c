@@ -134,9 +134,10 @@ __lwtcls_helper void lwtcls_helper_skb_clear_hash(struct sk_buff *skb)
 	skb_clear_hash(skb);
 }
 
-__lwtcls_helper int lwtcls_helper_skb_header_cloned(const struct sk_buff *skb)
+__lwtcls_helper unsigned char *
+lwtcls_helper_skb_end_pointer(const struct sk_buff *skb)
 {
-	return skb_header_cloned(skb);
+	return skb_end_pointer(skb);
 }
 
 __lwtcls_helper void lwtcls_helper_skb_reset_inner_headers(struct sk_buff *skb)

@@ -14,7 +14,8 @@ use crate::abstractions::{
     net::{
         lwtunnel::{
             Built,
-            Family, //
+            Family,
+            Purpose, //
         },
         netlink::{
             self,
@@ -45,6 +46,7 @@ pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgN
 pub(super) fn parse(
     attr: Attr<'_>,
     family: Family,
+    purpose: Purpose,
     extack: &mut ExtAck<'_>,
 ) -> Result<Built<BpfEncap>> {
     if family != Family::INET && family != Family::INET6 {
@@ -64,6 +66,7 @@ pub(super) fn parse(
         input: parse_hook(attrs.get::<LWT_BPF_IN>(), extack)?,
         output: parse_hook(attrs.get::<LWT_BPF_OUT>(), extack)?,
         xmit: parse_hook(attrs.get::<LWT_BPF_XMIT>(), extack)?,
+        purpose,
     };
     if encap.input.is_none() && encap.output.is_none() && encap.xmit.is_none() {
         return Err(extack.refuse_attr(
@@ -113,7 +116,7 @@ fn parse_hook<P: LwtProg>(
         let why = if error == EBADF {
             c"the program's file descriptor is not open"
         } else {
-            c"the file descriptor is not that of a BPF program of this hook's type"
+            c"the file descriptor does not refer to a BPF program of this hook's type"
         };
         extack.refuse_attr(error, fd, why)
     })?;

@@ -34,6 +34,9 @@ use crate::abstractions::{
             Built,
             Encap,
             Family,
+            Purpose,
+            Received,
+            Sent,
             Verdict, //
         },
         netlink::{
@@ -59,18 +62,24 @@ pub(crate) struct BpfEncap {
     input: Option<Hook<LwtIn>>,
     output: Option<Hook<LwtOut>>,
     xmit: Option<Hook<LwtXmit>>,
+    purpose: Purpose,
 }
 
 #[vtable]
 impl Encap for BpfEncap {
     const TYPE: u32 = LWTUNNEL_ENCAP_BPF;
 
-    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>> {
-        attrs::parse(attr, family, extack)
+    fn build(
+        attr: Attr<'_>,
+        family: Family,
+        purpose: Purpose,
+        extack: &mut ExtAck<'_>,
+    ) -> Result<Built<Self>> {
+        attrs::parse(attr, family, purpose, extack)
     }
 
     #[inline(always)]
-    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
         match &self.input {
             Some(hook) => run::input(hook, skb, dst),
             None => Ok(Verdict::Continue(skb)),
@@ -78,7 +87,7 @@ impl Encap for BpfEncap {
     }
 
     #[inline(always)]
-    fn output(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict> {
+    fn output(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict<Sent>> {
         match &self.output {
             Some(hook) => run::output(hook, skb),
             None => Ok(Verdict::Continue(skb)),
@@ -86,7 +95,7 @@ impl Encap for BpfEncap {
     }
 
     #[inline(always)]
-    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>> {
         match &self.xmit {
             Some(hook) => run::xmit(hook, skb, dst),
             None => Ok(Verdict::Continue(skb)),
@@ -101,17 +110,29 @@ impl Encap for BpfEncap {
         attrs::SIZE
     }
 
-    // A request to delete a route has programs of its own, loaded anew: what they are called and
-    // what they do must do.
+    // A delete request loads its programs again, so names and tags are compared. A new route only
+    // shares what another one has if it runs the very same programs: the tag does not cover what is
+    // in a program's maps, its constants among them.
     fn same(&self, other: &Self) -> bool {
-        fn identity<P>(hook: &Option<Hook<P>>) -> Option<(&CStr, &[u8; 8])> {
-            hook.as_ref()
-                .map(|hook| (hook.name.as_cstr(), hook.prog.tag()))
+        fn same_hook<P>(a: &Option<Hook<P>>, b: &Option<Hook<P>>, reloaded: bool) -> bool {
+            match (a, b) {
+                (Some(a), Some(b)) => {
+                    a.name.as_cstr() == b.name.as_cstr()
+                        && if reloaded {
+                            a.prog.tag() == b.prog.tag()
+                        } else {
+                            a.prog.is(&b.prog)
+                        }
+                }
+                (None, None) => true,
+                _ => false,
+            }
         }
 
-        identity(&self.input) == identity(&other.input)
-            && identity(&self.output) == identity(&other.output)
-            && identity(&self.xmit) == identity(&other.xmit)
+        let reloaded = self.purpose == Purpose::Match || other.purpose == Purpose::Match;
+        same_hook(&self.input, &other.input, reloaded)
+            && same_hook(&self.output, &other.output, reloaded)
+            && same_hook(&self.xmit, &other.xmit, reloaded)
     }
 }
 

@@ -108,12 +108,12 @@ impl Outer {
         Ok(this)
     }
 
-    /// Writes the header to where the packet begins now. Returns the protocol of the packet
-    /// (`ETH_P_*`, network byte order).
+    /// Completes the header in the packet. Returns the protocol of the packet (`ETH_P_*`, network
+    /// byte order).
     #[inline(always)]
-    fn write(&self, header: ProgMem<'_>, room: &mut [u8]) -> u16 {
-        header.copy(0, room);
-        // The program's memory may have changed meanwhile. What was decided by its contents stays.
+    fn complete(&self, room: &mut [u8]) -> u16 {
+        // The program's memory may have changed between the check and the copy. What was checked
+        // stays.
         let next = match self.ip {
             Ip::V4(_) => IPV4_PROTOCOL,
             Ip::V6 => IPV6_NEXTHDR,
@@ -168,16 +168,11 @@ pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
         Side::Ingress => skb.mac_len(),
         // A route that a program took away, or replaced by one without device, is none to push for.
         Side::Egress => skb.dst_dev().ok_or(EINVAL)?.ll_reserved_space(),
-        Side::Kfunc => {
-            let reserved = skb.dst_dev().map_or(0, |dev| dev.ll_reserved_space());
-            reserved.max(skb.mac_len())
-        }
     };
 
-    let protocol = outer.write(header, skb.begin(len as u32, headroom)?);
-    // Only what is in the packet now is counted: the C counts a checksum that it did not fill in
-    // yet.
-    if skb.side() != Side::Egress {
+    let protocol = outer.complete(skb.push(header, headroom)?);
+    // After the IPv4 checksum was filled in, so that CHECKSUM_COMPLETE covers it.
+    if skb.side() == Side::Ingress {
         skb.postpush_rcsum(len as u32);
     }
     let is_udp = outer.protocol == IPPROTO_UDP;

@@ -4,13 +4,10 @@
 
 use crate::abstractions::{
     bpf::RunContext,
-    net::{
-        netdevice::XmitRecursion,
-        skbuff::{
-            DropReason,
-            Skb, //
-        }, //
-    },
+    net::skbuff::{
+        DropReason,
+        Skb, //
+    }, //
 };
 use kernel::pr_warn_once;
 
@@ -21,12 +18,13 @@ pub(super) fn redirect(ctx: &RunContext<'_>, mut skb: Skb) {
     let Some(dev) = ctx.device(&skb, &target) else {
         return skb.free(DropReason::NOT_SPECIFIED);
     };
-    // Neighbours and peers are for programs of tc: nobody can have asked for them.
+    // Neighbours and peers are for programs of tc. One that ran earlier in the same softirq may have
+    // asked for them, and then let its packet go on.
     if !target.is_plain() {
         return skb.free(DropReason::NOT_SPECIFIED);
     }
-    let link_header = dev.has_link_header();
-    if link_header {
+    let mac_header = dev.has_mac_header();
+    if mac_header {
         // The program has to have made one.
         if !skb.has_mac_header() || skb.len() == 0 {
             return skb.free(DropReason::NOT_SPECIFIED);
@@ -40,16 +38,11 @@ pub(super) fn redirect(ctx: &RunContext<'_>, mut skb: Skb) {
 
     // What becomes of it is the device's to count.
     if target.to_ingress() {
-        dev.receive(skb, link_header);
-    } else {
-        match XmitRecursion::enter(ctx) {
-            Some(guard) => {
-                dev.transmit(&guard, skb);
-            }
-            None => {
-                pr_warn_once!("a packet is redirected in a loop, and dropped\n");
-                skb.free(DropReason::NOT_SPECIFIED);
-            }
+        if let Err(skb) = dev.receive(skb, mac_header) {
+            skb.free(DropReason::NOT_SPECIFIED);
         }
+    } else if let Err(skb) = dev.transmit(ctx, skb) {
+        pr_warn_once!("a packet is redirected in a loop, and dropped\n");
+        skb.free(DropReason::NOT_SPECIFIED);
     }
 }

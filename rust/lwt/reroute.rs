@@ -8,7 +8,11 @@ use crate::abstractions::{
             Dst,
             DstRef, //
         },
-        lwtunnel::Verdict,
+        lwtunnel::{
+            Received,
+            Sent,
+            Verdict, //
+        },
         route::{
             self,
             Flow4,
@@ -75,34 +79,37 @@ impl Header6 {
 /// Routes a packet on its way in anew, as if it had just come in by the device of its route.
 /// C: `bpf_lwt_input_reroute()`.
 #[inline(always)]
-pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
+    let rcu = dst.rcu();
+    skb.update_ip_cb(dst.is_inet());
     let found = match skb.protocol_be() {
-        ETH_P_IP => Header4::of(&skb)
-            .and_then(|header| skb.route_input4(dst.dev(), header.tos, header.saddr, header.daddr)),
-        ETH_P_IPV6 => Header6::of(&skb).and_then(|_| skb.route_input6(dst.dev())),
+        ETH_P_IP => Header4::of(&skb).and_then(|header| {
+            skb.route_input4(&rcu, dst.dev(), header.tos, header.saddr, header.daddr)
+        }),
+        ETH_P_IPV6 => skb.route_input6(&rcu),
         _ => Err(EAFNOSUPPORT),
     };
     if let Err(error) = found {
         skb.free(DropReason::NOT_SPECIFIED);
         return Err(error);
     }
-    Ok(Verdict::Consumed(route::input(skb).ok_or(EINVAL)?))
+    Ok(Verdict::Consumed(route::input(&rcu, skb).ok_or(EINVAL)?))
 }
 
 /// Routes a packet on its way out anew. C: `bpf_lwt_xmit_reroute()`.
 #[inline(always)]
-pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict> {
+pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>> {
+    let rcu = dst.rcu();
+    skb.update_ip_cb(dst.is_inet());
     let found = lookup(&skb, dst).and_then(|found| {
-        found.dst().error()?;
+        let new = found.dst(&rcu);
+        new.error()?;
         // What was reserved was for the old route. This does nothing if it is enough.
-        skb.cow_head(found.dst().dev().ll_reserved_space())?;
+        skb.cow_head(new.dev().ll_reserved_space())?;
         Ok(found)
     });
     match found {
-        Ok(found) => Ok(Verdict::Consumed(match route::output(skb, found) {
-            0 => 0,
-            result => route::xmit_errno(result),
-        })),
+        Ok(found) => Ok(Verdict::Consumed(route::output(&rcu, skb, found))),
         Err(error) => {
             skb.free(DropReason::NOT_SPECIFIED);
             Err(error)
@@ -118,7 +125,7 @@ fn lookup(skb: &Skb, dst: Dst<'_>) -> Result<DstRef> {
     }
     let origin = Origin::of(skb, dst);
     let oif = match origin.bound_ifindex() {
-        0 => dst.dev().l3_master_ifindex(),
+        0 => dst.dev().l3_master_ifindex(&dst.rcu()),
         bound => bound,
     };
     if protocol == ETH_P_IP {

@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where ftrace goes in place of bpf_lwt_in_push_encap() and
- * bpf_lwt_xmit_push_encap(), before they have done anything: with their
- * arguments in the registers, and on the stack the way back into them, and above
- * it the way back to their caller.
+ * What ftrace calls at the entry of bpf_lwt_in_push_encap() and
+ * bpf_lwt_xmit_push_encap(), before these have done anything. On entry: the
+ * arguments are in registers; (%rsp) returns into the traced function, 8(%rsp)
+ * to its caller.
  */
 
 #include <linux/linkage.h>
+#include <linux/objtool.h>
+#include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
-/* From include/uapi/linux/bpf.h; kfunc.c checks it. */
+/* From include/uapi/linux/bpf.h; push_encap.rs checks it. */
 #define BPF_LWT_ENCAP_IP 2
 
 .macro PUSH_ENCAP_ENTRY way
 SYM_FUNC_START(lwtcls_push_encap_\way\()_entry)
+	/* Reached by a direct call or a return, never by an indirect branch. */
+	ANNOTATE_NOENDBR
 	cmpl	$BPF_LWT_ENCAP_IP, %esi
 	jne	.Lkernel_\way
-	/* The function itself is passed over: who called it gets our answer. */
+	/*
+	 * Skip the traced function. The return to its caller matches the call
+	 * that the caller made and accounted for; that of ftrace stays
+	 * unaccounted, like the return that is skipped.
+	 */
 	addq	$8, %rsp
 	UNWIND_HINT_FUNC
 	jmp	lwtcls_push_encap_\way
 .Lkernel_\way:
 	UNWIND_HINT_FUNC
+	/* The call by ftrace, which the return below takes off again. */
+	CALL_DEPTH_ACCOUNT
 	RET
 SYM_FUNC_END(lwtcls_push_encap_\way\()_entry)
 .endm

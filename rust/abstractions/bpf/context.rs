@@ -9,25 +9,24 @@ use crate::abstractions::{
     net::{
         netdevice::NetDevice,
         skbuff::SkBuff, //
-    }, //
+    },
+    sync::bottom_half::BhDisabled, //
 };
 use core::{
-    marker::PhantomData,
-    mem::MaybeUninit, //
+    mem::MaybeUninit,
+    ops::Deref, //
 };
-use kernel::{
-    prelude::*,
-    types::NotThreadSafe, //
-};
+use kernel::prelude::*;
 
-/// Evidence that a networking BPF program may run here and now.
+/// A token of the BPF network context, into which programs write what they want done with a packet.
+///
+/// It is also a token of disabled bottom halves, by dereferencing. The reverse does not hold: tc
+/// sets no context around the filters of a classful qdisc, where it does not follow redirections.
 ///
 /// # Invariants
 ///
-/// While a value of this type exists, bottom halves are off on this CPU, and the task has the BPF
-/// network context that the place calls for: one of ours or of a caller's, or, in a classful qdisc,
-/// where nobody would act on it, perhaps none. Helpers look before they use it.
-pub(crate) struct RunContext<'a>(PhantomData<&'a ()>, NotThreadSafe);
+/// While a value of this type exists, the task has a BPF network context: its own, or a caller's.
+pub(crate) struct RunContext<'a>(BhDisabled<'a>);
 
 impl RunContext<'_> {
     /// Turns bottom halves off, and runs `f` with a BPF network context. Any context but hard
@@ -39,14 +38,21 @@ impl RunContext<'_> {
         let mut frame = MaybeUninit::<bindings::bpf_net_context>::uninit();
         // SAFETY: `frame` stays in place until it is taken out of the task again, below. The
         // callee initialises what it must; readers of the rest look at the flags that it cleared.
-        let set = unsafe { bindings::bpf_net_ctx_set(frame.as_mut_ptr()) };
-        // INVARIANT: Bottom halves are off, and the context was set by the line above or by one of
-        // our callers.
-        let result = f(&RunContext(PhantomData, NotThreadSafe));
+        // Bottom halves stay off until the end of this function.
+        let (set, bh) = unsafe {
+            (
+                bindings::bpf_net_ctx_set(frame.as_mut_ptr()),
+                BhDisabled::assume(),
+            )
+        };
+        // INVARIANT: The context was set above, or by one of our callers.
+        let result = f(&RunContext(bh));
         // SAFETY: `set` is what the call above returned: null if the context is not ours to clear.
-        unsafe { bindings::bpf_net_ctx_clear(set) };
-        // SAFETY: Pairs with the call above.
-        unsafe { bindings::local_bh_enable() };
+        // Bottom halves were disabled above.
+        unsafe {
+            bindings::bpf_net_ctx_clear(set);
+            bindings::local_bh_enable();
+        }
         result
     }
 
@@ -65,35 +71,34 @@ impl RunContext<'_> {
         }
     }
 
-    /// The device of a redirection, in the namespace of the packet's own device.
+    /// The device of a redirection, in the namespace of the packet's own device, if it has one.
     /// C: `dev_get_by_index_rcu()`.
     pub(crate) fn device(&self, skb: &SkBuff, redirect: &Redirect) -> Option<&NetDevice> {
-        // SAFETY: Bottom halves are off, so this is an RCU read side for as long as `self` is
-        // borrowed. The packet is valid, and has a device.
+        // SAFETY: The packet is valid. Bottom halves are disabled, so this is an RCU read side, for
+        // as long as `self` is borrowed: both devices stay.
         unsafe {
             let skb = skb.as_ptr();
-            let net = bindings::dev_net(
-                (*skb)
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .dev,
-            );
+            let own = (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev;
+            if own.is_null() {
+                return None;
+            }
+            let net = bindings::dev_net(own);
             let dev = bindings::dev_get_by_index_rcu(net, redirect.ifindex as c_int);
             (!dev.is_null()).then(|| NetDevice::from_raw(dev))
         }
     }
+}
 
-    /// Takes the caller's word for it.
-    ///
-    /// # Safety
-    ///
-    /// Bottom halves are off while the value lives, and whoever acts on what programs put into the
-    /// network context has set one.
+impl<'a> Deref for RunContext<'a> {
+    type Target = BhDisabled<'a>;
+
     #[inline(always)]
-    pub(crate) unsafe fn assume() -> Self {
-        // INVARIANT: By the safety requirements of this function.
-        Self(PhantomData, NotThreadSafe)
+    fn deref(&self) -> &BhDisabled<'a> {
+        &self.0
     }
 }
 

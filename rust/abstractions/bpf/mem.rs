@@ -12,7 +12,8 @@ use core::marker::PhantomData;
 ///
 /// # Invariants
 ///
-/// `len` bytes at `start` can be read for `'a`.
+/// `len` bytes at `start` can be read for `'a`, also if the packet that the program runs on moves
+/// meanwhile: they are no part of a packet.
 #[derive(Clone, Copy)]
 pub(crate) struct ProgMem<'a> {
     start: *const u8,
@@ -23,7 +24,8 @@ pub(crate) struct ProgMem<'a> {
 impl ProgMem<'_> {
     /// # Safety
     ///
-    /// `len` bytes at `start` can be read for as long as the value is used.
+    /// `len` bytes at `start` can be read for as long as the value is used, and are no part of a
+    /// packet.
     #[inline(always)]
     pub(in crate::abstractions) unsafe fn from_raw(start: *const u8, len: usize) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -51,23 +53,15 @@ impl ProgMem<'_> {
         Some(unsafe { self.start.add(offset).cast::<[u8; N]>().read_volatile() })
     }
 
-    /// Fills `to` with the bytes from `offset` on. `None` if there are fewer; nothing is written
-    /// then.
+    /// Copies all of it. If somebody writes to it meanwhile, any bytes may come of it.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::len`] bytes at `to` can be written to, and are no memory of a program.
     #[inline(always)]
-    pub(crate) fn copy(self, offset: usize, to: &mut [u8]) -> Option<()> {
-        if self.len.checked_sub(offset)? < to.len() {
-            return None;
-        }
-        // SAFETY: That many bytes can be read, by the type invariant and the check, and `to` can be
-        // written. They are different memory: `to` is not a program's. If somebody writes meanwhile,
-        // nobody promised which bytes these are.
-        unsafe {
-            bindings::memcpy(
-                to.as_mut_ptr().cast(),
-                self.start.add(offset).cast(),
-                to.len(),
-            )
-        };
-        Some(())
+    pub(in crate::abstractions) unsafe fn copy_to(self, to: *mut u8) {
+        // SAFETY: So many bytes can be read, by the type invariant, and written, by the safety
+        // requirements of this function.
+        unsafe { bindings::memcpy(to.cast(), self.start.cast(), self.len) };
     }
 }

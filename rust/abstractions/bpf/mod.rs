@@ -16,6 +16,5 @@ pub(crate) use prog::{
     LwtXmit,
     Origin,
     Prog,
-    ProgType,
     TcProg, //
 };

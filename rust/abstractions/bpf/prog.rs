@@ -11,10 +11,12 @@ use crate::abstractions::{
     net::{
         netdevice::NetDevice,
         skbuff::SkBuff, //
-    }, //
+    },
+    sync::bottom_half::BhDisabled, //
 };
 use core::{
     marker::PhantomData,
+    mem::ManuallyDrop,
     ptr::NonNull, //
 };
 use kernel::{
@@ -71,7 +73,7 @@ pub(crate) struct Prog<T>(NonNull<bindings::bpf_prog>, PhantomData<T>);
 // any context.
 unsafe impl<T> Send for Prog<T> {}
 
-// SAFETY: As above; all methods take a shared reference and only read.
+// SAFETY: All methods take a shared reference and only read what does not change after load.
 unsafe impl<T> Sync for Prog<T> {}
 
 impl<T: ProgType> Prog<T> {
@@ -103,6 +105,11 @@ impl<T> Prog<T> {
 }
 
 impl<T> Prog<T> {
+    /// Whether both are the same program, and not only equal ones.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// The SHA-derived tag of the program's instructions.
     pub(crate) fn tag(&self) -> &[u8; 8] {
         // SAFETY: The program is valid by the type invariant; the tag does not change after load.
@@ -117,7 +124,7 @@ impl<T: LwtProg> Prog<T> {
     pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         // SAFETY: The packet is valid and ours alone by the reference. The program is valid by the
         // type invariant and takes an `sk_buff` by its type; bottom halves are off, so that this
-        // stays on its CPU, and the network context is set, by the evidence of `_ctx`.
+        // stays on its CPU, and the network context is set: `_ctx` is a token of both.
         unsafe {
             bindings::bpf_compute_data_pointers(skb.as_ptr());
             bindings::__bpf_prog_run_save_cb(self.0.as_ptr(), skb.as_ptr())
@@ -163,7 +170,7 @@ pub(crate) enum Origin<'a> {
 // may be put or destroyed in any process context.
 unsafe impl Send for TcProg {}
 
-// SAFETY: As above; all methods take a shared reference and only read.
+// SAFETY: All methods take a shared reference and only read what does not change after load.
 unsafe impl Sync for TcProg {}
 
 impl TcProg {
@@ -250,6 +257,14 @@ impl TcProg {
         self.prog.as_ptr()
     }
 
+    /// Leaves the program to a device that does not give it up, for ever.
+    pub(in crate::abstractions) fn leak(self) {
+        let mut this = ManuallyDrop::new(self);
+        this.bytecode = None;
+        // SAFETY: The program is valid, and stays.
+        unsafe { bindings::kmemleak_not_leak(this.as_ptr().cast()) };
+    }
+
     /// Where the program comes from.
     pub(crate) fn origin(&self) -> Origin<'_> {
         match &self.bytecode {
@@ -290,12 +305,13 @@ impl TcProg {
 
     /// Runs the program on a packet, and returns what the program returned. The caller has noted
     /// the ends of the packet's data. C: `bpf_prog_run()`.
+    ///
+    /// A program that redirects looks for a BPF network context itself.
     #[inline(always)]
-    pub(in crate::abstractions) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> i32 {
+    pub(in crate::abstractions) fn run(&self, _bh: &BhDisabled<'_>, skb: &mut SkBuff) -> i32 {
         // SAFETY: The packet is valid and ours alone by the reference, its control block is laid
         // out for tc, as is every packet that reaches a classifier. The program is valid and takes
-        // an `sk_buff` by the type invariant; bottom halves are off and the network context is
-        // set, by the evidence of `_ctx`.
+        // an `sk_buff` by the type invariant; bottom halves are disabled, of which `_bh` is a token.
         unsafe { bindings::bpf_prog_run(self.prog.as_ptr(), skb.as_ptr().cast()) as i32 }
     }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `bpf_lwt_push_encap(BPF_LWT_ENCAP_IP)`, for kernels that were built without it, and a kfunc.
+//! `bpf_lwt_push_encap(BPF_LWT_ENCAP_IP)`, for kernels that were built without it.
 //!
 //! [`stock_push_encap!`] names the policy and makes the functions that the kernel calls,
-//! [`Helper`] and [`Kfunc`] put them in their places.
+//! [`Helper`] puts them in their places.
 //!
-//! # The helper
+//! A kfunc is no way to do this. The verifier clears the packet pointers of a program after a helper
+//! that changes the packet, and after the one kfunc that it knows by name. After any other it goes
+//! on to take a bound that was checked for one pointer for all of them, also for those to where the
+//! packet was before.
 //!
 //! A kernel without `CONFIG_LWTUNNEL_BPF` has the functions `bpf_lwt_in_push_encap()` and
 //! `bpf_lwt_xmit_push_encap()`, but not what they should call: they answer `EINVAL`. Programs that
@@ -27,16 +30,8 @@
 //! code, from the first instruction of the entry on, is in one. So [`Helper`] first has ftrace
 //! take the call out, after which nobody can come in any more, and then waits for a grace
 //! period, after which nobody is in any more. Only then the module's memory may go.
-//!
-//! The kfunc needs nothing of the kind: a program that calls it holds the module from its load on
-//! until it is freed.
 
-use super::{
-    LwtIn,
-    LwtXmit,
-    ProgMem,
-    ProgType, //
-};
+use super::ProgMem;
 use crate::abstractions::{
     bindings,
     net::{
@@ -48,19 +43,22 @@ use crate::abstractions::{
         skbuff::SkBuff, //
     }, //
 };
+use core::mem::MaybeUninit;
 use kernel::{
     error::to_result,
+    pr_err_once,
     prelude::*,
     sync::rcu,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::Opaque, //
 };
 
 /// What the kernel calls our functions with.
 pub(crate) mod raw {
-    pub(crate) use crate::abstractions::bindings::{
-        bpf_prog,
-        sk_buff, //
-    };
+    pub(crate) use crate::abstractions::bindings::sk_buff;
 }
 
 /// The kernel's calls, turned into those of `T`.
@@ -78,10 +76,16 @@ impl<T: PushEncap> Adapter<T> {
         len: u32,
         side: Side,
     ) -> c_int {
-        // SAFETY: The packet is the program's, which has it from whoever runs the program by a
-        // mutable reference that is not used meanwhile. Programs run inside of an RCU read side.
-        // The verifier has the program forget its pointers into the packet after a helper that
-        // changes it, and does not let it keep any beyond its end.
+        let mut copy = MaybeUninit::uninit();
+        // SAFETY: By the safety requirements of this function.
+        let hdr = match unsafe { Self::outside(skb, hdr, len, &mut copy) } {
+            Ok(hdr) => hdr,
+            Err(error) => return error.to_errno(),
+        };
+        // SAFETY: Whoever runs the program lends it the packet by a mutable reference that is not
+        // used meanwhile, in an RCU read side. The verifier clears the program's pointers into the
+        // packet, slices of a dynptr included, after a helper that changes packets. The header can
+        // be read by the safety requirements of this function, and does not lie in the packet.
         let (skb, header) = unsafe {
             (
                 EncapSkb::new(SkBuff::from_raw_mut(skb), side),
@@ -93,23 +97,60 @@ impl<T: PushEncap> Adapter<T> {
             Err(error) => error.to_errno(),
         }
     }
-}
 
-/// Which programs may call the kfunc: of those that the kernel takes together as its kind, the
-/// ones whose packets can get a new route.
-///
-/// # Safety
-///
-/// Called by the verifier, with a valid program.
-pub(crate) unsafe fn may_call(prog: *const bindings::bpf_prog) -> c_int {
-    // SAFETY: By the safety requirements of this function.
-    let kind = unsafe { (*prog).type_ };
-    if kind == LwtIn::TYPE || kind == LwtXmit::TYPE {
-        0
-    } else {
-        EACCES.to_errno()
+    /// Where a header can be read also when the packet has moved: a part of the packet is copied.
+    /// `EINVAL` if that is longer than any header.
+    ///
+    /// The verifier refuses pointers into the packet as an argument of the helper, but not a slice
+    /// of a dynptr, which may be one.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is valid, and `len` bytes at `hdr` can be read.
+    #[inline(always)]
+    unsafe fn outside(
+        skb: *mut bindings::sk_buff,
+        hdr: *const c_void,
+        len: u32,
+        copy: &mut MaybeUninit<[u8; MAX_LEN]>,
+    ) -> Result<*const c_void> {
+        // SAFETY: By the safety requirements of this function. `copy` has the room by the check, and
+        // is no part of a packet.
+        unsafe {
+            let (head, end) = (
+                (*skb).head as usize,
+                bindings::skb_end_pointer(skb) as usize,
+            );
+            if likely_outside((hdr as usize).wrapping_sub(head) >= end.wrapping_sub(head)) {
+                return Ok(hdr);
+            }
+            if len as usize > MAX_LEN {
+                return Err(EINVAL);
+            }
+            let copy = copy.as_mut_ptr().cast();
+            bindings::memcpy(copy, hdr, len as usize);
+            Ok(copy)
+        }
     }
 }
+
+/// Says which way the compiler is to lay out as the straight one.
+#[inline(always)]
+fn likely_outside(is_outside: bool) -> bool {
+    #[cold]
+    fn unlikely() {}
+
+    if !is_outside {
+        unlikely();
+    }
+    is_outside
+}
+
+/// The longest header that a program may push.
+const MAX_LEN: usize = bindings::LWT_BPF_MAX_HEADROOM as usize;
+
+// What `rust/stubs/push_encap_entry.S` compares with.
+const _: () = assert!(bindings::bpf_lwt_encap_mode_BPF_LWT_ENCAP_IP == 2);
 
 /// Has packets pushed by a [`PushEncap`]. Once in a module.
 macro_rules! stock_push_encap {
@@ -154,64 +195,10 @@ macro_rules! stock_push_encap {
                 // SAFETY: By the safety requirements of this function.
                 unsafe { Adapter::push(skb, hdr, len as u32, Side::Egress) }.into()
             }
-
-            /// # Safety
-            ///
-            /// Called by programs, as `bpf_lwtcls_push_ip_encap()`.
-            #[no_mangle]
-            unsafe extern "C" fn lwtcls_push_encap_kfunc(
-                skb: *mut raw::sk_buff,
-                hdr: *const ::core::ffi::c_void,
-                len: u32,
-            ) -> ::core::ffi::c_int {
-                // SAFETY: By the safety requirements of this function.
-                unsafe { Adapter::push(skb, hdr, len, Side::Kfunc) }
-            }
-
-            /// # Safety
-            ///
-            /// Called by the verifier.
-            #[no_mangle]
-            unsafe extern "C" fn lwtcls_kfunc_filter(
-                prog: *const raw::bpf_prog,
-                _kfunc: u32,
-            ) -> ::core::ffi::c_int {
-                // SAFETY: By the safety requirements of this function.
-                unsafe { push_encap::may_call(prog) }
-            }
         };
     };
 }
 pub(crate) use stock_push_encap;
-
-extern "C" {
-    /// The set of kfuncs, in `rust/stubs/kfunc.c`.
-    static lwtcls_kfunc_set: bindings::btf_kfunc_id_set;
-}
-
-/// Offers the kfunc to programs that are loaded from now on, until the module goes.
-///
-/// Only from the module's initialisation. The error is the BPF core's, for lack of type
-/// information in the kernel or the module. C: `register_btf_kfunc_id_set()`.
-pub(crate) struct Kfunc(());
-
-impl Kfunc {
-    /// As above.
-    pub(crate) fn register() -> Result<Self> {
-        // SAFETY: The set is static and complete. All types of programs on routes are one kind.
-        to_result(unsafe {
-            bindings::register_btf_kfunc_id_set(LwtIn::TYPE, &raw const lwtcls_kfunc_set)
-        })?;
-        Ok(Self(()))
-    }
-}
-
-impl Drop for Kfunc {
-    fn drop(&mut self) {
-        // Nobody calls it any more, but packets that a call kept may still wait to be freed.
-        rcu::rcu_barrier();
-    }
-}
 
 #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
 mod helper {
@@ -235,7 +222,8 @@ mod helper {
     // SAFETY: The table is ftrace's, which has locks of its own for it.
     unsafe impl Send for Entry {}
 
-    // SAFETY: As above; there are no methods that take a shared reference.
+    // SAFETY: `unregister`, the one method that takes a shared reference, only reads the value;
+    // ftrace has locks of its own for the table.
     unsafe impl Sync for Entry {}
 
     impl Entry {
@@ -267,12 +255,32 @@ mod helper {
         }
     }
 
+    impl Entry {
+        /// The errno is that of ftrace; the function still calls the entry then.
+        fn unregister(&self) -> Result {
+            // SAFETY: Registered, by the type invariant. The filter stays, for another try.
+            to_result(unsafe {
+                bindings::unregister_ftrace_direct(self.ops.get(), self.entry, false)
+            })
+        }
+    }
+
     impl Drop for Entry {
         fn drop(&mut self) {
-            // SAFETY: Registered, by the type invariant.
-            unsafe { bindings::unregister_ftrace_direct(self.ops.get(), self.entry, true) };
-            // Whoever came in before is in a read side still: see above, at the head of the file.
+            // A kernel whose ftrace has failed leaves functions as they are. The entry is our text,
+            // so the module must not go before the last call of it.
+            while let Err(error) = self.unregister() {
+                pr_err_once!(
+                    "ftrace does not detach from bpf_lwt_push_encap() (error {}): the module stays \
+                     until it does\n",
+                    error.to_errno()
+                );
+                fsleep(Delta::from_secs(1));
+            }
+            // Calls from before are in a read side, see the head of the file.
             rcu::synchronize_rcu();
+            // SAFETY: Not registered any more, by the loop above.
+            unsafe { bindings::ftrace_free_filter(self.ops.get()) };
         }
     }
 

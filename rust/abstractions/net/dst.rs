@@ -7,7 +7,8 @@
 use super::netdevice::NetDevice;
 use crate::abstractions::{
     bindings,
-    success, //
+    success,
+    sync::rcu::ReadSide, //
 };
 use core::{
     marker::PhantomData,
@@ -15,19 +16,20 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// The route that brought a packet to a hook, for as long as the hook runs.
+/// A route, within an RCU read side: that which brought a packet to a hook, or the one that a
+/// lookup found.
 ///
 /// # Invariants
 ///
-/// The pointer is to a `dst_entry` that stays valid for `'a`, even if the packet leaves it.
+/// The pointer is to a `dst_entry` with a device. It stays valid for `'a`, even if the packet leaves
+/// it, and `'a` lies in an RCU read side.
 #[derive(Clone, Copy)]
 pub(crate) struct Dst<'a>(*mut bindings::dst_entry, PhantomData<&'a ()>);
 
 impl<'a> Dst<'a> {
     /// # Safety
     ///
-    /// `dst` is valid, has a device, and neither is freed during `'a`, which lies in an RCU read
-    /// side.
+    /// `dst` is valid, has a device, and is not freed during `'a`, which lies in an RCU read side.
     #[inline(always)]
     pub(in crate::abstractions) unsafe fn from_raw(dst: *mut bindings::dst_entry) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -40,11 +42,29 @@ impl<'a> Dst<'a> {
         self.0
     }
 
-    /// The device that the route leads out of, or that it came in by.
+    /// The RCU read side that it is used in.
+    #[inline(always)]
+    pub(crate) fn rcu(self) -> ReadSide<'a> {
+        // SAFETY: By the type invariant.
+        unsafe { ReadSide::assume() }
+    }
+
+    /// The device that the route leads out of, or that it came in by. A route that is held outlives
+    /// its device, and has another one then; what is returned stays for the RCU read side.
+    /// C: `dst_dev_rcu()`.
     #[inline(always)]
     pub(crate) fn dev(self) -> &'a NetDevice {
-        // SAFETY: The route is valid by the type invariant, and has a device that is as well.
-        unsafe { NetDevice::from_raw((*self.0).__bindgen_anon_1.dev) }
+        // SAFETY: The route is valid and has a device by the type invariant. The device is freed
+        // after a grace period, and `'a` lies in an RCU read side.
+        unsafe { NetDevice::from_raw(bindings::dst_dev_rcu(self.0)) }
+    }
+
+    /// Whether packets on this route are IPv4 ones, as they come to it. Others are IPv6 ones.
+    /// C: `dst->ops->family`.
+    #[inline(always)]
+    pub(crate) fn is_inet(self) -> bool {
+        // SAFETY: The route is valid by the type invariant, and its operations are static.
+        unsafe { u32::from((*(*self.0).ops).family) == bindings::AF_INET }
     }
 
     /// What a lookup that ended in this route says about it: a route may be one that leads nowhere.
@@ -59,13 +79,13 @@ impl<'a> Dst<'a> {
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `dst_entry`, of which one reference is ours.
+/// The pointer is to a valid `dst_entry` with a device, of which one reference is ours.
 pub(crate) struct DstRef(NonNull<bindings::dst_entry>);
 
 impl DstRef {
     /// # Safety
     ///
-    /// `dst` is valid, and the caller gives away one of its references.
+    /// `dst` is valid, has a device, and the caller gives away one of its references.
     #[inline(always)]
     pub(super) unsafe fn from_raw(dst: *mut bindings::dst_entry) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -73,10 +93,11 @@ impl DstRef {
         Self(unsafe { NonNull::new_unchecked(dst) })
     }
 
-    /// The route, as long as it is referred to.
+    /// The route, as long as it is referred to, and within an RCU read side.
     #[inline(always)]
-    pub(crate) fn dst(&self) -> Dst<'_> {
-        // SAFETY: Valid by the type invariant. A route holds its device.
+    pub(crate) fn dst<'a>(&'a self, _rcu: &'a ReadSide<'_>) -> Dst<'a> {
+        // SAFETY: Valid by the type invariant for as long as `self` is borrowed, in an RCU read
+        // side by the token. What a lookup finds has a device.
         unsafe { Dst::from_raw(self.0.as_ptr()) }
     }
 

@@ -4,34 +4,28 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use super::skbuff::{
-    GsoTypes,
-    SkBuff, //
+use super::{
+    netdevice::NetDevice,
+    skbuff::{
+        GsoTypes,
+        SkBuff, //
+    }, //
 };
 use crate::abstractions::{
     bindings,
     bpf::ProgMem, //
 };
-use core::{
-    mem::{
-        align_of,
-        size_of, //
-    },
-    ops::Deref, //
-};
+use core::ops::Deref;
 use kernel::prelude::*;
 
-/// Who pushes, and where the packet is on its way.
+/// Where on its way the packet is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// The helper of programs on `in`. The link header that the packet came in with may lie in
-    /// front of the data, and what was summed up of it is kept true.
+    /// On `in`. The MAC header of the packet as it was received may lie in front of the data, and
+    /// `CHECKSUM_COMPLETE` has to stay valid.
     Ingress,
-    /// The helper of programs on `xmit`. The link header is still to come.
+    /// On `xmit`. The MAC header is still to come.
     Egress,
-    /// The kfunc, on either. The verifier does not know that it changes the packet: the program
-    /// may go on using pointers into it that it had before.
-    Kfunc,
 }
 
 /// Headers of packets in the making, which [`EncapSkb`] is given.
@@ -45,8 +39,7 @@ pub(crate) trait PushEncap {
 ///
 /// # Invariants
 ///
-/// No pointer into the packet's data is in use but those that its program may have, if `side` is
-/// [`Side::Kfunc`]; these are not used after the RCU read side that the program runs in.
+/// Nobody has a pointer into the packet's data, and the value is used inside of an RCU read side.
 pub(crate) struct EncapSkb<'a> {
     skb: &'a mut SkBuff,
     side: Side,
@@ -55,36 +48,49 @@ pub(crate) struct EncapSkb<'a> {
 impl<'a> EncapSkb<'a> {
     /// # Safety
     ///
-    /// The value is used inside of an RCU read side. If `side` is not [`Side::Kfunc`] nobody uses
-    /// pointers into the packet's data any more; if it is, not beyond the read side.
+    /// `'a` lies in an RCU read side, during which nobody uses pointers into the packet's data.
     #[inline(always)]
     pub(in crate::abstractions) unsafe fn new(skb: &'a mut SkBuff, side: Side) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self { skb, side }
     }
 
-    /// Who pushes.
+    /// Where on its way the packet is.
     #[inline(always)]
     pub(crate) fn side(&self) -> Side {
         self.side
     }
 
-    /// Makes what the packet is now the inner one, and `len` bytes in front of it the outer
-    /// header, with `headroom` bytes left in front of that. Returns the outer header, which has
-    /// any contents. `ENOMEM`; the packet is as it was then.
+    /// The device of the packet's route. `None` if there is no route, or one without a device, as
+    /// programs can give it to a packet (`bpf_skb_set_tunnel_key()`). C: `skb_dst_dev_rcu()`.
     #[inline(always)]
-    pub(crate) fn begin(&mut self, len: u32, headroom: u32) -> Result<&mut [u8]> {
-        let room = len.checked_add(headroom).ok_or(ENOMEM)?;
-        if self.side == Side::Kfunc {
-            self.keep_if_moved(room)?;
+    pub(crate) fn dst_dev(&self) -> Option<&NetDevice> {
+        // SAFETY: The packet is valid. Its route stays during the RCU read side of the type
+        // invariant, whether or not the packet counts a reference, and so does the route's device.
+        unsafe {
+            let dst = bindings::skb_dst(self.skb.as_ptr());
+            if dst.is_null() {
+                return None;
+            }
+            let dev = bindings::dst_dev_rcu(dst);
+            (!dev.is_null()).then(|| NetDevice::from_raw(dev))
         }
-        self.skb.cow_head(room)?;
+    }
+
+    /// Makes what the packet is now the inner one, and `header` the outer header, with `headroom`
+    /// bytes left in front of that. Returns the outer header as it is in the packet. `ENOMEM`; the
+    /// packet is as it was then.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, header: ProgMem<'_>, headroom: u32) -> Result<&mut [u8]> {
+        let len = u32::try_from(header.len()).map_err(|_| ENOMEM)?;
+        self.skb
+            .cow_head(len.checked_add(headroom).ok_or(ENOMEM)?)?;
         let skb = self.skb.as_ptr();
         // SAFETY: The packet is valid and borrowed, its headers are its own and have the room, by
-        // the line above.
+        // the line above. `header` is that long, and lies elsewhere: it is no part of a packet.
         unsafe {
             bindings::skb_reset_inner_headers(skb);
-            // The link header of the inner packet is, if there is one, a part of what is pushed.
+            // The MAC header of the inner packet is, if there is one, a part of what is pushed.
             bindings::skb_reset_inner_mac_header(skb);
             bindings::skb_set_inner_protocol(skb, self.skb.protocol_be());
             (*skb)
@@ -93,44 +99,9 @@ impl<'a> EncapSkb<'a> {
                 .as_mut()
                 .set_encapsulation(1);
             let outer = bindings::__skb_push(skb, len).cast::<u8>();
+            header.copy_to(outer);
             Ok(core::slice::from_raw_parts_mut(outer, len as usize))
         }
-    }
-
-    /// Keeps the memory of a packet that has to move, until the program that has pointers into it
-    /// is done.
-    fn keep_if_moved(&mut self, room: u32) -> Result {
-        let skb = self.skb.as_ptr();
-        const {
-            assert!(size_of::<bindings::callback_head>() <= size_of::<[c_char; 48]>());
-            assert!(align_of::<bindings::callback_head>() <= 8);
-        }
-        // SAFETY: The packet is valid and borrowed. The copy of its head is ours alone, its
-        // control block is free for use, and aligned to 8 bytes; the function that gets it back
-        // frees it.
-        unsafe {
-            if self.skb.headroom() >= room && bindings::skb_header_cloned(skb) == 0 {
-                return Ok(());
-            }
-            let kept = bindings::skb_clone(skb, bindings::GFP_ATOMIC);
-            if kept.is_null() {
-                return Err(ENOMEM);
-            }
-            let cb: *mut bindings::callback_head = (&raw mut (*kept).cb).cast();
-            bindings::call_rcu(cb, Some(Self::let_go));
-        }
-        Ok(())
-    }
-
-    /// # Safety
-    ///
-    /// Called by RCU with what [`Self::keep_if_moved`] gave it.
-    unsafe extern "C" fn let_go(cb: *mut bindings::callback_head) {
-        let skb = cb
-            .wrapping_byte_sub(core::mem::offset_of!(bindings::sk_buff, cb))
-            .cast::<bindings::sk_buff>();
-        // SAFETY: The packet is the one that the control block belongs to, and ours.
-        unsafe { bindings::consume_skb(skb) };
     }
 
     /// Counts the first `len` bytes of the data into the checksum of what was received, if there
@@ -153,18 +124,19 @@ impl<'a> EncapSkb<'a> {
     }
 
     /// Says that the data begin with the header of a packet of this protocol (`ETH_P_*`, network
-    /// byte order), and, if it is known, how many bytes from there the next header is.
+    /// byte order), and, if it is known, how many bytes from there the transport header is. One that
+    /// would lie outside of the linear data is not set.
     #[inline(always)]
     pub(crate) fn set_outer(&mut self, protocol_be: u16, transport: Option<u16>) {
+        self.skb.headers_mut().protocol = protocol_be;
         let skb = self.skb.as_ptr();
         // SAFETY: The packet is valid and borrowed; both views of the union have the field at the
         // same place.
         unsafe {
             bindings::skb_reset_network_header(skb);
-            if let Some(offset) = transport {
+            if let Some(offset) = transport.filter(|&at| u32::from(at) <= self.skb.headlen()) {
                 bindings::skb_set_transport_header(skb, offset.into());
             }
-            (*skb).__bindgen_anon_4.headers.as_mut().protocol = protocol_be;
             bindings::skb_clear_hash(skb);
             bindings::bpf_compute_data_pointers(skb);
         }

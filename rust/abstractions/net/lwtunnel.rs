@@ -56,13 +56,89 @@ pub(crate) struct Built<T> {
     pub(crate) headroom: u16,
 }
 
+/// What a request wants an encapsulation for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A new route. [`Encap::same`] says whether the kernel may let it share what it has for
+    /// another one.
+    Route,
+    /// To find an IPv4 route that is to be deleted. [`Encap::same`] says whether this is it.
+    Match,
+}
+
+/// What became of a packet that a hook on input has passed on: 0, `NET_RX_*` or an errno.
+///
+/// # Invariants
+///
+/// It is not `-EOPNOTSUPP`, for which the core frees the packet once more.
+pub(crate) struct Received(c_int);
+
+impl Received {
+    /// A result of `dst_input()`, or of a handler like it.
+    #[inline(always)]
+    pub(in crate::abstractions) fn new(code: c_int) -> Self {
+        // INVARIANT: By the call.
+        Self(not_eopnotsupp(code))
+    }
+}
+
+/// What became of a packet that a hook on output or xmit has passed on: 0, or an errno.
+///
+/// # Invariants
+///
+/// It is not positive, as `LWTUNNEL_XMIT_CONTINUE` is, for which the core goes on with the packet;
+/// and not `-EOPNOTSUPP`, for which it frees the packet once more.
+pub(crate) struct Sent(c_int);
+
+impl Sent {
+    /// The packet is gone, and its sender need not know more.
+    pub(crate) const OK: Self = Self(0);
+
+    /// A result of `dst_output()`, or of a handler like it. Congestion is no error. C:
+    /// `net_xmit_errno()`.
+    #[inline(always)]
+    pub(in crate::abstractions) fn new(code: c_int) -> Self {
+        if code == 0 {
+            return Self::OK;
+        }
+        // SAFETY: An FFI call with no requirements.
+        // INVARIANT: The callee returns 0 or -ENOBUFS.
+        Self(unsafe { bindings::net_xmit_errno(code) })
+    }
+}
+
+#[cfg(lwtcls_kunit)]
+impl From<Received> for c_int {
+    fn from(received: Received) -> Self {
+        received.0
+    }
+}
+
+#[cfg(lwtcls_kunit)]
+impl From<Sent> for c_int {
+    fn from(sent: Sent) -> Self {
+        sent.0
+    }
+}
+
+/// The core frees a packet once more if it sees `EOPNOTSUPP`, which for it means that nobody took
+/// the packet.
+#[inline(always)]
+fn not_eopnotsupp(code: c_int) -> c_int {
+    if code == EOPNOTSUPP.to_errno() {
+        EINVAL.to_errno()
+    } else {
+        code
+    }
+}
+
 /// Who has the packet after a hook. An error from a hook means that the packet was freed.
 #[must_use]
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<R> {
     /// The route does with it what it would do without an encapsulation.
     Continue(Skb),
-    /// It went elsewhere, with this result (0, `NET_RX_*` or an errno).
-    Consumed(c_int),
+    /// It went elsewhere, with this result.
+    Consumed(R),
 }
 
 /// An encapsulation. C: `struct lwtunnel_encap_ops`.
@@ -75,16 +151,21 @@ pub(crate) trait Encap: Sized + Send + Sync {
     const TYPE: u32;
 
     /// Makes a value from a request. C: `build_state`. Process context, but it may not sleep.
-    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>>;
+    fn build(
+        attr: Attr<'_>,
+        family: Family,
+        purpose: Purpose,
+        extack: &mut ExtAck<'_>,
+    ) -> Result<Built<Self>>;
 
     /// A packet is about to be delivered or forwarded. C: `input`.
-    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict>;
+    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
 
     /// A packet is about to be sent, not yet fragmented. C: `output`.
-    fn output(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict>;
+    fn output(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
 
-    /// A packet is about to get its link header. C: `xmit`.
-    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict>;
+    /// A packet is about to get its MAC header. C: `xmit`.
+    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
 
     /// Writes what [`Self::build`] could read. C: `fill_encap`. Under RCU.
     fn fill(&self, message: &mut Message<'_>) -> Result;
@@ -92,7 +173,7 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// Bytes that [`Self::fill`] writes at most. C: `get_encap_size`. Under RCU.
     fn size(&self) -> usize;
 
-    /// Whether a route with `other` is the same route. C: `cmp_encap`. Under RCU.
+    /// Whether a route with `other` is the same route, see [`Purpose`]. C: `cmp_encap`. Under RCU.
     fn same(&self, other: &Self) -> bool;
 }
 
@@ -128,21 +209,28 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core with a request whose attributes it checked.
+    /// Called by the core with a request whose attributes it checked. `cfg` is null, or what the
+    /// request for a route of that family was parsed into: for IPv4 a `fib_config`.
     unsafe extern "C" fn build_state(
         _net: *mut bindings::net,
         encap: *mut bindings::nlattr,
         family: c_uint,
-        _cfg: *const c_void,
+        cfg: *const c_void,
         ts: *mut *mut bindings::lwtunnel_state,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         from_result(|| {
-            // SAFETY: The core's, for the time of the call.
-            let mut extack = unsafe { ExtAck::from_raw(extack) };
-            // SAFETY: The core checked the attribute against its message, which outlives the call.
-            let attr = unsafe { Attr::from_raw(encap) }.ok_or(EINVAL)?;
-            let built = T::build(attr, Family(family), &mut extack)?;
+            // SAFETY: By the safety requirements of this function; all are there for the time of the
+            // call.
+            let (mut extack, attr, purpose) = unsafe {
+                (
+                    ExtAck::from_raw(extack),
+                    Attr::from_raw(encap),
+                    Self::purpose(family, cfg),
+                )
+            };
+            let attr = attr.ok_or(EINVAL)?;
+            let built = T::build(attr, Family(family), purpose, &mut extack)?;
 
             // SAFETY: An FFI call with no requirements.
             let lws = unsafe { bindings::lwtunnel_state_alloc(const { size_of::<T>() as c_int }) };
@@ -174,6 +262,28 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
+    /// As for [`Self::build_state`].
+    unsafe fn purpose(family: c_uint, cfg: *const c_void) -> Purpose {
+        if family != bindings::AF_INET {
+            return Purpose::Route;
+        }
+        // SAFETY: By the safety requirements of this function. A request that has a header is there
+        // for as long as the call takes.
+        let kind = unsafe {
+            cfg.cast::<bindings::fib_config>()
+                .as_ref()
+                .and_then(|cfg| cfg.fc_nlinfo.nlh.as_ref())
+                .map(|header| u32::from(header.nlmsg_type))
+        };
+        if kind == Some(bindings::RTM_DELROUTE) {
+            Purpose::Match
+        } else {
+            Purpose::Route
+        }
+    }
+
+    /// # Safety
+    ///
     /// Called by the core when the last reference to a state of ours is gone.
     unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
         // SAFETY: `build_state` put it there, and nobody looks at it any more. The core frees the
@@ -181,7 +291,7 @@ impl<T: Encap> Adapter<T> {
         unsafe { ptr::drop_in_place(State::<T>::encap(lws)) };
     }
 
-    /// The route of a packet, its tunnel state, and the packet as ours.
+    /// The encapsulation of a packet's route, its tunnel state, the route, and the packet as ours.
     ///
     /// # Safety
     ///
@@ -189,24 +299,26 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     unsafe fn enter<'a>(
         skb: *mut bindings::sk_buff,
-    ) -> (Dst<'a>, *mut bindings::lwtunnel_state, Skb) {
-        // SAFETY: The packet is valid.
-        let dst = unsafe { bindings::skb_dst(skb) };
-        // SAFETY: The core called us for the state of this route. A program may take the packet
-        // off the route, but route and state are freed after a grace period only, and the core
-        // called us inside an RCU read side critical section.
-        unsafe { (Dst::from_raw(dst), (*dst).lwtstate, Skb::from_raw(skb)) }
+    ) -> (&'a T, *mut bindings::lwtunnel_state, Dst<'a>, Skb) {
+        // SAFETY: The packet is valid, and the core called us for the state of its route, which is
+        // ours. A program may take the packet off the route, but route and state are freed after a
+        // grace period only, and the core called us inside an RCU read side critical section.
+        unsafe {
+            let dst = bindings::skb_dst(skb);
+            let lws = (*dst).lwtstate;
+            (
+                Self::encap(lws),
+                lws,
+                Dst::from_raw(dst),
+                Skb::from_raw(skb),
+            )
+        }
     }
 
-    /// The core frees a packet once more if it sees `EOPNOTSUPP`, which for it means that nobody
-    /// took the packet. By the time that a hook fails the packet is freed.
+    /// What the core is told of a hook that failed.
     #[inline(always)]
     fn freed(error: Error) -> c_int {
-        if error == EOPNOTSUPP {
-            EINVAL.to_errno()
-        } else {
-            error.to_errno()
-        }
+        not_eopnotsupp(error.to_errno())
     }
 
     /// # Safety
@@ -215,16 +327,15 @@ impl<T: Encap> Adapter<T> {
     /// away and whose route has a state of ours.
     unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (dst, lws, skb) = unsafe { Self::enter(skb) };
-        // SAFETY: The state is ours and stays during the call, see `enter`.
-        match unsafe { Self::encap(lws) }.input(skb, dst) {
-            // SAFETY: The state stays during the call.
+        let (encap, lws, dst, skb) = unsafe { Self::enter(skb) };
+        match encap.input(skb, dst) {
+            // SAFETY: The state stays during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
                 // SAFETY: The route's own handler, which takes the packet.
-                Some(orig) => unsafe { orig(skb.into_raw()) },
+                Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
                 None => EINVAL.to_errno(),
             },
-            Ok(Verdict::Consumed(code)) => code,
+            Ok(Verdict::Consumed(Received(code))) => code,
             Err(error) => Self::freed(error),
         }
     }
@@ -238,16 +349,16 @@ impl<T: Encap> Adapter<T> {
         skb: *mut bindings::sk_buff,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (dst, lws, skb) = unsafe { Self::enter(skb) };
-        // SAFETY: The state is ours and stays during the call, see `enter`.
-        match unsafe { Self::encap(lws) }.output(skb, dst) {
-            // SAFETY: The state stays during the call.
+        let (encap, lws, dst, skb) = unsafe { Self::enter(skb) };
+        match encap.output(skb, dst) {
+            // SAFETY: The state stays during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
+                // Its result is the sender's to read, `NET_XMIT_*` included.
                 // SAFETY: The route's own handler, which takes the packet.
-                Some(orig) => unsafe { orig(net, sk, skb.into_raw()) },
+                Some(orig) => not_eopnotsupp(unsafe { orig(net, sk, skb.into_raw()) }),
                 None => EINVAL.to_errno(),
             },
-            Ok(Verdict::Consumed(code)) => code,
+            Ok(Verdict::Consumed(Sent(code))) => code,
             Err(error) => Self::freed(error),
         }
     }
@@ -257,15 +368,14 @@ impl<T: Encap> Adapter<T> {
     /// As for [`Self::input`].
     unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (dst, lws, skb) = unsafe { Self::enter(skb) };
-        // SAFETY: The state is ours and stays during the call, see `enter`.
-        match unsafe { Self::encap(lws) }.xmit(skb, dst) {
+        let (encap, _, dst, skb) = unsafe { Self::enter(skb) };
+        match encap.xmit(skb, dst) {
             Ok(Verdict::Continue(skb)) => {
                 // The caller has the pointer still, and goes on with it.
                 skb.into_raw();
                 bindings::LWTUNNEL_XMIT_CONTINUE as c_int
             }
-            Ok(Verdict::Consumed(code)) => code,
+            Ok(Verdict::Consumed(Sent(code))) => code,
             Err(error) => Self::freed(error),
         }
     }
@@ -333,7 +443,7 @@ pub(crate) struct Registration<T: Encap> {
 // SAFETY: The table is never written, and the functions that it names may be called from anywhere.
 unsafe impl<T: Encap> Send for Registration<T> {}
 
-// SAFETY: As above.
+// SAFETY: The table is never written, and nothing of the value can be changed.
 unsafe impl<T: Encap> Sync for Registration<T> {}
 
 impl<T: Encap> Registration<T> {

@@ -7,15 +7,12 @@
 use super::skbuff::Skb;
 use crate::abstractions::{
     bindings,
-    bpf::RunContext, //
+    bpf::RunContext,
+    sync::rcu::ReadSide, //
 };
-use core::marker::PhantomData;
 use kernel::{
     prelude::*,
-    types::{
-        NotThreadSafe,
-        Opaque, //
-    }, //
+    types::Opaque, //
 };
 
 /// A device, borrowed. C: `struct net_device`.
@@ -46,9 +43,8 @@ impl NetDevice {
     /// The number of the VRF that the device belongs to, or is; 0 if there is none.
     /// C: `l3mdev_master_dev_rcu()`.
     #[inline(always)]
-    pub(crate) fn l3_master_ifindex(&self) -> c_int {
-        // SAFETY: The device is valid, and found or borrowed inside of an RCU read side, for which
-        // its master is valid as well.
+    pub(crate) fn l3_master_ifindex(&self, _rcu: &ReadSide<'_>) -> c_int {
+        // SAFETY: The device is valid by the reference. Its master stays for the RCU read side.
         unsafe {
             let master = bindings::l3mdev_master_dev_rcu(self.as_ptr());
             if master.is_null() {
@@ -59,7 +55,7 @@ impl NetDevice {
         }
     }
 
-    /// Bytes that the device wants in front of the network header, link header and alignment
+    /// Bytes that the device wants in front of the network header, MAC header and alignment
     /// included. C: `LL_RESERVED_SPACE()`.
     #[inline(always)]
     pub(crate) fn ll_reserved_space(&self) -> u32 {
@@ -67,18 +63,23 @@ impl NetDevice {
         unsafe { bindings::LL_RESERVED_SPACE(self.as_ptr()) }
     }
 
-    /// Whether what is sent through the device has a link header. C: `dev_is_mac_header_xmit()`.
-    pub(crate) fn has_link_header(&self) -> bool {
+    /// Whether what is sent through the device has a MAC header. C: `dev_is_mac_header_xmit()`.
+    pub(crate) fn has_mac_header(&self) -> bool {
         // SAFETY: The device is valid.
         unsafe { bindings::dev_is_mac_header_xmit(self.as_ptr()) }
     }
 
-    /// Sends a packet out of the device, which may be down. Consumes it. Returns 0, `NET_XMIT_*` or
-    /// an errno. C: the end of `bpf_redirect()` to egress.
-    pub(crate) fn transmit(&self, _guard: &XmitRecursion<'_>, skb: Skb) -> c_int {
+    /// Sends a packet out of the device, which may be down. Gives the packet back if this CPU is
+    /// sending packets within packets too deeply already. C: the end of `bpf_redirect()` to egress,
+    /// `dev_xmit_recursion()`.
+    pub(crate) fn transmit(&self, _ctx: &RunContext<'_>, skb: Skb) -> Result<(), Skb> {
+        // SAFETY: Bottom halves are off, by the token: this stays on its CPU.
+        if unsafe { bindings::dev_xmit_recursion() } {
+            return Err(skb);
+        }
         let skb = skb.into_raw();
-        // SAFETY: The packet is ours to give away, the device is valid inside of the RCU read side
-        // that it was found in.
+        // SAFETY: The packet is ours to give away, the device is valid by the reference. Bottom
+        // halves are off, by the token, so that the same CPU counts down.
         unsafe {
             (*skb)
                 .__bindgen_anon_1
@@ -87,22 +88,29 @@ impl NetDevice {
                 .dev = self.as_ptr();
             bindings::skb_set_redirected_noclear(skb, bindings::skb_at_tc_ingress(skb));
             bindings::skb_clear_tstamp(skb);
-            bindings::dev_queue_xmit(skb)
+            bindings::dev_xmit_recursion_inc();
+            // What becomes of the packet is the device's to count.
+            bindings::dev_queue_xmit(skb);
+            bindings::dev_xmit_recursion_dec();
         }
+        Ok(())
     }
 
-    /// Has the device receive a packet, which has a link header in its data if `link_header`.
-    /// Consumes it. Returns 0 or `NET_RX_*`. C: the end of `bpf_redirect()` to ingress.
-    pub(crate) fn receive(&self, skb: Skb, link_header: bool) -> c_int {
+    /// Has the device receive a packet, whose data begin with a MAC header if `mac_header`. Gives the
+    /// packet back if that header is not all in the linear data. C: the end of `bpf_redirect()` to
+    /// ingress.
+    pub(crate) fn receive(&self, skb: Skb, mac_header: bool) -> Result<(), Skb> {
+        if mac_header && skb.headlen() < bindings::ETH_HLEN {
+            return Err(skb);
+        }
         let (skb, dev) = (skb.into_raw(), self.as_ptr());
-        // SAFETY: The packet is ours to give away, the device is valid inside of the RCU read side
-        // that it was found in. The callee frees a packet that it refuses.
+        // SAFETY: The packet is ours to give away, the device is valid by the reference. The callee
+        // frees a packet that it refuses. The MAC header is linear data, by the check above.
         unsafe {
-            let refused = bindings::____dev_forward_skb(dev, skb, false);
-            if refused != 0 {
-                return refused;
+            if bindings::____dev_forward_skb(dev, skb, false) != 0 {
+                return Ok(());
             }
-            if link_header {
+            if mac_header {
                 let protocol = bindings::eth_type_trans(skb, dev);
                 (*skb).__bindgen_anon_4.headers.as_mut().protocol = protocol;
                 let header = bindings::skb_mac_header(skb).cast();
@@ -114,36 +122,8 @@ impl NetDevice {
                     .__bindgen_anon_1
                     .dev = dev;
             }
-            bindings::netif_rx(skb)
+            bindings::netif_rx(skb);
         }
-    }
-}
-
-/// One more level of sending a packet while a packet is sent, on this CPU.
-///
-/// # Invariants
-///
-/// Bottom halves are off, and the level is counted while the value lives.
-pub(crate) struct XmitRecursion<'a>(PhantomData<&'a ()>, NotThreadSafe);
-
-impl<'a> XmitRecursion<'a> {
-    /// `None` if there are too many already. C: `dev_xmit_recursion()`, `dev_xmit_recursion_inc()`.
-    pub(crate) fn enter(_ctx: &'a RunContext<'_>) -> Option<Self> {
-        // SAFETY: Bottom halves are off, by the evidence.
-        unsafe {
-            if bindings::dev_xmit_recursion() {
-                return None;
-            }
-            bindings::dev_xmit_recursion_inc();
-        }
-        // INVARIANT: Counted by the line above.
-        Some(Self(PhantomData, NotThreadSafe))
-    }
-}
-
-impl Drop for XmitRecursion<'_> {
-    fn drop(&mut self) {
-        // SAFETY: Counted by `enter`, on this CPU, for bottom halves are off since then.
-        unsafe { bindings::dev_xmit_recursion_dec() };
+        Ok(())
     }
 }

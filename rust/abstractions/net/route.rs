@@ -10,31 +10,48 @@ use super::{
         Dst,
         DstRef, //
     },
+    lwtunnel::{
+        Received,
+        Sent, //
+    },
     netdevice::NetDevice,
     skbuff::{
         SkBuff, //
         Skb,
     }, //
 };
-use crate::abstractions::bindings;
-use core::marker::PhantomData;
+use crate::abstractions::{
+    bindings,
+    sync::rcu::ReadSide,
+    uapi::ETH_P_IP, //
+};
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
 use kernel::{
     error::from_err_ptr,
     prelude::*, //
 };
 
 /// A namespace and a user, on whose behalf a packet is sent.
+///
+/// # Invariants
+///
+/// `net` and `sk`, unless it is null, are valid for `'a`.
 pub(crate) struct Origin<'a> {
     net: *mut bindings::net,
     sk: *mut bindings::sock,
-    _packet: PhantomData<&'a SkBuff>,
+    _lives: PhantomData<(&'a SkBuff, Dst<'a>)>,
 }
 
 impl<'a> Origin<'a> {
     /// Those of the packet's socket; without one, the namespace of the device that its route leads
     /// out of, and the superuser. C: `sk_to_full_sk()`, `sock_net()`, `dev_net()`.
     #[inline(always)]
-    pub(crate) fn of(skb: &'a SkBuff, dst: Dst<'_>) -> Self {
+    pub(crate) fn of(skb: &'a SkBuff, dst: Dst<'a>) -> Self {
+        // INVARIANT: The packet, which is borrowed, holds its socket, and that its namespace. That
+        // of a device stays for the RCU read side in which the route is used.
         // SAFETY: The packet is valid, and refers to its socket.
         unsafe {
             let sk = bindings::sk_to_full_sk((*skb.as_ptr()).sk);
@@ -45,7 +62,7 @@ impl<'a> Origin<'a> {
                     bindings::sock_net(sk)
                 },
                 sk,
-                _packet: PhantomData,
+                _lives: PhantomData,
             }
         }
     }
@@ -56,7 +73,7 @@ impl<'a> Origin<'a> {
         if self.sk.is_null() {
             return 0;
         }
-        // SAFETY: Valid as long as the packet is, by which it is borrowed.
+        // SAFETY: Valid by the type invariant.
         unsafe { bindings::sk_bound_dev_if(self.sk) }
     }
 }
@@ -96,11 +113,12 @@ pub(crate) struct Flow6 {
     pub(crate) daddr: In6Addr,
 }
 
-/// Looks a route for what is sent up. The errno is that of the lookup. Bottom halves are off, or
-/// this is process context. C: `ip_route_output_key()`.
+/// Looks up an output route. The errno is that of the lookup. Softirq or process context.
+/// C: `ip_route_output_key()`.
 #[inline(always)]
 pub(crate) fn output4(origin: &Origin<'_>, flow: &Flow4) -> Result<DstRef> {
-    // SAFETY: Namespace and socket are valid by the borrow; the callee reads the rest.
+    // SAFETY: Namespace and socket are valid by the invariant of `origin`; the callee reads the
+    // rest. A route that is no error is valid, has a device, and comes with a reference.
     unsafe {
         let mut fl4: bindings::flowi4 = core::mem::zeroed();
         fl4.__fl_common.flowic_oif = flow.oif;
@@ -116,12 +134,14 @@ pub(crate) fn output4(origin: &Origin<'_>, flow: &Flow4) -> Result<DstRef> {
     }
 }
 
-/// As [`output4`], for IPv6. C: `ip6_dst_lookup_flow()`.
+/// As [`output4`], for IPv6; `EAFNOSUPPORT` in a kernel that was booted with `ipv6.disable=1`.
+/// C: `ip6_dst_lookup_flow()`.
 #[inline(always)]
 pub(crate) fn output6(origin: &Origin<'_>, skb: &SkBuff, flow: &Flow6) -> Result<DstRef> {
     const { assert!(size_of::<In6Addr>() == size_of::<bindings::in6_addr>()) };
-    // SAFETY: Namespace, socket and packet are valid by the borrow; the callee reads the rest. The
-    // addresses are as large as what is written to them.
+    // SAFETY: Namespace and socket are valid by the invariant of `origin`, the packet by the
+    // reference; the callee reads the rest. The addresses are as large as what is written to them. A
+    // route that is no error is valid, has a device, and comes with a reference.
     unsafe {
         let mut fl6: bindings::flowi6 = core::mem::zeroed();
         fl6.__fl_common.flowic_oif = flow.oif;
@@ -142,19 +162,100 @@ pub(crate) fn output6(origin: &Origin<'_>, skb: &SkBuff, flow: &Flow6) -> Result
 }
 
 impl SkBuff {
-    /// Takes the packet off its route, and looks a new one up as if it came in by `dev`. `EINVAL`
-    /// if there is none; the packet has no route then. C: `ip_route_input_noref()`.
+    /// Makes the IP layer's control block one of the header that the packet begins with now.
+    /// `was_inet` says whether the packet was an IPv4 one when the IP layer wrote the block.
+    ///
+    /// A program that pushes a header leaves in the block what was read out of the inner one: where
+    /// that has its options, or, if it is of the other family, fields that mean something else. The IP
+    /// layer goes by these offsets without a check, and writes to where they lead.
+    /// C: `ip_rcv_core()`, `ip6_rcv_core()`.
+    #[inline(always)]
+    pub(crate) fn update_ip_cb(&mut self, was_inet: bool) {
+        let is_inet = self.protocol_be() == ETH_P_IP;
+        let has_options = if was_inet {
+            self.inet_cb().opt.optlen != 0
+        } else {
+            u32::from(self.inet6_cb().flags) & bindings::IP6SKB_HOPBYHOP != 0
+        };
+        if is_inet != was_inet || (has_options && self.has_pushed_header()) {
+            self.reset_ip_cb(was_inet, is_inet);
+        }
+    }
+
+    /// Whether there is a network header in front of the one that the packet came with.
+    fn has_pushed_header(&self) -> bool {
+        let headers = self.headers_ref();
+        headers.encapsulation() != 0 && headers.inner_network_header > headers.network_header
+    }
+
+    /// As if the packet had been received with its header of now, by the device that it was received
+    /// by.
+    fn reset_ip_cb(&mut self, was_inet: bool, is_inet: bool) {
+        let (iif, is_l3_slave) = if was_inet {
+            let cb = self.inet_cb();
+            (cb.iif, u32::from(cb.flags) & bindings::IPSKB_L3SLAVE != 0)
+        } else {
+            let cb = self.inet6_cb();
+            (cb.iif, u32::from(cb.flags) & bindings::IP6SKB_L3SLAVE != 0)
+        };
+        self.cb()[..const { size_of::<bindings::inet_skb_parm>() }].fill(0);
+        self.cb()[..const { size_of::<bindings::inet6_skb_parm>() }].fill(0);
+        if is_inet {
+            let cb = self.inet_cb();
+            cb.iif = iif;
+            if is_l3_slave {
+                cb.flags = bindings::IPSKB_L3SLAVE as u16;
+            }
+        } else {
+            let cb = self.inet6_cb();
+            cb.iif = iif;
+            cb.nhoff = const { offset_of!(bindings::ipv6hdr, nexthdr) as u16 };
+            if is_l3_slave {
+                cb.flags = bindings::IP6SKB_L3SLAVE as u16;
+            }
+        }
+    }
+
+    /// The control block, which belongs to the layer that has the packet.
+    #[inline(always)]
+    fn cb(&mut self) -> &mut [c_char; 48] {
+        // SAFETY: The packet is valid and ours by `&mut`.
+        unsafe { &mut (*self.as_ptr()).cb }
+    }
+
+    /// The control block as one of IPv4. C: `IPCB()`.
+    #[inline(always)]
+    pub(in crate::abstractions) fn inet_cb(&mut self) -> &mut bindings::inet_skb_parm {
+        const { assert!(size_of::<bindings::inet_skb_parm>() <= size_of::<[c_char; 48]>()) };
+        // SAFETY: The control block is aligned to 8 bytes and has the room, by the above; any bytes
+        // are one of IPv4.
+        unsafe { &mut *self.cb().as_mut_ptr().cast() }
+    }
+
+    /// The control block as one of IPv6. C: `IP6CB()`.
+    #[inline(always)]
+    pub(in crate::abstractions) fn inet6_cb(&mut self) -> &mut bindings::inet6_skb_parm {
+        const { assert!(size_of::<bindings::inet6_skb_parm>() <= size_of::<[c_char; 48]>()) };
+        // SAFETY: The control block is aligned to 8 bytes and has the room, by the above; any bytes
+        // are one of IPv6.
+        unsafe { &mut *self.cb().as_mut_ptr().cast() }
+    }
+
+    /// Takes the packet off its route, and looks up the one that it would have if it came in by
+    /// `dev`. `EINVAL` if there is none; the packet has no route then. The route stays for the RCU
+    /// read side. C: `ip_route_input_noref()`.
     #[inline(always)]
     pub(crate) fn route_input4(
         &mut self,
+        _rcu: &ReadSide<'_>,
         dev: &NetDevice,
         tos: u8,
         saddr: [u8; 4],
         daddr: [u8; 4],
     ) -> Result {
         let skb = self.as_ptr();
-        // SAFETY: Packet and device are valid, and this is an RCU read side, as the device's
-        // reference says.
+        // SAFETY: Packet and device are valid by the references, and this is an RCU read side by the
+        // token.
         let reason = unsafe {
             bindings::skb_dst_drop(skb);
             bindings::ip_route_input_noref(
@@ -173,12 +274,22 @@ impl SkBuff {
     }
 
     /// As [`Self::route_input4`], for IPv6, by the device that the packet came in by. The errno is
-    /// that of the route. The network header must be there. C: `ip6_route_input()`.
+    /// that of the route; `EAFNOSUPPORT` in a kernel that was booted with `ipv6.disable=1`, whose
+    /// namespaces lack what the lookup reads; `EINVAL` if the IPv6 header is not all in the linear
+    /// data, or there is no device. C: `ip6_route_input()`.
     #[inline(always)]
-    pub(crate) fn route_input6(&mut self, _dev: &NetDevice) -> Result {
+    pub(crate) fn route_input6(&mut self, _rcu: &ReadSide<'_>) -> Result {
         let skb = self.as_ptr();
-        // SAFETY: As above. The callee always finds a route, if only one that leads nowhere.
+        // SAFETY: The packet is valid by the reference, has device and header by the checks, and
+        // this is an RCU read side by the token. The callee always finds a route, if only one that
+        // leads nowhere; it has a device. What is looked at first is set at boot.
         unsafe {
+            if bindings::disable_ipv6_mod != 0 {
+                return Err(EAFNOSUPPORT);
+            }
+            if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
+                return Err(EINVAL);
+            }
             bindings::skb_dst_drop(skb);
             bindings::ip6_route_input(skb);
             Dst::from_raw(bindings::skb_dst(skb)).error()
@@ -190,33 +301,28 @@ impl SkBuff {
 ///
 /// `None`, and the packet is freed, if it has no route.
 #[inline(always)]
-pub(crate) fn input(skb: Skb) -> Option<c_int> {
-    // SAFETY: The packet is valid, and given away.
+pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Option<Received> {
+    // SAFETY: The packet is valid, and given away. Its route is held, or was found in an RCU read
+    // side that lasts, by the token.
     unsafe {
         if bindings::skb_dst(skb.as_ptr()).is_null() {
             return None;
         }
-        Some(bindings::dst_input(skb.into_raw()))
+        Some(Received::new(bindings::dst_input(skb.into_raw())))
     }
 }
 
-/// Puts a packet on a route, and has it take that on its way out. Consumes both. Returns 0,
-/// `NET_XMIT_*` or an errno. C: `skb_dst_set()`, `dst_output()`.
+/// Puts a packet on a route, and has it take that on its way out. Consumes both.
+/// C: `skb_dst_set()`, `dst_output()`, `net_xmit_errno()`.
 #[inline(always)]
-pub(crate) fn output(skb: Skb, dst: DstRef) -> c_int {
-    let net = dst.dst().dev().net();
+pub(crate) fn output(rcu: &ReadSide<'_>, skb: Skb, dst: DstRef) -> Sent {
+    let net = dst.dst(rcu).dev().net();
     let skb = skb.into_raw();
-    // SAFETY: Both are valid, and given away.
-    unsafe {
+    // SAFETY: Both are valid, and given away. The namespace of the device stays for the RCU read
+    // side.
+    Sent::new(unsafe {
         bindings::skb_dst_drop(skb);
         bindings::skb_dst_set(skb, dst.into_raw());
         bindings::dst_output(net, (*skb).sk, skb)
-    }
-}
-
-/// What a result of [`output`] other than 0 means to whoever sent the packet: an errno, or 0 for a
-/// packet that was accepted under protest. C: `net_xmit_errno()`.
-pub(crate) fn xmit_errno(result: c_int) -> c_int {
-    // SAFETY: An FFI call with no requirements.
-    unsafe { bindings::net_xmit_errno(result) }
+    })
 }

@@ -7,7 +7,6 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use super::netdevice::NetDevice;
 use crate::abstractions::{
     bindings,
     success, //
@@ -126,6 +125,9 @@ pub(crate) struct Gso {
     pub(crate) size: u16,
 }
 
+/// The part of a packet that copies of it share, in C the group `headers` of `struct sk_buff`.
+pub(in crate::abstractions) type SkbHeaders = bindings::sk_buff__bindgen_ty_4__bindgen_ty_2;
+
 /// A packet, borrowed.
 #[repr(transparent)]
 pub(crate) struct SkBuff(Opaque<bindings::sk_buff>);
@@ -148,11 +150,26 @@ impl SkBuff {
         self.0.get()
     }
 
+    /// What copies of the packet share: where its headers are, among others.
+    #[inline(always)]
+    pub(in crate::abstractions) fn headers_ref(&self) -> &SkbHeaders {
+        // SAFETY: The packet is valid and lent to us, and both views of the union have the same
+        // layout.
+        unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_ref() }
+    }
+
+    /// As [`Self::headers_ref`], to change it.
+    #[inline(always)]
+    pub(in crate::abstractions) fn headers_mut(&mut self) -> &mut SkbHeaders {
+        // SAFETY: The packet is valid and ours by `&mut`, and both views of the union have the same
+        // layout.
+        unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_mut() }
+    }
+
     /// The protocol of the packet (`ETH_P_*`), in network byte order.
     #[inline(always)]
     pub(crate) fn protocol_be(&self) -> u16 {
-        // SAFETY: The packet is valid; both views of the union have the field at the same place.
-        unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_ref().protocol }
+        self.headers_ref().protocol
     }
 
     /// The free bytes in front of the data. C: `skb_headroom()`.
@@ -188,20 +205,16 @@ impl SkBuff {
     #[inline(always)]
     pub(crate) fn network_header<T: FromBytes>(&self) -> Option<T> {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid. The bytes are read if they lie between the begin and the end
-        // of the linear data; any bytes are a `T`, wherever they lie.
-        unsafe {
-            let offset = bindings::skb_network_offset(skb);
-            let end = bindings::skb_headlen(skb) as c_int;
-            if offset < 0 || end - offset < const { size_of::<T>() as c_int } {
-                return None;
-            }
-            Some(
-                bindings::skb_network_header(skb)
-                    .cast::<T>()
-                    .read_unaligned(),
-            )
+        if !self.has_network_header::<T>() {
+            return None;
         }
+        // SAFETY: The packet is valid, and the bytes are linear data by the check. Any bytes are a
+        // `T`, wherever they lie.
+        Some(unsafe {
+            bindings::skb_network_header(skb)
+                .cast::<T>()
+                .read_unaligned()
+        })
     }
 
     /// The bytes between the data and the network header; negative, if that lies in front.
@@ -211,17 +224,36 @@ impl SkBuff {
         unsafe { bindings::skb_network_offset(self.as_ptr()) }
     }
 
-    /// Whether a link header lies in front of the network header.
+    /// Whether a `T` at the network header is all in the linear data. C: `skb_network_header()`.
     #[inline(always)]
-    pub(crate) fn has_mac_header(&self) -> bool {
-        // SAFETY: The packet is valid; both views of the union have the fields at the same place.
+    pub(crate) fn has_network_header<T>(&self) -> bool {
+        let end = self.headlen() as c_int;
+        let offset = self.network_offset();
+        offset >= 0 && end - offset >= const { size_of::<T>() as c_int }
+    }
+
+    /// The device that the packet came in by, or goes out by. May be null.
+    #[inline(always)]
+    pub(super) fn dev_ptr(&self) -> *mut bindings::net_device {
+        // SAFETY: The packet is valid.
         unsafe {
-            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_ref();
-            headers.mac_header < headers.network_header
+            (*self.as_ptr())
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev
         }
     }
 
-    /// Says that the link header begins where the data does. C: `skb_reset_mac_header()`.
+    /// Whether the MAC header was set, and lies in front of the network header.
+    #[inline(always)]
+    pub(crate) fn has_mac_header(&self) -> bool {
+        // A header that is not set is at the highest number.
+        let headers = self.headers_ref();
+        headers.mac_header < headers.network_header
+    }
+
+    /// Says that the MAC header begins where the data does. C: `skb_reset_mac_header()`.
     #[inline(always)]
     pub(crate) fn reset_mac_header(&mut self) {
         // SAFETY: The packet is valid, and ours by `&mut`.
@@ -235,18 +267,16 @@ impl SkBuff {
         unsafe { bindings::skb_at_tc_ingress(self.as_ptr()) }
     }
 
-    /// Counts a link header into the checksum of what was received that lies in the data now.
+    /// Keeps `CHECKSUM_COMPLETE` valid when the data begin with the MAC header now.
     /// C: `skb_postpush_rcsum()`.
     pub(crate) fn postpush_mac_header(&mut self) {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid, and its link header is as long as it says.
-        unsafe {
-            let len = (*skb).mac_len.into();
-            bindings::skb_postpush_rcsum(skb, bindings::skb_mac_header(skb).cast(), len);
-        }
+        let len = self.mac_len().min(self.headlen());
+        // SAFETY: The packet is valid, and has so many bytes of linear data.
+        unsafe { bindings::skb_postpush_rcsum(skb, (*skb).data.cast(), len) };
     }
 
-    /// Takes the link header away: the data begins at the network header. Returns whether there is
+    /// Takes the MAC header away: the data begin at the network header. Returns whether there is
     /// any data then. C: `__skb_pull()`, `skb_postpull_rcsum()`, `skb_pop_mac_header()`.
     pub(crate) fn strip_mac_header(&mut self) -> bool {
         let skb = self.as_ptr();
@@ -256,13 +286,15 @@ impl SkBuff {
         if self.len() <= len || self.headlen() < len {
             return false;
         }
-        // SAFETY: The packet is valid, ours by `&mut`, and has that many bytes of linear data.
+        // SAFETY: The packet is valid, ours by `&mut`, and has that many bytes of linear data, which
+        // stay where they are.
         unsafe {
             if len != 0 {
+                let header = (*skb).data;
                 bindings::__skb_pull(skb, len);
                 // On its way in that was done already.
                 if !bindings::skb_at_tc_ingress(skb) {
-                    bindings::skb_postpull_rcsum(skb, bindings::skb_mac_header(skb).cast(), len);
+                    bindings::skb_postpull_rcsum(skb, header.cast(), len);
                 }
             }
             bindings::skb_pop_mac_header(skb);
@@ -271,27 +303,11 @@ impl SkBuff {
         true
     }
 
-    /// Bytes of the link header. 0, if there is none.
+    /// Bytes of the MAC header. 0, if there is none.
     #[inline(always)]
     pub(crate) fn mac_len(&self) -> u32 {
         // SAFETY: The packet is valid.
         unsafe { (*self.as_ptr()).mac_len.into() }
-    }
-
-    /// The device of the packet's route. `None` if there is no route, or one without a device, as
-    /// programs can give it to a packet (`bpf_skb_set_tunnel_key()`).
-    #[inline(always)]
-    pub(crate) fn dst_dev(&self) -> Option<&NetDevice> {
-        // SAFETY: The packet is valid. It holds its route, or is looked at inside of the RCU read
-        // side that does, and a route holds its device.
-        unsafe {
-            let dst = bindings::skb_dst(self.as_ptr());
-            if dst.is_null() {
-                return None;
-            }
-            let dev = (*dst).__bindgen_anon_1.dev;
-            (!dev.is_null()).then(|| NetDevice::from_raw(dev))
-        }
     }
 
     /// How the packet is to be cut into segments; `None` if it is one. C: `skb_is_gso()`.

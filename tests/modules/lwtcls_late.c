@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Delays whoever calls a function, until its parameter 'go' is 1, so that a test
+ * can act on what the caller has done before. A kprobe cannot sleep: the caller
+ * keeps its processor, so the delay has a limit.
+ */
+#include <linux/delay.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+
+static char *symbol;
+module_param(symbol, charp, 0400);
+MODULE_PARM_DESC(symbol, "the function");
+
+static unsigned int limit = 5000;
+module_param(limit, uint, 0400);
+MODULE_PARM_DESC(limit, "milliseconds after which the caller goes on");
+
+static bool here;
+module_param(here, bool, 0400);
+MODULE_PARM_DESC(here, "whether a caller has come");
+
+static bool go;
+module_param(go, bool, 0600);
+MODULE_PARM_DESC(go, "whether callers may go on");
+
+static int delay(struct kprobe *probe, struct pt_regs *regs)
+{
+	unsigned int left = limit;
+
+	WRITE_ONCE(here, true);
+	while (!READ_ONCE(go) && left--)
+		mdelay(1);
+	return 0;
+}
+
+static struct kprobe probe = {
+	.pre_handler = delay,
+};
+
+static int __init lwtcls_late_init(void)
+{
+	if (!symbol)
+		return -EINVAL;
+	probe.symbol_name = symbol;
+	return register_kprobe(&probe);
+}
+
+static void __exit lwtcls_late_exit(void)
+{
+	unregister_kprobe(&probe);
+}
+
+module_init(lwtcls_late_init);
+module_exit(lwtcls_late_exit);
+MODULE_DESCRIPTION("Delays the callers of a function, for a test");
+MODULE_LICENSE("GPL");

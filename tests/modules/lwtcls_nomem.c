@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Has pskb_expand_head() find no memory when it is called for a packet with a
+ * certain mark.
+ */
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/skbuff.h>
+
+static unsigned int mark;
+module_param(mark, uint, 0400);
+MODULE_PARM_DESC(mark, "the packets' mark");
+
+static int refused;
+module_param(refused, int, 0400);
+MODULE_PARM_DESC(refused, "how often there was no memory");
+
+static int no_memory(struct sk_buff *skb, int nhead, int ntail, gfp_t mask)
+{
+	return -ENOMEM;
+}
+
+static int refuse(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sk_buff *skb = (struct sk_buff *)regs_get_kernel_argument(regs, 0);
+
+	if (!mark || skb->mark != mark)
+		return 0;
+	WRITE_ONCE(refused, refused + 1);
+	/* Nothing has been done yet: the other function returns to the caller. */
+	instruction_pointer_set(regs, (unsigned long)no_memory);
+	return 1;
+}
+
+/* Who has one may change where the function goes on. */
+static void nothing(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+static struct kprobe probe = {
+	.symbol_name = "pskb_expand_head",
+	.pre_handler = refuse,
+	.post_handler = nothing,
+};
+
+static int __init lwtcls_nomem_init(void)
+{
+	return register_kprobe(&probe);
+}
+
+static void __exit lwtcls_nomem_exit(void)
+{
+	unregister_kprobe(&probe);
+}
+
+module_init(lwtcls_nomem_init);
+module_exit(lwtcls_nomem_exit);
+MODULE_DESCRIPTION("Has packets find no memory, for a test");
+MODULE_LICENSE("GPL");

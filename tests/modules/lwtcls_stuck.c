@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * While it is loaded ftrace detaches nobody, as after it has found a fault and
+ * has shut itself off.
+ */
+#include <linux/atomic.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+
+static atomic_t refused = ATOMIC_INIT(0);
+
+static int get_refused(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%d\n", atomic_read(&refused));
+}
+
+static const struct kernel_param_ops refused_ops = { .get = get_refused };
+module_param_cb(refused, &refused_ops, NULL, 0400);
+MODULE_PARM_DESC(refused, "how often somebody was not detached");
+
+/* Returns to the caller, with an error. */
+static int refuse(struct kprobe *probe, struct pt_regs *regs)
+{
+	atomic_inc(&refused);
+	regs_set_return_value(regs, -ENODEV);
+	instruction_pointer_set(regs, *(unsigned long *)kernel_stack_pointer(regs));
+	regs->sp += sizeof(unsigned long);
+	return 1;
+}
+
+static struct kprobe probe = {
+	.symbol_name = "unregister_ftrace_direct",
+	.pre_handler = refuse,
+};
+
+static int __init lwtcls_stuck_init(void)
+{
+	return register_kprobe(&probe);
+}
+
+static void __exit lwtcls_stuck_exit(void)
+{
+	unregister_kprobe(&probe);
+}
+
+module_init(lwtcls_stuck_init);
+module_exit(lwtcls_stuck_exit);
+MODULE_DESCRIPTION("Has ftrace detach nobody");
+MODULE_LICENSE("GPL");
