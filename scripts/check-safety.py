@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""check-safety.py DIR: every unsafe block and impl has a SAFETY comment near above it, every unsafe
-function a Safety section."""
+"""check-safety.py DIR: every unsafe block and impl has a SAFETY comment near above it that says
+something by itself, every unsafe function a Safety section."""
 
 import pathlib
 import re
@@ -18,6 +18,8 @@ def main():
             above = "\n".join(lines[max(0, i - 8):i + 1])
             if re.search(r"\bunsafe (\{|impl\b)", code) and "SAFETY:" not in above:
                 missing.append(f"{path}:{i + 1}: no SAFETY comment")
+            if re.search(r"SAFETY: (As|See) ", line):
+                missing.append(f"{path}:{i + 1}: a SAFETY comment that refers to another one")
             above = "\n".join(lines[max(0, i - 12):i])
             if re.search(r'\bunsafe (extern "C" )?fn \w', code) and "# Safety" not in above:
                 missing.append(f"{path}:{i + 1}: no Safety section")

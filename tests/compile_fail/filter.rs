@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A filter and its actions do not leave the request, unless published; nor the filter its place.
+
+use crate::abstractions::{
+    bpf::TcProg,
+    net::{
+        netlink::{
+            Attrs,
+            ExtAck, //
+        },
+        pkt_cls::{
+            BpfRule,
+            Change,
+            Device,
+            Entry,
+            Exts,
+            Filter,
+            Parts, //
+        }, //
+    }, //
+};
+use crate::cls::BpfClassifier;
+use core::mem;
+use kernel::prelude::*;
+
+fn keep_actions<'a>(
+    change: &Change<'a, BpfClassifier>,
+    attrs: &Attrs<'_, 16>,
+    extack: &mut ExtAck<'_>,
+) -> Result<Exts<'static>> {
+    Exts::parse(change, attrs, 1, 2, extack) //~ "lifetime may not live long enough"
+}
+
+fn keep_filter<'a>(
+    change: &Change<'a, BpfClassifier>,
+    parts: Parts<'a, BpfClassifier>,
+) -> Result<Entry<'static, BpfClassifier>> {
+    Entry::new(change, parts) //~ "lifetime may not live long enough"
+}
+
+fn take_actions<'a>(filter: &'a Filter<BpfClassifier>) -> Exts<'a> {
+    mem::replace(filter.exts(), todo!()) //~ E0308
+}
+
+fn take_program(mut entry: Entry<'_, BpfClassifier>, other: TcProg) {
+    entry.rule().prog = other; //~ E0594
+}
+
+fn take_filter(mut entry: Entry<'_, BpfClassifier>) -> Filter<BpfClassifier> {
+    *entry //~ E0507
+}
+
+fn offer_a_program(prog: TcProg, device: &Device<'_, BpfClassifier>, extack: &mut ExtAck<'_>) {
+    let rule = BpfRule {
+        prog,
+        direct_action: true,
+    };
+    let _ = rule.offer(device, None, extack); //~ E0599
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A classifier may run where there is no BPF network context.
+
+use crate::abstractions::{
+    bpf::{
+        LwtXmit,
+        Prog, //
+    },
+    net::skbuff::SkBuff,
+    sync::bottom_half::BhDisabled, //
+};
+
+fn redirect(bh: &BhDisabled<'_>) {
+    bh.take_redirect(); //~ E0599
+}
+
+fn run(prog: &Prog<LwtXmit>, bh: &BhDisabled<'_>, skb: &mut SkBuff) {
+    prog.run(bh, skb); //~ E0308
+}
+
+fn claim() -> BhDisabled<'static> {
+    unsafe { BhDisabled::assume() } //~ E0624 unsafe_code
+}
