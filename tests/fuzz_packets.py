@@ -41,7 +41,7 @@ class Program:
     """Writes a program: what it has in r6 is the packet."""
 
     def __init__(self, r, hook, ground):
-        self.r, self.hook, self.ground, self.btf = r, hook, ground, 0
+        self.r, self.hook, self.ground = r, hook, ground
         self.text = insn(0xbf, 0x16)
         self.said = []
 
@@ -63,7 +63,7 @@ class Program:
             self.text += insn(0x62, 10, at - self.room, struct.unpack_from("=i", data, at)[0])
 
     def push(self):
-        """Pushes a header, by the helper or by the module's own function."""
+        """Pushes a header."""
         family = self.r.choice((4, 6))
         data = bytearray(self.r.choice([kind for kind in KINDS.values() if family in kind.devices]
                                        ).header(family).data)
@@ -78,11 +78,7 @@ class Program:
         if self.r.randrange(6) == 0:
             data += self.r.randbytes(self.r.randrange(1, 100))
         self.stack(bytes(data[:256]))
-        if self.r.randrange(3) == 0 and self.ground.kfunc:
-            self.btf, number = self.ground.kfunc
-            self.call(insn(0x85, 0x20, 1, number), None, len(data[:256]))
-        else:
-            self.call(PUSH, ENCAP_IP, None, len(data[:256]))
+        self.call(PUSH, ENCAP_IP, None, len(data[:256]))
 
     def redirect(self):
         """Says where to."""
@@ -182,7 +178,7 @@ class Program:
         elif self.push in chosen and r.randrange(3):
             code = BPF_REROUTE
         self.end(code)
-        return load(PROGRAMS[self.hook], self.text, self.btf)
+        return load(PROGRAMS[self.hook], self.text)
 
 
 class Device:
@@ -252,8 +248,8 @@ def to_be_cut(r):
 class Ground:
     """A namespace with what packets can meet."""
 
-    def __init__(self, kfunc=None):
-        self.kfunc, self.sockets, self.devices = kfunc, {}, {}
+    def __init__(self):
+        self.sockets, self.devices = {}, {}
         batch("", "netns add f")
         self.devices = {name: Device("f", name) for name in TUN}
         batch("-n f", "link set lo up", "link add d1 type dummy", "link add red type vrf table 50",

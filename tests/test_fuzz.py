@@ -56,7 +56,7 @@ from network import Net
 from splats import splats
 from test_offload import IN_HW, NOT_IN_HW, SKIP_HW, SKIP_SW, Hardware
 from test_refusals import RETURN_0, bytecode
-from test_who import insn, kfunc, load
+from test_who import insn, load
 from tunnels import KINDS, Header, Pusher, bpf, packet
 
 SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
@@ -439,7 +439,7 @@ def test_verdicts(net, hook, kind, capsys):
 
 
 # What has a place of ours, and the answer to us then, with the encapsulation and without.
-TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_slot": (errno.EBUSY, 0),
+TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_slot": (0, 0),
           "lwtcls_tracer": (0, 0)}
 
 
@@ -473,18 +473,11 @@ def test_coming_and_going(coverage):
     assert not splats(kernel_log()[lines:])
 
 
-@pytest.fixture(name="module_function")
-def fixture_module_function():
-    """The descriptor of the module's types, and the number of its function there."""
-    with kfunc() as made:
-        yield made
-
-
 @pytest.mark.only_here("the C crashes")
-def test_packets(module_function, coverage):
+def test_packets(coverage):
     """Programs do to packets what comes to their minds, and no harm."""
     lines, counts = len(kernel_log()), collections.Counter()
-    ground = Ground(module_function)
+    ground = Ground()
     try:
         for number in range(MORE):
             r = random.Random(f"{SEED}/packets/{number}")

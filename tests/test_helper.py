@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How programs reach what pushes headers: the kernel's own helper, which the module answers while
-it is there, and a kfunc of the module's."""
+"""How programs reach what pushes headers: the kernel's own helper, which the module answers."""
 
 import contextlib
 import errno
 import hashlib
 import json
+import pathlib
+import subprocess
 import threading
 
 import nl
@@ -14,7 +15,6 @@ from conftest import (
     BPF,
     BUILD,
     MODULE,
-    Failed,
     eventually,
     insert,
     kernel_log,
@@ -32,11 +32,11 @@ from tunnels import run_on
 from wires import PORT, Sender
 
 TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
+STUCK = BUILD / "tests/modules/lwtcls_stuck.ko"
 # 14 bytes of link header, 20 of IPv4, and 22 that count from 0.
 PACKET = bytes.fromhex("020000000002 020000000001 0800 4500002a00004000401126a10a0000010a000002"
                        ) + bytes(range(22))
 COMES_AND_GOES = pytest.mark.only_here("the helper while the module comes and goes")
-KFUNC = pytest.mark.only_here("the kfunc")
 # What the kernel's own code says to a segment routing header on an IPv4 packet.
 SEG6_ANSWER = -errno.EBADMSG
 
@@ -112,16 +112,34 @@ def test_module_loads_where_ftrace_does_not_help(unloaded):
     before = len(kernel_log())
     sh(f"insmod {MODULE}")
     said = [line for line in kernel_log()[before:] if line.startswith("lwtcls: ")]
-    assert said == [
-        "lwtcls: bpf_lwt_push_encap() refuses BPF_LWT_ENCAP_IP, for ftrace does not give us "
-        "the helper (error -16); bpf_lwtcls_push_ip_encap() does the same"]
+    assert said == ["lwtcls: programs cannot push headers: cannot attach to bpf_lwt_push_encap() "
+                    "through ftrace (error -16)"]
     # One of the two was to be had, but a helper that works on one hook alone would be no help.
-    with program("lwt_in", "lwt_in_reach_ip") as helper, \
-            program("lwt_xmit", "lwt_xmit_kfunc") as kfunc:
-        assert run(helper)[0] == -errno.EINVAL
-        assert run(kfunc)[0] == PACKET[34]
+    with program("lwt_in", "lwt_in_reach_ip") as fd:
+        assert run(fd)[0] == -errno.EINVAL
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     sh("rmmod lwtcls_tracer")
+
+
+@COMES_AND_GOES
+def test_module_stays_while_ftrace_does_not_detach(unloaded):
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
+        sh(f"insmod {MODULE} && insmod {STUCK}")
+        before = len(kernel_log())
+        leaving = subprocess.Popen(["rmmod", "lwtcls"])
+        try:
+            refused_so_often = pathlib.Path("/sys/module/lwtcls_stuck/parameters/refused")
+            eventually(lambda: int(refused_so_often.read_text()) >= 2)
+            # The function still calls the module.
+            assert leaving.poll() is None and loaded()
+            assert run(fd)[0] == 0
+        finally:
+            sh("rmmod lwtcls_stuck")
+            assert leaving.wait(60) == 0
+        assert not loaded() and run(fd)[0] == -errno.EINVAL
+    said = [line for line in kernel_log()[before:] if line.startswith("lwtcls: ")]
+    assert said == ["lwtcls: ftrace does not detach from bpf_lwt_push_encap() (error -19): "
+                    "the module stays until it does"]
 
 
 @COMES_AND_GOES
@@ -129,38 +147,6 @@ def test_helper_cannot_be_taken_away():
     assert "Device or resource busy" in refused(f"insmod {TRACER}")
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         assert run(fd)[0] == 0
-
-
-@KFUNC
-@pytest.mark.parametrize("hook", ["in", "xmit"])
-def test_kfunc_leaves_the_program_its_pointers(hook):
-    with program(f"lwt_{hook}", f"lwt_{hook}_kfunc") as fd:
-        for byte in (7, 201):
-            packet = PACKET[:34] + bytes([byte]) + PACKET[35:]
-            answer, pushed = run(fd, packet)
-            assert answer == byte
-            assert len(pushed) == 256 + 42 and pushed[256:] == packet[14:]
-        # A packet that moves over and over. Its memory is doubled each time.
-        assert run(fd, repeat=8)[0] == 0
-
-
-@KFUNC
-def test_kfunc_is_for_in_and_xmit():
-    with pytest.raises(Failed, match="bpf_lwtcls_push_ip_encap is not allowed"):
-        with program("lwt_out", "lwt_out_kfunc"):
-            pass
-
-
-@KFUNC
-def test_program_with_the_kfunc_holds_the_module():
-    with program("lwt_in", "lwt_in_kfunc") as fd:
-        assert "is in use" in refused("rmmod lwtcls")
-        assert run(fd)[0] == PACKET[34]
-    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
-    with pytest.raises(Failed, match="bpf_lwtcls_push_ip_encap"):
-        with program("lwt_in", "lwt_in_kfunc"):
-            pass
-    sh(f"insmod {MODULE}")
 
 
 @contextlib.contextmanager
@@ -174,7 +160,6 @@ def gre(namespace):
         sh(f"ip -n {namespace} link del g0")
 
 
-@KFUNC
 @pytest.mark.parametrize("family", [4, 6])
 def test_sample_sends_through_a_tunnel(wires, family):
     # The route of the outer packet is another one than that of the inner.
@@ -243,7 +228,6 @@ def test_rounds_of_the_module_under_traffic(unloaded, wires):
         assert {0, -errno.EINVAL} == running.answers
 
 
-@KFUNC
 def test_rounds_of_routes_under_traffic(wires):
     first, server = wires.FIRST[4], wires.servers["b", 4]
     index = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))

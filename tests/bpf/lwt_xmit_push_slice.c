@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define SECTION "lwt_xmit"
-#include "kfunc.h"
+#include "push_slice.h"

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pointers into a packet that a program has from before it pushes a header."""
+
+import json
+import re
+
+import pytest
+from conftest import Failed, program, sh
+from test_helper import PACKET, run
+
+SHAPES = pytest.mark.parametrize("shape", ["read", "subprogram", "stack", "write", "twice"])
+
+
+@SHAPES
+def test_verifier_refuses_them_after_the_helper(shape):
+    with pytest.raises(Failed, match=r"R\d+ invalid mem access 'scalar'"):
+        with program("lwt_xmit", f"stale_{shape}_helper"):
+            pass
+
+
+@SHAPES
+@pytest.mark.only_here("kernel functions of the module")
+def test_no_kernel_function_pushes(shape):
+    # The verifier would not refuse them after one, so there must be none.
+    with pytest.raises(Failed, match="'bpf_lwtcls_push_ip_encap': not found in kernel or module"):
+        with program("lwt_xmit", f"stale_{shape}_kfunc"):
+            pass
+
+
+@pytest.mark.only_here("kernel functions of the module")
+def test_module_offers_no_kernel_function():
+    if not any(each.get("name") == "lwtcls" for each in json.loads(sh("bpftool -j btf list"))):
+        return
+    types = sh("bpftool btf dump file /sys/kernel/btf/lwtcls -B /sys/kernel/btf/vmlinux")
+    assert not re.search(r"DECL_TAG 'bpf_kfunc'", types)
+
+
+@pytest.mark.beyond_c("pushed header that is a part of the packet (a slice of a dynptr)", run=False)
+@pytest.mark.parametrize("hook", ["in", "xmit"])
+def test_header_may_be_a_part_of_the_packet(hook):
+    # Of a protocol that wants no header of its own.
+    packet = PACKET[:23] + b"\x2f" + PACKET[24:]
+    own = packet[14:34]
+    with program(f"lwt_{hook}", f"lwt_{hook}_push_slice") as fd:
+        for times in range(1, 20):
+            # The packet moves to other memory at times.
+            assert run(fd, packet, repeat=times) == (0, own * times + packet[14:])
