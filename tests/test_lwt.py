@@ -6,7 +6,8 @@ import json
 import shutil
 
 import pytest
-from conftest import BPF, MODULE, refused, sh
+from conftest import BPF, MODULE, programs, refused, sh
+from sockets import sysctl
 from tracing import events
 from wires import Sender
 
@@ -177,6 +178,22 @@ def test_another_program_of_the_same_name_replaces(net, family, tmp_path):
        f"via {net.gateway(family)} dev va")
 
 
+@pytest.mark.parametrize("family", [
+    pytest.param(4, marks=pytest.mark.beyond_c("routes whose programs have the same name")), 6])
+def test_program_with_another_constant_replaces(net, family, tmp_path):
+    # The tag of both is the same: it does not cover the maps of a program.
+    for name, passes in (("ok", True), ("drop", False), ("ok", True)):
+        shutil.copy(BPF / f"lwt_xmit_constant_{name}.o", tmp_path / "same.o")
+        encap = f"encap bpf xmit obj {tmp_path}/same.o section lwt_xmit"
+        net.route(family, encap)
+        assert net.ping(family, wait=0.5) == passes
+    tags = {prog["tag"] for prog in programs()}
+    assert len(tags) == 1
+    # A request to delete the route has yet another program, equal to that of the route.
+    sh(f"ip -{family} -n a route del {net.service(family)} {encap} "
+       f"via {net.gateway(family)} dev va")
+
+
 @FAMILIES
 def test_second_route_to_one_place_is_refused(net, family):
     encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit"
@@ -228,3 +245,23 @@ def test_replacing_under_traffic(net):
        "ip route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_$p.o section lwt_xmit "
        "via 10.0.0.2 dev va; done; done; wait'")
     assert net.ping()
+
+
+@pytest.mark.parametrize("where, what", [
+    ("vb", "disable_ipv6"), ("all", "disable_ipv6"), ("default", "disable_ipv6")])
+def test_device_that_does_not_speak_the_family_of_a_pushed_header(fresh, where, what):
+    # Addresses and routes are gone, and what the device has for the family may be, too.
+    sysctl("b", f"ipv6/conf/{where}/{what}", 1)
+    fresh.encap("in", "push_six", 4)
+    assert fresh.dropped()
+    fresh.encap("in", "ok", 4)
+    assert fresh.ping()
+
+
+def test_small_device_does_not_speak_ipv6(fresh):
+    # It has none of what IPv6 keeps for a device.
+    sh("ip -n b link set vb mtu 1000")
+    fresh.encap("in", "push_six", 4)
+    assert fresh.dropped()
+    fresh.encap("in", "ok", 4)
+    assert fresh.ping()

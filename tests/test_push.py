@@ -152,6 +152,42 @@ def test_bytes_of_header_and_packet_are_what_they_were(far, hook, inner, kind, o
     assert arrived == 1
 
 
+def with_options(data, options):
+    """An IPv4 packet with options in its header, which must be a multiple of 4 bytes."""
+    head = bytearray(data[:20] + options)
+    head[0] += len(options) // 4
+    head[2:4] = struct.pack("!H", len(data) + len(options))
+    head[10:12] = bytes(2)
+    head[10:12] = struct.pack("!H", checksum(head))
+    return bytes(head) + data[20:]
+
+
+@pytest.mark.parametrize("kind", [
+    pytest.param("gre", marks=BEYOND("IP options of a packet that a header was pushed to")),
+    "gre6",
+])
+def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(far, kind):
+    family, service = KINDS[kind].outer, far.SERVICE["in"][4]
+    # Routers are to record their addresses: seven bytes for two of them, and an end.
+    data = with_options(packet(4, HOME["b"][4], service, b"record"),
+                        bytes((7, 11, 4)) + bytes(8) + b"\0")
+    header = KINDS[kind].header(4)
+    with far.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
+            make_socket("b", 4, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.sendto(data, (service, 0))
+        eventually(lambda: far.push.seen()[0])
+        seen = [each[0] for each in wire.packets()]
+    assert len(seen) == 1
+    head = bytearray(header.pushed(data))
+    head[HOP_LIMIT[family]] -= 1
+    if family == 4:
+        head[10:12] = struct.pack("!H", checksum(head[:20]))
+    # One address was recorded when the packet came in. All else is what it was.
+    recorded = seen[0][len(head) + 23:][:4]
+    inner = data[:22] + bytes((8,)) + recorded + data[27:]
+    assert seen[0] == bytes(head) + inner
+
+
 @HOOKS
 @INNER
 @pytest.mark.parametrize("error", [0, 1], ids=["right", "wrong"])

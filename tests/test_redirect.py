@@ -183,6 +183,25 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
 
 
 @FAMILIES
+@pytest.mark.beyond_c(
+    "`BPF_REDIRECT` on xmit after a `bpf_redirect_neigh()` that a tc program did not use")
+def test_redirection_that_a_filter_has_not_used_is_nobodys(wires, tun, family):
+    gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
+    redirects = "encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"
+    with redirected(wires, family, encap=redirects), \
+            wires.having("b", family, f"route add {wires.THIRD[family]} {gateway}"):
+        wires.tc("qdisc add dev va clsact")
+        try:
+            wires.tc("filter add dev va ingress prio 1 matchall "
+                     f"action skbedit mark {tun.index} continue")
+            wires.tc("filter add dev va ingress prio 2 bpf da obj tc_neigh_unused.o sec tc")
+            data = send(wires, family, 0, "b")
+            assert tun.sent(data) == []
+        finally:
+            wires.tc("qdisc del dev va clsact")
+
+
+@FAMILIES
 def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
     with redirected(wires, family):
         for mark in (9999, 9999 | HEADER, 9999 | INGRESS):

@@ -55,6 +55,12 @@ static __always_inline void put(__u8 *header, __u32 at, __u32 value)
 	header[at + 1] = value;
 }
 
+/* What is yet to be segmented may be longer than such a number can say: 0 says so. */
+static __always_inline __u32 length(__u32 len)
+{
+	return len <= 0xffff ? len : 0;
+}
+
 static __always_inline int push(struct __sk_buff *skb)
 {
 	__u32 key = !!skb->gso_size, all, value;
@@ -71,11 +77,12 @@ static __always_inline int push(struct __sk_buff *skb)
 	if (order.len > ROOM || order.sum.at > ROOM - 2)
 		return BPF_DROP;
 	all = skb->len + order.len;
-	put(order.header, order.length[0].at, all - order.length[0].from);
-	put(order.header, order.length[1].at, all - order.length[1].from);
+	put(order.header, order.length[0].at, length(all - order.length[0].from));
+	put(order.header, order.length[1].at, length(all - order.length[1].from));
 	value = (order.header[order.sum.at] << 8) + order.header[order.sum.at + 1];
-	value += (all - order.sum.from) & 0xffff;
-	put(order.header, order.sum.at, (value & 0xffff) + (value >> 16));
+	value += all - order.sum.from;
+	value = (value & 0xffff) + (value >> 16);
+	put(order.header, order.sum.at, value + (value >> 16));
 	err = bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_IP, order.header, order.len);
 	__sync_fetch_and_add(&count->packets, 1);
 	if (!err)

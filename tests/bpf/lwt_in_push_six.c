@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define SECTION "lwt_in"
+#include "push_six.h"

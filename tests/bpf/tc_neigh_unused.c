@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Asks for a redirection to a neighbour on the device whose number is the mark,
+ * and then lets the packet go on.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+SEC("tc") int neigh_unused(struct __sk_buff *skb)
+{
+	bpf_redirect_neigh(skb->mark, (void *)0, 0, 0);
+	return TC_ACT_OK;
+}
+
+char _license[] SEC("license") = "GPL";

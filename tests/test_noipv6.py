@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# kernel: ipv6.disable=1
+"""A kernel that has IPv6 and was told to leave it alone at boot."""
+
+import contextlib
+import pathlib
+
+import pytest
+from conftest import batch, refused
+from network import Net
+
+
+class Four(Net):
+    """The network, without its IPv6 addresses."""
+
+    def __init__(self):
+        batch("", "netns add a", "netns add b",
+              "link add va netns a type veth peer name vb netns b")
+        for name, host in (("a", 1), ("b", 2)):
+            batch(
+                f"-n {name}",
+                "link set lo up",
+                f"link set v{name} address 02:00:00:00:00:0{host}",
+                f"addr add 10.0.0.{host}/24 dev v{name}",
+                f"link set v{name} up",
+                f"neigh add 10.0.0.{3 - host} lladdr 02:00:00:00:00:0{3 - host} dev v{name}",
+            )
+        batch("-n b", "addr add 10.1.0.1/32 dev lo")
+
+
+@pytest.fixture(name="net")
+def fixture_net():
+    """The network, which is new."""
+    with contextlib.closing(Four()) as made:
+        yield made
+
+
+def test_kernel_is_without_ipv6():
+    assert pathlib.Path("/sys/module/ipv6/parameters/disable").read_text() == "1\n"
+    assert not pathlib.Path("/proc/net/if_inet6").exists()
+
+
+@pytest.mark.parametrize("hook", ["in", "out", "xmit"])
+def test_program_decides_about_packets_of_a_route(net, hook):
+    net.encap(hook, "ok", 4)
+    assert net.ping()
+    net.encap(hook, "drop", 4)
+    assert net.dropped()
+
+
+def test_ipv6_route_is_refused(net):
+    said = refused("ip -6 -n a route add fd01::1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+                   "dev va")
+    assert "not supported" in said
+
+
+@pytest.mark.parametrize("hook", ["ingress", "egress"])
+def test_filter_decides_about_packets(net, hook):
+    net.route(4)
+    net.tc("qdisc add dev va clsact")
+    net.tc(f"filter add dev va {hook} bpf da obj tc_ok.o sec tc")
+    assert net.ping()
+    net.tc(f"filter add dev va {hook} prio 1 bpf da obj tc_shot.o sec tc")
+    assert net.dropped()
+
+
+def test_filter_of_the_other_protocol_is_accepted(net):
+    # The classifier does not look at the protocol.
+    net.tc("qdisc add dev va clsact")
+    net.tc("filter add dev va egress protocol ipv6 bpf da obj tc_shot.o sec tc")
+    net.route(4)
+    assert net.ping()
+
+
+@pytest.mark.parametrize("hook", ["in", "xmit"])
+def test_pushed_ipv6_header_has_no_route(net, hook):
+    # The lookup on input would read what namespaces of such a kernel lack.
+    net.encap(hook, "push_six", 4)
+    assert net.dropped()
+    net.encap(hook, "ok", 4)
+    assert net.ping()
