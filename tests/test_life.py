@@ -85,6 +85,23 @@ def test_dump_goes_on_behind_what_was_deleted(tc):
     assert sorted(shown) == list(range(1, 1001))
 
 
+@pytest.mark.beyond_c("a long dump while filters are deleted")
+def test_dump_does_not_take_another_filter_for_the_one_it_stopped_at(tc):
+    batch(*many(KINDS["direct action"], 1000))
+    with nl.Requests("a") as requests:
+        parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
+        shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
+        assert 0 < len(shown) < 300
+        # All others go, and those that get their handles are in front of what was shown.
+        rest = sorted(set(range(1, 1001)) - set(shown))
+        name = "dev va egress protocol ip prio 1 handle"
+        batch(*(f"filter del {name} {handle} bpf" for handle in rest))
+        batch(*(f"filter add {name} {handle} {KINDS['direct action']}" for handle in rest))
+        for part in parts:
+            shown += [handle for handle in map(nl.handle_of, part) if handle]
+    assert len(shown) == len(set(shown))
+
+
 @EACH
 def test_namespace_while_deletions_are_queued(tc, kind):
     before = users()

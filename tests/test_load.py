@@ -1,11 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Coming and going of the module."""
 
+import contextlib
+import os
+import pathlib
+import threading
+
+import nl
 import pytest
-from conftest import BUILD, KERNEL, MODULE, eventually, kernel_log, loaded, refused, sh
+from conftest import (
+    BUILD,
+    KERNEL,
+    MODULE,
+    eventually,
+    insert,
+    kernel_log,
+    loaded,
+    program,
+    refused,
+    sh,
+)
 
 NAME = MODULE.stem
 TAKEN = pytest.mark.differs("slot or kind taken at `insmod`")
+LATE = BUILD / "tests/modules/lwtcls_late.ko"
+SLOT = BUILD / "tests/modules/lwtcls_slot.ko"
 
 
 @pytest.fixture(name="unloaded")
@@ -13,20 +32,19 @@ def fixture_unloaded():
     """Without the module, which comes back afterwards."""
     sh(f"rmmod {NAME}")
     yield
-    for name in ("lwtcls", "cls_bpf", "lwtcls_slot"):
+    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_late"):
         # The network of the scenario goes in its own time.
         if loaded(name):
             eventually(lambda module=name: sh(f"rmmod {module}", check=False).returncode == 0)
     sh(f"insmod {MODULE}")
 
 
-def insmod_refused(parameters=""):
-    """Loads the module, which must fail, and returns what is new in the log."""
-    before = len(kernel_log())
-    said = refused(f"insmod {MODULE} {parameters}")
-    assert "Device or resource busy" in said
-    assert not loaded()
-    return [line for line in kernel_log()[before:] if "lwtcls" in line]
+@contextlib.contextmanager
+def saying():
+    """Yields a list that has, afterwards, what the module has said to the kernel's log."""
+    before, said = len(kernel_log()), []
+    yield said
+    said += [line for line in kernel_log()[before:] if line.startswith("lwtcls: ")]
 
 
 def route_is_refused(net):
@@ -40,38 +58,106 @@ def route_is_refused(net):
 @TAKEN
 def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
-    assert insmod_refused() == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
+    with saying() as said:
+        assert "Device or resource busy" in refused(f"insmod {MODULE}")
+    assert not loaded()
+    assert said == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
     # Nothing is left registered.
     assert route_is_refused(net)
     sh("rmmod cls_bpf")
     sh(f"insmod {MODULE}")
 
 
+def slot_is_missed(said):
+    """Whether the log names what the module does without, and why."""
+    return len(said) == 1 and said[0].startswith(
+        "lwtcls: classifier only: the encapsulation 'bpf' is taken")
+
+
 @pytest.mark.only_here("what the module says of a place that is taken")
 @TAKEN
 def test_slot_is_taken(unloaded, net):
-    sh(f"insmod {BUILD}/tests/modules/lwtcls_slot.ko")
-    assert insmod_refused() == [
-        "lwtcls: the encapsulation 'bpf' is taken (CONFIG_LWTUNNEL_BPF=y?): "
-        "load with cls_only=1 for the classifier alone"
-    ]
-    # Nothing is left registered: the C classifier can have the kind.
-    sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
-    sh("rmmod cls_bpf")
-
-    sh(f"insmod {MODULE} cls_only=1")
+    sh(f"insmod {SLOT}")
+    with saying() as said:
+        sh(f"insmod {MODULE}")
+    assert slot_is_missed(said)
+    # The classifier is there alone.
     net.route(4)
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress bpf da obj tc_shot.o sec tc")
     assert net.dropped()
     assert route_is_refused(net)
+    net.tc("filter del dev va egress")
+    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+
+    # Who knows it is told nothing.
+    with saying() as said:
+        sh(f"insmod {MODULE} cls_only=1")
+    assert said == []
+    net.tc("filter add dev va egress bpf da obj tc_shot.o sec tc")
+    assert net.dropped()
+    assert route_is_refused(net)
+
+
+class Inserting(threading.Thread):
+    """Loads the module, on a processor of its own. `errno` is then what came of it."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.errno = None
+
+    def run(self):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        self.errno = insert(MODULE)
+
+
+@contextlib.contextmanager
+def loading(function):
+    """The module is being loaded, and has come to its call of a function of the kernel's."""
+    parameters = pathlib.Path("/sys/module/lwtcls_late/parameters")
+    processors, thread = os.sched_getaffinity(0), Inserting()
+    sh(f"insmod {LATE} symbol={function}")
+    try:
+        thread.start()
+        # The thread keeps its processor while it waits.
+        os.sched_setaffinity(0, processors - {max(processors)})
+        eventually(lambda: (parameters / "here").read_text() == "Y\n")
+        yield thread
+    finally:
+        (parameters / "go").write_text("1")
+        thread.join()
+        os.sched_setaffinity(0, processors)
+        sh("rmmod lwtcls_late")
+
+
+@pytest.mark.only_here("what the module does while it is loaded")
+@pytest.mark.parametrize("slot", ["free", "taken"])
+def test_filter_that_comes_while_the_module_is_loaded_stays(unloaded, net, slot):
+    net.route(4)
+    net.tc("qdisc add dev va clsact")
+    if slot == "taken":
+        sh(f"insmod {SLOT}")
+    with program("classifier", "tc_shot") as fd, saying() as said:
+        options = (nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "shot")
+                   + nl.attr(nl.BPF_FLAGS, nl.DIRECT))
+        with loading("lwtunnel_encap_add_ops") as thread:
+            # The classifier is registered already.
+            assert nl.filter_(net.ifindex, options) == (0, "")
+            assert thread.errno is None
+    assert thread.errno == 0
+    assert slot_is_missed(said) if slot == "taken" else said == []
+    assert net.dropped()
+    assert "is in use" in refused("rmmod lwtcls")
+    net.tc("filter del dev va egress")
+    assert net.ping()
+    eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
 
 
 @pytest.mark.only_here("cls_only")
 def test_classifier_alone_leaves_the_slot(unloaded, net):
     sh(f"insmod {MODULE} cls_only=1")
     assert route_is_refused(net)
-    sh(f"insmod {BUILD}/tests/modules/lwtcls_slot.ko && rmmod lwtcls_slot")
+    sh(f"insmod {SLOT} && rmmod lwtcls_slot")
 
 
 @pytest.mark.only_here("the encapsulation of the C is part of the kernel")

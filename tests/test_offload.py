@@ -10,11 +10,12 @@ import struct
 
 import nl
 import pytest
-from conftest import eventually, program_ids, programs, reads, refused, sh
+from conftest import BUILD, eventually, program_ids, programs, reads, refused, sh
 from journal import observed
 from test_lwt import counters
 
 BUS = pathlib.Path("/sys/bus/netdevsim")
+KEEPER = BUILD / "tests/modules/lwtcls_keeper.ko"
 DEBUGFS = pathlib.Path("/sys/kernel/debug/netdevsim")
 SKIP_HW, SKIP_SW, IN_HW, NOT_IN_HW = 1, 2, 4, 8
 INGRESS, EGRESS, BLOCK = 0xFFFFFFF2, nl.TC_H_CLSACT_EGRESS, 0xFFFFFFFF
@@ -854,3 +855,21 @@ def test_bytecode(hw, wired):
     hw.net.tc(f"filter del dev {wired} ingress")
     hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} action drop")
     assert hw.shown(wired) == [(1, "in_hw")] and dropped(hw)
+
+
+@BEYOND("filter whose device does not give it up")
+def test_filter_that_a_device_keeps_does_not_keep_its_namespace(hw):
+    sh(f"insmod {KEEPER}")
+    try:
+        sh("ip netns add kept && ip -n a link add witness type veth peer name other netns kept"
+           " && ip link set keeper netns kept && tc -n kept qdisc add dev keeper clsact")
+        # With an action, which belongs to the namespace. Bytecode, because a program with a number
+        # would be seen by other scenarios.
+        sh("tc -n kept filter add dev keeper ingress prio 1 bpf bytecode '1,6 0 0 1,' action ok")
+        assert " in_hw" in sh("tc -n kept filter show dev keeper ingress")
+        sh("tc -n kept qdisc del dev keeper clsact")
+        sh("ip netns del kept")
+        eventually(lambda: "witness" not in sh("ip -n a link"))
+        eventually(lambda: "keeper" in sh("ip link"))
+    finally:
+        sh("rmmod lwtcls_keeper")
