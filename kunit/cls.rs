@@ -199,10 +199,10 @@ mod tests {
         assert!(instance.get(1).is_err());
         // Somebody is about to come in.
         assert!(!instance.tp().filters().is_empty());
-        assert!(!instance.is_free(1));
+        assert!(writer.reserve(Handle::Exact(1)).is_err());
         drop(reservation);
         assert!(instance.tp().filters().is_empty());
-        assert!(instance.is_free(1));
+        assert!(writer.reserve(Handle::Exact(1)).is_ok());
         Ok(())
     }
 
