@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Filters that change a packet, each followed by one that reads it by its pointers.
+
+What `data`, `data_end` and `data_meta` of the second program are is compared with what
+`bpf_skb_load_bytes()` reads, and with the packet as the kernel has it (tests/bpf/chain.c)."""
+
+import contextlib
+import errno
+import itertools
+import socket
+import struct
+from typing import NamedTuple
+
+import nl
+import pytest
+from conftest import batch
+from journal import JOURNAL, observed
+from pins import Pins
+from wires import Sender, carry
+
+(CHANGE_TAIL, CHANGE_HEAD, ADJUST_ROOM, VLAN_PUSH, VLAN_POP, PULL_DATA, CHANGE_PROTO, STORE_BYTES,
+ L3_CSUM, L4_CSUM, CHANGE_TYPE, TUNNEL_KEY, DYNPTR, DYNPTR_META, CLONE_REDIRECT, CT_LOOKUP,
+ FOU_ENCAP, SET_TSTAMP) = range(1, 19)
+NET, MAC = 0, 1
+ENCAP_L3_IPV4, ENCAP_L3_IPV6, FIXED_GSO, NO_CSUM_RESET = 2, 4, 1, 32
+INVALIDATE, RECOMPUTE, FROM_ZERO = 2, 1, 1
+IPV4, IPV6 = 0x0800, 0x86DD
+ENOTSUPP = 524
+METADATA = 0x0807060504030201
+UDP_SEGMENT = 103
+HTB = 0x10000
+PARENTS = {"ingress": nl.TC_H_CLSACT_INGRESS, "metadata": nl.TC_H_CLSACT_INGRESS,
+           "egress": nl.TC_H_CLSACT_EGRESS, "htb": HTB}
+IFLA_XDP, IFLA_XDP_FD, IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE = 43, 1, 3, 2
+NLA_F_NESTED = 0x8000
+HEADERS = 14 + 20 + 8
+SIZE = 600
+INWARD = ("ingress", "metadata")
+# The device that clones are redirected to.
+DEVICE = object()
+
+
+class Change(NamedTuple):
+    """What is done to a packet: up to three numbers, what the program is told, how much longer the
+    packet is then, and whether it is one that arrives."""
+
+    op: int
+    a: object = 0
+    b: int = 0
+    flags: int = 0
+    answer: int = 0
+    longer: int = 0
+    arrives: bool = True
+
+
+def failing(op, error, *args, **fields):
+    """A change that is refused, after which the packet is what it was."""
+    return Change(op, *args, answer=-error, **fields)
+
+
+# A length of CHANGE_TAIL and PULL_DATA is counted from that of the packet, or from FROM_ZERO.
+CHANGES = {
+    "change_tail": [
+        Change(CHANGE_TAIL, 100, longer=100),
+        Change(CHANGE_TAIL, 3000, longer=3000, arrives=False),
+        Change(CHANGE_TAIL, -300, longer=-300, arrives=False),
+        Change(CHANGE_TAIL, 0),
+        failing(CHANGE_TAIL, errno.EINVAL, 1, FROM_ZERO),
+        failing(CHANGE_TAIL, errno.EINVAL, 1 << 20, FROM_ZERO),
+        failing(CHANGE_TAIL, errno.EINVAL, 100, 0, 1),
+    ],
+    "change_head": [
+        Change(CHANGE_HEAD, 0),
+        Change(CHANGE_HEAD, 14, longer=14, arrives=False),
+        Change(CHANGE_HEAD, 500, longer=500, arrives=False),
+        failing(CHANGE_HEAD, errno.EINVAL, 1 << 20),
+        failing(CHANGE_HEAD, errno.EINVAL, -1),
+        failing(CHANGE_HEAD, errno.EINVAL, 14, 0, 1),
+    ],
+    "adjust_room": [
+        Change(ADJUST_ROOM, 20, MAC, longer=20, arrives=False),
+        Change(ADJUST_ROOM, 20, MAC, ENCAP_L3_IPV4, longer=20, arrives=False),
+        Change(ADJUST_ROOM, 40, MAC, ENCAP_L3_IPV6, longer=40, arrives=False),
+        Change(ADJUST_ROOM, 300, NET, NO_CSUM_RESET, longer=300, arrives=False),
+        Change(ADJUST_ROOM, -8, NET, longer=-8, arrives=False),
+        Change(ADJUST_ROOM, -20, MAC, longer=-20, arrives=False),
+        failing(ADJUST_ROOM, errno.EINVAL, 20, NET, 1 << 30),
+        failing(ADJUST_ROOM, errno.EFAULT, 0x1000, NET),
+        failing(ADJUST_ROOM, ENOTSUPP, 20, 9),
+        failing(ADJUST_ROOM, ENOTSUPP, -SIZE - 28, NET),
+        # Refused after the head was made larger.
+        failing(ADJUST_ROOM, errno.EINVAL, 400, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
+    ],
+    "vlan_push": [
+        # The first tag is beside the packet, what was there before is then put into it.
+        Change(VLAN_PUSH, 1, arrives=False),
+        Change(VLAN_PUSH, 2, longer=4, arrives=False),
+        Change(VLAN_PUSH, 3, longer=8, arrives=False),
+    ],
+    "vlan_pop": [
+        Change(VLAN_POP, 0, 1),
+        Change(VLAN_POP, 1, 1),
+        Change(VLAN_POP, 2, 1, arrives=False),
+        Change(VLAN_POP, 2, 2),
+        Change(VLAN_POP, 3, 1, longer=4, arrives=False),
+        Change(VLAN_POP, 3, 3),
+    ],
+    "pull_data": [
+        Change(PULL_DATA, 100, FROM_ZERO),
+        Change(PULL_DATA, 0),
+        Change(PULL_DATA, 0, FROM_ZERO),
+        failing(PULL_DATA, errno.ENOMEM, 1),
+        failing(PULL_DATA, errno.ENOMEM, 1 << 20, FROM_ZERO),
+    ],
+    "change_proto": [
+        Change(CHANGE_PROTO, IPV6, longer=20, arrives=False),
+        failing(CHANGE_PROTO, errno.EINVAL, IPV6, 0, 1),
+        failing(CHANGE_PROTO, ENOTSUPP, IPV4),
+        failing(CHANGE_PROTO, ENOTSUPP, 0x0806),
+    ],
+    "store_bytes": [
+        Change(STORE_BYTES, 30),
+        Change(STORE_BYTES, HEADERS + SIZE - 4, 0, INVALIDATE),
+        Change(STORE_BYTES, HEADERS, 0, RECOMPUTE),
+        failing(STORE_BYTES, errno.EFAULT, HEADERS + SIZE - 3),
+        failing(STORE_BYTES, errno.EFAULT, 1 << 31),
+        failing(STORE_BYTES, errno.EINVAL, 30, 0, 1 << 10),
+    ],
+    "csum_replace": [
+        Change(L3_CSUM, 24),
+        failing(L3_CSUM, errno.EFAULT, 25),
+        failing(L3_CSUM, errno.EFAULT, HEADERS + SIZE),
+        failing(L3_CSUM, errno.EINVAL, 24, 0, 1 << 10),
+        Change(L4_CSUM, 40),
+        failing(L4_CSUM, errno.EFAULT, HEADERS + SIZE),
+        failing(L4_CSUM, errno.EINVAL, 40, 0, 1 << 10),
+    ],
+    "change_type": [
+        Change(CHANGE_TYPE, 0),
+        Change(CHANGE_TYPE, 3, arrives=False),
+        failing(CHANGE_TYPE, errno.EINVAL, 9),
+    ],
+    "tunnel_key": [
+        Change(TUNNEL_KEY, 44),
+        failing(TUNNEL_KEY, errno.EINVAL, 43),
+        failing(TUNNEL_KEY, errno.EINVAL, 44, 0, 1 << 20),
+        failing(FOU_ENCAP, errno.EINVAL, 0),
+    ],
+    "dynptr": [
+        Change(DYNPTR, 30),
+        Change(DYNPTR, HEADERS + SIZE - 4),
+        failing(DYNPTR, errno.E2BIG, HEADERS + SIZE - 3),
+        failing(DYNPTR, errno.EINVAL, 30, 0, 1 << 10),
+        failing(DYNPTR_META, errno.E2BIG, 1),
+    ],
+    "clone_redirect": [
+        Change(CLONE_REDIRECT, DEVICE),
+        failing(CLONE_REDIRECT, errno.EINVAL, 99999),
+        failing(CLONE_REDIRECT, errno.EINVAL, DEVICE, 0, 1 << 20),
+    ],
+    "ct_lookup": [
+        failing(CT_LOOKUP, errno.ENOENT, 1),
+        failing(CT_LOOKUP, errno.EAFNOSUPPORT, 0),
+    ],
+    "set_tstamp": [
+        Change(SET_TSTAMP, 1000, 1),
+        failing(SET_TSTAMP, errno.EINVAL, 0, 1),
+        failing(SET_TSTAMP, errno.EINVAL, 1, 9),
+    ],
+}
+WITH_METADATA = {
+    "dynptr_meta": [
+        Change(DYNPTR_META, 0),
+        failing(DYNPTR_META, errno.E2BIG, 1),
+        failing(DYNPTR_META, errno.EINVAL, 0, 0, 1),
+    ],
+}
+EVERY = [(hook, name) for hook in PARENTS for name in CHANGES] + [
+    ("metadata", name) for name in WITH_METADATA]
+
+
+class Seen(NamedTuple):
+    """What programs saw of a packet. The programs' struct seen."""
+
+    changed: int
+    answer: int
+    before: int
+    after: int
+    compared: int
+    len: int
+    head: int
+    meta: int
+    direct: int
+    direct_meta: int
+    metadata: int
+    moved: int
+    wrong: int
+
+
+class Chain:
+    """The filters of chain.c on a's end of the link to b: two of one priority, and a third one."""
+
+    LAYOUT = "=Qq11Q"
+
+    def __init__(self, wires, pins, hook):
+        self.wires, self.pins, self.hook = wires, pins, hook
+        self.inward = hook in INWARD
+        with nl.inside("a"):
+            self.index = socket.if_nametoindex("va")
+            self.numbers = {DEVICE: socket.if_nametoindex("d0")}
+
+    def attach(self):
+        """Gives the hook its filters. The newer one of a priority is asked first."""
+        for name, handle, prio in (("compare", 1, 1), ("change", 2, 1), ("decide", 1, 2)):
+            self.pins.filter(self.index, PARENTS[self.hook], name, handle=handle, prio=prio)
+
+    def order(self, change, every=False):
+        """Says what is done to the next packet, or to all."""
+        for key in (0, 1):
+            self.pins.update("seen", bytes(struct.calcsize(self.LAYOUT)), key)
+        self.pins.update("orders", struct.pack(
+            "=QqQQQQ", change.op, self.numbers.get(change.a, change.a), change.b, change.flags,
+            change.arrives, every))
+
+    @observed
+    def seen(self):
+        """What was seen since the last order: by the filters of one priority, and by the next."""
+        return [Seen(*self.pins.lookup("seen", self.LAYOUT, key)) for key in (0, 1)]
+
+    def packet(self, change, paged):
+        """Sends a packet through the hook. Returns what the programs saw, and what arrived."""
+        self.order(change)
+        source, target, to = ("b", "a", "10.0.0.1") if self.inward else ("a", "b", "10.0.0.2")
+        with Sender(source, 4) as sender:
+            if paged:
+                # What is to be cut into segments is kept in pages, also if it is short.
+                sender.socket.setsockopt(socket.SOL_UDP, UDP_SEGMENT, 1000)
+            data = bytes(range(1, 201)) * (SIZE // 200)
+            told = sender.send(to, data)
+        # What is dropped on the way out is, where there is no queue.
+        assert told == (0 if change.arrives or self.hook != "egress" else errno.ENOBUFS)
+        return *self.seen(), [each == data for each in self.wires.got(target, 4)]
+
+
+@pytest.fixture(scope="module", name="pins")
+def fixture_pins():
+    """The programs, and a map each for what is done and seen."""
+    with Pins("chain") as made:
+        yield made
+
+
+@pytest.fixture(scope="module", name="dummy")
+def fixture_dummy(wires):
+    """a has a device where clones end."""
+    batch("-n a", "link add d0 type dummy", "link set d0 up")
+    yield
+    batch("-n a", "link del d0")
+
+
+def xdp(index, fd):
+    """Puts an XDP program in front of all else that a device receives; -1 takes it away."""
+    body = nl.ifinfomsg(index) + nl.attr(IFLA_XDP | NLA_F_NESTED, nl.attr(
+        IFLA_XDP_FD, struct.pack("=i", fd)) + nl.attr(IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE))
+    assert nl.request("a", nl.RTM_NEWLINK, 0, body) == (0, "")
+
+
+@contextlib.contextmanager
+def hooked(wires, pins, hook):
+    """A chain, on a device that has the hook."""
+    chain = Chain(wires, pins, hook)
+    if hook == "htb":
+        wires.tc("qdisc add dev va root handle 1: htb default 10")
+        wires.tc("class add dev va parent 1: classid 1:10 htb rate 1gbit quantum 60000")
+    else:
+        clsact(chain.index, nl.RTM_NEWQDISC)
+    try:
+        if hook == "metadata":
+            xdp(chain.index, pins.fds["metadata"])
+        chain.attach()
+        yield chain
+    finally:
+        if hook == "metadata":
+            xdp(chain.index, -1)
+        if hook == "htb":
+            wires.tc("qdisc del dev va root")
+        else:
+            clsact(chain.index, nl.RTM_DELQDISC)
+
+
+def clsact(index, kind):
+    """Gives a device of a the hooks of clsact, or takes them away."""
+    body = struct.pack("=BxxxiIII", 0, index, 0xFFFF0000, nl.TC_H_CLSACT, 0)
+    assert nl.request("a", kind, nl.NLM_F_CREATE, body + nl.attr(nl.TCA_KIND, "clsact")) == (0, "")
+
+
+@contextlib.contextmanager
+def listened(namespace, device):
+    """Somebody else sees what a device receives: packets are shared or cloned there."""
+    with nl.inside(namespace):
+        tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        tap.bind((device, 3))
+    with tap:
+        yield
+
+
+@pytest.mark.parametrize("hook, name", EVERY)
+def test_next_filters_see_the_packet_as_it_is_now(wires, pins, dummy, hook, name):
+    meta = 8 if hook == "metadata" else 0
+    length = HEADERS + SIZE
+    with hooked(wires, pins, hook) as chain:
+        for change, form in itertools.product(
+                {**CHANGES, **WITH_METADATA}[name], ("plain", "paged", "cloned")):
+            if form == "cloned" and not chain.inward:
+                continue
+            with listened("a", "va") if form == "cloned" else contextlib.nullcontext():
+                first, second, arrived = chain.packet(change, form == "paged")
+            assert (first.changed, first.compared, second.compared) == (1, 1, 1), (change, form)
+            assert first.answer == change.answer, (change, form)
+            assert (first.before, first.after) == (length, length + change.longer), (change, form)
+            for seen in (first, second):
+                assert (seen.len, seen.direct, seen.direct_meta) == (
+                    first.after, seen.head, seen.meta), (change, form)
+                assert (seen.moved, seen.wrong) == (0, 0), (change, form)
+                assert (seen.meta, seen.metadata) == (meta, METADATA if meta else 0), (change, form)
+            assert arrived == [True] * change.arrives, (change, form)
+
+
+# What leaves a packet of a connection as it is, though not where it is. What is sent is a clone of
+# what is kept until it is acknowledged, and larger than a packet may be. What makes its head larger
+# is left out: nobody tells TCP of its new size, and TCP complains.
+HARMLESS = [
+    Change(PULL_DATA, 0, FROM_ZERO),
+    Change(STORE_BYTES, 30),
+    Change(STORE_BYTES, 30, 0, RECOMPUTE),
+    Change(DYNPTR, 30),
+    Change(L3_CSUM, 24),
+    Change(L4_CSUM, 50),
+    Change(VLAN_POP, 1, 1),
+    Change(VLAN_POP, 2, 2),
+    Change(CLONE_REDIRECT, DEVICE),
+    failing(CHANGE_HEAD, errno.EINVAL, -1),
+    failing(CHANGE_TAIL, errno.EINVAL, 100, 0, 1),
+    failing(PULL_DATA, errno.ENOMEM, 1),
+    failing(ADJUST_ROOM, errno.EINVAL, 8, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
+]
+
+
+@pytest.mark.parametrize("hook", PARENTS)
+def test_next_filters_see_packets_of_a_connection_as_they_are_now(wires, pins, dummy, hook):
+    with hooked(wires, pins, hook) as chain:
+        client, server, address = ("b", "a", "10.0.0.1") if chain.inward else (
+            "a", "b", "10.0.0.2")
+        for change in HARMLESS:
+            chain.order(change, every=True)
+            assert carry(4, client, server, address, size=100000), change
+            with JOURNAL.quiet():
+                first, second = chain.seen()
+            assert first.answer == change.answer, change
+            assert (first.moved, first.wrong, second.moved, second.wrong) == (0, 0, 0, 0), change
+            assert second.compared == first.compared == first.changed > 2, change
