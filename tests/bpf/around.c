@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Programs that use what the kernel has around the two hooks: redirection to a
+ * peer and to a neighbour, clones, sockets, and other programs by tail calls.
+ * The map `given` has their arguments, and takes what the helper answered.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+#include <stddef.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+struct given {
+	__u32 number;
+	__u32 flags;
+	__u8 nexthop[16];
+	__u32 family;
+	__u32 runs;
+	__s64 answer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct given);
+} given SEC(".maps");
+
+static __always_inline struct given *given_now(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&given, &key);
+}
+
+/* Whether it is a UDP packet whose data begin with a 'p': a scenario's own. */
+static __always_inline int is_ours(struct __sk_buff *skb)
+{
+	__u8 protocol = 0, first = 0;
+	__u32 udp = ETH_HLEN;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		bpf_skb_load_bytes(skb, udp + offsetof(struct iphdr, protocol), &protocol, 1);
+		udp += sizeof(struct iphdr);
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		bpf_skb_load_bytes(skb, udp + offsetof(struct ipv6hdr, nexthdr), &protocol, 1);
+		udp += sizeof(struct ipv6hdr);
+	}
+	bpf_skb_load_bytes(skb, udp + sizeof(struct udphdr), &first, 1);
+	return protocol == IPPROTO_UDP && first == 'p';
+}
+
+SEC("tc") int peer(struct __sk_buff *skb)
+{
+	struct given *given = given_now();
+
+	if (!given || !is_ours(skb))
+		return TC_ACT_UNSPEC;
+	__sync_fetch_and_add(&given->runs, 1);
+	return bpf_redirect_peer(given->number, given->flags);
+}
+
+SEC("tc") int neigh(struct __sk_buff *skb)
+{
+	struct given *given = given_now();
+	struct bpf_redir_neigh next = {};
+
+	if (!given || !is_ours(skb))
+		return TC_ACT_UNSPEC;
+	__sync_fetch_and_add(&given->runs, 1);
+	if (!given->family)
+		return bpf_redirect_neigh(given->number, 0, 0, given->flags);
+	next.nh_family = given->family;
+	__builtin_memcpy(next.ipv6_nh, given->nexthop, sizeof(next.ipv6_nh));
+	return bpf_redirect_neigh(given->number, &next, sizeof(next), given->flags);
+}
+
+SEC("tc") int clone(struct __sk_buff *skb)
+{
+	struct given *given = given_now();
+
+	if (!given || !is_ours(skb))
+		return TC_ACT_UNSPEC;
+	__sync_fetch_and_add(&given->runs, 1);
+	given->answer = bpf_clone_redirect(skb, given->number, given->flags);
+	return TC_ACT_UNSPEC;
+}
+
+/* Gives a UDP packet to the socket that has the port `number`. */
+SEC("tc") int assign(struct __sk_buff *skb)
+{
+	struct given *given = given_now();
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sock;
+	__u32 size;
+
+	if (!given || !is_ours(skb))
+		return TC_ACT_UNSPEC;
+	__sync_fetch_and_add(&given->runs, 1);
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		size = sizeof(tuple.ipv4);
+		bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, saddr),
+				   &tuple.ipv4.saddr, 8);
+		tuple.ipv4.dport = bpf_htons(given->number);
+		sock = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		size = sizeof(tuple.ipv6);
+		bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr),
+				   &tuple.ipv6.saddr, 32);
+		tuple.ipv6.dport = bpf_htons(given->number);
+		sock = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!sock) {
+		given->answer = -(__s64)size;
+		return TC_ACT_UNSPEC;
+	}
+	given->answer = bpf_sk_assign(skb, sock, given->flags);
+	bpf_sk_release(sock);
+	return TC_ACT_UNSPEC;
+}
+
+/* Marks what it sees, and returns `number`: a tcx program in front of filters. */
+SEC("tc") int first(struct __sk_buff *skb)
+{
+	struct given *given = given_now();
+
+	if (!given || !is_ours(skb))
+		return TCX_NEXT;
+	__sync_fetch_and_add(&given->runs, 1);
+	skb->mark = 7;
+	return (int)given->number;
+}
+
+/* Notes that it was asked, and whether the packet was marked. */
+SEC("tc") int after(struct __sk_buff *skb)
+{
+	struct given *given = given_now();
+
+	if (!given || !is_ours(skb))
+		return TC_ACT_UNSPEC;
+	__sync_fetch_and_add(&given->runs, 1 << 16);
+	given->answer = skb->mark;
+	return TC_ACT_UNSPEC;
+}
+
+#define HOOK(name) in_##name
+#define SECTION "lwt_in"
+#define PASSES BPF_OK
+#define DROPS BPF_DROP
+#include "tail_calls.h"
+
+#define HOOK(name) out_##name
+#define SECTION "lwt_out"
+#define PASSES BPF_OK
+#define DROPS BPF_DROP
+#include "tail_calls.h"
+
+#define HOOK(name) xmit_##name
+#define SECTION "lwt_xmit"
+#define PASSES BPF_OK
+#define DROPS BPF_DROP
+#include "tail_calls.h"
+
+#define HOOK(name) tc_##name
+#define SECTION "tc"
+#define PASSES TC_ACT_OK
+#define DROPS TC_ACT_SHOT
+#include "tail_calls.h"
+
+/* Sets a tunnel key, which replaces the packet's route by one without device,
+ * and asks for a new route, which a rule chooses by the mark.
+ */
+SEC("lwt_xmit") int key_and_reroute(struct __sk_buff *skb)
+{
+	struct bpf_tunnel_key key = { .tunnel_id = 7 };
+
+	if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), 0))
+		return BPF_DROP;
+	skb->mark = 7;
+	return BPF_LWT_REROUTE;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs that go on to other devices, sockets, neighbours and programs (tests/bpf/around.c)."""
+
+import contextlib
+import errno
+import itertools
+import os
+import socket
+import struct
+from typing import NamedTuple
+
+import nl
+import pytest
+from conftest import batch, sh
+from journal import JOURNAL, observed
+from pins import Pins
+from sockets import make_socket
+from tunnels import bpf
+from wires import PORT, Sender, Tun
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+HOOKS = {"ingress": nl.TC_H_CLSACT_INGRESS, "egress": nl.TC_H_CLSACT_EGRESS}
+BOTH = pytest.mark.parametrize("hook", HOOKS)
+BPF_LINK_CREATE = 28
+TCX = {"ingress": 46, "egress": 47}
+TCX_NEXT, TCX_PASS, TCX_DROP = -1, 0, 2
+BPF_F_INGRESS = 1
+HOME = {4: "10.0.0.1", 6: "fd00::1"}
+NEXTHOP = {4: "10.9.0.2", 6: "fd09::2"}
+# What nobody has who is not given it, besides THIRD.
+FOURTH = {4: "10.5.0.1", 6: "fd05::1"}
+DOMAIN = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class Given(NamedTuple):
+    """What the programs are given, and what they leave. The programs' struct given."""
+
+    number: int = 0
+    flags: int = 0
+    nexthop: bytes = bytes(16)
+    family: int = 0
+    runs: int = 0
+    answer: int = 0
+
+
+class Around:
+    """The programs."""
+
+    LAYOUT = "=II16sIIq"
+
+    def __init__(self, wires, pins):
+        self.wires, self.pins, self.numbers = wires, pins, itertools.count()
+
+    def give(self, number=0, flags=0, nexthop=bytes(16), family=0):
+        """Says what the programs are to do."""
+        given = Given(number & 0xFFFFFFFF, flags, nexthop.ljust(16, b"\0"), family)
+        self.pins.update("given", struct.pack(self.LAYOUT, *given))
+
+    @observed
+    def left(self):
+        """How often a program was run, and the last answer that it got."""
+        given = Given(*self.pins.lookup("given", self.LAYOUT))
+        return given.runs, given.answer
+
+    def filter(self, hook, name, **fields):
+        """Gives a's end of the link to b a filter."""
+        self.pins.filter(index("va"), HOOKS[hook], name, **fields)
+
+    def send(self, namespace, family, address, size=20, told=0):
+        """Sends one packet, and returns its data."""
+        data = f"packet {next(self.numbers)} ".encode().ljust(size, b"x")
+        with Sender(namespace, family) as sender:
+            assert sender.send(address, data) == told
+        return data
+
+    def through(self, hook, family):
+        """Sends a packet to THIRD that passes the hook: by b, for a to forward it, or by a."""
+        return self.send("b" if hook == "ingress" else "a", family, self.wires.THIRD[family])
+
+
+@pytest.fixture(scope="module", name="pins")
+def fixture_pins():
+    """The programs, loaded once."""
+    with Pins("around") as made:
+        yield made
+
+
+@pytest.fixture(scope="module", name="third")
+def fixture_third(wires):
+    """c has THIRD, a sends its packets there by b, and b to a."""
+    with contextlib.ExitStack() as stack:
+        for family, third in wires.THIRD.items():
+            for namespace, line in (("c", f"route add local {third} dev lo table local"),
+                                    ("b", f"route add {third} via {HOME[family]}"),
+                                    ("a", f"route add {third} {wires.VIA['b'][family]}")):
+                stack.enter_context(wires.having(namespace, family, line))
+        yield
+
+
+@pytest.fixture(name="around")
+def fixture_around(wires, pins, third):
+    """The programs and the network, with clsact on a's end of the link to b."""
+    wires.tc("qdisc add dev va clsact")
+    yield Around(wires, pins)
+    wires.tc("qdisc del dev va clsact")
+
+
+def index(device, namespace="a"):
+    """The number of a device."""
+    with nl.inside(namespace):
+        return socket.if_nametoindex(device)
+
+
+@FAMILIES
+@pytest.mark.parametrize("kind", ["veth", "netkit"])
+def test_packet_goes_on_as_received_by_the_peer(around, kind, family):
+    wires, name = around.wires, "wa"
+    if kind == "netkit":
+        name = "nk0"
+        batch("-n a", "link add nk0 type netkit mode l2 peer name nk1 netns c", "link set nk0 up")
+        batch("-n c", "link set nk1 up")
+    try:
+        around.filter("ingress", "peer")
+        around.give(index(name))
+        before = received("c", "wc" if kind == "veth" else "nk1")
+        data = around.through("ingress", family)
+        # The peer counts it as received. IPv6 itself may have sent something meanwhile.
+        assert received("c", "wc" if kind == "veth" else "nk1") > before
+        assert around.left() == (1, 0)
+        assert wires.got("c", family) == [data]
+    finally:
+        if kind == "netkit":
+            batch("-n a", "link del nk0")
+
+
+def received(namespace, device):
+    """How many packets a device has received."""
+    with nl.inside(namespace), open("/proc/net/dev", encoding="ascii") as lines:
+        found = {name.strip(): numbers.split() for name, _, numbers in
+                 (line.partition(":") for line in lines)}
+    return int(found[device][1])
+
+
+@FAMILIES
+def test_packet_for_a_peer_that_is_none_is_dropped(around, family):
+    around.filter("ingress", "peer")
+    with Tun("a", "tap0") as tap:
+        for number in (tap.index, 9999):
+            around.give(number)
+            around.through("ingress", family)
+            assert around.left() == (1, 0)
+        # Elsewhere there is nobody who would receive it.
+        around.wires.tc("filter del dev va ingress")
+        around.filter("egress", "peer")
+        around.give(index("wa"))
+        around.through("egress", family)
+        assert around.left() == (1, 0)
+        assert around.wires.where(family) == ""
+
+
+@BOTH
+@FAMILIES
+def test_packet_goes_to_the_neighbour_that_its_route_names(around, hook, family):
+    third = around.wires.THIRD[family]
+    way = around.wires.VIA["c"][family]
+    around.filter(hook, "neigh")
+    around.give(index("wa"))
+    # It is looked up with the device: the other route is of no interest.
+    with around.wires.having("a", family, f"route add {third} {way} table 100",
+                             "rule add pref 50 oif wa lookup 100"):
+        data = around.through(hook, family)
+        assert around.left() == (1, 0)
+        assert around.wires.got("c", family) == [data]
+    around.give(9999)
+    around.through(hook, family)
+    assert around.left() == (1, 0)
+    assert around.wires.where(family) == ""
+
+
+@BOTH
+@FAMILIES
+@pytest.mark.parametrize("of", [4, 6])
+def test_packet_goes_to_the_neighbour_that_the_program_names(around, hook, family, of):
+    around.filter(hook, "neigh")
+    around.give(index("wa"), family=DOMAIN[of],
+                nexthop=socket.inet_pton(DOMAIN[of], NEXTHOP[of]))
+    data = around.through(hook, family)
+    assert around.left() == (1, 0)
+    # Packets of IPv6 have no neighbours of IPv4.
+    arrives = not (family == 6 and of == 4)
+    assert around.wires.got("c", family) == [data] * arrives
+
+
+@observed
+def came_in(tap, data):
+    """How many packets with these data the device has received, whoever they were for."""
+    found = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            packet, where = tap.tap.recvfrom(65536)
+            found += packet.endswith(data) and where[2] != socket.PACKET_OUTGOING
+    return found
+
+
+@BOTH
+@FAMILIES
+def test_clone_goes_elsewhere_and_the_packet_on(around, hook, family):
+    around.filter(hook, "clone")
+    address, target = (HOME, "a") if hook == "ingress" else (
+        {4: "10.0.0.2", 6: "fd00::2"}, "b")
+    with Tun("a", "tap0") as tap:
+        for number, flags, answer in ((tap.index, 0, 0), (tap.index, BPF_F_INGRESS, 0),
+                                      (9999, 0, -errno.EINVAL), (tap.index, 8, -errno.EINVAL)):
+            around.give(number, flags)
+            data = around.send("b" if target == "a" else "a", family, address[family])
+            assert (len(tap.sent(data)), came_in(tap, data)) == (
+                answer == flags == 0, answer == 0 and flags == BPF_F_INGRESS)
+            assert around.left() == (1, answer)
+            assert around.wires.got(target, family) == [data]
+
+
+@FAMILIES
+def test_packet_is_given_to_a_socket(around, family):
+    around.filter("ingress", "assign")
+    with make_socket("a", family) as chosen:
+        chosen.bind(("" if family == 4 else "::", PORT + 100))
+        around.give(PORT + 100)
+        data = around.send("b", family, HOME[family])
+        assert chosen.recv(100) == data
+        assert around.left() == (1, 0)
+        assert around.wires.got("a", family) == []
+        # Without a socket, and with flags, it goes where it was sent.
+        for number, flags, answer in ((PORT + 200, 0, -12 if family == 4 else -36),
+                                      (PORT + 100, 1, -errno.EINVAL)):
+            around.give(number, flags)
+            data = around.send("b", family, HOME[family])
+            assert around.wires.got("a", family) == [data]
+            assert around.left() == (1, answer)
+
+
+@FAMILIES
+def test_packet_is_given_to_a_socket_although_its_address_is_another(around, family):
+    third, wires = FOURTH[family], around.wires
+    around.filter("ingress", "assign")
+    with make_socket("a", family) as chosen, \
+            wires.having("b", family, f"route add {third} via {HOME[family]}"), \
+            wires.having("a", family, f"route add local {third} dev lo table local"):
+        chosen.bind(("" if family == 4 else "::", PORT + 100))
+        around.give(PORT + 100)
+        data = around.send("b", family, third)
+        assert chosen.recv(100) == data
+
+
+@FAMILIES
+def test_packet_on_its_way_out_is_given_to_no_socket(around, family):
+    around.filter("egress", "assign")
+    with make_socket("a", family) as other:
+        other.bind(("" if family == 4 else "::", PORT + 100))
+        around.give(PORT + 100)
+        data = around.send("a", family, {4: "10.0.0.2", 6: "fd00::2"}[family])
+        assert around.left() == (1, -errno.EOPNOTSUPP)
+        assert around.wires.got("b", family) == [data]
+
+
+class Link:
+    """A tcx program on a's end of the link to b, until this is closed."""
+
+    def __init__(self, fd, hook):
+        with nl.inside("a"):
+            self.fd, _ = bpf(BPF_LINK_CREATE, "=IIIIII20x", fd, socket.if_nametoindex("va"),
+                             TCX[hook], 0, 0, 0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+
+@BOTH
+@FAMILIES
+def test_tcx_program_is_asked_before_filters(around, hook, family):
+    wires = around.wires
+    source, target, address = ("b", "a", HOME[family]) if hook == "ingress" else (
+        "a", "b", {4: "10.0.0.2", 6: "fd00::2"}[family])
+    around.filter(hook, "after")
+    with Link(around.pins.fds["first"], hook):
+        # Lower half: the first one; upper half: the filter. The mark is the first one's.
+        for verdict, runs, mark, arrives in ((TCX_NEXT, 0x10001, 7, True), (TCX_PASS, 1, 0, True),
+                                             (TCX_DROP, 1, 0, False)):
+            around.give(verdict)
+            data = around.send(source, family, address,
+                               told=0 if arrives or hook == "ingress" else errno.ENOBUFS)
+            assert around.left() == (runs, mark)
+            assert wires.got(target, family) == [data] * arrives
+    around.give(TCX_DROP)
+    data = around.send(source, family, address)
+    assert around.left() == (0x10000, 0)
+    assert wires.got(target, family) == [data]
+
+
+@BOTH
+def test_bpftool_attaches_tcx_programs_beside_filters(around, hook):
+    around.filter(hook, "after")
+    pinned = f"{around.pins.where}/first"
+    sh(f"ip netns exec a bpftool net attach tcx_{hook} pinned {pinned} dev va")
+    try:
+        around.give(TCX_NEXT)
+        source, target, address = ("b", "a", HOME[4]) if hook == "ingress" else (
+            "a", "b", "10.0.0.2")
+        data = around.send(source, 4, address)
+        assert around.left() == (0x10001, 7)
+        assert around.wires.got(target, 4) == [data]
+        with JOURNAL.quiet():
+            shown = sh("ip netns exec a bpftool net show dev va")
+        assert f"tcx/{hook} first" in shown
+    finally:
+        sh(f"ip netns exec a bpftool net detach tcx_{hook} dev va")
+
+
+# What is called, whether the word is handed over, and whether the packet passes. There is no
+# program that has the number 2: then the caller goes on.
+CALLS = [(0, 1, False), (1, 1, True), (1, 0, False), (2, 1, True), (2, 0, False), (99, 1, True)]
+
+
+@BOTH
+@FAMILIES
+def test_filter_calls_other_programs(around, hook, family):
+    around.filter(hook, "tc_call")
+    for number, word, passes in CALLS:
+        around.give(number, word)
+        assert bool(around.wires.ping(family, around.wires.gateway(family), wait=0.4)) == passes
+        assert around.left()[0] > 0
+
+
+@FAMILIES
+@pytest.mark.parametrize("hook", ["in", "out", "xmit"])
+def test_program_of_a_route_calls_others(wires, pins, hook, family):
+    around, third = Around(wires, pins), FOURTH[family]
+    encap = pins.encap(hook, f"{hook}_call")
+    here, there = ("", encap) if hook == "in" else (encap, "")
+    with wires.having("c", family, f"route add local {third} {there} dev lo table local"), \
+            wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"):
+        for number, word, passes in CALLS:
+            around.give(number, word)
+            with Sender("a", family) as sender:
+                data = f"packet {number} {word}".encode()
+                told = sender.send(third, data)
+            assert told == (errno.EPERM if hook != "in" and not passes else 0)
+            assert around.left() == (1, 0)
+            assert wires.got("c", family) == [data] * passes
+
+
+@FAMILIES
+@pytest.mark.beyond_c("tunnel key set on xmit, then rerouted, for a forwarded packet", run=False)
+def test_forwarded_packet_with_a_tunnel_key_is_rerouted(wires, pins, family):
+    third = FOURTH[family]
+    with wires.having("c", family, f"route add local {third} dev lo table local"), \
+            wires.having("b", family, f"route add {third} via {HOME[family]}"), \
+            wires.having("a", family,
+                         f"route add {third} {pins.encap('xmit', 'key_and_reroute')} "
+                         f"{wires.VIA['b'][family]}",
+                         f"route add {third} {wires.VIA['c'][family]} table 100",
+                         "rule add pref 50 fwmark 7 lookup 100"):
+        data = Around(wires, pins).send("b", family, third)
+        assert wires.got("c", family) == [data]
+
+
+@FAMILIES
+def test_packet_of_this_host_with_a_tunnel_key_is_rerouted(wires, pins, family):
+    third = FOURTH[family]
+    with wires.having("c", family, f"route add local {third} dev lo table local"), \
+            wires.having("a", family,
+                         f"route add {third} {pins.encap('xmit', 'key_and_reroute')} "
+                         f"{wires.VIA['b'][family]}",
+                         f"route add {third} {wires.VIA['c'][family]} table 100",
+                         "rule add pref 50 fwmark 7 lookup 100"):
+        data = Around(wires, pins).send("a", family, third)
+        assert wires.got("c", family) == [data]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory that is counted, and memory that there is none of."""
+
+import contextlib
+import errno
+import pathlib
+
+import pytest
+from conftest import BUILD, eventually, programs, sh
+from journal import JOURNAL
+from test_lwt import counters
+from wires import Sender, name_of
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+NO_MEMORY, MARK = BUILD / "tests/modules/lwtcls_nomem.ko", 77
+CGROUP = pathlib.Path("/run/memcg")
+
+
+@pytest.fixture(name="group")
+def fixture_group():
+    """A memory cgroup."""
+    CGROUP.mkdir(exist_ok=True)
+    sh(f"mount -t cgroup2 cgroup2 {CGROUP}")
+    group = CGROUP / "scenario"
+    try:
+        (CGROUP / "cgroup.subtree_control").write_text("+memory")
+        group.mkdir()
+        yield group
+        if group.exists():
+            eventually(lambda: gone(group))
+    finally:
+        sh(f"umount {CGROUP}")
+
+
+def gone(group):
+    """Whether a group could be taken away: nobody may be in it any more."""
+    with contextlib.suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def within(group, command):
+    """Runs a command as a member of a group."""
+    return sh(f"echo $$ >{group}/cgroup.procs && exec {command}", check=False)
+
+
+def used(group, key):
+    """A number of memory.stat."""
+    lines = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+    return int(dict(lines)[key])
+
+
+def configure(group):
+    """Filters and routes, made by members of the group; all must go well."""
+    for command in (
+            "tc -n a qdisc add dev va clsact",
+            "tc -n a filter add dev va egress prio 1 handle 1 bpf da obj tc_unspec.o sec tc",
+            "tc -n a filter add dev va egress prio 1 handle 2 bpf obj tc_marked.o sec tc "
+            "action drop",
+            "tc -n a filter replace dev va egress prio 1 handle 1 bpf da obj tc_count.o sec tc",
+            "ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+            "via 10.0.0.2 dev va",
+            "ip -n a route replace fd01::1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+            "via fd00::2 dev va"):
+        result = within(group, command)
+        assert result.returncode == 0, result.stderr
+
+
+def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
+    configure(group)
+    # The programs, at least, are on its account.
+    assert used(group, "kernel") > 0
+    assert net.ping(4, count=2) == net.ping(6, count=2) == 2
+    eventually(lambda: gone(group))
+    # Others have packets of their own there.
+    with JOURNAL.quiet():
+        assert counters()[0] >= 4
+    net.tc("filter replace dev va egress prio 1 handle 1 bpf da obj tc_shot.o sec tc")
+    assert net.dropped(4) and net.dropped(6)
+    net.tc("qdisc del dev va clsact")
+    for family in (4, 6):
+        assert net.ping(family)
+        sh(f"ip -{family} -n a route del {net.service(family)}")
+    eventually(lambda: not programs())
+
+
+@contextlib.contextmanager
+def no_memory():
+    """Packets that have the mark find no memory to grow. Gives what says how many there were."""
+    sh(f"insmod {NO_MEMORY} mark={MARK}")
+    try:
+        yield lambda: int(pathlib.Path("/sys/module/lwtcls_nomem/parameters/refused").read_text())
+    finally:
+        sh("rmmod lwtcls_nomem")
+
+
+# In the C such a packet holds its socket, its route and the program from then on.
+@FAMILIES
+@pytest.mark.beyond_c("packet on xmit, no memory for the link header", run=False)
+def test_packet_that_finds_no_memory_is_freed(net, family):
+    net.encap("xmit", "narrow", family)
+    with Sender("a", family, MARK) as sender:
+        with no_memory() as refused:
+            for number in range(3):
+                assert name_of(sender.send(net.service(family))) == errno.errorcode[errno.ENOMEM]
+                assert refused() == number + 1
+        assert name_of(sender.send(net.service(family))) == 0

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tracers beside the module: BPF programs on the kernel's functions, and kprobes."""
+
+import contextlib
+import errno
+import os
+
+import pytest
+from conftest import MODULE, eventually, kernel_log, loaded, program, sh
+from pins import Pins
+from test_helper import COMES_AND_GOES, run
+from tracing import TRACING, mount
+from tunnels import bpf
+
+BPF_RAW_TRACEPOINT_OPEN = 17
+HELPER = "bpf_lwt_xmit_push_encap"
+PROGRAMS = pytest.mark.parametrize("name", ["enter", "leave"])
+
+
+@pytest.fixture(scope="module", name="pins")
+def fixture_pins():
+    """Programs for the helper's beginning and end."""
+    with Pins("fentry_push") as made:
+        yield made
+
+
+@pytest.fixture(name="unloaded")
+def fixture_unloaded():
+    """Without the module, which comes back afterwards."""
+    unload()
+    yield
+    unload()
+    sh(f"insmod {MODULE}")
+
+
+def unload():
+    """Takes the module away, if it is there."""
+    if loaded():
+        eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
+
+
+class Attached:
+    """A BPF program that is attached to the function that it names."""
+
+    def __init__(self, pins, name):
+        pins.update("calls", bytes(8), 0)
+        pins.update("calls", bytes(8), 1)
+        self.pins, self.key = pins, ("enter", "leave").index(name)
+        self.fd, _ = bpf(BPF_RAW_TRACEPOINT_OPEN, "=QI12x", 0, pins.fds[name])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def calls(self):
+        """How often it has been run."""
+        return self.pins.lookup("calls", "=Q", self.key)[0]
+
+
+@COMES_AND_GOES
+@PROGRAMS
+def test_program_is_not_attached_to_the_helper_while_the_module_has_it(pins, name):
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
+        for _ in range(3):
+            with pytest.raises(OSError) as refusal:
+                Attached(pins, name)
+            # Which of them depends on the kernel's version.
+            assert refusal.value.errno in (errno.EBUSY, errno.EINVAL)
+            assert run(fd)[0] == 0
+
+
+@COMES_AND_GOES
+@PROGRAMS
+def test_module_does_without_the_helper_while_a_program_is_attached(pins, unloaded, name):
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
+        with Attached(pins, name) as attached:
+            assert (run(fd)[0], attached.calls()) == (-errno.EINVAL, 1)
+            before = len(kernel_log())
+            sh(f"insmod {MODULE}")
+            said = [line for line in kernel_log()[before:] if line.startswith("lwtcls: ")]
+            assert len(said) == 1 and "-16" in said[0]
+            # The program sees what the kernel's own helper answers.
+            assert (run(fd)[0], attached.calls()) == (-errno.EINVAL, 2)
+        # It stays so until the module is loaded again.
+        assert run(fd)[0] == -errno.EINVAL
+        unload()
+        sh(f"insmod {MODULE}")
+        assert run(fd)[0] == 0
+
+
+@COMES_AND_GOES
+@PROGRAMS
+def test_program_is_attached_after_the_module_has_gone(pins, unloaded, name):
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
+        for _ in range(3):
+            sh(f"insmod {MODULE}")
+            assert run(fd)[0] == 0
+            unload()
+            with Attached(pins, name) as attached:
+                assert (run(fd)[0], attached.calls()) == (-errno.EINVAL, 1)
+
+
+@contextlib.contextmanager
+def kprobe(function, kind="p"):
+    """A kprobe event on a function, which is counted. Yields what reads how often it was hit."""
+    mount()
+    tell(f"{kind}:lwtcls_scenario/probe {function}")
+    enable = TRACING / "events/lwtcls_scenario/probe/enable"
+    try:
+        enable.write_text("1")
+        yield lambda: sum(int(line.split()[1]) for line in
+                          (TRACING / "kprobe_profile").read_text().splitlines()
+                          if line.split()[0] == "probe")
+        enable.write_text("0")
+    finally:
+        tell("-:lwtcls_scenario/probe")
+
+
+def tell(line):
+    """Adds or takes away a kprobe event. To open the file as others are takes all of them away."""
+    fd = os.open(TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(fd, f"{line}\n".encode())
+    finally:
+        os.close(fd)
+
+
+KINDS = pytest.mark.parametrize("kind", ["p", "r"])
+
+
+@KINDS
+def test_helper_has_a_kprobe(kind):
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd, kprobe(HELPER, kind) as hits:
+        assert run(fd)[0] == 0
+        # Where the module answers, the function does not return by itself.
+        assert kind == "r" or hits() == 1
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
+        assert run(fd)[0] == 0
+
+
+@COMES_AND_GOES
+@KINDS
+def test_module_comes_and_goes_while_the_helper_has_a_kprobe(unloaded, kind):
+    with program("lwt_xmit", "lwt_xmit_reach_ip") as fd, kprobe(HELPER, kind) as hits:
+        for number in range(3):
+            assert run(fd)[0] == -errno.EINVAL
+            sh(f"insmod {MODULE}")
+            assert run(fd)[0] == 0
+            unload()
+            assert kind == "r" or hits() == 2 * number + 2

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What netfilter and IPsec see of packets whose routes have programs."""
+
+import contextlib
+import errno
+import itertools
+import json
+import pathlib
+import re
+
+import pytest
+from conftest import batch, sh
+from journal import JOURNAL, observed
+from sockets import ping
+from tunnels import KINDS, Tunnels, outer
+from wires import Sender, name_of
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+INNER = pytest.mark.parametrize("inner", [4, 6])
+HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])
+KIND = {4: "gre", 6: "gre6"}
+CHAINS = ("prerouting", "input", "forward", "output", "postrouting")
+LWTUNNEL = pathlib.Path("/proc/sys/net/netfilter/nf_hooks_lwtunnel")
+ENDS = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd09::1", "fd09::2")}
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module", name="far")
+def fixture_far():
+    """The network of this file. A scenario takes back what it adds."""
+    with contextlib.closing(Tunnels()) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def tables(*lines, family="inet", namespace="a"):
+    """A table of nftables in a namespace, with these lines. Gives what counts its packets."""
+    text = "\n".join((f"table {family} t {{", *lines, "}", ""))
+
+    @observed
+    def counted():
+        listed = json.loads(sh(f"ip netns exec {namespace} nft -j list counters"))["nftables"]
+        return {each["counter"]["name"]: each["counter"]["packets"]
+                for each in listed if "counter" in each and each["counter"]["packets"]}
+
+    sh(f"ip netns exec {namespace} nft -f -", lines=text)
+    try:
+        yield counted
+    finally:
+        sh(f"ip netns exec {namespace} nft delete table {family} t")
+
+
+def chain(hook, *rules, kind="filter", priority=0, where=""):
+    """A chain of netfilter's hook with these rules, of which each may count."""
+    counters = [f"counter {name} {{}}" for rule in rules
+                for name in re.findall(r"counter name (\w+)", rule)]
+    return "\n".join((*counters, f"chain {hook} {{",
+                      f"type {kind} hook {hook} {where} priority {priority};", *rules, "}"))
+
+
+def send(far, hook, inner):
+    """Sends a packet through the program, by b (in) or a (xmit). Returns what the sender was told,
+    and the packet's data."""
+    data = f"packet {next(NUMBERS)}".encode()
+    with Sender(far.CLIENT[hook], inner) as sender:
+        return name_of(sender.send(far.SERVICE[hook][inner], data)), data
+
+
+@pytest.mark.parametrize("lwtunnel", [0, 1], ids=["", "nf_hooks_lwtunnel"])
+@HOOKS
+@FAMILIES
+@INNER
+def test_hooks_see_the_packet_before_and_behind_the_program(far, hook, family, inner, lwtunnel):
+    # Who has switched this on cannot switch it off again. It is for other encapsulations.
+    if lwtunnel:
+        LWTUNNEL.write_text("1")
+    rules = [chain(each, f"meta l4proto udp counter name {each}_inner",
+                   f"meta l4proto gre counter name {each}_outer") for each in CHAINS]
+    with far.push.pushing(KINDS[KIND[family]].header(inner)), tables(*rules) as counted:
+        told, data = send(far, hook, inner)
+        # The pushed header is on its way out already when it is routed.
+        seen = counted()
+        assert seen == dict.fromkeys(
+            ("output_inner", "postrouting_inner", "postrouting_outer") if hook == "xmit"
+            else ("prerouting_inner", "forward_outer", "postrouting_outer"), 1)
+        assert told == 0
+        assert far.got("c", inner) == [data]
+
+
+# Where a packet is dropped, by which rule, and what the sender is told.
+DROPS = [
+    ("xmit", "output", "meta l4proto udp drop", "EPERM"),
+    ("xmit", "postrouting", "meta l4proto udp drop", "EPERM"),
+    ("xmit", "postrouting", "meta l4proto gre drop", "ENOBUFS"),
+    ("in", "prerouting", "meta l4proto udp drop", 0),
+    ("in", "forward", "meta l4proto gre drop", 0),
+    ("in", "postrouting", "meta l4proto gre drop", 0),
+]
+
+
+@pytest.mark.parametrize("hook, where, rule, error", DROPS)
+@FAMILIES
+@INNER
+def test_rules_drop_the_packet_before_and_behind_the_program(
+        far, hook, where, rule, error, family, inner):
+    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+        with tables(chain(where, f"oifname va {rule}" if where == "output" else rule)):
+            for _ in range(3):
+                assert send(far, hook, inner)[0] == error
+        told, data = send(far, hook, inner)
+        assert told == 0
+        assert far.got("c", inner) == [data]
+
+
+@INNER
+def test_rule_chooses_the_route_with_the_program_by_a_mark(far, inner):
+    way = far.VIA["b"][inner]
+    third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
+    bits = {4: 32, 6: 128}[inner]
+    mark = f"{'ip' if inner == 4 else 'ip6'} daddr {third} meta mark set 7"
+    with far.push.pushing(KINDS["gre"].header(inner)), \
+            far.having("c", inner, f"route add local {third}/{bits} dev lo table local"), \
+            far.having("a", inner, f"route add {third} {way}",
+                       f"route add {third} {far.encap('xmit')} {way} table 100",
+                       "rule add pref 50 fwmark 7 lookup 100"):
+        before = far.received("gre1")
+        for marks, arrives in ((mark, True), ("", False)):
+            with tables(chain("output", marks, kind="route")), Sender("a", inner) as sender:
+                assert sender.send(third, b"marked") == 0
+                assert far.got("c", inner) == [b"marked"] * arrives
+        assert far.received("gre1") == before + 1
+
+
+@HOOKS
+@FAMILIES
+@INNER
+def test_connections_are_tracked_by_the_inner_header(far, hook, family, inner):
+    states = [f"ct state {state} meta l4proto {{ udp, icmp, ipv6-icmp, gre }} counter name {state}"
+              for state in ("new", "established", "invalid", "untracked")]
+    # On xmit a packet goes out of a twice.
+    times = 2 if hook == "xmit" else 1
+    with far.push.pushing(KINDS[KIND[family]].header(inner)), \
+            tables(chain("postrouting", *states)) as counted:
+        told, data = send(far, hook, inner)
+        assert counted() == {"new": times}
+        assert told == 0
+        assert far.got("c", inner) == [data]
+    with far.push.pushing(KINDS[KIND[family]].header(inner)), \
+            tables(chain("postrouting", *states)) as counted:
+        for _ in range(3):
+            assert ping(far.CLIENT[hook], inner, far.SERVICE[hook][inner])
+        # All pings are one connection. An answer goes out of a for b alone.
+        with JOURNAL.quiet():
+            seen = counted()
+        assert seen.keys() <= {"new", "established"}
+        assert sum(seen.values()) == 6
+
+
+@pytest.mark.parametrize("what, passes", [("drop", False), ("accept", True)])
+@INNER
+def test_rules_of_devices_are_beside_filters(far, inner, what, passes):
+    ours = f"{'ip daddr 10.0.0.1' if inner == 4 else 'ip6 daddr fd00::1'} udp dport 9"
+    far.tc("qdisc add dev va clsact")
+    try:
+        with tables(chain("ingress", f"{ours} meta mark 0 counter name plain {what}",
+                          f"{ours} meta mark 7 counter name marked",
+                          where="device va"), family="netdev") as counted, \
+                Sender("b", inner) as sender:
+            to = {4: "10.0.0.1", 6: "fd00::1"}[inner]
+            assert sender.send(to, b"first") == 0
+            assert counted() == {"plain": 1}
+            # Filters come first: what they drop, rules do not see, and what they mark, they do.
+            far.tc("filter add dev va ingress prio 1 bpf da obj tc_shot.o sec tc")
+            assert sender.send(to, b"second") == 0
+            assert counted() == {"plain": 1}
+            far.tc("filter del dev va ingress")
+            far.tc("filter add dev va ingress matchall action skbedit mark 7")
+            assert sender.send(to, b"third") == 0
+            assert counted() == {"plain": 1, "marked": 1}
+            assert far.got("a", inner) == [b"first"] * passes + [b"third"]
+    finally:
+        far.tc("qdisc del dev va clsact")
+
+
+@INNER
+def test_rules_of_devices_come_before_filters_on_the_way_out(far, inner):
+    to = {4: "10.0.0.2", 6: "fd00::2"}[inner]
+    rule = "udp dport 9 meta mark set 7"
+    far.tc("qdisc add dev va clsact")
+    try:
+        far.tc("filter add dev va egress bpf obj tc_marked.o sec tc action drop")
+        with Sender("a", inner) as sender:
+            assert sender.send(to, b"passes") == 0
+            assert far.got("b", inner) == [b"passes"]
+            with tables(chain("egress", rule, where="device va"), family="netdev"):
+                assert sender.send(to, b"does not") in (0, errno.ENOBUFS)
+                far.tc("filter del dev va egress")
+                assert sender.send(to, b"passes") == 0
+            assert far.got("b", inner) == [b"passes"]
+    finally:
+        far.tc("qdisc del dev va clsact")
+
+
+@HOOKS
+@FAMILIES
+@INNER
+def test_program_gets_what_rules_of_devices_let_through(far, hook, family, inner):
+    device = "va" if hook == "in" else "wa"
+    where, rule = ("ingress", "udp dport 9 drop") if hook == "in" else (
+        "egress", "meta l4proto gre drop")
+    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+        with tables(chain(where, rule, where=f"device {device}"), family="netdev"):
+            send(far, hook, inner)
+            assert far.push.seen()[0] == (hook == "xmit")
+        _, data = send(far, hook, inner)
+        assert far.got("c", inner) == [data]
+
+
+@contextlib.contextmanager
+def policies(*lines):
+    """Policies and states of IPsec: (namespace, line) each."""
+    try:
+        for namespace, line in lines:
+            sh(f"ip -n {namespace} xfrm {line}")
+        yield
+    finally:
+        for namespace in ("a", "c"):
+            batch(f"-n {namespace}", "xfrm policy flush", "xfrm state flush")
+
+
+@observed
+def encrypted():
+    """Packets that a's states of IPsec have had."""
+    with JOURNAL.quiet():
+        shown = sh("ip -n a -s xfrm state")
+    return sum(int(each) for each in re.findall(r"(\d+)\(packets\)", shown))
+
+
+@HOOKS
+@FAMILIES
+@INNER
+def test_policy_that_blocks_the_outer_flow(far, hook, family, inner):
+    source, target = outer(family)
+    block = f"policy add src {source} dst {target} dir out action block"
+    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+        with policies(("a", block)):
+            for _ in range(3):
+                assert send(far, hook, inner)[0] == ("EPERM" if hook == "xmit" else 0)
+        told, data = send(far, hook, inner)
+        assert told == 0
+        assert far.got("c", inner) == [data]
+
+
+@HOOKS
+@FAMILIES
+@INNER
+def test_policy_that_encrypts_the_outer_flow(far, hook, family, inner):
+    (source, target), (here, there) = outer(family), ENDS[family]
+    state = (f"state add src {here} dst {there} proto esp spi 0x100 mode tunnel "
+             "enc 'ecb(cipher_null)' ''")
+    template = f"tmpl src {here} dst {there} proto esp spi 0x100 mode tunnel"
+    lines = [("a", state), ("c", state),
+             ("a", f"policy add src {source} dst {target} dir out {template}"),
+             ("c", f"policy add src {source} dst {target} dir in {template}")]
+    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+        with policies(*lines):
+            for number in range(3):
+                told, data = send(far, hook, inner)
+                assert (told, encrypted()) == (0, number + 1)
+                assert far.got("c", inner) == [data]
+        with policies(*lines[::2]):
+            # c cannot read it.
+            assert send(far, hook, inner)[0] == 0
+            assert encrypted() == 1
+            assert far.got("c", inner) == []
