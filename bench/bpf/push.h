@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Pushes a header and asks for a new route: SECTION is the type of the program,
- * OUTER 4 or 6, TUNNEL IPPROTO_IPIP, IPPROTO_GRE or IPPROTO_UDP.
+ * OUTER 4 or 6, TUNNEL IPPROTO_IPIP, IPPROTO_GRE or IPPROTO_UDP. No packet here is
+ * longer than its header can say, as those of samples/lwt_xmit_gre.c may be.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
