@@ -21,7 +21,7 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
 ##@ Test
-test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=cfi
+test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=debug
 	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
 
 test-debug: ## the same on the debug kernel, and each allocation fails once

@@ -15,7 +15,7 @@ HEAD = """<!-- SPDX-License-Identifier: GPL-2.0-only -->
 
 Made from the comments in the source by `make unsafe`. For each block it says what the code relies
 on, and who sees to it: the kernel's own promise, a type's invariant, a check in the lines above, or
-for an unsafe function whoever calls it. `As above` is the block before it.
+for an unsafe function whoever calls it.
 
 The number may fall at any time. A commit that lets it rise says why, in a line that begins with
 `Unsafe:`.

@@ -34,6 +34,7 @@ use crate::abstractions::{
         BPF_REDIRECT, //
     }, //
 };
+use core::convert::Infallible;
 use kernel::{
     pr_warn_once,
     prelude::*, //
@@ -48,9 +49,6 @@ enum Asked<R> {
     /// Nothing: the packet went where `bpf_redirect()` said.
     Redirected(R),
 }
-
-/// No packet can be redirected.
-enum Never {}
 
 /// Runs the program of a hook. A packet that it drops, or for which it returns nonsense, is freed.
 /// `redirect` has the packet that the program redirects, with bottom halves still off: what
@@ -83,7 +81,7 @@ fn illegal(code: u32, skb: Skb) -> Error {
 
 /// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
 #[cold]
-fn redirect_ignored<P>(hook: &Hook<P>, skb: Skb) -> Asked<Never> {
+fn redirect_ignored<P>(hook: &Hook<P>, skb: Skb) -> Asked<Infallible> {
     pr_warn_once!(
         "the encap bpf program {} redirects, which only xmit can: the packet goes on\n",
         hook.name.as_cstr()

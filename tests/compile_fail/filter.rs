@@ -39,8 +39,8 @@ fn keep_filter<'a>(
     Entry::new(change, parts) //~ "lifetime may not live long enough"
 }
 
-fn take_actions<'a>(filter: &'a Filter<BpfClassifier>) -> Exts<'a> {
-    mem::replace(filter.exts(), todo!()) //~ E0308
+fn take_actions<'a>(filter: &'a Filter<BpfClassifier>, other: Exts<'a>) -> Exts<'a> {
+    mem::replace(filter.exts(), other) //~ E0308
 }
 
 fn take_program(mut entry: Entry<'_, BpfClassifier>, other: TcProg) {

@@ -11,6 +11,7 @@ use crate::abstractions::net::pkt_cls::{
     Writer, //
 };
 use crate::cls::BpfClassifier;
+use core::ptr::NonNull;
 
 type Filter<'a> = FilterRef<'a, BpfClassifier>;
 
@@ -38,8 +39,8 @@ fn beyond_the_writer<'a>(change: &Change<'a, BpfClassifier>, entry: Entry<'a, Bp
     }
 }
 
-fn made_up() -> TcfProto<'static, BpfClassifier> {
-    unsafe { TcfProto::new(todo!(), todo!()) } //~ E0624 unsafe_code
+fn made_up<'a>(tp: TcfProto<'a, BpfClassifier>) -> TcfProto<'a, BpfClassifier> {
+    unsafe { TcfProto::new(NonNull::dangling(), tp.filters()) } //~ E0624 unsafe_code
 }
 
 fn bind(writer: &Writer<'_, '_, BpfClassifier>, filter: &Filter<'_>) {
