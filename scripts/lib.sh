@@ -165,16 +165,19 @@ source_dir() {
 	done
 }
 
-# kernel_fragments FLAVOUR: the files that say how that kernel is configured.
-# All flavours are the test kernel, or the one that their line "# base:" names,
-# and what makes them another one; the later word holds.
+# kernel_base FLAVOUR: the kernel that it differs from: the one that its line "# base:"
+# names, or the test kernel.
+kernel_base() {
+	local base
+	base=$(sed -n 's/^# base: //p' "$TOP/scripts/kernel/$1.config")
+	printf '%s\n' "${base:-test}"
+}
+
+# kernel_fragments FLAVOUR: the files that say how that kernel is configured: those of its
+# base, and what makes it another one; the later word holds.
 kernel_fragments() {
-	local fragment=$TOP/scripts/kernel/$1.config base
-	if [ "$1" != test ]; then
-		base=$(sed -n 's/^# base: //p' "$fragment")
-		kernel_fragments "${base:-test}"
-	fi
-	printf '%s\n' "$fragment"
+	[ "$1" = test ] || kernel_fragments "$(kernel_base "$1")"
+	printf '%s\n' "$TOP/scripts/kernel/$1.config"
 }
 
 # kernel_dir FLAVOUR: where that kernel is built. The name says which source,
