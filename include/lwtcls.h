@@ -14,8 +14,11 @@
 #include <linux/idr.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/lwtunnel.h>
+#include <linux/module.h>
 #include <linux/netlink.h>
 #include <linux/rculist.h>
 #include <linux/rtnetlink.h>
@@ -47,6 +50,7 @@
 /* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
+const unsigned int LWTCLS_CONST_KSYM_SYMBOL_LEN = KSYM_SYMBOL_LEN;
 const __u32 LWTCLS_CONST_IPSKB_L3SLAVE = IPSKB_L3SLAVE;
 const __be32 LWTCLS_CONST_IPV6_FLOWINFO_MASK = IPV6_FLOWINFO_MASK;
 const unsigned int LWTCLS_CONST_TC_SETUP_CLSBPF_VALUE = TC_SETUP_CLSBPF;

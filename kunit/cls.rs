@@ -12,19 +12,21 @@ mod tests {
     };
     use crate::abstractions::{
         bpf::Origin,
-        net::pkt_cls::{
-            flags,
-            Action,
-            Entry,
-            Handle,
-            Parts, //
+        net::{
+            netlink::MessageBuf,
+            pkt_cls::{
+                flags,
+                Action,
+                Entry,
+                Handle,
+                Parts, //
+            },
         },
         sync::rtnl,
         testing::{
             self,
             ExtAckBuf,
             FakeDevice,
-            MessageBuf,
             ProgWatch,
             ProtoBuf,
             Request,

@@ -8,10 +8,13 @@ use super::*;
 mod tests {
     use super::*;
     use crate::abstractions::{
+        net::{
+            lwtunnel::Purpose,
+            netlink::MessageBuf, //
+        },
         testing::{
             self,
             ExtAckBuf,
-            MessageBuf,
             Outcome,
             ProgWatch,
             Request, //
@@ -52,7 +55,6 @@ mod tests {
             input: Some(hook(&watch, c"in")?),
             output: Some(hook(&watch, c"out")?),
             xmit: Some(hook(&watch, c"xmit")?),
-            purpose: Purpose::Route,
         };
         testing::with_dst(|dst| {
             let (a, a_watch) = testing::skb(60)?;
@@ -145,7 +147,6 @@ mod tests {
             input: None,
             output: None,
             xmit: None,
-            purpose: Purpose::Route,
         };
         testing::with_dst(|dst| {
             let (skb, watch) = testing::skb(60)?;
@@ -200,7 +201,6 @@ mod tests {
             input: Some(hook(&watch, c"in")?),
             output: Some(hook(&watch, c"out")?),
             xmit: None,
-            purpose: Purpose::Route,
         };
         assert_eq!(watch.refs(), 2);
         drop(encap);
@@ -212,7 +212,7 @@ mod tests {
     fn refused(inner: &Request, family: Family) -> Result<(Error, bool, ExtAckBuf)> {
         let request = Request::new().nest(1, inner)?;
         let mut extack = ExtAckBuf::new()?;
-        match BpfEncap::build(request.attr(), family, Purpose::Route, &mut extack.extack()) {
+        match BpfEncap::build(request.attr(), family, &mut extack.extack()) {
             Ok(_) => Err(EINVAL),
             Err(error) => Ok((error, extack.has_attr(), extack)),
         }
@@ -305,7 +305,6 @@ mod tests {
             input: Some(hook(&watch, long)?),
             output: Some(hook(&watch, long)?),
             xmit: Some(hook(&watch, long)?),
-            purpose: Purpose::Route,
         };
 
         let size = encap.size();
@@ -325,7 +324,6 @@ mod tests {
             input: None,
             output: Some(hook(&watch, c"o.o:[out]")?),
             xmit: Some(hook(&watch, c"x.o:[xmit]")?),
-            purpose: Purpose::Route,
         };
         let mut buf = MessageBuf::new(512)?;
         encap.fill(&mut buf.message())?;
@@ -346,27 +344,25 @@ mod tests {
     fn routes_are_the_same_by_names_and_programs() -> Result {
         let watch = ProgWatch::returning(0)?;
         let other = ProgWatch::returning(2)?;
-        let one = |watch, input: Option<&CStr>, xmit: Option<&CStr>, purpose| -> Result<BpfEncap> {
+        let one = |watch, input: Option<&CStr>, xmit: Option<&CStr>| -> Result<BpfEncap> {
             Ok(BpfEncap {
                 input: input.map(|text| hook(watch, text)).transpose()?,
                 output: None,
                 xmit: xmit.map(|text| hook(watch, text)).transpose()?,
-                purpose,
             })
         };
-        let route = one(&watch, Some(c"a"), None, Purpose::Route)?;
+        let route = one(&watch, Some(c"a"), None)?;
         for purpose in [Purpose::Route, Purpose::Match] {
-            assert!(route.same(&one(&watch, Some(c"a"), None, purpose)?));
-            assert!(!route.same(&one(&watch, Some(c"b"), None, purpose)?));
-            assert!(!route.same(&one(&watch, None, Some(c"a"), purpose)?));
-            assert!(!route.same(&one(&watch, Some(c"a"), Some(c"a"), purpose)?));
-            assert!(!route.same(&one(&watch, None, None, purpose)?));
+            assert!(route.same(&one(&watch, Some(c"a"), None)?, purpose));
+            assert!(!route.same(&one(&watch, Some(c"b"), None)?, purpose));
+            assert!(!route.same(&one(&watch, None, Some(c"a"))?, purpose));
+            assert!(!route.same(&one(&watch, Some(c"a"), Some(c"a"))?, purpose));
+            assert!(!route.same(&one(&watch, None, None)?, purpose));
         }
         // Another program whose instructions are the same: classic ones have no tag.
-        let equal = one(&other, Some(c"a"), None, Purpose::Route)?;
-        assert!(!route.same(&equal) && !equal.same(&route));
-        let wanted = one(&other, Some(c"a"), None, Purpose::Match)?;
-        assert!(route.same(&wanted) && wanted.same(&route));
+        let equal = one(&other, Some(c"a"), None)?;
+        assert!(!route.same(&equal, Purpose::Route) && !equal.same(&route, Purpose::Route));
+        assert!(route.same(&equal, Purpose::Match) && equal.same(&route, Purpose::Match));
         Ok(())
     }
 }

@@ -8,10 +8,12 @@ use kernel::prelude::*;
 mod tests {
     use super::*;
     use crate::abstractions::{
-        net::netlink::total_size,
+        net::netlink::{
+            total_size,
+            MessageBuf, //
+        },
         testing::{
             ExtAckBuf,
-            MessageBuf,
             Request, //
         },
     };

@@ -38,6 +38,10 @@ module! {
             default: false,
             description: "register the classifier alone, and leave encapsulation to the kernel",
         },
+        takeover: bool {
+            default: true,
+            description: "take encapsulation over from the kernel's own, until the module is unloaded",
+        },
     },
 }
 
@@ -50,23 +54,17 @@ struct Encapsulation {
 }
 
 impl Encapsulation {
-    /// `None`, and a line in the log, if the kernel's own has the name.
+    /// `None`, and a line in the log, if the name is another's, and stays so.
     fn register() -> Option<Self> {
-        let encap = lwtunnel::Registration::new::<LwtCls>()
-            .inspect_err(|error| {
-                if *error == EEXIST {
-                    pr_warn!(
-                        "classifier only: the encapsulation 'bpf' is taken \
-                         (CONFIG_LWTUNNEL_BPF=y?)\n"
-                    );
-                } else {
-                    pr_warn!(
-                        "classifier only: cannot register the encapsulation 'bpf' (error {})\n",
-                        error.to_errno()
-                    );
-                }
+        let takeover = *module_parameters::takeover.value_ref();
+        let encap = lwtunnel::Registration::new::<LwtCls>(takeover)
+            .inspect_err(|why| {
+                pr_warn!("classifier only: no encapsulation 'bpf' for routes: {}\n", why);
             })
             .ok()?;
+        if encap.is_takeover() {
+            pr_info!("encapsulation 'bpf' taken over from the kernel's own\n");
+        }
         let helper = push_encap::Helper::register()
             .inspect_err(|error| {
                 pr_warn!(

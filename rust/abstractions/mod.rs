@@ -9,6 +9,7 @@
 mod bindings;
 
 pub(crate) mod bpf;
+mod kallsyms;
 pub(crate) mod net;
 pub(crate) mod sync;
 pub(crate) mod uapi;

@@ -624,45 +624,6 @@ impl ExtAckBuf {
     }
 }
 
-/// A netlink message in the making.
-pub(crate) struct MessageBuf(NonNull<bindings::sk_buff>);
-
-impl MessageBuf {
-    /// One with room for `size` bytes of attributes, and for none more.
-    pub(crate) fn new(size: u32) -> Result<Self> {
-        // SAFETY: FFI calls. What the allocator gave on top is used up, in front.
-        unsafe {
-            let skb =
-                NonNull::new(bindings::alloc_skb(size, bindings::GFP_KERNEL)).ok_or(ENOMEM)?;
-            let room = (*skb.as_ptr()).end - size;
-            bindings::skb_reserve(skb.as_ptr(), room as c_int);
-            Ok(Self(skb))
-        }
-    }
-
-    /// For writing.
-    pub(crate) fn message(&mut self) -> Message<'_> {
-        // SAFETY: Valid, and borrowed for as long.
-        unsafe { Message::from_raw(self.0.as_ptr()) }
-    }
-
-    /// What was written.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: The data of a linear packet is `len` bytes long.
-        unsafe {
-            let skb = self.0.as_ptr();
-            core::slice::from_raw_parts((*skb).data, (*skb).len as usize)
-        }
-    }
-}
-
-impl Drop for MessageBuf {
-    fn drop(&mut self) {
-        // SAFETY: Ours since `new`.
-        drop(unsafe { Skb::from_raw(self.0.as_ptr()) });
-    }
-}
-
 /// Runs `f` with an IPv4 route over the loopback device, inside of an RCU read side. It does not
 /// hold RTNL: an assertion that fails ends its thread, and would keep it.
 pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {

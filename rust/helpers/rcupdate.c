@@ -16,3 +16,8 @@ __lwtcls_helper void lwtcls_helper_rcu_assign_pointer(void **p, void *v)
 {
 	rcu_assign_pointer(*(void __rcu **)p, v);
 }
+
+__lwtcls_helper void lwtcls_helper_synchronize_rcu_tasks(void)
+{
+	synchronize_rcu_tasks();
+}

@@ -14,8 +14,7 @@ use crate::abstractions::{
     net::{
         lwtunnel::{
             Built,
-            Family,
-            Purpose, //
+            Family, //
         },
         netlink::{
             self,
@@ -46,7 +45,6 @@ pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgN
 pub(super) fn parse(
     attr: Attr<'_>,
     family: Family,
-    purpose: Purpose,
     extack: &mut ExtAck<'_>,
 ) -> Result<Built<BpfEncap>> {
     if family != Family::INET && family != Family::INET6 {
@@ -66,7 +64,6 @@ pub(super) fn parse(
         input: parse_hook(attrs.get::<LWT_BPF_IN>(), extack)?,
         output: parse_hook(attrs.get::<LWT_BPF_OUT>(), extack)?,
         xmit: parse_hook(attrs.get::<LWT_BPF_XMIT>(), extack)?,
-        purpose,
     };
     if encap.input.is_none() && encap.output.is_none() && encap.xmit.is_none() {
         return Err(extack.refuse_attr(

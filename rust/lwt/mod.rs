@@ -62,20 +62,15 @@ pub(crate) struct BpfEncap {
     input: Option<Hook<LwtIn>>,
     output: Option<Hook<LwtOut>>,
     xmit: Option<Hook<LwtXmit>>,
-    purpose: Purpose,
 }
 
 #[vtable]
 impl Encap for BpfEncap {
     const TYPE: u32 = LWTUNNEL_ENCAP_BPF;
+    const PREDECESSOR: &'static CStr = c"bpf_encap_ops";
 
-    fn build(
-        attr: Attr<'_>,
-        family: Family,
-        purpose: Purpose,
-        extack: &mut ExtAck<'_>,
-    ) -> Result<Built<Self>> {
-        attrs::parse(attr, family, purpose, extack)
+    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>> {
+        attrs::parse(attr, family, extack)
     }
 
     #[inline(always)]
@@ -113,7 +108,7 @@ impl Encap for BpfEncap {
     // A delete request loads its programs again, so names and tags are compared. A new route only
     // shares what another one has if it runs the very same programs: the tag does not cover what is
     // in a program's maps, its constants among them.
-    fn same(&self, other: &Self) -> bool {
+    fn same(&self, other: &Self, purpose: Purpose) -> bool {
         fn same_hook<P>(a: &Option<Hook<P>>, b: &Option<Hook<P>>, reloaded: bool) -> bool {
             match (a, b) {
                 (Some(a), Some(b)) => {
@@ -129,7 +124,7 @@ impl Encap for BpfEncap {
             }
         }
 
-        let reloaded = self.purpose == Purpose::Match || other.purpose == Purpose::Match;
+        let reloaded = purpose == Purpose::Match;
         same_hook(&self.input, &other.input, reloaded)
             && same_hook(&self.output, &other.output, reloaded)
             && same_hook(&self.xmit, &other.xmit, reloaded)

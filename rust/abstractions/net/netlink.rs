@@ -331,6 +331,50 @@ impl Message<'_> {
     }
 }
 
+/// A message in the making that nobody is sent.
+///
+/// # Invariants
+///
+/// The pointer is to a linear packet, which is ours.
+pub(crate) struct MessageBuf(NonNull<bindings::sk_buff>);
+
+impl MessageBuf {
+    /// One with room for `size` bytes of attributes, and for none more. `ENOMEM`. Any context.
+    pub(crate) fn new(size: u32) -> Result<Self> {
+        // SAFETY: FFI calls. What the allocator gave on top is used up, in front.
+        // INVARIANT: Allocated just now, and ours.
+        unsafe {
+            let skb =
+                NonNull::new(bindings::alloc_skb(size, bindings::GFP_ATOMIC)).ok_or(ENOMEM)?;
+            let room = (*skb.as_ptr()).end - size;
+            bindings::skb_reserve(skb.as_ptr(), room as c_int);
+            Ok(Self(skb))
+        }
+    }
+
+    /// For writing.
+    pub(crate) fn message(&mut self) -> Message<'_> {
+        // SAFETY: Valid by the type invariant, and borrowed for as long.
+        unsafe { Message::from_raw(self.0.as_ptr()) }
+    }
+
+    /// What was written.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: The data of a linear packet is `len` bytes long.
+        unsafe {
+            let skb = self.0.as_ptr();
+            core::slice::from_raw_parts((*skb).data, (*skb).len as usize)
+        }
+    }
+}
+
+impl Drop for MessageBuf {
+    fn drop(&mut self) {
+        // SAFETY: Ours by the type invariant. It is no packet that is lost.
+        unsafe { bindings::consume_skb(self.0.as_ptr()) };
+    }
+}
+
 /// The bytes that an attribute with so long a payload takes in a message. C: `nla_total_size()`.
 pub(crate) const fn total_size(payload: usize) -> usize {
     const ALIGN: usize = 4;

@@ -6,12 +6,15 @@
 //!
 //! C header: [`include/net/lwtunnel.h`](srctree/include/net/lwtunnel.h)
 
+mod takeover;
+
 use super::{
     dst::Dst,
     netlink::{
         Attr,
         ExtAck,
-        Message, //
+        Message,
+        MessageBuf, //
     },
     skbuff::Skb, //
 };
@@ -26,9 +29,17 @@ use core::{
     ptr, //
 };
 use kernel::{
-    error::from_result,
+    error::{
+        from_result,
+        to_result, //
+    },
+    fmt,
     prelude::*,
     ModuleMetadata, //
+};
+use takeover::{
+    Takeover,
+    OURS, //
 };
 
 /// The address family of the route that is configured.
@@ -150,11 +161,14 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// Which slot of the kernel's table it takes (`LWTUNNEL_ENCAP_*`).
     const TYPE: u32;
 
+    /// How the kernel calls the callbacks of its own encapsulation of that type, which this one may
+    /// take the slot over from. What one of them writes of itself the other one has to understand.
+    const PREDECESSOR: &'static CStr;
+
     /// Makes a value from a request. C: `build_state`. Process context, but it may not sleep.
     fn build(
         attr: Attr<'_>,
         family: Family,
-        purpose: Purpose,
         extack: &mut ExtAck<'_>,
     ) -> Result<Built<Self>>;
 
@@ -173,25 +187,39 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// Bytes that [`Self::fill`] writes at most. C: `get_encap_size`. Under RCU.
     fn size(&self) -> usize;
 
-    /// Whether a route with `other` is the same route, see [`Purpose`]. C: `cmp_encap`. Under RCU.
-    fn same(&self, other: &Self) -> bool;
+    /// Whether a route with `other` is the same route, for this purpose. C: `cmp_encap`. Under RCU.
+    fn same(&self, other: &Self, purpose: Purpose) -> bool;
 }
 
-/// The tunnel state, and where in it the encapsulation lies.
-struct State<T>(PhantomData<T>);
+/// What a tunnel state of ours has behind what the core has in it.
+struct State<T> {
+    encap: T,
+    purpose: Purpose,
+}
 
 impl<T> State<T> {
-    /// The one place that knows the layout: `T` lies at `data`.
+    /// The one place that knows the layout: it lies at `data`.
     const OFFSET: usize = {
         let offset = offset_of!(bindings::lwtunnel_state, data);
-        assert!(offset % align_of::<T>() == 0);
-        assert!(align_of::<T>() <= align_of::<bindings::lwtunnel_state>());
+        assert!(offset % align_of::<Self>() == 0);
+        assert!(align_of::<Self>() <= align_of::<bindings::lwtunnel_state>());
         offset
     };
 
-    fn encap(lws: *mut bindings::lwtunnel_state) -> *mut T {
+    fn of(lws: *mut bindings::lwtunnel_state) -> *mut Self {
         lws.wrapping_byte_add(Self::OFFSET).cast()
     }
+}
+
+/// Whether a tunnel state is one of ours, and none of whom the slot was taken over from.
+///
+/// # Safety
+///
+/// `lws` is valid.
+#[inline(always)]
+unsafe fn is_ours(lws: *const bindings::lwtunnel_state) -> bool {
+    // SAFETY: By the safety requirements of this function. Nobody writes what is read.
+    unsafe { (*lws).flags & OURS != 0 }
 }
 
 /// The callbacks by which the core reaches `T`.
@@ -202,9 +230,9 @@ impl<T: Encap> Adapter<T> {
     ///
     /// `lws` is a tunnel state that [`Self::build_state`] made, alive for `'a`.
     #[inline(always)]
-    unsafe fn encap<'a>(lws: *mut bindings::lwtunnel_state) -> &'a T {
-        // SAFETY: `build_state` put a `T` there; it is only destroyed with the state.
-        unsafe { &*State::<T>::encap(lws) }
+    unsafe fn state<'a>(lws: *mut bindings::lwtunnel_state) -> &'a State<T> {
+        // SAFETY: `build_state` put it there; it is only destroyed with the tunnel state.
+        unsafe { &*State::<T>::of(lws) }
     }
 
     /// # Safety
@@ -230,14 +258,14 @@ impl<T: Encap> Adapter<T> {
                 )
             };
             let attr = attr.ok_or(EINVAL)?;
-            let built = T::build(attr, Family(family), purpose, &mut extack)?;
+            let built = T::build(attr, Family(family), &mut extack)?;
 
             // SAFETY: An FFI call with no requirements.
-            let lws = unsafe { bindings::lwtunnel_state_alloc(const { size_of::<T>() as c_int }) };
+            let lws = unsafe { bindings::lwtunnel_state_alloc(const { size_of::<State<T>>() as c_int }) };
             if lws.is_null() {
                 return Err(ENOMEM);
             }
-            let mut flags = 0;
+            let mut flags = OURS;
             if built.input {
                 flags |= bindings::LWTUNNEL_STATE_INPUT_REDIRECT;
             }
@@ -247,13 +275,16 @@ impl<T: Encap> Adapter<T> {
             if built.xmit {
                 flags |= bindings::LWTUNNEL_STATE_XMIT_REDIRECT;
             }
-            // SAFETY: Allocated just now with room for a `T`, and nobody else has seen it. `ts` is
-            // where the core wants it.
+            // SAFETY: Allocated just now with that room, and nobody else has seen it. `ts` is where the
+            // core wants it.
             unsafe {
                 (*lws).type_ = const { T::TYPE as u16 };
                 (*lws).flags = flags;
                 (*lws).headroom = built.headroom;
-                State::<T>::encap(lws).write(built.encap);
+                State::of(lws).write(State {
+                    encap: built.encap,
+                    purpose,
+                });
                 *ts = lws;
             }
             Ok(0)
@@ -282,16 +313,8 @@ impl<T: Encap> Adapter<T> {
         }
     }
 
-    /// # Safety
-    ///
-    /// Called by the core when the last reference to a state of ours is gone.
-    unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
-        // SAFETY: `build_state` put it there, and nobody looks at it any more. The core frees the
-        // memory.
-        unsafe { ptr::drop_in_place(State::<T>::encap(lws)) };
-    }
-
     /// The encapsulation of a packet's route, its tunnel state, the route, and the packet as ours.
+    /// `None` if the state is none of ours: then the packet is not, either.
     ///
     /// # Safety
     ///
@@ -299,19 +322,22 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     unsafe fn enter<'a>(
         skb: *mut bindings::sk_buff,
-    ) -> (&'a T, *mut bindings::lwtunnel_state, Dst<'a>, Skb) {
-        // SAFETY: The packet is valid, and the core called us for the state of its route, which is
-        // ours. A program may take the packet off the route, but route and state are freed after a
-        // grace period only, and the core called us inside an RCU read side critical section.
+    ) -> Option<(&'a T, *mut bindings::lwtunnel_state, Dst<'a>, Skb)> {
+        // SAFETY: The packet is valid, and the core called us for the state of its route. A program
+        // may take the packet off the route, but route and state are freed after a grace period only,
+        // and the core called us inside an RCU read side critical section.
         unsafe {
             let dst = bindings::skb_dst(skb);
             let lws = (*dst).lwtstate;
-            (
-                Self::encap(lws),
+            if !is_ours(lws) {
+                return None;
+            }
+            Some((
+                &Self::state(lws).encap,
                 lws,
                 Dst::from_raw(dst),
                 Skb::from_raw(skb),
-            )
+            ))
         }
     }
 
@@ -324,10 +350,14 @@ impl<T: Encap> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core, inside an RCU read side critical section, with a packet that it gives
-    /// away and whose route has a state of ours.
+    /// away and whose route has a state of `T::TYPE`: one of ours, or, if the slot was taken over, of
+    /// whom it was taken over from.
     unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, lws, dst, skb) = unsafe { Self::enter(skb) };
+        let Some((encap, lws, dst, skb)) = (unsafe { Self::enter(skb) }) else {
+            // SAFETY: As above. The state of the packet's route is none of ours.
+            return unsafe { takeover::input(T::TYPE, skb) };
+        };
         match encap.input(skb, dst) {
             // SAFETY: The state stays during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
@@ -349,7 +379,10 @@ impl<T: Encap> Adapter<T> {
         skb: *mut bindings::sk_buff,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, lws, dst, skb) = unsafe { Self::enter(skb) };
+        let Some((encap, lws, dst, skb)) = (unsafe { Self::enter(skb) }) else {
+            // SAFETY: As above. The state of the packet's route is none of ours.
+            return unsafe { takeover::output(T::TYPE, net, sk, skb) };
+        };
         match encap.output(skb, dst) {
             // SAFETY: The state stays during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
@@ -368,7 +401,10 @@ impl<T: Encap> Adapter<T> {
     /// As for [`Self::input`].
     unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, _, dst, skb) = unsafe { Self::enter(skb) };
+        let Some((encap, _, dst, skb)) = (unsafe { Self::enter(skb) }) else {
+            // SAFETY: As above. The state of the packet's route is none of ours.
+            return unsafe { takeover::xmit(T::TYPE, skb) };
+        };
         match encap.xmit(skb, dst) {
             Ok(Verdict::Continue(skb)) => {
                 // The caller has the pointer still, and goes on with it.
@@ -382,37 +418,99 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core under RCU with a state of ours, and a message in the making.
+    /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`], and a message in
+    /// the making.
     unsafe extern "C" fn fill_encap(
         skb: *mut bindings::sk_buff,
         lws: *mut bindings::lwtunnel_state,
     ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        unsafe {
+            if !is_ours(lws) {
+                return takeover::fill_encap(T::TYPE, skb, lws);
+            }
+        }
         from_result(|| {
-            // SAFETY: By the safety requirements of this function.
-            let (encap, mut message) = unsafe { (Self::encap(lws), Message::from_raw(skb)) };
-            encap.fill(&mut message).map(|()| 0)
+            // SAFETY: As above, and the state is ours.
+            let (state, mut message) = unsafe { (Self::state(lws), Message::from_raw(skb)) };
+            state.encap.fill(&mut message).map(|()| 0)
         })
     }
 
     /// # Safety
     ///
-    /// Called by the core under RCU with a state of ours.
+    /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`].
     unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let size = unsafe { Self::encap(lws) }.size();
-        c_int::try_from(size).unwrap_or(c_int::MAX)
+        let state = unsafe {
+            if !is_ours(lws) {
+                return takeover::get_encap_size(T::TYPE, lws);
+            }
+            Self::state(lws)
+        };
+        c_int::try_from(state.encap.size()).unwrap_or(c_int::MAX)
     }
 
     /// # Safety
     ///
-    /// Called by the core under RCU with two states of ours.
+    /// Called by the core under RCU with two states of `T::TYPE`, see [`Self::input`].
     unsafe extern "C" fn cmp_encap(
         a: *mut bindings::lwtunnel_state,
         b: *mut bindings::lwtunnel_state,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (a, b) = unsafe { (Self::encap(a), Self::encap(b)) };
-        (!a.same(b)).into()
+        let same = unsafe {
+            match (is_ours(a), is_ours(b)) {
+                (true, true) => {
+                    let (a, b) = (Self::state(a), Self::state(b));
+                    let purpose = if a.purpose == Purpose::Match {
+                        a.purpose
+                    } else {
+                        b.purpose
+                    };
+                    a.encap.same(&b.encap, purpose)
+                }
+                (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
+                (true, false) => Self::matches(a, b),
+                (false, true) => Self::matches(b, a),
+            }
+        };
+        (!same).into()
+    }
+
+    /// Whether a request that names `ours` to have a route deleted means the one that `theirs`, of
+    /// whom the slot was taken over from, belongs to. Routes that stay do not share what they have:
+    /// their packets would run the wrong program.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::cmp_encap`]; `ours` is ours and `theirs` is not.
+    unsafe fn matches(
+        ours: *mut bindings::lwtunnel_state,
+        theirs: *mut bindings::lwtunnel_state,
+    ) -> bool {
+        // What cannot be read for want of memory is left alone.
+        // SAFETY: By the safety requirements of this function.
+        unsafe {
+            Self::state(ours).purpose == Purpose::Match
+                && Self::written(ours).is_ok_and(|ours| {
+                    Self::written(theirs).is_ok_and(|theirs| ours.bytes() == theirs.bytes())
+                })
+        }
+    }
+
+    /// What a state writes of itself. `ENOMEM` if there is no memory for that.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::fill_encap`].
+    unsafe fn written(lws: *mut bindings::lwtunnel_state) -> Result<MessageBuf> {
+        // SAFETY: By the safety requirements of this function.
+        let size = unsafe { Self::get_encap_size(lws) };
+        let mut buf = MessageBuf::new(size.max(0) as u32)?;
+        // SAFETY: As above. The message is one in the making.
+        to_result(unsafe { Self::fill_encap(buf.message().as_ptr(), lws) })?;
+        Ok(buf)
     }
 }
 
@@ -420,23 +518,68 @@ impl<T: Encap> Adapter<T> {
 struct Ops<T, M>(PhantomData<(T, M)>);
 
 impl<T: Encap, M: ModuleMetadata> Ops<T, M> {
+    const OWNER: *mut bindings::module = M::THIS_MODULE.as_ptr().cast();
+
     const OPS: bindings::lwtunnel_encap_ops = bindings::lwtunnel_encap_ops {
         build_state: Some(Adapter::<T>::build_state),
-        destroy_state: Some(Adapter::<T>::destroy_state),
+        destroy_state: Some(Self::destroy_state),
         output: Some(Adapter::<T>::output),
         input: Some(Adapter::<T>::input),
         fill_encap: Some(Adapter::<T>::fill_encap),
         get_encap_size: Some(Adapter::<T>::get_encap_size),
         cmp_encap: Some(Adapter::<T>::cmp_encap),
         xmit: Some(Adapter::<T>::xmit),
-        owner: M::THIS_MODULE.as_ptr().cast(),
+        owner: Self::OWNER,
     };
+
+    /// # Safety
+    ///
+    /// Called by the core when the last reference to a state of `T::TYPE`, see [`Adapter::input`], is
+    /// gone.
+    unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
+        // SAFETY: By the safety requirements of this function. `build_state` put into a state of ours
+        // what is dropped, and nobody looks at it any more. The core frees the memory.
+        unsafe {
+            if is_ours(lws) {
+                ptr::drop_in_place(State::<T>::of(lws));
+            } else {
+                takeover::destroy(T::TYPE, lws, Self::OWNER);
+            }
+        }
+    }
+}
+
+/// Why an encapsulation is not registered.
+pub(crate) enum Unavailable {
+    /// Another one has the slot, and nobody wanted to take it over.
+    Taken,
+    /// The kernel's own seems to have the slot, but the kernel does not tell where that is.
+    Unknown,
+    /// Something else than the kernel's own has the slot.
+    Foreign,
+    /// Another reason.
+    Error(Error),
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken => f.write_str("it is taken, and was not to be taken over"),
+            Self::Unknown => {
+                f.write_str("it is taken, and the kernel does not tell where its table of them is")
+            }
+            Self::Foreign => f.write_str("it is taken by something else than the kernel's own"),
+            Self::Error(error) => write!(f, "error {}", error.to_errno()),
+        }
+    }
 }
 
 /// Keeps an encapsulation registered until it is dropped. The core holds the module while a route
 /// uses it.
 pub(crate) struct Registration<T: Encap> {
     ops: &'static bindings::lwtunnel_encap_ops,
+    /// `None` if the slot was free.
+    takeover: Option<Takeover>,
     _encap: PhantomData<fn() -> T>,
 }
 
@@ -447,25 +590,39 @@ unsafe impl<T: Encap> Send for Registration<T> {}
 unsafe impl<T: Encap> Sync for Registration<T> {}
 
 impl<T: Encap> Registration<T> {
-    /// Takes the slot `T::TYPE` for the module `M`. `EEXIST` if another encapsulation has it.
-    pub(crate) fn new<M: ModuleMetadata>() -> Result<Self> {
+    /// Takes the slot `T::TYPE` for the module `M`; if the kernel's own has it, and `takeover` says
+    /// so, takes it over from that. Process context.
+    pub(crate) fn new<M: ModuleMetadata>(takeover: bool) -> Result<Self, Unavailable> {
         let ops = &Ops::<T, M>::OPS;
         // SAFETY: The table is static and complete.
-        match unsafe { bindings::lwtunnel_encap_add_ops(ops, T::TYPE) } {
-            0 => Ok(Self {
-                ops,
-                _encap: PhantomData,
-            }),
+        let takeover = match unsafe { bindings::lwtunnel_encap_add_ops(ops, T::TYPE) } {
+            0 => None,
             // The core's own answer, -1, reads as a question of permissions.
-            -1 => Err(EEXIST),
-            errno => Err(Error::from_errno(errno)),
-        }
+            -1 if takeover => {
+                // SAFETY: All of its functions look at the bit, and pass on what lacks it.
+                Some(unsafe { Takeover::new(ops, T::TYPE, T::PREDECESSOR) }?)
+            }
+            -1 => return Err(Unavailable::Taken),
+            errno => return Err(Unavailable::Error(Error::from_errno(errno))),
+        };
+        Ok(Self {
+            ops,
+            takeover,
+            _encap: PhantomData,
+        })
+    }
+
+    /// Whether the slot was the kernel's own, and will be again.
+    pub(crate) fn is_takeover(&self) -> bool {
+        self.takeover.is_some()
     }
 }
 
 impl<T: Encap> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: Registered by `new`. Waits until no packet is inside a callback.
-        unsafe { bindings::lwtunnel_encap_del_ops(self.ops, T::TYPE) };
+        if self.takeover.is_none() {
+            // SAFETY: Registered by `new`. Waits until no packet is inside a callback.
+            unsafe { bindings::lwtunnel_encap_del_ops(self.ops, T::TYPE) };
+        }
     }
 }
