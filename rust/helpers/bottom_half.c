@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 #include <linux/bottom_half.h>
+#include <linux/preempt.h>
+
+__lwtcls_helper bool lwtcls_helper_in_softirq(void)
+{
+	return in_softirq();
+}
 
 __lwtcls_helper void lwtcls_helper_local_bh_disable(void)
 {

@@ -114,25 +114,26 @@ impl Outer {
     fn complete(&self, room: &mut [u8]) -> u16 {
         // The program's memory may have changed between the check and the copy. What was checked
         // stays.
-        let next = match self.ip {
-            Ip::V4(_) => IPV4_PROTOCOL,
-            Ip::V6 => IPV6_NEXTHDR,
-        };
-        for (at, byte) in [(0, self.first), (next, self.next)] {
-            if let Some(place) = room.get_mut(at) {
-                *place = byte;
+        match self.ip {
+            Ip::V4(len) => {
+                if let Some([first, _, _, _, _, _, _, _, _, protocol, c0, c1, ..]) =
+                    room.get_mut(..IPV4_LEN)
+                {
+                    (*first, *protocol) = (self.first, self.next);
+                    if (*c0, *c1) == (0, 0) {
+                        let check = room.get(..len).and_then(ip_fast_csum).unwrap_or(0);
+                        room[IPV4_CHECK].copy_from_slice(&check.to_ne_bytes());
+                    }
+                }
+                ETH_P_IP
+            }
+            Ip::V6 => {
+                if let Some([first, _, _, _, _, _, next, ..]) = room.get_mut(..IPV6_LEN) {
+                    (*first, *next) = (self.first, self.next);
+                }
+                ETH_P_IPV6
             }
         }
-        let Ip::V4(len) = self.ip else {
-            return ETH_P_IPV6;
-        };
-        if let Some(ip) = room.get_mut(..len) {
-            if ip.get(IPV4_CHECK) == Some(&[0, 0]) {
-                let check = ip_fast_csum(ip).unwrap_or(0);
-                ip[IPV4_CHECK].copy_from_slice(&check.to_ne_bytes());
-            }
-        }
-        ETH_P_IP
     }
 }
 
@@ -170,7 +171,7 @@ pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
         Side::Egress => skb.dst_dev().ok_or(EINVAL)?.ll_reserved_space(),
     };
 
-    let protocol = outer.complete(skb.push(header, headroom)?);
+    let protocol = skb.push(header, headroom, |room| outer.complete(room))?;
     // After the IPv4 checksum was filled in, so that CHECKSUM_COMPLETE covers it.
     if skb.side() == Side::Ingress {
         skb.postpush_rcsum(len as u32);

@@ -11,7 +11,6 @@ use crate::abstractions::{
     bpf::{
         LwtIn,
         LwtOut,
-        LwtProg,
         LwtXmit,
         RunContext, //
     },
@@ -34,41 +33,16 @@ use crate::abstractions::{
         BPF_REDIRECT, //
     }, //
 };
-use core::convert::Infallible;
 use kernel::{
     pr_warn_once,
     prelude::*, //
 };
 
-/// What is left to do when a program has run.
-enum Asked<R> {
-    /// Nothing: the packet goes on.
-    Ok(Skb),
-    /// A new route, for the program changed the packet.
-    Reroute(Skb),
-    /// Nothing: the packet went where `bpf_redirect()` said.
-    Redirected(R),
-}
-
-/// Runs the program of a hook. A packet that it drops, or for which it returns nonsense, is freed.
-/// `redirect` has the packet that the program redirects, with bottom halves still off: what
-/// `bpf_redirect()` notes belongs to this CPU. C: `run_lwt_bpf()`.
+/// The packet is dropped, for the program says so.
 #[inline(always)]
-fn run<P: LwtProg, R>(
-    hook: &Hook<P>,
-    mut skb: Skb,
-    redirect: impl FnOnce(&RunContext<'_>, Skb) -> Asked<R>,
-) -> Result<Asked<R>> {
-    RunContext::enter(|ctx| match hook.prog.run(ctx, &mut skb) {
-        BPF_OK => Ok(Asked::Ok(skb)),
-        BPF_LWT_REROUTE => Ok(Asked::Reroute(skb)),
-        BPF_REDIRECT => Ok(redirect(ctx, skb)),
-        BPF_DROP => {
-            skb.free(DropReason::NOT_SPECIFIED);
-            Err(EPERM)
-        }
-        code => Err(illegal(code, skb)),
-    })
+fn dropped(skb: Skb) -> Error {
+    skb.free(DropReason::NOT_SPECIFIED);
+    EPERM
 }
 
 /// An illegal return value costs the packet.
@@ -81,49 +55,70 @@ fn illegal(code: u32, skb: Skb) -> Error {
 
 /// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
 #[cold]
-fn redirect_ignored<P>(hook: &Hook<P>, skb: Skb) -> Asked<Infallible> {
+fn redirect_ignored<P>(hook: &Hook<P>) {
     pr_warn_once!(
         "the encap bpf program {} redirects, which only xmit can: the packet goes on\n",
         hook.name.as_cstr()
     );
-    Asked::Ok(skb)
 }
 
-/// C: `bpf_input()`.
+/// C: `bpf_input()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn input(hook: &Hook<LwtIn>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
-    match run(hook, skb, |_, skb| redirect_ignored(hook, skb))? {
-        Asked::Ok(skb) => Ok(Verdict::Continue(skb)),
-        Asked::Reroute(skb) => reroute::input(skb, dst),
-        Asked::Redirected(never) => match never {},
+pub(super) fn input(
+    hook: &Hook<LwtIn>,
+    mut skb: Skb,
+    dst: Dst<'_>,
+) -> Result<Verdict<Received>> {
+    match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
+        BPF_OK => Ok(Verdict::Continue(skb)),
+        BPF_LWT_REROUTE => reroute::input(skb, dst),
+        BPF_DROP => Err(dropped(skb)),
+        BPF_REDIRECT => {
+            redirect_ignored(hook);
+            Ok(Verdict::Continue(skb))
+        }
+        code => Err(illegal(code, skb)),
     }
 }
 
-/// C: `bpf_output()`.
+/// C: `bpf_output()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn output(hook: &Hook<LwtOut>, skb: Skb) -> Result<Verdict<Sent>> {
-    match run(hook, skb, |_, skb| redirect_ignored(hook, skb))? {
+pub(super) fn output(hook: &Hook<LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>> {
+    match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
         // The route was just looked up: there is nothing to look up again.
-        Asked::Ok(skb) | Asked::Reroute(skb) => Ok(Verdict::Continue(skb)),
-        Asked::Redirected(never) => match never {},
+        BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
+        BPF_DROP => Err(dropped(skb)),
+        BPF_REDIRECT => {
+            redirect_ignored(hook);
+            Ok(Verdict::Continue(skb))
+        }
+        code => Err(illegal(code, skb)),
     }
 }
 
-/// C: `bpf_xmit()`.
+/// C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn xmit(hook: &Hook<LwtXmit>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>> {
+pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>> {
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let asked = run(hook, skb, |ctx, skb| {
-        redirect::redirect(ctx, skb);
-        Asked::Redirected(Sent::OK)
-    })?;
-    let mut skb = match asked {
-        Asked::Ok(skb) => skb,
-        Asked::Reroute(skb) => return reroute::xmit(skb, dst),
-        Asked::Redirected(sent) => return Ok(Verdict::Consumed(sent)),
+    let left = RunContext::enter(|ctx| match hook.prog.run(ctx, &mut skb) {
+        // With bottom halves still off: what `bpf_redirect()` notes belongs to this CPU.
+        BPF_REDIRECT => {
+            redirect::redirect(ctx, skb);
+            None
+        }
+        code => Some((skb, code)),
+    });
+    let Some((mut skb, code)) = left else {
+        return Ok(Verdict::Consumed(Sent::OK));
     };
+    match code {
+        BPF_OK => {}
+        BPF_LWT_REROUTE => return reroute::xmit(skb, dst),
+        BPF_DROP => return Err(dropped(skb)),
+        code => return Err(illegal(code, skb)),
+    }
 
     // A program that made another protocol of the packet had to ask for a new route.
     if skb.protocol_be() != protocol {

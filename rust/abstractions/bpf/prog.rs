@@ -122,14 +122,31 @@ impl<T: LwtProg> Prog<T> {
     /// everything about the packet. C: `bpf_prog_run_save_cb()`.
     #[inline(always)]
     pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
+        skb.note_data_end();
         // SAFETY: The packet is valid and ours alone by the reference. The program is valid by the
         // type invariant and takes an `sk_buff` by its type; bottom halves are off, so that this
         // stays on its CPU, and the network context is set: `_ctx` is a token of both.
         unsafe {
-            bindings::bpf_compute_data_pointers(skb.as_ptr());
-            bindings::__bpf_prog_run_save_cb(self.0.as_ptr(), skb.as_ptr())
+            if (*self.0.as_ptr()).cb_access() != 0 {
+                run_save_cb(self.0, skb)
+            } else {
+                bindings::bpf_prog_run(self.0.as_ptr(), skb.as_ptr().cast())
+            }
         }
     }
+}
+
+/// Runs a program that uses the packet's control block, which is the IP layer's. A function of its
+/// own, for the room to save it in would cost all programs something.
+///
+/// # Safety
+///
+/// As in [`Prog::run`].
+#[cold]
+#[inline(never)]
+unsafe fn run_save_cb(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { bindings::__bpf_prog_run_save_cb(prog.as_ptr(), skb.as_ptr()) }
 }
 
 impl<T> Drop for Prog<T> {

@@ -76,12 +76,30 @@ impl<T: PushEncap> Adapter<T> {
         len: u32,
         side: Side,
     ) -> c_int {
-        let mut copy = MaybeUninit::uninit();
         // SAFETY: By the safety requirements of this function.
-        let hdr = match unsafe { Self::outside(skb, hdr, len, &mut copy) } {
-            Ok(hdr) => hdr,
-            Err(error) => return error.to_errno(),
-        };
+        unsafe {
+            let (head, end) = (
+                (*skb).head as usize,
+                bindings::skb_end_pointer(skb) as usize,
+            );
+            if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
+                Self::push_part(skb, hdr, len, side)
+            } else {
+                Self::push_outside(skb, hdr, len, side)
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::push`], and the bytes are no part of the packet.
+    #[inline(always)]
+    unsafe fn push_outside(
+        skb: *mut bindings::sk_buff,
+        hdr: *const c_void,
+        len: u32,
+        side: Side,
+    ) -> c_int {
         // SAFETY: Whoever runs the program lends it the packet by a mutable reference that is not
         // used meanwhile, in an RCU read side. The verifier clears the program's pointers into the
         // packet, slices of a dynptr included, after a helper that changes packets. The header can
@@ -98,52 +116,35 @@ impl<T: PushEncap> Adapter<T> {
         }
     }
 
-    /// Where a header can be read also when the packet has moved: a part of the packet is copied.
-    /// `EINVAL` if that is longer than any header.
+    /// A header that is a part of the packet is copied first, for the packet moves. `EINVAL` if it is
+    /// longer than any header.
     ///
     /// The verifier refuses pointers into the packet as an argument of the helper, but not a slice
     /// of a dynptr, which may be one.
     ///
     /// # Safety
     ///
-    /// `skb` is valid, and `len` bytes at `hdr` can be read.
-    #[inline(always)]
-    unsafe fn outside(
+    /// As for [`Self::push`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn push_part(
         skb: *mut bindings::sk_buff,
         hdr: *const c_void,
         len: u32,
-        copy: &mut MaybeUninit<[u8; MAX_LEN]>,
-    ) -> Result<*const c_void> {
+        side: Side,
+    ) -> c_int {
+        if len as usize > MAX_LEN {
+            return EINVAL.to_errno();
+        }
+        let mut copy = MaybeUninit::<[u8; MAX_LEN]>::uninit();
+        let copy = copy.as_mut_ptr().cast();
         // SAFETY: By the safety requirements of this function. `copy` has the room by the check, and
         // is no part of a packet.
         unsafe {
-            let (head, end) = (
-                (*skb).head as usize,
-                bindings::skb_end_pointer(skb) as usize,
-            );
-            if likely_outside((hdr as usize).wrapping_sub(head) >= end.wrapping_sub(head)) {
-                return Ok(hdr);
-            }
-            if len as usize > MAX_LEN {
-                return Err(EINVAL);
-            }
-            let copy = copy.as_mut_ptr().cast();
             bindings::memcpy(copy, hdr, len as usize);
-            Ok(copy)
+            Self::push_outside(skb, copy, len, side)
         }
     }
-}
-
-/// Says which way the compiler is to lay out as the straight one.
-#[inline(always)]
-fn likely_outside(is_outside: bool) -> bool {
-    #[cold]
-    fn unlikely() {}
-
-    if !is_outside {
-        unlikely();
-    }
-    is_outside
 }
 
 /// The longest header that a program may push.

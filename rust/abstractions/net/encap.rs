@@ -78,10 +78,15 @@ impl<'a> EncapSkb<'a> {
     }
 
     /// Makes what the packet is now the inner one, and `header` the outer header, with `headroom`
-    /// bytes left in front of that. Returns the outer header as it is in the packet. `ENOMEM`; the
-    /// packet is as it was then.
+    /// bytes left in front of that. `complete` gets the outer header as it is in the packet; what it
+    /// returns is returned. `ENOMEM`; the packet is as it was then.
     #[inline(always)]
-    pub(crate) fn push(&mut self, header: ProgMem<'_>, headroom: u32) -> Result<&mut [u8]> {
+    pub(crate) fn push<R>(
+        &mut self,
+        header: ProgMem<'_>,
+        headroom: u32,
+        complete: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R> {
         let len = u32::try_from(header.len()).map_err(|_| ENOMEM)?;
         self.skb
             .cow_head(len.checked_add(headroom).ok_or(ENOMEM)?)?;
@@ -100,7 +105,10 @@ impl<'a> EncapSkb<'a> {
                 .set_encapsulation(1);
             let outer = bindings::__skb_push(skb, len).cast::<u8>();
             header.copy_to(outer);
-            Ok(core::slice::from_raw_parts_mut(outer, len as usize))
+            Ok(complete(core::slice::from_raw_parts_mut(
+                outer,
+                header.len(),
+            )))
         }
     }
 
@@ -138,8 +146,8 @@ impl<'a> EncapSkb<'a> {
                 bindings::skb_set_transport_header(skb, offset.into());
             }
             bindings::skb_clear_hash(skb);
-            bindings::bpf_compute_data_pointers(skb);
         }
+        self.skb.note_data_end();
     }
 
     /// Adds to how the packet is to be cut into segments. With `size`, they are of this size, and

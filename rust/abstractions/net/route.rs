@@ -171,14 +171,28 @@ impl SkBuff {
     /// C: `ip_rcv_core()`, `ip6_rcv_core()`.
     #[inline(always)]
     pub(crate) fn update_ip_cb(&mut self, was_inet: bool) {
-        let is_inet = self.protocol_be() == ETH_P_IP;
-        let has_options = if was_inet {
-            self.inet_cb().opt.optlen != 0
+        // That of the same family, without options, is right whatever was pushed.
+        let is_right = if self.protocol_be() == ETH_P_IP {
+            was_inet && self.inet_cb().opt.optlen == 0
         } else {
-            u32::from(self.inet6_cb().flags) & bindings::IP6SKB_HOPBYHOP != 0
+            !was_inet && u32::from(self.inet6_cb().flags) & bindings::IP6SKB_HOPBYHOP == 0
         };
-        if is_inet != was_inet || (has_options && self.has_pushed_header()) {
-            self.reset_ip_cb(was_inet, is_inet);
+        if !is_right {
+            self.renew_ip_cb(was_inet);
+        }
+    }
+
+    #[inline(never)]
+    fn renew_ip_cb(&mut self, was_inet: bool) {
+        // The straight one is what most have asked for: an IPv6 header in front of an IPv4 packet.
+        match (was_inet, self.protocol_be() == ETH_P_IP) {
+            (true, false) => self.reset_ip_cb(true, false),
+            (false, true) => self.reset_ip_cb(false, true),
+            (was_inet, is_inet) => {
+                if self.has_pushed_header() {
+                    self.reset_ip_cb(was_inet, is_inet);
+                }
+            }
         }
     }
 
@@ -190,6 +204,7 @@ impl SkBuff {
 
     /// As if the packet had been received with its header of now, by the device that it was received
     /// by.
+    #[inline(always)]
     fn reset_ip_cb(&mut self, was_inet: bool, is_inet: bool) {
         let (iif, is_l3_slave) = if was_inet {
             let cb = self.inet_cb();

@@ -331,6 +331,27 @@ impl SkBuff {
         unsafe { bindings::skb_headlen(self.as_ptr()) }
     }
 
+    /// Notes in the control block where the linear data end, for the instructions that the verifier
+    /// makes of a program's `data_end`. Programs on routes have no `data_meta`, which is noted there,
+    /// too, for others. C: `bpf_compute_data_pointers()`.
+    #[inline(always)]
+    pub(in crate::abstractions) fn note_data_end(&mut self) {
+        const {
+            assert!(
+                size_of::<bindings::bpf_skb_data_end>() <= size_of::<[c_char; 48]>()
+                    && align_of::<bindings::bpf_skb_data_end>() <= 8
+            );
+        }
+        // SAFETY: The packet is valid and ours by `&mut`; its control block has the room, and is
+        // aligned to 8 bytes.
+        unsafe {
+            let skb = self.as_ptr();
+            let end = (*skb).data.add(self.headlen() as usize);
+            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
+            (*ends).data_end = end.cast();
+        }
+    }
+
     /// Makes the headers writable, with so much room in front of them. `ENOMEM`; the packet is
     /// unchanged then. Does not sleep. C: `skb_cow_head()`.
     #[inline(always)]

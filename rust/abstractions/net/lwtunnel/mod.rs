@@ -136,8 +136,14 @@ impl From<Sent> for c_int {
 /// the packet.
 #[inline(always)]
 fn not_eopnotsupp(code: c_int) -> c_int {
-    if code == EOPNOTSUPP.to_errno() {
+    #[cold]
+    #[inline(never)]
+    fn einval() -> c_int {
         EINVAL.to_errno()
+    }
+
+    if code == EOPNOTSUPP.to_errno() {
+        einval()
     } else {
         code
     }
@@ -313,31 +319,39 @@ impl<T: Encap> Adapter<T> {
         }
     }
 
-    /// The encapsulation of a packet's route, its tunnel state, the route, and the packet as ours.
-    /// `None` if the state is none of ours: then the packet is not, either.
+    /// Whether the state of a packet's route is one of ours.
     ///
     /// # Safety
     ///
-    /// As for the hooks below. The results are not used after the hook returned.
+    /// As for the hooks below.
+    #[inline(always)]
+    unsafe fn serves(skb: *mut bindings::sk_buff) -> bool {
+        // SAFETY: The packet is valid, and has a route with a state.
+        unsafe { is_ours((*bindings::skb_dst(skb)).lwtstate) }
+    }
+
+    /// The encapsulation of a packet's route, its tunnel state, the route, and the packet as ours.
+    ///
+    /// # Safety
+    ///
+    /// As for the hooks below, and the state is ours. The results are not used after the hook
+    /// returned.
     #[inline(always)]
     unsafe fn enter<'a>(
         skb: *mut bindings::sk_buff,
-    ) -> Option<(&'a T, *mut bindings::lwtunnel_state, Dst<'a>, Skb)> {
+    ) -> (&'a T, *mut bindings::lwtunnel_state, Dst<'a>, Skb) {
         // SAFETY: The packet is valid, and the core called us for the state of its route. A program
         // may take the packet off the route, but route and state are freed after a grace period only,
         // and the core called us inside an RCU read side critical section.
         unsafe {
             let dst = bindings::skb_dst(skb);
             let lws = (*dst).lwtstate;
-            if !is_ours(lws) {
-                return None;
-            }
-            Some((
+            (
                 &Self::state(lws).encap,
                 lws,
                 Dst::from_raw(dst),
                 Skb::from_raw(skb),
-            ))
+            )
         }
     }
 
@@ -354,9 +368,11 @@ impl<T: Encap> Adapter<T> {
     /// whom it was taken over from.
     unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let Some((encap, lws, dst, skb)) = (unsafe { Self::enter(skb) }) else {
-            // SAFETY: As above. The state of the packet's route is none of ours.
-            return unsafe { takeover::input(T::TYPE, skb) };
+        let (encap, lws, dst, skb) = unsafe {
+            if !Self::serves(skb) {
+                return takeover::input(T::TYPE, skb);
+            }
+            Self::enter(skb)
         };
         match encap.input(skb, dst) {
             // SAFETY: The state stays during the call, see `enter`.
@@ -379,9 +395,11 @@ impl<T: Encap> Adapter<T> {
         skb: *mut bindings::sk_buff,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let Some((encap, lws, dst, skb)) = (unsafe { Self::enter(skb) }) else {
-            // SAFETY: As above. The state of the packet's route is none of ours.
-            return unsafe { takeover::output(T::TYPE, net, sk, skb) };
+        let (encap, lws, dst, skb) = unsafe {
+            if !Self::serves(skb) {
+                return takeover::output(T::TYPE, net, sk, skb);
+            }
+            Self::enter(skb)
         };
         match encap.output(skb, dst) {
             // SAFETY: The state stays during the call, see `enter`.
@@ -401,9 +419,11 @@ impl<T: Encap> Adapter<T> {
     /// As for [`Self::input`].
     unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let Some((encap, _, dst, skb)) = (unsafe { Self::enter(skb) }) else {
-            // SAFETY: As above. The state of the packet's route is none of ours.
-            return unsafe { takeover::xmit(T::TYPE, skb) };
+        let (encap, _, dst, skb) = unsafe {
+            if !Self::serves(skb) {
+                return takeover::xmit(T::TYPE, skb);
+            }
+            Self::enter(skb)
         };
         match encap.xmit(skb, dst) {
             Ok(Verdict::Continue(skb)) => {

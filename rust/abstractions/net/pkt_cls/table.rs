@@ -174,12 +174,17 @@ impl<'a, T: Classifier> Entry<'a, T> {
     /// As [`Self::new`], with the class whose filters are changed.
     #[inline(always)]
     pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
-        // SAFETY: The value goes within `'a`, and so do the actions, or it is published. Then
-        // `FilterTable::detach` or `FilterTable::put` has the actions hold their namespace before
-        // the instance goes, which the namespace outlives.
-        let filter = unsafe { Filter::new(parts) };
+        let node = KBox::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
+        // Made where it stays: to move it there costs more than to make it.
+        let node = node.write(Deferred {
+            // SAFETY: The value goes within `'a`, and so do the actions, or it is published. Then
+            // `FilterTable::detach` or `FilterTable::put` has the actions hold their namespace before
+            // the instance goes, which the namespace outlives.
+            value: unsafe { Filter::new(parts) },
+            work: Opaque::uninit(),
+        });
         Ok(Self {
-            node: Deferred::new(Ok(filter)).map_err(|_| ENOBUFS)?,
+            node: KBox::into_pin(node),
             base,
             _request: PhantomData,
         })
