@@ -215,6 +215,6 @@ build_for() {
 		ln -sfn ../bpf "$build/bpf"
 		ln -sfn ../clients "$build/clients"
 	fi
-	in_tools "$TOP/scripts/prepare" "$build" ||
+	in_tools "$TOP/scripts/prepare" "$build" "$(kernel_dir "$1")" ||
 		die "the guests cannot be prepared" "mend what is said above"
 }

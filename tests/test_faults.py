@@ -21,6 +21,7 @@ import struct
 import nl
 import pytest
 from conftest import (
+    BUILT_IN,
     LIBC,
     MEASURED,
     MODULE,
@@ -444,6 +445,26 @@ def test_deleting_a_route(net, nth, family):
         sweep(f"IPv{family} route del", nth,
               Request(nth, nl.RTM_DELROUTE, 0, nl.destination(family)),
               lambda: routes(family), put_back)
+
+
+@pytest.mark.where(BUILT_IN, "a kernel with an encapsulation of its own")
+def test_deleting_a_route_of_the_kernels_own_by_its_program(net, nth):
+    """To compare it with what the request names, both are written down. Without memory for that the
+    route stays; without memory for the request's own encapsulation the kernel deletes any route."""
+    with program("lwt_xmit", "lwt_xmit_drop") as fd:
+        body = route(net, 4, nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd)
+                                     + nl.attr(nl.PROG_NAME, "drop")))
+
+        def put_back():
+            remove(NAME)
+            assert nl.request("a", nl.RTM_NEWROUTE, REPLACE, body) == (0, "")
+            sh(f"insmod {MODULE}")
+
+        put_back()
+        sweep("IPv4 route del, of the kernel's own", nth,
+              Request(nth, nl.RTM_DELROUTE, 0, body),
+              lambda: routes(4), put_back, TOLD | {errno.ESRCH})
+    net.route(4)
 
 
 @FAMILIES

@@ -1,0 +1,537 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own encapsulation gives way to ours, with routes of both, and comes back."""
+
+import collections
+import contextlib
+import os
+import pathlib
+import threading
+import time
+
+import nl
+import pytest
+from conftest import (
+    BUILD,
+    BUILT_IN,
+    MEASURED,
+    MODULE,
+    eventually,
+    insert,
+    kernel_log,
+    loaded,
+    often,
+    program_ids,
+    refused,
+    remove,
+    sh,
+)
+from test_load import fixture_unloaded  # noqa: F401
+from test_load import (
+    TAKEN,
+    TOOK_OVER,
+    loading,
+    saying,
+)
+
+pytestmark = [
+    pytest.mark.only_here("the C gives way to nobody"),
+    pytest.mark.where(BUILT_IN, "a kernel with an encapsulation of its own"),
+]
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
+THIEF, MUTE = (BUILD / f"tests/modules/lwtcls_{name}.ko" for name in ("thief", "mute"))
+LATE = BUILD / "tests/modules/lwtcls_late.ko"
+OTHER = {4: "10.1.0.2", 6: "fd01::2"}
+WITHOUT = "lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken"
+EOPNOTSUPP = 95
+ROUNDS = 100
+
+
+def load(parameters=""):
+    """Loads the module, which then has the slot."""
+    with saying() as said:
+        assert insert(MODULE, parameters) == 0
+    assert said == [TOOK_OVER]
+
+
+def users():
+    """How many hold the module."""
+    return int(pathlib.Path("/sys/module/lwtcls/refcnt").read_text())
+
+
+def gone():
+    """Whether the module could be unloaded: nobody holds it."""
+    return sh("rmmod lwtcls", check=False).returncode == 0
+
+
+def other(net, family, encap, verb="add"):
+    """Gives a a route to another address of b."""
+    sh(f"ip -{family} -n a route {verb} {OTHER[family]} {encap} via {net.gateway(family)} dev va")
+
+
+def shown(family, namespace="a", table="all"):
+    """What the kernel says of the routes that have an encapsulation."""
+    lines = sh(f"ip -{family} -n {namespace} route show table {table}").splitlines()
+    return [line for line in lines if " encap " in line]
+
+
+@pytest.fixture(name="wide")
+def fixture_wide(net):
+    """The network, where b has another address."""
+    for family, length in ((4, 32), (6, 128)):
+        nodad = "nodad" if family == 6 else ""
+        sh(f"ip -n b addr add {OTHER[family]}/{length} dev lo {nodad}")
+    yield net
+
+
+@pytest.fixture(name="pin")
+def fixture_pin():
+    """Pins a program that says what it is told, always at the same place: whoever reads the name
+    takes it for the same program."""
+    path = pathlib.Path("/run/bpf/takeover")
+
+    def pin(verdict, hook="xmit"):
+        path.unlink(missing_ok=True)
+        sh(f"bpftool prog load lwt_{hook}_{verdict}.o {path} type lwt_{hook}")
+        return f"encap bpf {hook} pinned {path}"
+
+    yield pin
+    path.unlink(missing_ok=True)
+
+
+@HOOKS
+@FAMILIES
+def test_route_of_the_kernels_own_stays(unloaded, net, hook, family):
+    where = ("b", "local") if hook == "in" else ("a", "main")
+    for verdict, passes in (("drop", False), ("ok", True)):
+        net.encap(hook, verdict, family)
+        before = shown(family, *where)
+        assert len(before) == 1 and f"_{verdict}.o" in before[0]
+        for _ in range(2):
+            assert bool(net.ping(family) if passes else not net.dropped(family)) == passes
+            load()
+            assert shown(family, *where) == before and users() == 0
+            assert bool(net.ping(family) if passes else not net.dropped(family)) == passes
+            remove("lwtcls")
+        net.local(family)
+        sh(f"ip -{family} -n a route del {net.service(family)}")
+
+
+@FAMILIES
+def test_routes_of_both_serve_beside_each_other(unloaded, wide, family):
+    wide.encap("xmit", "drop", family)
+    load()
+    other(wide, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    assert wide.dropped(family) and wide.ping(family, OTHER[family])
+    assert len(shown(family)) == 2 and users() == 1
+    assert "is in use" in refused("rmmod lwtcls")
+    # Now the other way round.
+    wide.encap("xmit", "ok", family)
+    other(wide, family, "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
+    assert wide.ping(family) and wide.dropped(family, address=OTHER[family])
+    assert users() == 2
+    other(wide, family, "", "del")
+    wide.route(family)
+    eventually(gone)
+
+
+@FAMILIES
+def test_replacing_and_deleting_crosswise(unloaded, net, family):
+    for verb in ("replace", "del"):
+        net.encap("xmit", "drop", family)
+        load()
+        if verb == "replace":
+            # Ours in the place of the kernel's own.
+            net.encap("xmit", "ok", family)
+            assert net.ping(family) and users() == 1
+        net.route(family, verb="del")
+        assert shown(family) == []
+        # What is freed after a grace period holds the module until then.
+        eventually(gone)
+
+
+@FAMILIES
+def test_nexthop_objects_of_both(unloaded, wide, family):
+    def nexthop(number, verdict):
+        sh(f"ip -n a nexthop add id {number} via {wide.gateway(family)} dev va "
+           f"encap bpf xmit obj lwt_xmit_{verdict}.o section lwt_xmit")
+
+    service = wide.service(family)
+    nexthop(1, "drop")
+    sh(f"ip -{family} -n a route replace {service} nhid 1")
+    assert wide.dropped(family)
+    load()
+    nexthop(2, "ok")
+    sh(f"ip -{family} -n a route add {OTHER[family]} nhid 2")
+    assert wide.dropped(family) and wide.ping(family, OTHER[family])
+    # A route moves from the one to the other, and back.
+    sh(f"ip -{family} -n a route replace {service} nhid 2")
+    assert wide.ping(family)
+    sh(f"ip -{family} -n a route replace {OTHER[family]} nhid 1")
+    assert wide.dropped(family, address=OTHER[family])
+    assert users() == 1
+    listed = sh("ip -n a nexthop show")
+    assert "lwt_xmit_drop.o" in listed and "lwt_xmit_ok.o" in listed
+    sh("ip -n a nexthop del id 1 && ip -n a nexthop del id 2")
+    eventually(gone)
+
+
+def test_new_route_does_not_share_what_one_of_the_kernels_own_has(unloaded, wide, pin):
+    # By what the kernel compares, names, they are the same.
+    wide.route(4, pin("ok"))
+    load()
+    other(wide, 4, pin("drop"))
+    assert users() == 1
+    assert wide.ping() and wide.dropped(address=OTHER[4])
+    first, second = shown(4)
+    assert first.split(" encap ")[1] == second.split(" encap ")[1]
+    other(wide, 4, "", "del")
+    assert wide.ping()
+    eventually(gone)
+
+
+def test_route_of_the_kernels_own_is_deleted_as_typed(unloaded, net, pin):
+    net.route(4, pin("ok"))
+    load()
+    # By another name it is another route, and stays.
+    said = refused("ip -n a route del 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+                   "via 10.0.0.2 dev va")
+    assert "No such process" in said
+    # So it is on another hook.
+    said = refused(f"ip -n a route del 10.1.0.1 {pin('ok', 'out')} via 10.0.0.2 dev va")
+    assert "No such process" in said
+    assert net.ping()
+    before = program_ids()
+    sh(f"ip -n a route del 10.1.0.1 {pin('ok')} via 10.0.0.2 dev va")
+    assert shown(4) == []
+    eventually(lambda: len(program_ids()) == len(before) - 1)
+    eventually(gone)
+
+
+def test_of_two_routes_the_one_is_deleted_that_was_named(unloaded, net, pin):
+    # The same destination by two metrics: the one is the kernel's own, the other ours.
+    net.route(4, pin("drop"))
+    load()
+    sh("ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+       "via 10.0.0.2 dev va metric 7")
+    assert net.dropped()
+    sh(f"ip -n a route del 10.1.0.1 {pin('drop')} via 10.0.0.2 dev va")
+    assert net.ping() and users() == 1
+    sh("ip -n a route del 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+       "via 10.0.0.2 dev va")
+    eventually(gone)
+
+
+def test_multipath_of_both(unloaded, wide):
+    hop = "nexthop via 10.0.0.2 dev va encap bpf xmit obj lwt_xmit_{}.o section lwt_xmit"
+    ok, drop = hop.format("ok"), hop.format("drop")
+    sh(f"ip -n a route add 10.1.0.1 {drop} {drop.replace('xmit_drop', 'xmit_illegal')}")
+    assert wide.dropped()
+    load()
+    sh(f"ip -n a route add {OTHER[4]} {ok} {ok.replace('xmit_ok', 'xmit_count')}")
+    assert wide.dropped() and wide.ping(address=OTHER[4]) and users() == 2
+    sh(f"ip -n a route del {OTHER[4]} && ip -n a route del 10.1.0.1")
+    eventually(gone)
+
+
+def test_namespace_ends_while_the_slot_is_ours(unloaded, wide):
+    before = program_ids()
+    for family in (4, 6):
+        wide.encap("xmit", "ok", family)
+        wide.encap("in", "ok", family)
+        wide.encap("xmit", "ok", family)
+    sh("ip -n a nexthop add id 1 via 10.0.0.2 dev va "
+       "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    load()
+    for family in (4, 6):
+        other(wide, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    assert users() == 2
+    wide.close()
+    eventually(lambda: program_ids() <= before)
+    eventually(lambda: users() == 0)
+    eventually(gone)
+
+
+def test_routes_of_the_kernels_own_go_by_the_hundred(unloaded, net):
+    routes = [f"10.3.{number // 250}.{number % 250}" for number in range(often(1000))]
+    lines = (f"route add {route} encap bpf xmit pinned /run/bpf/many via 10.0.0.2 dev va"
+             for route in routes)
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/many type lwt_xmit")
+    try:
+        sh("ip -n a -batch -", lines="".join(f"{line}\n" for line in lines))
+    finally:
+        os.unlink("/run/bpf/many")
+    load()
+    sh("ip -n a -batch -", lines="".join(f"route del {route}\n" for route in routes))
+    eventually(lambda: users() == 0)
+    eventually(gone)
+
+
+class Stop(threading.Event):
+    """Threads that go on until told to stop. What one of them has failed by is raised then."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads, self.failures = [], []
+
+    def start(self, what):
+        """Does something again and again in a thread."""
+        def again():
+            try:
+                while not self.is_set():
+                    what()
+            except Exception as failure:  # pylint: disable=broad-except
+                self.failures.append(failure)
+
+        self.threads.append(threading.Thread(target=again))
+        self.threads[-1].start()
+
+    def end(self):
+        """Ends them all."""
+        self.set()
+        for thread in self.threads:
+            thread.join()
+        if self.failures:
+            raise self.failures[0]
+
+
+@contextlib.contextmanager
+def meanwhile(*things):
+    """Things are done again and again meanwhile."""
+    stop = Stop()
+    for thing in things:
+        stop.start(thing)
+    try:
+        yield
+    finally:
+        stop.end()
+
+
+class Pings:
+    """Echo requests of a to an address of b, one flood after the other; all that was sent and all
+    that came back."""
+
+    def __init__(self, family, address):
+        self.command = f"ip netns exec a ping -{family} -n -q -f -c 200 -W 5 {address}"
+        self.sent = self.received = 0
+
+    def __call__(self):
+        words = sh(self.command, check=False).stdout.split()
+        self.sent += int(words[words.index("packets") - 1])
+        self.received += int(words[words.index("received,") - 1])
+
+
+class Churn:
+    """A route of a that comes and goes. Counts the answers to its requests."""
+
+    def __init__(self, net, family):
+        self.net, self.family, self.answers = net, family, collections.Counter()
+        self.ifindex = net.ifindex
+        self.fd = nl.pinned("/run/bpf/churn_route")
+
+    def close(self):
+        """Gives the program back."""
+        os.close(self.fd)
+
+    def __call__(self):
+        encap = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, self.fd) + nl.attr(nl.PROG_NAME, "churn"))
+        errno, _ = nl.route(self.family, self.ifindex, encap, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+        self.answers[errno] += 1
+        if not errno:
+            done = nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(self.family))
+            assert done == (0, "")
+        # A route of ours keeps the module until it is freed, after a grace period: there have to be
+        # times without one.
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def churning(net, families=(4, 6)):
+    """Routes of both families to the service come and go; yields how many did."""
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/churn_route type lwt_xmit")
+    routes = [Churn(net, family) for family in families]
+    os.unlink("/run/bpf/churn_route")
+    total = collections.Counter()
+    try:
+        with meanwhile(*routes):
+            yield total
+    finally:
+        for route in routes:
+            route.close()
+            total.update(route.answers)
+
+
+def test_a_hundred_times_under_traffic(unloaded, wide):
+    rounds = often(ROUNDS)
+    # Both ways of the packets are by routes of the kernel's own.
+    for family in (4, 6):
+        other(wide, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
+                            "xmit obj lwt_xmit_ok.o section lwt_xmit")
+        sh(f"ip -{family} -n b route del table local local {OTHER[family]}")
+        sh(f"ip -{family} -n b route add table local local {OTHER[family]} "
+           "encap bpf in obj lwt_in_ok.o section lwt_in dev lo")
+    pings = [Pings(family, OTHER[family]) for family in (4, 6)]
+    freed = [f"route {{}} 10.3.0.{number} {{}} dev va" for number in range(5)]
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/freed type lwt_xmit")
+    begin = time.monotonic()
+    try:
+        with meanwhile(*pings), churning(wide) as routes:
+            for _ in range(rounds):
+                add = "encap bpf xmit pinned /run/bpf/freed via 10.0.0.2"
+                sh("ip -n a -batch -", lines="\n".join(
+                    line.format("add", add) for line in freed) + "\n")
+                assert insert(MODULE) == 0
+                # What the kernel's own has built, and ours frees.
+                sh("ip -n a -batch -", lines="\n".join(
+                    line.format("del", "") for line in freed) + "\n")
+                remove("lwtcls")
+    finally:
+        os.unlink("/run/bpf/freed")
+    assert set(routes) <= {0, EOPNOTSUPP}
+    sent, received = (sum(getattr(each, name) for each in pings) for name in ("sent", "received"))
+    MEASURED.append(
+        f"takeover: {rounds} rounds in {time.monotonic() - begin:.0f} s, {sent} packets sent, "
+        f"{received} came back, {routes[0]} routes came and went, {routes[EOPNOTSUPP]} were "
+        "refused while the module went")
+    assert received == sent > rounds
+    assert routes[0] > rounds
+
+
+def test_requests_find_the_one_or_the_other(unloaded, net):
+    # The module comes and goes as fast as it can.
+    with churning(net) as routes:
+        for _ in range(often(30)):
+            assert insert(MODULE) == 0
+            remove("lwtcls")
+    assert routes[0] and set(routes) <= {0, EOPNOTSUPP}
+
+
+def test_inserting_and_removing_at_once(unloaded, net):
+    """Several processes want it there and away at the same time."""
+    answers = collections.Counter()
+
+    def come():
+        answers["came", insert(MODULE)] += 1
+
+    def leave():
+        answers["went", sh("rmmod lwtcls", check=False).returncode] += 1
+
+    with churning(net) as routes, meanwhile(come, leave, come, leave):
+        time.sleep(10)
+    assert answers["came", 0] and answers["went", 0] and routes[0]
+    if loaded():
+        eventually(gone)
+
+
+def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net):
+    """Who frees a tunnel state has looked at the slot, and is in our function, when the module is
+    told to go."""
+    parameters = pathlib.Path("/sys/module/lwtcls_late/parameters")
+    net.encap("xmit", "ok", 4)
+    load()
+    processors = os.sched_getaffinity(0)
+    last = max(processors)
+
+    def free():
+        os.sched_setaffinity(0, {last})
+        sh("ip netns exec a ping -n -c 1 -W 1 10.1.0.1")
+        net.route(4)
+
+    thread = threading.Thread(target=free)
+    sh(f"insmod {LATE} symbol=__module_get limit=3000")
+    try:
+        thread.start()
+        os.sched_setaffinity(0, processors - {last})
+        eventually(lambda: (parameters / "here").read_text() == "Y\n")
+        # Not before the other one is through.
+        remove("lwtcls")
+    finally:
+        (parameters / "go").write_text("1")
+        thread.join()
+        os.sched_setaffinity(0, processors)
+        sh("rmmod lwtcls_late")
+    assert not loaded()
+
+
+@TAKEN
+def test_takeover_is_declined(unloaded, net):
+    for words, lines in (("takeover=0", [f"{WITHOUT}, and was not to be taken over"]),
+                         ("cls_only=1", [])):
+        with saying() as said:
+            sh(f"insmod {MODULE} {words}")
+        assert said == lines
+        # The kernel's own serves as before, and the classifier is there.
+        net.encap("xmit", "drop", 4)
+        assert net.dropped() and users() == 0
+        net.route(4)
+        net.tc("qdisc add dev va clsact")
+        net.tc("filter add dev va egress bpf da obj tc_shot.o sec tc")
+        assert net.dropped()
+        net.tc("qdisc del dev va clsact")
+        eventually(gone)
+
+
+@TAKEN
+def test_kernel_that_does_not_tell(unloaded, net):
+    sh(f"insmod {MUTE}")
+    try:
+        with saying() as said:
+            sh(f"insmod {MODULE}")
+        assert said == [f"{WITHOUT}, and the kernel does not tell where its table of them is"]
+    finally:
+        sh("rmmod lwtcls_mute")
+    net.encap("xmit", "drop", 4)
+    assert net.dropped() and users() == 0
+    eventually(gone)
+
+
+@TAKEN
+def test_slot_that_something_else_has_taken_over(unloaded, net):
+    sh(f"insmod {THIEF}")
+    try:
+        with saying() as said:
+            sh(f"insmod {MODULE}")
+        assert said == [f"{WITHOUT} by something else than the kernel's own"]
+        net.encap("xmit", "drop", 4)
+        assert net.dropped() and users() == 0
+        net.route(4)
+        eventually(gone)
+    finally:
+        sh("rmmod lwtcls_thief")
+
+
+def test_module_stays_while_something_else_has_the_slot(unloaded, net):
+    load()
+    sh(f"insmod {THIEF}")
+    net.encap("xmit", "drop", 4)
+    assert net.dropped() and users() == 1
+    net.route(4)
+    eventually(lambda: users() == 0)
+    before = len(kernel_log())
+    thread = threading.Thread(target=remove, args=["lwtcls"])
+    thread.start()
+    try:
+        eventually(lambda: any("another module has taken the encapsulation over" in line
+                               for line in kernel_log()[before:]))
+        time.sleep(2)
+        assert loaded()
+    finally:
+        sh("rmmod lwtcls_thief")
+        thread.join()
+    assert not loaded()
+    # The kernel's own has it again.
+    net.encap("xmit", "drop", 4)
+    assert net.dropped()
+    load()
+
+
+def test_route_that_comes_while_the_module_is_loaded(unloaded, net):
+    with loading("sprint_symbol_no_offset") as thread:
+        # The classifier is registered; the slot is still the kernel's own.
+        net.encap("xmit", "drop", 4)
+        assert thread.errno is None
+    assert thread.errno == 0
+    assert net.dropped() and users() == 0
+    net.route(4)
+    eventually(gone)
+
