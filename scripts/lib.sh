@@ -180,13 +180,43 @@ kernel_fragments() {
 	printf '%s\n' "$TOP/scripts/kernel/$1.config"
 }
 
-# kernel_dir FLAVOUR: where that kernel is built. The name says which source,
-# configuration and compilers went into it.
+# debian_kernel FLAVOUR: the series and Debian's name of a kernel that is fetched from Debian
+# instead of built. Nothing for one that is built.
+debian_kernel() { sed '/^#/d' "$TOP/scripts/kernel/$1.debian" 2>/dev/null || :; }
+
+# packages_dir FLAVOUR: where the packages of a fetched kernel are unpacked.
+packages_dir() {
+	local words
+	words=$(debian_kernel "$1")
+	printf '%s/debian-%s-%s\n' "$CACHE" "${words// /-}" "$(key "$TOP/scripts/setup-debian")"
+}
+
+# kernel_dir FLAVOUR: where that kernel is built, or the build tree of a fetched one. The
+# name says which source, configuration and compilers went into it.
 kernel_dir() {
 	local fragments
+	if [ -n "$(debian_kernel "$1")" ]; then
+		printf '%s/kernel-%s-%s\n' "$CACHE" "$1" "$(key "$(packages_dir "$1")" \
+			"$TOP/scripts/rust-metadata" "$(tools_dir)/.versions")"
+		return
+	fi
 	mapfile -t fragments < <(kernel_fragments "$1")
 	printf '%s/kernel-%s-%s\n' "$CACHE" "$1" \
 		"$(key "$(source_dir)" "${fragments[@]}" "$(tools_dir)/.versions")"
+}
+
+# kernel_release FLAVOUR: the "uname -r" of a fetched kernel, nothing for a built one.
+kernel_release() {
+	[ -z "$(debian_kernel "$1")" ] || cat "$(packages_dir "$1")/release"
+}
+
+# kernel_modules FLAVOUR: what LWTCLS_BIND says to have the modules of a fetched kernel where
+# its user space looks for them.
+kernel_modules() {
+	local release
+	release=$(kernel_release "$1")
+	[ -z "$release" ] ||
+		printf '%s:%s\n' "$(packages_dir "$1")/usr/lib/modules/$release" "/usr/lib/modules/$release"
 }
 
 # kernel_words FILE[::SCENARIO]: what a file of scenarios needs on the command line of its
@@ -196,25 +226,27 @@ kernel_words() {
 	sed -n '2s/^# kernel: //p' "$TOP/tests/${file##*/}" 2>/dev/null || :
 }
 
-# build_for FLAVOUR: builds the modules for that kernel, and what the scenarios need
-# besides. `build` is then where they are: what was built for one kernel does not load
-# into another.
-build_for() {
+# build_programs_for FLAVOUR: builds the modules for that kernel, and the BPF programs.
+# `build` is then where they are: what was built for one kernel does not load into another.
+build_programs_for() {
 	local kernel
 	build=$TOP/build
 	if [ "$1" = test ]; then
 		"$TOP/scripts/build-module"
-		"$TOP/scripts/build-bpf"
-		"$TOP/scripts/build-clients"
 	else
 		build=$TOP/build/$1
 		kernel=$("$TOP/scripts/setup-kernel" "$1")
 		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build-module"
-		"$TOP/scripts/build-bpf"
-		"$TOP/scripts/build-clients"
-		ln -sfn ../bpf "$build/bpf"
-		ln -sfn ../clients "$build/clients"
 	fi
-	in_tools "$TOP/scripts/prepare" "$build" "$(kernel_dir "$1")" ||
+	"$TOP/scripts/build-bpf" "$1"
+	[ "$1" = test ] || ln -sfn ../bpf "$build/bpf"
+}
+
+# build_for FLAVOUR: the same, and what the scenarios need besides.
+build_for() {
+	build_programs_for "$1"
+	"$TOP/scripts/build-clients"
+	[ "$1" = test ] || ln -sfn ../clients "$build/clients"
+	in_tools "$TOP/scripts/prepare" "$build" ||
 		die "the guests cannot be prepared" "mend what is said above"
 }
