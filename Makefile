@@ -7,8 +7,8 @@
 export KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
 
 ##@ Use
-demo: ## watch ip and tc put BPF programs into the path of packets
-	@scripts/demo
+demo: ## watch ip and tc put BPF programs into the path of packets, on Debian's own kernel
+	@scripts/demo $(FLAVOUR)
 
 shell: ## the same guest for your own hands: module loaded, namespaces a and b wired
 	@scripts/shell
@@ -21,7 +21,7 @@ setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
 ##@ Test
-test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=debug
+test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
 	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
 
 test-debug: ## the same on the debug kernel, and each allocation fails once
@@ -60,7 +60,7 @@ help: ## this
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
-	@printf '  FLAVOUR (a kernel of scripts/kernel/ for "make test"),\n'
+	@printf '  FLAVOUR (a kernel of scripts/kernel/ for "make test" and "make demo"),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 

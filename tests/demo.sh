@@ -6,6 +6,8 @@
 set -u
 tests=$(cd "$(dirname "$0")" && pwd)
 cd "$1/bpf" || exit 1
+# The programs of all kernels are in one place, the module is not.
+module=$(realpath --relative-to=. "$1/lwtcls.ko")
 
 note() { printf '\n## %s\n' "$*"; }
 # type COMMAND: shows and runs it; a failure ends the demo.
@@ -26,8 +28,11 @@ ping_as() {
 }
 PING='ip netns exec a ping -n -c 1 -W 1 10.1.0.1'
 
+note "The kernel"
+type uname -r
+
 note "The module, and two namespaces joined by a veth pair"
-type insmod ../lwtcls.ko
+type insmod "$module"
 type lsmod
 # shellcheck source=tests/net.sh
 . "$tests/net.sh"
