@@ -23,15 +23,30 @@ export PATH="/run/tools:$PATH" LD_LIBRARY_PATH=/run/tools
 # A new namespace has the devices that a scenario makes, not seven more.
 echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 
-# The kernel must not fetch its own classifier where ours is missing.
-echo /bin/false >/proc/sys/kernel/modprobe
+# The kernel must not fetch its own classifier where ours is missing. One that has most of what
+# the scenarios need in modules fetches these.
+modprobe=/bin/false
+if [ -e "/lib/modules/$(uname -r)/modules.dep" ]; then
+	modprobe=/run/lwtcls-modprobe
+	mkdir -p /run/modprobe.d
+	echo "blacklist cls_bpf" >/run/modprobe.d/lwtcls.conf
+	printf '#!/bin/sh\nexec /sbin/modprobe -C /run/modprobe.d "$@"\n' >$modprobe
+	chmod 755 $modprobe
+fi
+echo $modprobe >/proc/sys/kernel/modprobe
 
 # Where the kernel watches for data races, it does so from here on: ours come later.
 watched=/sys/kernel/debug/kcsan
 [ ! -e $watched ] || echo on >$watched
 
+# without OPTION WHAT: whether the kernel lacks an option, and WHAT is left out therefore.
+without() {
+	! grep -q "^CONFIG_$1=" "$LWTCLS_KERNEL/.config" || return 1
+	echo "left out: $2: the kernel has no CONFIG_$1"
+}
+
 # The suites run as the module is loaded, and report to the kernel's log.
-if grep -q kunit.autorun=1 /proc/cmdline; then
+if grep -q kunit.autorun=1 /proc/cmdline && ! without KUNIT "KUnit suites"; then
 	echo "lwtcls: suites begin" >/dev/kmsg
 	insmod "$LWTCLS_BUILD/lwtcls_kunit.ko"
 	rmmod lwtcls_kunit
@@ -40,7 +55,9 @@ fi
 
 # What is lost from here on is ours.
 leaks=/sys/kernel/debug/kmemleak
-grep -q kmemleak=on /proc/cmdline || leaks=
+if ! grep -q kmemleak=on /proc/cmdline || without DEBUG_KMEMLEAK "the search for lost memory"; then
+	leaks=
+fi
 [ -z "$leaks" ] || echo clear >$leaks
 status=0
 cd "$tests"
