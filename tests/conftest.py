@@ -16,6 +16,7 @@ import subprocess
 import time
 
 import journal
+import needs
 import nl
 import pytest
 import sides
@@ -186,6 +187,13 @@ def insert(path, parameters=""):
         return ctypes.get_errno() if done else 0
 
 
+def fetch(name):
+    """Has the kernel load one of its own modules, for what does not ask for it by itself. Where it
+    is built in, there is nothing to do."""
+    modprobe = pathlib.Path("/proc/sys/kernel/modprobe").read_text(encoding="utf-8").strip()
+    sh(f"{modprobe} -q {name}", check=False)
+
+
 def remove(name):
     """Unloads a module, as soon as that may be."""
     eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
@@ -253,8 +261,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
-    """What both sides of a comparison need."""
-    for plugin in (sides, journal):
+    """What is not about this or that scenario."""
+    for plugin in (needs, sides, journal):
         config.pluginmanager.register(plugin)
 
 

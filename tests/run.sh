@@ -24,14 +24,17 @@ export PATH="/run/tools:$PATH" LD_LIBRARY_PATH=/run/tools
 echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 
 # The kernel must not fetch its own classifier where ours is missing. One that has most of what
-# the scenarios need in modules fetches these.
+# the scenarios need in modules fetches these, but an action, which they ask for in vain.
 modprobe=/bin/false
 if [ -e "/lib/modules/$(uname -r)/modules.dep" ]; then
 	modprobe=/run/lwtcls-modprobe
 	mkdir -p /run/modprobe.d
-	echo "blacklist cls_bpf" >/run/modprobe.d/lwtcls.conf
+	printf 'blacklist %s\n' cls_bpf act_simple >/run/modprobe.d/lwtcls.conf
 	printf '#!/bin/sh\nexec /sbin/modprobe -C /run/modprobe.d "$@"\n' >$modprobe
 	chmod 755 $modprobe
+	# Where there is a device manager, it makes this, and whoever opens it loads the module.
+	mkdir -p /dev/net
+	[ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
 fi
 echo $modprobe >/proc/sys/kernel/modprobe
 

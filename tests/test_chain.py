@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import nl
 import pytest
-from conftest import batch
+from conftest import batch, fetch
 from journal import JOURNAL, observed
 from pins import Pins
 from wires import Sender, carry
@@ -244,7 +244,8 @@ class Chain:
 
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
-    """The programs, and a map each for what is done and seen."""
+    """The programs, and a map each for what is done and seen. They call a function of conntrack's."""
+    fetch("nf_conntrack")
     with Pins("chain") as made:
         yield made
 

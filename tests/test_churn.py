@@ -15,6 +15,7 @@ import time
 from typing import NamedTuple
 
 import churn
+import needs
 import nl
 import pytest
 from conftest import BPF, BUILD, KERNEL, MEASURED, batch, eventually, kernel_log, sh
@@ -164,7 +165,8 @@ def operations(scene):
         ("dummies", churn.change_dummies, scene),
         ("namespaces", churn.change_namespaces, scene),
         ("blocks", churn.change_blocks, scene),
-        ("hardware", churn.change_hardware, scene),
+        *([("hardware", churn.change_hardware, scene)]
+          if needs.part("hardware that comes and goes under traffic", "NETDEVSIM") else []),
         ("rmmod", churn.unload),
         ("dumps", churn.dump, scene),
     ]

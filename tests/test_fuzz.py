@@ -20,6 +20,7 @@ import struct
 import time
 import zlib
 
+import needs
 import nl
 import pytest
 from conftest import (
@@ -439,8 +440,10 @@ def test_verdicts(net, hook, kind, capsys):
 
 
 # What has a place of ours, and the answer to us then, with the encapsulation and without.
-TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_slot": (0, 0),
-          "lwtcls_tracer": (0, 0)}
+TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_tracer": (0, 0)}
+# Nobody else can take the slot where the kernel itself has it.
+if not needs.has("LWTUNNEL_BPF"):
+    TAKERS["lwtcls_slot"] = (0, 0)
 
 
 @pytest.mark.only_here("the module itself")
@@ -620,6 +623,7 @@ class Cards:
         return "filter", answer.error
 
 
+@pytest.mark.needs("NETDEVSIM")
 @pytest.mark.only_here("the C leaves devices with programs that are gone")
 def test_devices(net, coverage):
     """Devices take filters, refuse them, come and go; what is shown of them is true."""

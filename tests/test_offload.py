@@ -27,6 +27,7 @@ REJECTS = "netdevsim: netdevsim configured to reject BPF TC offload"
 DISABLED = "TC offload is disabled on net device"
 BUSY = "netdevsim: driver and netdev offload states mismatch"
 
+pytestmark = pytest.mark.needs("NETDEVSIM")
 
 # What the C does otherwise: rows of README's table.
 BEYOND, DIFFERS = pytest.mark.beyond_c, pytest.mark.differs

@@ -25,6 +25,9 @@ SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
 SYS_CAPSET, CAPABILITY_VERSION_3 = 126, 0x20080522
 CAP_NET_ADMIN, CAP_BPF = 12, 39
 NOBODY = 65534
+# Whether a program for a socket may be loaded without CAP_BPF.
+UNPRIVILEGED = pathlib.Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text() == "0\n"
+SOCKETS = {} if UNPRIVILEGED else {"load for a socket": "EPERM"}
 PIN = "/run/bpf/who"
 USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
 
@@ -254,11 +257,11 @@ if USER_NAMESPACES:
 
 PROGRAMS = {
     "root": (lambda: None, {}),
-    "nobody": (drop_all, {"load for tc": "EPERM", "load for xmit": "EPERM",
+    "nobody": (drop_all, {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
                           "load with the helper": "EPERM", "by number": "EPERM",
                           "by name": "EACCES"}),
     "CAP_NET_ADMIN alone": (lambda: keep(CAP_NET_ADMIN),
-                            {"load for tc": "EPERM", "load for xmit": "EPERM",
+                            {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
                              "load with the helper": "EPERM", "by number": "EPERM"}),
     "CAP_BPF alone": (lambda: keep(CAP_BPF),
                       {"load for tc": "EPERM", "load for xmit": "EPERM",
