@@ -244,7 +244,7 @@ class Chain:
 
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
-    """The programs, and a map each for what is done and seen. They call a function of conntrack's."""
+    """The programs, and a map each for what is done and seen. One calls a function of conntrack."""
     fetch("nf_conntrack")
     with Pins("chain") as made:
         yield made
