@@ -244,8 +244,9 @@ class Chain:
 
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
-    """The programs, and a map each for what is done and seen. One calls a function of conntrack."""
+    """The programs, and a map each for what is done and seen. They call functions of modules."""
     fetch("nf_conntrack")
+    fetch("fou")
     with Pins("chain") as made:
         yield made
 
