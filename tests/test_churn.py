@@ -72,7 +72,8 @@ class Followed:
             first, _, rest = line.partition(" ")
             if first.isdigit():
                 reason, _, where = rest.partition(" ")
-                self.ends.append(End(int(first), reason, where))
+                # On most kernels it is of a module.
+                self.ends.append(End(int(first), reason, where.removesuffix(" [dummy]")))
             else:
                 self.numbers[first] = int(rest)
 

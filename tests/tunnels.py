@@ -13,7 +13,7 @@ import struct
 from typing import NamedTuple
 
 import nl
-from conftest import BPF, LIBC, SYS_BPF, batch, sh
+from conftest import BPF, LIBC, SYS_BPF, batch, fetch, sh
 from journal import observed
 from nl import inside
 from sockets import checksum
@@ -344,6 +344,9 @@ class Tunnels(Wires):
             "vx6": f"vxlan id {VNI[6]} local fd09::2 dstport {VXLAN_PORT} nolearning "
                    "udp6zerocsumrx",
         }
+        # The kernel does not do so for "ip fou".
+        fetch("fou")
+        fetch("fou6")
         batch("-n c",
               *(f"link add {name} type {what}" for name, what in devices.items()),
               *(f"link set vx{family} address {address}" for family, address in MAC.items()),

@@ -29,9 +29,18 @@ static int refuse(struct kprobe *probe, struct pt_regs *regs)
 	return 1;
 }
 
+/*
+ * Never called. A probe that has it is not optimized into a jump, from which
+ * there is no way back to the caller.
+ */
+static void unused(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
+}
+
 static struct kprobe probe = {
 	.symbol_name = "unregister_ftrace_direct",
 	.pre_handler = refuse,
+	.post_handler = unused,
 };
 
 static int __init lwtcls_stuck_init(void)
