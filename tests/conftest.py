@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the scenarios share. They run as root in the guest, and nowhere else."""
 
-import collections
 import contextlib
 import ctypes
 import functools
@@ -59,11 +58,6 @@ def misplaced(file):
 
 collect_ignore += [file.name for file in pathlib.Path(__file__).parent.glob("test_*.py")
                    if misplaced(file)]
-# Whether the kernel has its own encapsulation, which ours takes the slot over from; else the slot is
-# free.
-BUILT_IN = "\nCONFIG_LWTUNNEL_BPF=y\n" in (KERNEL / ".config").read_text(encoding="utf-8")
-# Why scenarios are not run on this kernel: how many each.
-LEFT_OUT = collections.Counter()
 # How many times as much time a thing may take there, and how many times less often it is done.
 SLOWER = 5 if CHECKED else 1
 
@@ -243,13 +237,7 @@ def sampled(items, number):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leaves away what the kernel is not the one for, and what is not in the sample."""
-    for item in list(items):
-        missing = [mark.args[1] for mark in item.iter_markers("where") if not mark.args[0]]
-        if missing:
-            LEFT_OUT[missing[0]] += 1
-            config.hook.pytest_deselected(items=[item])
-            items.remove(item)
+    """Leaves away what is not in the sample."""
     if not (number := config.getoption("sample")):
         return
     files = {}
@@ -270,8 +258,6 @@ def pytest_terminal_summary(terminalreporter):
     """What was measured, and one line for the host, which counts."""
     for line in MEASURED:
         terminalreporter.write_line(f"measured: {line}")
-    for why, number in LEFT_OUT.items():
-        terminalreporter.write_line(f"left out on this kernel: {number}, which need {why}")
     stats = {key: len(value) for key, value in terminalreporter.stats.items() if key}
     bad = stats.get("failed", 0) + stats.get("error", 0)
     good, skipped = stats.get("passed", 0), stats.get("skipped", 0)

@@ -11,7 +11,7 @@ import re
 CONFIG = pathlib.Path(os.environ["LWTCLS_KERNEL"]) / ".config"
 # Without a kernel the scenarios are only listed.
 OPTIONS = set(re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(), re.M)) if CONFIG.exists() else None
-# How many scenarios for want of which option, and lines about parts of scenarios.
+# How many scenarios for which reason, and lines about parts of scenarios.
 LEFT_OUT, PARTS = collections.Counter(), set()
 
 
@@ -30,15 +30,23 @@ def part(what, option):
 def pytest_configure(config):
     """Says what the marks are."""
     config.addinivalue_line("markers", "needs(option, ...): is left out by a kernel without these")
+    config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with one of these")
+
+
+def reasons(item):
+    """Why a scenario makes no sense here."""
+    for mark in item.iter_markers("needs"):
+        yield from (f"has no CONFIG_{option}" for option in mark.args if not has(option))
+    for mark in item.iter_markers("lacks"):
+        yield from (f"has CONFIG_{option}" for option in mark.args if option in (OPTIONS or ()))
 
 
 def pytest_collection_modifyitems(config, items):
     """Leaves out what the kernel has nothing for."""
     out = []
     for item in items:
-        needed = [option for mark in item.iter_markers("needs") for option in mark.args]
-        if missing := [option for option in needed if not has(option)]:
-            LEFT_OUT[missing[0]] += 1
+        if why := next(reasons(item), None):
+            LEFT_OUT[why] += 1
             out.append(item)
     if out:
         config.hook.pytest_deselected(items=out)
@@ -47,8 +55,8 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_terminal_summary(terminalreporter):
     """Says what was left out."""
-    for option, number in sorted(LEFT_OUT.items()):
+    for why, number in sorted(LEFT_OUT.items()):
         terminalreporter.write_line(
-            f"left out: {number} scenario{'s'[:number > 1]}: the kernel has no CONFIG_{option}")
+            f"left out: {number} scenario{'s'[:number > 1]}: the kernel {why}")
     for line in sorted(PARTS):
         terminalreporter.write_line(line)

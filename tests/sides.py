@@ -18,7 +18,6 @@ MARKS = {
     "beyond_c": "beyond_c(row, ..., run=True): fails on the C; run=False: it is not tried",
     "differs": "differs(row, ...): passes on the C, which is seen to do something else",
     "only_here": "only_here(why): is about the module as such, and not run on the C",
-    "where": "where(whether, why): is run on a kernel on which `whether` holds, as `why` says",
     "by_chance": "by_chance(why): sees something else each time, but for errnos and statuses",
 }
 

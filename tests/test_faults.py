@@ -21,7 +21,6 @@ import struct
 import nl
 import pytest
 from conftest import (
-    BUILT_IN,
     LIBC,
     MEASURED,
     MODULE,
@@ -447,7 +446,7 @@ def test_deleting_a_route(net, nth, family):
               lambda: routes(family), put_back)
 
 
-@pytest.mark.where(BUILT_IN, "a kernel with an encapsulation of its own")
+@pytest.mark.needs("LWTUNNEL_BPF")
 def test_deleting_a_route_of_the_kernels_own_by_its_program(net, nth):
     """To compare it with what the request names, both are written down. Without memory for that the
     route stays; without memory for the request's own encapsulation the kernel deletes any route."""

@@ -7,11 +7,11 @@ import pathlib
 import re
 import threading
 
+import needs
 import nl
 import pytest
 from conftest import (
     BUILD,
-    BUILT_IN,
     KERNEL,
     MODULE,
     eventually,
@@ -25,7 +25,9 @@ from conftest import (
 
 NAME = MODULE.stem
 TAKEN = pytest.mark.differs("slot or kind taken at `insmod`")
-FREE = pytest.mark.where(not BUILT_IN, "a kernel without an encapsulation of its own")
+# Of a kernel with an encapsulation of its own the module takes the slot over.
+OWN = needs.has("LWTUNNEL_BPF")
+FREE = pytest.mark.lacks("LWTUNNEL_BPF")
 TOOK_OVER = "lwtcls: encapsulation 'bpf' taken over from the kernel's own"
 LATE = BUILD / "tests/modules/lwtcls_late.ko"
 SLOT = BUILD / "tests/modules/lwtcls_slot.ko"
@@ -67,7 +69,7 @@ def test_kind_is_taken(unloaded, net):
     assert not loaded()
     assert said == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
     # Nothing is left registered.
-    assert BUILT_IN or route_is_refused(net)
+    assert OWN or route_is_refused(net)
     sh("rmmod cls_bpf")
     sh(f"insmod {MODULE}")
 
@@ -150,7 +152,7 @@ def test_filter_that_comes_while_the_module_is_loaded_stays(unloaded, net, slot)
             assert nl.filter_(net.ifindex, options) == (0, "")
             assert thread.errno is None
     assert thread.errno == 0
-    assert slot_is_missed(said) if slot == "taken" else said == [TOOK_OVER] * BUILT_IN
+    assert slot_is_missed(said) if slot == "taken" else said == [TOOK_OVER] * OWN
     assert net.dropped()
     assert "is in use" in refused("rmmod lwtcls")
     net.tc("filter del dev va egress")

@@ -12,7 +12,6 @@ import nl
 import pytest
 from conftest import (
     BUILD,
-    BUILT_IN,
     MEASURED,
     MODULE,
     eventually,
@@ -35,7 +34,7 @@ from test_load import (
 
 pytestmark = [
     pytest.mark.only_here("the C gives way to nobody"),
-    pytest.mark.where(BUILT_IN, "a kernel with an encapsulation of its own"),
+    pytest.mark.needs("LWTUNNEL_BPF"),
 ]
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
