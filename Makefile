@@ -39,8 +39,8 @@ diff: ## the scenarios on lwtcls and on the C, and whether they see the same; AR
 fuzz: ## 200,000 hostile requests to lwtcls and to the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
 	@scripts/fuzz $(ARGS)
 
-bench: ## instructions for each packet and request, beside the C's
-	@scripts/bench
+bench: ## instructions for each packet and request, beside the C's; FLAVOUR=stock
+	@scripts/bench $(FLAVOUR)
 
 lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
 	@scripts/lint
@@ -60,7 +60,7 @@ help: ## this
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
-	@printf '  FLAVOUR (a kernel of scripts/kernel/ for "make test" and "make demo"),\n'
+	@printf '  FLAVOUR (a kernel of scripts/kernel/ for "make test", "demo" and "bench"),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 

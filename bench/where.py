@@ -10,6 +10,11 @@ import subprocess
 PROGRAMS = "BPF programs, trampolines"
 # What fewer packets than this part of them have executed is not theirs.
 RARE = 1 / 50
+# The functions of net/core/lwt_bpf.c, for a kernel whose object files are not here.
+LWT_BPF = {"run_lwt_bpf", "bpf_input", "bpf_output", "bpf_xmit", "bpf_lwt_push_ip_encap",
+           "bpf_lwt_xmit_reroute", "bpf_lwt_input_reroute", "bpf_lwt_prog_destroy",
+           "bpf_destroy_state", "bpf_parse_prog", "bpf_build_state", "bpf_fill_lwt_prog",
+           "bpf_fill_encap_info", "bpf_encap_nlsize", "bpf_lwt_prog_cmp", "bpf_encap_cmp"}
 # What is farther from the beginning of a function is none of it.
 FUNCTION = 1 << 16
 
@@ -19,14 +24,17 @@ class Symbols:
     `own`: the module lwtcls, or the C implementations."""
 
     def __init__(self, kernel, log):
-        listed = [text.split() for text in (kernel / "System.map").read_text().splitlines()]
+        system = kernel / "System.map"
+        listed = [text.split() for text in system.read_text().splitlines()] \
+            if system.exists() else []
         listed += [text.split()[1:] for text in log.read_text().splitlines()
                    if text.startswith("SYMBOL ")]
         self.found = sorted((int(address, 16), name, module[0].strip("[]") if module else "")
                             for address, kind, name, *module in listed if kind in "tTwW")
         self.addresses = [address for address, _, _ in self.found]
         reference = kernel / "net/core/lwt_bpf.o"
-        self.own = functions_of(reference) if reference.exists() else set()
+        self.own = functions_of(reference) if reference.exists() \
+            else set() if system.exists() else LWT_BPF
 
     def at(self, address):
         """The function that an instruction belongs to, and whether that is an own one."""

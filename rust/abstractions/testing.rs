@@ -40,6 +40,7 @@ use super::{
             Verdict, //
         },
         skbuff::{
+            shared_info,
             GsoTypes,
             SkBuff,
             Skb, //
@@ -158,7 +159,7 @@ impl SkBuff {
     pub(crate) fn set_gso(&mut self, types: GsoTypes, size: u16, segs: u16) {
         // SAFETY: The packet is valid and ours.
         unsafe {
-            let shared = bindings::skb_shinfo(self.as_ptr());
+            let shared = shared_info(self.as_ptr());
             (*shared).gso_type = types.bits();
             (*shared).gso_size = size;
             (*shared).gso_segs = segs;
@@ -206,7 +207,7 @@ impl SkBuff {
         // place.
         unsafe {
             let headers = (*skb).__bindgen_anon_4.headers.as_ref();
-            let shared = bindings::skb_shinfo(skb);
+            let shared = shared_info(skb);
             let data = (*skb).data.offset_from((*skb).head) as i32;
             let offset = |header: u16| i32::from(header) - data;
             Headers {

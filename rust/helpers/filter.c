@@ -2,11 +2,6 @@
 
 #include <linux/filter.h>
 
-__lwtcls_helper void lwtcls_helper_bpf_compute_data_pointers(struct sk_buff *skb)
-{
-	bpf_compute_data_pointers(skb);
-}
-
 __lwtcls_helper struct bpf_net_context *
 lwtcls_helper_bpf_net_ctx_set(struct bpf_net_context *bpf_net_ctx)
 {

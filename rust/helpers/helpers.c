@@ -24,7 +24,6 @@
 #include "filter.c"
 #include "idr.c"
 #include "if_arp.c"
-#include "inet_dscp.c"
 #include "kmemleak.c"
 #include "l3mdev.c"
 #include "list.c"

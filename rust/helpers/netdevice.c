@@ -44,8 +44,3 @@ __lwtcls_helper void lwtcls_helper_dev_xmit_recursion_inc(void)
 {
 	dev_xmit_recursion_inc();
 }
-
-__lwtcls_helper int lwtcls_helper_net_xmit_errno(int e)
-{
-	return net_xmit_errno(e);
-}

@@ -2,16 +2,6 @@
 
 #include <linux/rcupdate.h>
 
-__lwtcls_helper void *lwtcls_helper_rcu_dereference_bh(void **p)
-{
-	return rcu_dereference_bh(*(void __rcu **)p);
-}
-
-__lwtcls_helper void *lwtcls_helper_rcu_dereference_raw(void **p)
-{
-	return rcu_dereference_raw(*(void __rcu **)p);
-}
-
 __lwtcls_helper void lwtcls_helper_rcu_assign_pointer(void **p, void *v)
 {
 	rcu_assign_pointer(*(void __rcu **)p, v);

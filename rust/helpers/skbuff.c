@@ -18,22 +18,6 @@ lwtcls_helper_alloc_skb(unsigned int size, gfp_t priority)
 	return alloc_skb(size, priority);
 }
 
-__lwtcls_helper void lwtcls_helper_kfree_skb_reason(struct sk_buff *skb,
-						    enum skb_drop_reason reason)
-{
-	kfree_skb_reason(skb, reason);
-}
-
-__lwtcls_helper struct dst_entry *lwtcls_helper_skb_dst(const struct sk_buff *skb)
-{
-	return skb_dst(skb);
-}
-
-__lwtcls_helper unsigned int lwtcls_helper_skb_headroom(const struct sk_buff *skb)
-{
-	return skb_headroom(skb);
-}
-
 __lwtcls_helper struct sk_buff *lwtcls_helper_skb_get(struct sk_buff *skb)
 {
 	return skb_get(skb);
@@ -60,27 +44,10 @@ lwtcls_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
 	return skb_cow_head(skb, headroom);
 }
 
-__lwtcls_helper unsigned int
-lwtcls_helper_skb_headlen(const struct sk_buff *skb)
-{
-	return skb_headlen(skb);
-}
-
 __lwtcls_helper unsigned char *
 lwtcls_helper_skb_mac_header(const struct sk_buff *skb)
 {
 	return skb_mac_header(skb);
-}
-
-__lwtcls_helper unsigned char *
-lwtcls_helper_skb_network_header(const struct sk_buff *skb)
-{
-	return skb_network_header(skb);
-}
-
-__lwtcls_helper int lwtcls_helper_skb_network_offset(const struct sk_buff *skb)
-{
-	return skb_network_offset(skb);
 }
 
 __lwtcls_helper void lwtcls_helper_skb_pop_mac_header(struct sk_buff *skb)
@@ -129,41 +96,8 @@ __lwtcls_helper void lwtcls_helper_skb_reset_network_header(struct sk_buff *skb)
 	skb_reset_network_header(skb);
 }
 
-__lwtcls_helper void lwtcls_helper_skb_clear_hash(struct sk_buff *skb)
-{
-	skb_clear_hash(skb);
-}
-
-__lwtcls_helper unsigned char *
-lwtcls_helper_skb_end_pointer(const struct sk_buff *skb)
-{
-	return skb_end_pointer(skb);
-}
-
-__lwtcls_helper void lwtcls_helper_skb_reset_inner_headers(struct sk_buff *skb)
-{
-	skb_reset_inner_headers(skb);
-}
-
-__lwtcls_helper void lwtcls_helper_skb_reset_inner_mac_header(struct sk_buff *skb)
-{
-	skb_reset_inner_mac_header(skb);
-}
-
-__lwtcls_helper void
-lwtcls_helper_skb_set_inner_protocol(struct sk_buff *skb, __be16 protocol)
-{
-	skb_set_inner_protocol(skb, protocol);
-}
-
 __lwtcls_helper void
 lwtcls_helper_skb_set_transport_header(struct sk_buff *skb, const int offset)
 {
 	skb_set_transport_header(skb, offset);
-}
-
-__lwtcls_helper struct skb_shared_info *
-lwtcls_helper_skb_shinfo(const struct sk_buff *skb)
-{
-	return skb_shinfo(skb);
 }

@@ -40,7 +40,10 @@ use crate::abstractions::{
             PushEncap,
             Side, //
         },
-        skbuff::SkBuff, //
+        skbuff::{
+            end_pointer,
+            SkBuff, //
+        }, //
     }, //
 };
 use core::mem::MaybeUninit;
@@ -80,7 +83,7 @@ impl<T: PushEncap> Adapter<T> {
         unsafe {
             let (head, end) = (
                 (*skb).head as usize,
-                bindings::skb_end_pointer(skb) as usize,
+                end_pointer(skb) as usize,
             );
             if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
                 Self::push_part(skb, hdr, len, side)

@@ -8,13 +8,73 @@ use super::netdevice::NetDevice;
 use crate::abstractions::{
     bindings,
     success,
-    sync::rcu::ReadSide, //
+    sync::rcu::{
+        self,
+        ReadSide, //
+    }, //
 };
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
 use kernel::prelude::*;
+
+/// The device of a route. C: `dst_dev_rcu()`.
+///
+/// # Safety
+///
+/// `dst` is valid, and this is an RCU read side, in which the device stays.
+#[inline(always)]
+pub(super) unsafe fn dst_dev_rcu(dst: *const bindings::dst_entry) -> *mut bindings::net_device {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { rcu::dereference(&raw const (*dst).__bindgen_anon_1.dev_rcu) }
+}
+
+/// The route of a packet; null if it has none. C: `skb_dst()`.
+///
+/// # Safety
+///
+/// `skb` is valid, and the route is held by the packet, or stays for an RCU read side.
+#[inline(always)]
+pub(super) unsafe fn skb_dst(skb: *const bindings::sk_buff) -> *mut bindings::dst_entry {
+    // SAFETY: By the safety requirements of this function; the view of the union is the one that a
+    // packet on its way has.
+    let refdst = unsafe { refdst(skb.cast_mut()).read() };
+    (refdst & !(bindings::SKB_DST_NOREF as c_ulong)) as *mut bindings::dst_entry
+}
+
+/// Takes a packet off its route. C: `skb_dst_drop()`.
+///
+/// # Safety
+///
+/// `skb` is valid and ours.
+#[inline(always)]
+pub(super) unsafe fn skb_dst_drop(skb: *mut bindings::sk_buff) {
+    // SAFETY: By the safety requirements of this function; the packet has a reference to its route
+    // unless it says that it has none.
+    unsafe {
+        let place = refdst(skb);
+        let refdst = place.read();
+        if refdst == 0 {
+            return;
+        }
+        if refdst & bindings::SKB_DST_NOREF as c_ulong == 0 {
+            bindings::dst_release(refdst as *mut bindings::dst_entry);
+        }
+        place.write(0);
+    }
+}
+
+/// Where a packet has its route, and whether it holds it.
+///
+/// # Safety
+///
+/// `skb` is valid.
+#[inline(always)]
+unsafe fn refdst(skb: *mut bindings::sk_buff) -> *mut c_ulong {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { &raw mut (*skb).__bindgen_anon_3.__bindgen_anon_1._skb_refdst }
+}
 
 /// A route, within an RCU read side: that which brought a packet to a hook, or the one that a
 /// lookup found.
@@ -56,7 +116,7 @@ impl<'a> Dst<'a> {
     pub(crate) fn dev(self) -> &'a NetDevice {
         // SAFETY: The route is valid and has a device by the type invariant. The device is freed
         // after a grace period, and `'a` lies in an RCU read side.
-        unsafe { NetDevice::from_raw(bindings::dst_dev_rcu(self.0)) }
+        unsafe { NetDevice::from_raw(dst_dev_rcu(self.0)) }
     }
 
     /// Whether packets on this route are IPv4 ones, as they come to it. Others are IPv6 ones.

@@ -5,8 +5,13 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use super::{
+    dst::{
+        dst_dev_rcu,
+        skb_dst, //
+    },
     netdevice::NetDevice,
     skbuff::{
+        shared_info,
         GsoTypes,
         SkBuff, //
     }, //
@@ -68,11 +73,11 @@ impl<'a> EncapSkb<'a> {
         // SAFETY: The packet is valid. Its route stays during the RCU read side of the type
         // invariant, whether or not the packet counts a reference, and so does the route's device.
         unsafe {
-            let dst = bindings::skb_dst(self.skb.as_ptr());
+            let dst = skb_dst(self.skb.as_ptr());
             if dst.is_null() {
                 return None;
             }
-            let dev = bindings::dst_dev_rcu(dst);
+            let dev = dst_dev_rcu(dst);
             (!dev.is_null()).then(|| NetDevice::from_raw(dev))
         }
     }
@@ -90,20 +95,22 @@ impl<'a> EncapSkb<'a> {
         let len = u32::try_from(header.len()).map_err(|_| ENOMEM)?;
         self.skb
             .cow_head(len.checked_add(headroom).ok_or(ENOMEM)?)?;
+        let data = self.skb.headroom() as u16;
+        let headers = self.skb.headers_mut();
+        headers.inner_network_header = headers.network_header;
+        headers.inner_transport_header = headers.transport_header;
+        // The MAC header of the inner packet is, if there is one, a part of what is pushed.
+        headers.inner_mac_header = data;
+        headers.__bindgen_anon_5.inner_protocol = headers.protocol;
+        headers.set_inner_protocol_type(bindings::ENCAP_TYPE_ETHER as u8);
+        headers.set_encapsulation(1);
         let skb = self.skb.as_ptr();
         // SAFETY: The packet is valid and borrowed, its headers are its own and have the room, by
-        // the line above. `header` is that long, and lies elsewhere: it is no part of a packet.
+        // the call above. `header` is that long, and lies elsewhere: it is no part of a packet.
         unsafe {
-            bindings::skb_reset_inner_headers(skb);
-            // The MAC header of the inner packet is, if there is one, a part of what is pushed.
-            bindings::skb_reset_inner_mac_header(skb);
-            bindings::skb_set_inner_protocol(skb, self.skb.protocol_be());
-            (*skb)
-                .__bindgen_anon_4
-                .headers
-                .as_mut()
-                .set_encapsulation(1);
-            let outer = bindings::__skb_push(skb, len).cast::<u8>();
+            let outer = (*skb).data.sub(len as usize);
+            (*skb).data = outer;
+            (*skb).len += len;
             header.copy_to(outer);
             Ok(complete(core::slice::from_raw_parts_mut(
                 outer,
@@ -136,17 +143,18 @@ impl<'a> EncapSkb<'a> {
     /// would lie outside of the linear data is not set.
     #[inline(always)]
     pub(crate) fn set_outer(&mut self, protocol_be: u16, transport: Option<u16>) {
-        self.skb.headers_mut().protocol = protocol_be;
-        let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid and borrowed; both views of the union have the field at the
-        // same place.
-        unsafe {
-            bindings::skb_reset_network_header(skb);
-            if let Some(offset) = transport.filter(|&at| u32::from(at) <= self.skb.headlen()) {
-                bindings::skb_set_transport_header(skb, offset.into());
-            }
-            bindings::skb_clear_hash(skb);
+        let data = self.skb.headroom() as u16;
+        let transport = transport.filter(|&at| u32::from(at) <= self.skb.headlen());
+        let headers = self.skb.headers_mut();
+        headers.protocol = protocol_be;
+        headers.network_header = data;
+        if let Some(offset) = transport {
+            headers.transport_header = data.wrapping_add(offset);
         }
+        // What was hashed were the headers of the inner packet. C: `skb_clear_hash()`.
+        headers.hash = 0;
+        headers.set_sw_hash(0);
+        headers.set_l4_hash(0);
         self.skb.note_data_end();
     }
 
@@ -158,7 +166,7 @@ impl<'a> EncapSkb<'a> {
         // whose headers are its own may share it with a copy in a socket's queue, which sets it
         // anew before it uses it.
         unsafe {
-            let shared = bindings::skb_shinfo(self.skb.as_ptr());
+            let shared = shared_info(self.skb.as_ptr());
             (*shared).gso_type |= types.bits();
             if let Some(size) = size {
                 (*shared).gso_size = size;

@@ -77,6 +77,7 @@ impl NetDevice {
         if unsafe { bindings::dev_xmit_recursion() } {
             return Err(skb);
         }
+        let at_ingress = skb.at_tc_ingress();
         let skb = skb.into_raw();
         // SAFETY: The packet is ours to give away, the device is valid by the reference. Bottom
         // halves are off, by the token, so that the same CPU counts down.
@@ -86,7 +87,7 @@ impl NetDevice {
                 .__bindgen_anon_1
                 .__bindgen_anon_1
                 .dev = self.as_ptr();
-            bindings::skb_set_redirected_noclear(skb, bindings::skb_at_tc_ingress(skb));
+            bindings::skb_set_redirected_noclear(skb, at_ingress);
             bindings::skb_clear_tstamp(skb);
             bindings::dev_xmit_recursion_inc();
             // What becomes of the packet is the device's to count.

@@ -7,6 +7,8 @@
 
 use super::{
     dst::{
+        skb_dst,
+        skb_dst_drop,
         Dst,
         DstRef, //
     },
@@ -78,6 +80,12 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// The part of the type of service that routes are looked up by. C: `inet_dsfield_to_dscp()`.
+#[inline(always)]
+fn dscp(tos: u8) -> bindings::dscp_t {
+    tos & bindings::INET_DSCP_MASK as u8
+}
+
 /// What an IPv4 route is looked up by. Addresses are in network byte order.
 pub(crate) struct Flow4 {
     /// The device that it is to lead out of; 0 if any will do.
@@ -124,7 +132,7 @@ pub(crate) fn output4(origin: &Origin<'_>, flow: &Flow4) -> Result<DstRef> {
         fl4.__fl_common.flowic_oif = flow.oif;
         fl4.__fl_common.flowic_mark = flow.mark;
         fl4.__fl_common.flowic_uid = bindings::sock_net_uid(origin.net, origin.sk);
-        fl4.__fl_common.flowic_dscp = bindings::inet_dsfield_to_dscp(flow.tos);
+        fl4.__fl_common.flowic_dscp = dscp(flow.tos);
         fl4.__fl_common.flowic_flags = bindings::FLOWI_FLAG_ANYSRC as u8;
         fl4.__fl_common.flowic_proto = flow.protocol;
         fl4.saddr = u32::from_ne_bytes(flow.saddr);
@@ -272,12 +280,12 @@ impl SkBuff {
         // SAFETY: Packet and device are valid by the references, and this is an RCU read side by the
         // token.
         let reason = unsafe {
-            bindings::skb_dst_drop(skb);
+            skb_dst_drop(skb);
             bindings::ip_route_input_noref(
                 skb,
                 u32::from_ne_bytes(daddr),
                 u32::from_ne_bytes(saddr),
-                bindings::inet_dsfield_to_dscp(tos),
+                dscp(tos),
                 dev.as_ptr(),
             )
         };
@@ -305,9 +313,9 @@ impl SkBuff {
             if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
                 return Err(EINVAL);
             }
-            bindings::skb_dst_drop(skb);
+            skb_dst_drop(skb);
             bindings::ip6_route_input(skb);
-            Dst::from_raw(bindings::skb_dst(skb)).error()
+            Dst::from_raw(skb_dst(skb)).error()
         }
     }
 }
@@ -320,7 +328,7 @@ pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Option<Received> {
     // SAFETY: The packet is valid, and given away. Its route is held, or was found in an RCU read
     // side that lasts, by the token.
     unsafe {
-        if bindings::skb_dst(skb.as_ptr()).is_null() {
+        if skb_dst(skb.as_ptr()).is_null() {
             return None;
         }
         Some(Received::new(bindings::dst_input(skb.into_raw())))
@@ -336,7 +344,7 @@ pub(crate) fn output(rcu: &ReadSide<'_>, skb: Skb, dst: DstRef) -> Sent {
     // SAFETY: Both are valid, and given away. The namespace of the device stays for the RCU read
     // side.
     Sent::new(unsafe {
-        bindings::skb_dst_drop(skb);
+        skb_dst_drop(skb);
         bindings::skb_dst_set(skb, dst.into_raw());
         bindings::dst_output(net, (*skb).sk, skb)
     })

@@ -17,7 +17,10 @@ use core::{
         Deref,
         DerefMut, //
     },
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -128,6 +131,34 @@ pub(crate) struct Gso {
 /// The part of a packet that copies of it share, in C the group `headers` of `struct sk_buff`.
 pub(in crate::abstractions) type SkbHeaders = bindings::sk_buff__bindgen_ty_4__bindgen_ty_2;
 
+/// Where a packet's buffer ends. C: `skb_end_pointer()`.
+///
+/// # Safety
+///
+/// `skb` is valid.
+#[inline(always)]
+pub(in crate::abstractions) unsafe fn end_pointer(skb: *const bindings::sk_buff) -> *mut u8 {
+    // SAFETY: By the safety requirements of this function; the end is counted from the beginning.
+    #[cfg(CONFIG_64BIT)]
+    return unsafe { (*skb).head.add((*skb).end as usize) };
+    // SAFETY: As above, and there it is a pointer.
+    #[cfg(not(CONFIG_64BIT))]
+    return unsafe { (*skb).end };
+}
+
+/// What a packet's buffer ends in, which its copies share. C: `skb_shinfo()`.
+///
+/// # Safety
+///
+/// `skb` is valid.
+#[inline(always)]
+pub(in crate::abstractions) unsafe fn shared_info(
+    skb: *const bindings::sk_buff,
+) -> *mut bindings::skb_shared_info {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { end_pointer(skb) }.cast()
+}
+
 /// A packet, borrowed.
 #[repr(transparent)]
 pub(crate) struct SkBuff(Opaque<bindings::sk_buff>);
@@ -175,8 +206,8 @@ impl SkBuff {
     /// The free bytes in front of the data. C: `skb_headroom()`.
     #[inline(always)]
     pub(crate) fn headroom(&self) -> u32 {
-        // SAFETY: The packet is valid.
-        unsafe { bindings::skb_headroom(self.as_ptr()) }
+        // SAFETY: The packet is valid; its data lie in its buffer, whose length is a `u32`.
+        unsafe { (*self.as_ptr()).data.offset_from((*self.as_ptr()).head) as u32 }
     }
 
     /// Bytes of data, all parts counted.
@@ -204,24 +235,26 @@ impl SkBuff {
     /// or lies outside of the linear part. C: `skb_network_header()`.
     #[inline(always)]
     pub(crate) fn network_header<T: FromBytes>(&self) -> Option<T> {
-        let skb = self.as_ptr();
         if !self.has_network_header::<T>() {
             return None;
         }
+        let at = usize::from(self.headers_ref().network_header);
         // SAFETY: The packet is valid, and the bytes are linear data by the check. Any bytes are a
         // `T`, wherever they lie.
         Some(unsafe {
-            bindings::skb_network_header(skb)
+            (*self.as_ptr())
+                .head
+                .add(at)
                 .cast::<T>()
                 .read_unaligned()
         })
     }
 
-    /// The bytes between the data and the network header; negative, if that lies in front.
+    /// The bytes between the data and the network header; negative, if that lies in front. C:
+    /// `skb_network_offset()`.
     #[inline(always)]
     pub(crate) fn network_offset(&self) -> i32 {
-        // SAFETY: The packet is valid.
-        unsafe { bindings::skb_network_offset(self.as_ptr()) }
+        i32::from(self.headers_ref().network_header).wrapping_sub(self.headroom() as i32)
     }
 
     /// Whether a `T` at the network header is all in the linear data. C: `skb_network_header()`.
@@ -256,15 +289,16 @@ impl SkBuff {
     /// Says that the MAC header begins where the data does. C: `skb_reset_mac_header()`.
     #[inline(always)]
     pub(crate) fn reset_mac_header(&mut self) {
-        // SAFETY: The packet is valid, and ours by `&mut`.
-        unsafe { bindings::skb_reset_mac_header(self.as_ptr()) };
+        self.headers_mut().mac_header = self.headroom() as u16;
     }
 
     /// Whether tc has the packet on its way in, or had it there last. C: `skb_at_tc_ingress()`.
     #[inline(always)]
     pub(crate) fn at_tc_ingress(&self) -> bool {
-        // SAFETY: The packet is valid.
-        unsafe { bindings::skb_at_tc_ingress(self.as_ptr()) }
+        #[cfg(CONFIG_NET_XGRESS)]
+        return self.headers_ref().tc_at_ingress() != 0;
+        #[cfg(not(CONFIG_NET_XGRESS))]
+        return false;
     }
 
     /// Keeps `CHECKSUM_COMPLETE` valid when the data begin with the MAC header now.
@@ -293,7 +327,7 @@ impl SkBuff {
                 let header = (*skb).data;
                 bindings::__skb_pull(skb, len);
                 // On its way in that was done already.
-                if !bindings::skb_at_tc_ingress(skb) {
+                if !self.at_tc_ingress() {
                     bindings::skb_postpull_rcsum(skb, header.cast(), len);
                 }
             }
@@ -315,7 +349,7 @@ impl SkBuff {
     pub(crate) fn gso(&self) -> Option<Gso> {
         // SAFETY: The packet is valid, and so is what its buffer ends in.
         let (size, types) = unsafe {
-            let shared = bindings::skb_shinfo(self.as_ptr());
+            let shared = shared_info(self.as_ptr());
             ((*shared).gso_size, (*shared).gso_type)
         };
         (size != 0).then_some(Gso {
@@ -324,11 +358,11 @@ impl SkBuff {
         })
     }
 
-    /// Bytes of data in the linear part.
+    /// Bytes of data in the linear part. C: `skb_headlen()`.
     #[inline(always)]
     pub(crate) fn headlen(&self) -> u32 {
         // SAFETY: The packet is valid.
-        unsafe { bindings::skb_headlen(self.as_ptr()) }
+        unsafe { (*self.as_ptr()).len.wrapping_sub((*self.as_ptr()).data_len) }
     }
 
     /// Notes in the control block where the linear data end, for the instructions that the verifier
@@ -401,7 +435,7 @@ impl Skb {
     #[inline(always)]
     pub(crate) fn free(self, reason: DropReason) {
         // SAFETY: The reference was ours by the type invariant, and `self` is gone.
-        unsafe { bindings::kfree_skb_reason(self.into_raw(), reason.0) };
+        unsafe { bindings::sk_skb_reason_drop(ptr::null_mut(), self.into_raw(), reason.0) };
     }
 }
 
@@ -427,7 +461,8 @@ impl DerefMut for Skb {
 impl Drop for Skb {
     #[inline]
     fn drop(&mut self) {
+        let (skb, reason) = (self.0.as_ptr(), DropReason::NOT_SPECIFIED);
         // SAFETY: One reference is ours by the type invariant, and this is its end.
-        unsafe { bindings::kfree_skb_reason(self.0.as_ptr(), DropReason::NOT_SPECIFIED.0) };
+        unsafe { bindings::sk_skb_reason_drop(ptr::null_mut(), skb, reason.0) };
     }
 }

@@ -8,6 +8,18 @@
 use core::marker::PhantomData;
 use kernel::types::NotThreadSafe;
 
+/// Reads a pointer that is published through RCU. What is read through it is read afterwards, on all
+/// processors that Rust is for. C: `rcu_dereference_raw()`.
+///
+/// # Safety
+///
+/// `place` is valid, and whoever writes it uses `rcu_assign_pointer()`, or its like.
+#[inline(always)]
+pub(in crate::abstractions) unsafe fn dereference<T>(place: *const *mut T) -> *mut T {
+    // SAFETY: By the safety requirements of this function. Volatile, as READ_ONCE() is.
+    unsafe { place.read_volatile() }
+}
+
 /// A token of an RCU read side: what is published through RCU stays where it is for `'a`.
 ///
 /// # Invariants

@@ -9,7 +9,10 @@
 mod takeover;
 
 use super::{
-    dst::Dst,
+    dst::{
+        skb_dst,
+        Dst, //
+    },
     netlink::{
         Attr,
         ExtAck,
@@ -112,9 +115,12 @@ impl Sent {
         if code == 0 {
             return Self::OK;
         }
-        // SAFETY: An FFI call with no requirements.
-        // INVARIANT: The callee returns 0 or -ENOBUFS.
-        Self(unsafe { bindings::net_xmit_errno(code) })
+        // INVARIANT: 0 or -ENOBUFS.
+        if code == bindings::NET_XMIT_CN as c_int {
+            Self::OK
+        } else {
+            Self(ENOBUFS.to_errno())
+        }
     }
 }
 
@@ -327,7 +333,7 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     unsafe fn serves(skb: *mut bindings::sk_buff) -> bool {
         // SAFETY: The packet is valid, and has a route with a state.
-        unsafe { is_ours((*bindings::skb_dst(skb)).lwtstate) }
+        unsafe { is_ours((*skb_dst(skb)).lwtstate) }
     }
 
     /// The encapsulation of a packet's route, its tunnel state, the route, and the packet as ours.
@@ -344,7 +350,7 @@ impl<T: Encap> Adapter<T> {
         // may take the packet off the route, but route and state are freed after a grace period only,
         // and the core called us inside an RCU read side critical section.
         unsafe {
-            let dst = bindings::skb_dst(skb);
+            let dst = skb_dst(skb);
             let lws = (*dst).lwtstate;
             (
                 &Self::state(lws).encap,

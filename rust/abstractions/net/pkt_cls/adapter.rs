@@ -24,6 +24,7 @@ use crate::abstractions::{
     },
     sync::{
         bottom_half::BhDisabled,
+        rcu,
         rtnl::{
             Caller,
             Rtnl, //
@@ -71,7 +72,7 @@ impl<T: Classifier> Adapter<T> {
     unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
         // SAFETY: `init` put a table there, which stays until nobody holds the instance any more.
         unsafe {
-            let root = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Root<T>>();
+            let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
             TcfProto::new(NonNull::new_unchecked(tp), &(*root).value)
         }
     }
@@ -87,8 +88,8 @@ impl<T: Classifier> Adapter<T> {
         // SAFETY: `init` put a table there. It is freed after a grace period, and bottom halves
         // that are off are a read side.
         let filters = unsafe {
-            let root = &raw const (*tp).root;
-            &(*bindings::rcu_dereference_bh(root.cast_mut()).cast::<Root<T>>()).value
+            let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
+            &(*root).value
         };
         // SAFETY: The core lends us both for the time of the call.
         let (skb, result) = unsafe { (TcSkb::from_raw(skb), &mut *result.cast::<ClassResult>()) };
@@ -147,7 +148,7 @@ impl<T: Classifier> Adapter<T> {
         // the queue; requests are gone, by the safety requirements of this function.
         unsafe {
             proto.filters().detach();
-            let root = bindings::rcu_dereference_raw(&raw mut (*tp).root).cast::<Root<T>>();
+            let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
             Root::queue(root);
         }
     }

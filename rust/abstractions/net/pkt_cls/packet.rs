@@ -5,13 +5,19 @@
 //! C headers: [`include/net/sch_generic.h`](srctree/include/net/sch_generic.h),
 //! [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
-use super::super::skbuff::SkBuff;
+use super::super::skbuff::{
+    shared_info,
+    SkBuff, //
+};
 use crate::abstractions::{
     bindings,
     bpf::TcProg,
     sync::bottom_half::BhDisabled, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
 use kernel::prelude::*;
 
 /// What a classifier wants done with a packet that it still has (`TC_ACT_*`).
@@ -124,16 +130,44 @@ impl<'a> TcSkb<'a> {
         // the type invariant, and the place of the pointers is behind that. On its way in the MAC
         // header is in front of the data, by the same.
         let saved = unsafe {
-            if bindings::skb_at_tc_ingress(skb) {
-                bindings::__skb_push(skb, (*skb).mac_len.into());
+            if self.0.at_tc_ingress() {
+                let len = (*skb).mac_len;
+                (*skb).data = (*skb).data.sub(len.into());
+                (*skb).len += u32::from(len);
             }
             let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             let saved = ((*ends).data_meta, (*ends).data_end);
-            bindings::bpf_compute_data_pointers(skb);
+            compute_data_pointers(skb);
             saved
         };
         // INVARIANT: Pushed and computed just now.
         TcRun { skb: self.0, saved }
+    }
+}
+
+/// The control block as that of tc. C: `qdisc_skb_cb()`.
+#[inline(always)]
+fn qdisc_skb_cb(skb: *mut bindings::sk_buff) -> *mut bindings::qdisc_skb_cb {
+    skb.wrapping_byte_add(const { offset_of!(bindings::sk_buff, cb) })
+        .cast()
+}
+
+/// Notes in the control block where the data end, and where the metadata in front of them begin. C:
+/// `bpf_compute_data_pointers()`.
+///
+/// # Safety
+///
+/// The packet is valid, ours, and its control block is one of tc.
+#[inline(always)]
+unsafe fn compute_data_pointers(skb: *mut bindings::sk_buff) {
+    // SAFETY: By the safety requirements of this function. Metadata and linear data lie in the
+    // packet's buffer.
+    unsafe {
+        let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
+        let meta_len = (*shared_info(skb)).meta_len;
+        let headlen = (*skb).len.wrapping_sub((*skb).data_len);
+        (*ends).data_meta = (*skb).data.sub(meta_len.into()).cast();
+        (*ends).data_end = (*skb).data.add(headlen as usize).cast();
     }
 }
 
@@ -174,7 +208,7 @@ impl<'a> TcRun<'a> {
         unsafe {
             let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             ((*ends).data_meta, (*ends).data_end) = self.saved;
-            if bindings::skb_at_tc_ingress(skb) {
+            if self.skb.at_tc_ingress() {
                 bindings::__skb_pull(skb, (*skb).mac_len.into());
             }
         }
@@ -186,7 +220,7 @@ impl<'a> TcRun<'a> {
     #[inline(always)]
     pub(crate) fn set_tc_classid(&mut self, minor: u16) {
         // SAFETY: The packet is valid, and has such a control block by the type.
-        unsafe { (*bindings::qdisc_skb_cb(self.skb.as_ptr())).tc_classid = minor };
+        unsafe { (*qdisc_skb_cb(self.skb.as_ptr())).tc_classid = minor };
     }
 
     /// Makes a packet without a time stamp say so in the type of the stamp too: a program may have
@@ -248,7 +282,7 @@ impl<'a> TcRan<'a> {
             let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             let linear = ((*skb).len - (*skb).data_len) as usize;
             if (*ends).data_end != (*skb).data.add(linear).cast() {
-                bindings::bpf_compute_data_pointers(skb);
+                compute_data_pointers(skb);
             }
         }
         // INVARIANT: Compared, or computed again.
@@ -259,7 +293,7 @@ impl<'a> TcRan<'a> {
     #[inline(always)]
     pub(crate) fn tc_classid(&self) -> u16 {
         // SAFETY: The packet is valid, and has such a control block by the type.
-        unsafe { (*bindings::qdisc_skb_cb(self.0.skb.as_ptr())).tc_classid }
+        unsafe { (*qdisc_skb_cb(self.0.skb.as_ptr())).tc_classid }
     }
 
     /// See [`TcRun::end`].

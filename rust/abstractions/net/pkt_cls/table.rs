@@ -25,7 +25,10 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
-    sync::rcu::ReadSide, //
+    sync::rcu::{
+        self,
+        ReadSide, //
+    }, //
 };
 use core::{
     cell::{
@@ -827,8 +830,8 @@ impl<'a, T: Classifier> Iterator for Iter<'a, T> {
     #[inline(always)]
     fn next(&mut self) -> Option<&'a Filter<T>> {
         // SAFETY: By the type invariant. A node that was taken out still points on.
-        let next = unsafe { bindings::rcu_dereference_raw((&raw mut (*self.at).next).cast()) };
-        self.at = next.cast();
+        let next = unsafe { rcu::dereference(&raw const (*self.at).next) };
+        self.at = next;
         if self.at == self.head {
             return None;
         }
