@@ -126,6 +126,48 @@ mirror() {
 	fi
 }
 
+# shellcheck disable=SC2034
+NETWORK_HINT="check the network and the free disk (3 GB), then run the same command again; LWTCLS_MIRROR=URL names another Debian mirror"
+
+install_debootstrap() {
+	if command -v debootstrap >/dev/null; then return; fi
+	command -v apt-get >/dev/null ||
+		die "debootstrap is not installed" "install it with this distribution's package manager"
+	apt-get update
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends debootstrap
+}
+
+# bootstrap_debian ROOT: a Debian that has the backports of its suite too, and starts no
+# daemons.
+bootstrap_debian() {
+	local from
+	from=$(mirror)
+	rm -rf "$1"
+	debootstrap --variant=minbase "$TOOLS_SUITE" "$1" ${from:+"$from"}
+	# The line that debootstrap wrote names the mirror.
+	sed "s/ $TOOLS_SUITE / $TOOLS_SUITE-backports /" "$1/etc/apt/sources.list" \
+		>"$1/etc/apt/sources.list.d/backports.list"
+	printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
+	chmod 755 "$1/usr/sbin/policy-rc.d"
+}
+
+# in_debian ROOT COMMAND...: runs a command in such a root, as in_tools does.
+in_debian() {
+	# shellcheck disable=SC2086
+	LWTCLS_TOOLS=$1 unshare --mount --propagation private ${LWTCLS_UNSHARE:-} -- \
+		bash "$TOP/scripts/enter-tools" "${@:2}"
+}
+
+# install_in_debian ROOT PACKAGE...
+install_in_debian() {
+	# shellcheck disable=SC2016
+	in_debian "$1" sh -euc '
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get update
+		apt-get install -y --no-install-recommends "$@"
+		apt-get clean' sh "${@:2}"
+}
+
 # in_tools COMMAND...: runs a command in the tool chroot, with the checkout and
 # the cache at their own paths. The mounts live in a mount namespace of their
 # own, so they are gone with the command, whatever ends it. LWTCLS_UNSHARE: more
@@ -134,15 +176,18 @@ in_tools() {
 	local root
 	root=$(tools_dir)
 	[ -e "$root/.complete" ] || die "the tool set is not there" "run: make setup"
-	# shellcheck disable=SC2086
-	LWTCLS_TOOLS=$root unshare --mount --propagation private ${LWTCLS_UNSHARE:-} -- \
-		bash "$TOP/scripts/enter-tools" "$@"
+	in_debian "$root" "$@"
 }
 
 TOOLS_SUITE=trixie
 tools_dir() {
 	printf '%s/tools-%s\n' "$CACHE" \
 		"$(key "$TOOLS_SUITE" "$TOP/scripts/packages.txt" "$TOP/scripts/setup-tools")"
+}
+
+# debian_dir NAME: the root that setup-deb makes under that name.
+debian_dir() {
+	printf '%s/debian-%s-%s\n' "$CACHE" "$1" "$(key "$TOOLS_SUITE" "$TOP/scripts/setup-deb")"
 }
 
 # The kernel series that lwtcls is built for and tested with, newest first.
