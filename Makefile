@@ -20,6 +20,9 @@ all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tre
 setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
+deb: ## the Debian package lwtcls-dkms, in build/deb
+	@scripts/deb
+
 ##@ Test
 test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
 	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
@@ -41,6 +44,9 @@ fuzz: ## 200,000 hostile requests to lwtcls and to the C; LWTCLS_FUZZ, LWTCLS_SE
 
 bench: ## instructions for each packet and request, beside the C's; FLAVOUR=stock
 	@scripts/bench $(FLAVOUR)
+
+check-deb: ## the Debian package installed, used and purged on a fresh Debian in a guest
+	@scripts/check-deb
 
 lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
 	@scripts/lint
@@ -64,4 +70,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench clean demo diff distclean fuzz help lint planted setup shell test test-debug test-races unsafe
+.PHONY: all bench check-deb clean deb demo diff distclean fuzz help lint planted setup shell test test-debug test-races unsafe
