@@ -59,7 +59,10 @@ impl Encapsulation {
         let takeover = *module_parameters::takeover.value_ref();
         let encap = lwtunnel::Registration::new::<LwtCls>(takeover)
             .inspect_err(|why| {
-                pr_warn!("classifier only: no encapsulation 'bpf' for routes: {}\n", why);
+                pr_warn!(
+                    "classifier only: no encapsulation 'bpf' for routes: {}\n",
+                    why
+                );
             })
             .ok()?;
         if encap.is_takeover() {

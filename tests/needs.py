@@ -30,7 +30,7 @@ def part(what, option):
 def pytest_configure(config):
     """Says what the marks are."""
     config.addinivalue_line("markers", "needs(option, ...): is left out by a kernel without these")
-    config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with one of these")
+    config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with these")
 
 
 def reasons(item):

@@ -27,10 +27,10 @@ from conftest import (
     remove,
     sh,
 )
-from test_load import fixture_unloaded  # noqa: F401
 from test_load import (
     TAKEN,
     TOOK_OVER,
+    fixture_unloaded,  # noqa: F401
     loading,
     saying,
 )

@@ -64,11 +64,7 @@ fn redirect_ignored<P>(hook: &Hook<P>) {
 
 /// C: `bpf_input()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn input(
-    hook: &Hook<LwtIn>,
-    mut skb: Skb,
-    dst: Dst<'_>,
-) -> Result<Verdict<Received>> {
+pub(super) fn input(hook: &Hook<LwtIn>, mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
     match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
         BPF_OK => Ok(Verdict::Continue(skb)),
         BPF_LWT_REROUTE => reroute::input(skb, dst),

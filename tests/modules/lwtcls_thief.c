@@ -25,6 +25,7 @@ static int __init lwtcls_thief_init(void)
 	if (!victim)
 		return -ENOENT;
 	thief_ops = *victim;
+	/* Pairs with the rcu_dereference() of whoever looks at the slot: what it finds is whole. */
 	smp_store_release(slot, &thief_ops);
 	return 0;
 }

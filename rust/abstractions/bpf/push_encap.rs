@@ -81,10 +81,7 @@ impl<T: PushEncap> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         unsafe {
-            let (head, end) = (
-                (*skb).head as usize,
-                end_pointer(skb) as usize,
-            );
+            let (head, end) = ((*skb).head as usize, end_pointer(skb) as usize);
             if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
                 Self::push_part(skb, hdr, len, side)
             } else {

@@ -138,12 +138,13 @@ pub(in crate::abstractions) type SkbHeaders = bindings::sk_buff__bindgen_ty_4__b
 /// `skb` is valid.
 #[inline(always)]
 pub(in crate::abstractions) unsafe fn end_pointer(skb: *const bindings::sk_buff) -> *mut u8 {
-    // SAFETY: By the safety requirements of this function; the end is counted from the beginning.
+    // SAFETY: By the safety requirements of this function.
+    let (head, end) = unsafe { ((*skb).head, (*skb).end) };
+    // It is counted from the beginning where that is shorter than a pointer.
     #[cfg(CONFIG_64BIT)]
-    return unsafe { (*skb).head.add((*skb).end as usize) };
-    // SAFETY: As above, and there it is a pointer.
+    return head.wrapping_add(end as usize);
     #[cfg(not(CONFIG_64BIT))]
-    return unsafe { (*skb).end };
+    return end;
 }
 
 /// What a packet's buffer ends in, which its copies share. C: `skb_shinfo()`.
@@ -241,13 +242,7 @@ impl SkBuff {
         let at = usize::from(self.headers_ref().network_header);
         // SAFETY: The packet is valid, and the bytes are linear data by the check. Any bytes are a
         // `T`, wherever they lie.
-        Some(unsafe {
-            (*self.as_ptr())
-                .head
-                .add(at)
-                .cast::<T>()
-                .read_unaligned()
-        })
+        Some(unsafe { (*self.as_ptr()).head.add(at).cast::<T>().read_unaligned() })
     }
 
     /// The bytes between the data and the network header; negative, if that lies in front. C:

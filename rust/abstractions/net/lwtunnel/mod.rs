@@ -178,11 +178,7 @@ pub(crate) trait Encap: Sized + Send + Sync {
     const PREDECESSOR: &'static CStr;
 
     /// Makes a value from a request. C: `build_state`. Process context, but it may not sleep.
-    fn build(
-        attr: Attr<'_>,
-        family: Family,
-        extack: &mut ExtAck<'_>,
-    ) -> Result<Built<Self>>;
+    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>>;
 
     /// A packet is about to be delivered or forwarded. C: `input`.
     fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
@@ -273,7 +269,8 @@ impl<T: Encap> Adapter<T> {
             let built = T::build(attr, Family(family), &mut extack)?;
 
             // SAFETY: An FFI call with no requirements.
-            let lws = unsafe { bindings::lwtunnel_state_alloc(const { size_of::<State<T>>() as c_int }) };
+            let lws =
+                unsafe { bindings::lwtunnel_state_alloc(const { size_of::<State<T>>() as c_int }) };
             if lws.is_null() {
                 return Err(ENOMEM);
             }
@@ -457,7 +454,7 @@ impl<T: Encap> Adapter<T> {
             }
         }
         from_result(|| {
-            // SAFETY: As above, and the state is ours.
+            // SAFETY: By the safety requirements of this function, and the state is ours.
             let (state, mut message) = unsafe { (Self::state(lws), Message::from_raw(skb)) };
             state.encap.fill(&mut message).map(|()| 0)
         })
@@ -534,7 +531,7 @@ impl<T: Encap> Adapter<T> {
         // SAFETY: By the safety requirements of this function.
         let size = unsafe { Self::get_encap_size(lws) };
         let mut buf = MessageBuf::new(size.max(0) as u32)?;
-        // SAFETY: As above. The message is one in the making.
+        // SAFETY: By the safety requirements of this function. The message is one in the making.
         to_result(unsafe { Self::fill_encap(buf.message().as_ptr(), lws) })?;
         Ok(buf)
     }

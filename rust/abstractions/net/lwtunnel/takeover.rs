@@ -169,7 +169,11 @@ impl Drop for Takeover {
 unsafe fn predecessor(encap_type: u32) -> &'static Ops {
     // SAFETY: By the safety requirements of this function the slot was taken over, before which the
     // table was stored; it is there for ever. There are as many as slots.
-    unsafe { &*PREDECESSORS.get_unchecked(encap_type as usize).load(Relaxed) }
+    unsafe {
+        &*PREDECESSORS
+            .get_unchecked(encap_type as usize)
+            .load(Relaxed)
+    }
 }
 
 /// Defines functions that call the predecessor's of the same name.
