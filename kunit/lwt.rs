@@ -8,6 +8,11 @@ use super::*;
 mod tests {
     use super::*;
     use crate::abstractions::{
+        compat::{
+            EAFNOSUPPORT,
+            ENOBUFS,
+            EOPNOTSUPP, //
+        },
         net::{
             lwtunnel::Purpose,
             netlink::MessageBuf, //

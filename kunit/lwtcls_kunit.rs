@@ -42,6 +42,6 @@ impl kernel::Module for LwtClsKunit {
 impl Drop for LwtClsKunit {
     fn drop(&mut self) {
         // What the suites gave to RCU to free, by functions of this module.
-        kernel::sync::rcu::rcu_barrier();
+        abstractions::compat::rcu_barrier();
     }
 }

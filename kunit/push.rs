@@ -9,6 +9,7 @@ mod tests {
     use super::*;
     use crate::{
         abstractions::{
+            compat::EPROTONOSUPPORT,
             net::{
                 dst::Dst,
                 skbuff::{

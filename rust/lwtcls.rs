@@ -17,6 +17,10 @@ use abstractions::{
         self,
         stock_push_encap, //
     },
+    compat::{
+        flag,
+        module, //
+    },
     net::{
         lwtunnel,
         pkt_cls, //
@@ -56,7 +60,7 @@ struct Encapsulation {
 impl Encapsulation {
     /// `None`, and a line in the log, if the name is another's, and stays so.
     fn register() -> Option<Self> {
-        let takeover = *module_parameters::takeover.value_ref();
+        let takeover = flag(&module_parameters::takeover);
         let encap = lwtunnel::Registration::new::<LwtCls>(takeover)
             .inspect_err(|why| {
                 pr_warn!(
@@ -107,7 +111,7 @@ impl kernel::Module for LwtCls {
                 error
             }
         })?;
-        let encap = if *module_parameters::cls_only.value_ref() {
+        let encap = if flag(&module_parameters::cls_only) {
             None
         } else {
             Encapsulation::register()

@@ -9,6 +9,7 @@
 mod bindings;
 
 pub(crate) mod bpf;
+pub(crate) mod compat;
 mod kallsyms;
 pub(crate) mod net;
 pub(crate) mod sync;

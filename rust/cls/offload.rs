@@ -10,9 +10,12 @@ use super::{
     filter::Filter,
     BpfClassifier, //
 };
-use crate::abstractions::net::{
-    netlink::ExtAck,
-    pkt_cls, //
+use crate::abstractions::{
+    compat::EOPNOTSUPP,
+    net::{
+        netlink::ExtAck,
+        pkt_cls, //
+    }, //
 };
 use kernel::{
     pr_warn_once,

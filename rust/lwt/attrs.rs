@@ -11,6 +11,7 @@ use crate::abstractions::{
         LwtProg,
         Prog, //
     },
+    compat::EAFNOSUPPORT,
     net::{
         lwtunnel::{
             Built,

@@ -9,6 +9,7 @@ use super::push::{
 };
 use crate::abstractions::{
     bpf::ProgMem,
+    compat::EPROTONOSUPPORT,
     net::skbuff::{
         Gso,
         GsoTypes, //

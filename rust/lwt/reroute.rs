@@ -3,6 +3,7 @@
 //! A new route for a packet that a program changed.
 
 use crate::abstractions::{
+    compat::EAFNOSUPPORT,
     net::{
         dst::{
             Dst,

@@ -34,6 +34,7 @@
 use super::ProgMem;
 use crate::abstractions::{
     bindings,
+    compat::synchronize_rcu,
     net::{
         encap::{
             EncapSkb,
@@ -51,7 +52,6 @@ use kernel::{
     error::to_result,
     pr_err_once,
     prelude::*,
-    sync::rcu,
     time::{
         delay::fsleep,
         Delta, //
@@ -279,7 +279,7 @@ mod helper {
                 fsleep(Delta::from_secs(1));
             }
             // Calls from before are in a read side, see the head of the file.
-            rcu::synchronize_rcu();
+            synchronize_rcu();
             // SAFETY: Not registered any more, by the loop above.
             unsafe { bindings::ftrace_free_filter(self.ops.get()) };
         }
@@ -306,6 +306,7 @@ mod helper {
 #[cfg(not(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)))]
 mod helper {
     use super::*;
+    use crate::abstractions::compat::EOPNOTSUPP;
 
     /// Never: the kernel has no way for it.
     pub(crate) struct Helper(());

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
+    compat::EAFNOSUPPORT,
     sync::rcu::ReadSide,
     uapi::ETH_P_IP, //
 };

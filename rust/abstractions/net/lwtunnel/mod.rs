@@ -21,7 +21,14 @@ use super::{
     },
     skbuff::Skb, //
 };
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    compat::{
+        this_module,
+        ENOBUFS,
+        EOPNOTSUPP, //
+    }, //
+};
 use core::{
     marker::PhantomData,
     mem::{
@@ -541,7 +548,7 @@ impl<T: Encap> Adapter<T> {
 struct Ops<T, M>(PhantomData<(T, M)>);
 
 impl<T: Encap, M: ModuleMetadata> Ops<T, M> {
-    const OWNER: *mut bindings::module = M::THIS_MODULE.as_ptr().cast();
+    const OWNER: *mut bindings::module = this_module::<M>().as_ptr().cast();
 
     const OPS: bindings::lwtunnel_encap_ops = bindings::lwtunnel_encap_ops {
         build_state: Some(Adapter::<T>::build_state),

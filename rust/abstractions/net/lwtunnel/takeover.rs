@@ -25,19 +25,17 @@
 use super::Unavailable;
 use crate::abstractions::{
     bindings,
+    compat::synchronize_rcu,
     kallsyms, //
 };
 use core::ptr;
 use kernel::{
     pr_err_once,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
-        },
-        rcu, //
+    sync::atomic::{
+        Atomic,
+        Full,
+        Relaxed, //
     },
     time::{
         delay::fsleep,
@@ -116,7 +114,7 @@ impl Takeover {
         }
         kept.store(predecessor, Relaxed);
         // Who finds our table looks at the slot after this, and so sees the line above.
-        rcu::synchronize_rcu();
+        synchronize_rcu();
         slot.cmpxchg(predecessor, ops, Full)
             .map_err(|_| Unavailable::Foreign)?;
         // INVARIANT: By the line above.
@@ -152,7 +150,7 @@ impl Drop for Takeover {
             );
             fsleep(Delta::from_secs(1));
         }
-        rcu::synchronize_rcu();
+        synchronize_rcu();
         // SAFETY: An FFI call with no requirements but process context, where a value is dropped that
         // could only be made there.
         unsafe { bindings::synchronize_rcu_tasks() };

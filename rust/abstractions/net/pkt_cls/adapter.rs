@@ -18,6 +18,10 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
+    compat::{
+        this_module,
+        ENOBUFS, //
+    },
     net::netlink::{
         ExtAck,
         Message, //
@@ -448,7 +452,7 @@ impl<T: Classifier, M: ModuleMetadata> Ops<T, M> {
             bind_class: Some(Adapter::<T>::bind_class),
             dump: Some(Adapter::<T>::dump),
             terse_dump: Some(Adapter::<T>::terse_dump),
-            owner: M::THIS_MODULE.as_ptr().cast(),
+            owner: this_module::<M>().as_ptr().cast(),
             flags: bindings::tcf_proto_ops_flags_TCF_PROTO_OPS_DOIT_UNLOCKED as c_int,
             // SAFETY: What is absent is null, and the list links are the core's to set.
             ..unsafe { core::mem::zeroed() }

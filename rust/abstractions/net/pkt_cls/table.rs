@@ -25,6 +25,7 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
+    compat::ENOBUFS,
     sync::rcu::{
         self,
         ReadSide, //

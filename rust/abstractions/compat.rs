@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the kernel crate of an older kernel lacks, under the names that newer kernels have for it.
+//!
+//! Kbuild sets `lwtcls_7_2` for Linux 7.2. This file goes when support for 7.2 goes: apart from
+//! [`flag`], everyone can then use the kernel crate's items by the same names.
+
+/// Linux 7.3 has all of it.
+#[cfg(not(lwtcls_7_2))]
+mod current {
+    #[cfg(lwtcls_kunit)]
+    pub(crate) use kernel::sync::rcu::rcu_barrier;
+    pub(crate) use kernel::{
+        error::code::{
+            EAFNOSUPPORT,
+            ENOBUFS,
+            EOPNOTSUPP,
+            EPROTONOSUPPORT, //
+        },
+        module::this_module,
+        prelude::module,
+        sync::rcu::synchronize_rcu, //
+    };
+
+    /// The value of a module parameter.
+    pub(crate) fn flag(param: &kernel::module_param::ModuleParamAccess<bool>) -> bool {
+        param.value()
+    }
+}
+
+#[cfg(not(lwtcls_7_2))]
+pub(crate) use current::*;
+
+/// What Linux 7.2 lacks. All of it goes with 7.2.
+#[cfg(lwtcls_7_2)]
+mod v7_2 {
+    use core::{
+        mem::transmute,
+        num::NonZeroI32, //
+    };
+    use kernel::{
+        bindings,
+        module_param::ModuleParamAccess,
+        prelude::*,
+        ModuleMetadata, //
+    };
+
+    /// `kernel::error::code` of 7.2 lacks the codes below, and the kernel crate has no public
+    /// constructor of an [`Error`] that constants could use.
+    const fn error(errno: u32) -> Error {
+        let Some(errno) = NonZeroI32::new(-(errno as i32)) else {
+            panic!("0 is no error");
+        };
+        // SAFETY: The only field of an `Error` is a `NonZeroI32` with a negated errno, and `transmute`
+        // checks that the sizes are equal. The callers below pass the kernel's own errnos, which do
+        // not exceed `MAX_ERRNO`.
+        unsafe { transmute::<NonZeroI32, Error>(errno) }
+    }
+
+    pub(crate) const EAFNOSUPPORT: Error = error(bindings::EAFNOSUPPORT);
+    pub(crate) const ENOBUFS: Error = error(bindings::ENOBUFS);
+    pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
+    pub(crate) const EPROTONOSUPPORT: Error = error(bindings::EPROTONOSUPPORT);
+
+    /// In 7.2, `module!` defines a static in the crate root instead of a constant of
+    /// [`ModuleMetadata`]. A crate has one module, so the static is that of `M`.
+    pub(crate) const fn this_module<M: ModuleMetadata>() -> &'static ThisModule {
+        &crate::THIS_MODULE
+    }
+
+    /// 7.2 has no safe function for it.
+    pub(crate) fn synchronize_rcu() {
+        // SAFETY: An FFI call with no requirements but process context.
+        unsafe { bindings::synchronize_rcu() };
+    }
+
+    /// 7.2 has no safe function for it.
+    #[cfg(lwtcls_kunit)]
+    pub(crate) fn rcu_barrier() {
+        // SAFETY: An FFI call with no requirements but process context.
+        unsafe { bindings::rcu_barrier() };
+    }
+
+    /// `module!` of 7.2 does not support parameters of type `bool`. This one makes a `u8` of each,
+    /// which accepts 0 and 1 but not `y` and `n`.
+    ///
+    /// A larger type does not do: 7.2 stores a value as if it were the first field of its
+    /// [`ModuleParamAccess`], which the compiler only ensures where the default is less aligned.
+    macro_rules! module {
+        (
+            type: $type:ident,
+            name: $name:tt,
+            authors: $authors:tt,
+            description: $description:tt,
+            license: $license:tt,
+            alias: $alias:tt,
+            params: {
+                $($param:ident: bool {
+                    default: $default:tt,
+                    description: $what:tt,
+                },)*
+            },
+        ) => {
+            ::kernel::prelude::module! {
+                type: $type,
+                name: $name,
+                authors: $authors,
+                description: $description,
+                license: $license,
+                alias: $alias,
+                params: {
+                    $($param: u8 {
+                        default: $default as u8,
+                        description: $what,
+                    },)*
+                },
+            }
+        };
+    }
+    pub(crate) use module;
+
+    /// The value of a module parameter; 7.2 has it as a number.
+    pub(crate) fn flag(param: &ModuleParamAccess<u8>) -> bool {
+        *param.value() != 0
+    }
+}
+
+#[cfg(lwtcls_7_2)]
+pub(crate) use v7_2::*;
