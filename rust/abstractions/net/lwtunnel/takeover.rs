@@ -18,9 +18,10 @@
 //!   table that it finds when it frees the state: it gives back one of ours. So
 //!   [`destroy`] takes one.
 //! - *We go* after the predecessor has its slot again, and nobody can be in our table's functions any
-//!   more: neither a packet, which is in an RCU read side, nor who frees a state of the predecessor's,
-//!   and is in none, but does not sleep from the look at the slot on until it has its reference to our
-//!   module.
+//!   more: neither a packet, which is in an RCU read side, nor who frees a state of the predecessor's.
+//!   That is done in softirq, which is like one; but with `PREEMPT_RT` in a thread that is in none, and
+//!   may be preempted, but does not sleep from the look at the slot on until it has its reference to
+//!   our module. No test sees it if neither is waited for: to free a module takes a grace period, too.
 
 use super::Unavailable;
 use crate::abstractions::{
