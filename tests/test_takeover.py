@@ -28,6 +28,7 @@ from conftest import (
     sh,
 )
 from test_load import (
+    LATE,
     TAKEN,
     TOOK_OVER,
     fixture_unloaded,  # noqa: F401
@@ -42,7 +43,6 @@ pytestmark = [
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
 THIEF, MUTE = (BUILD / f"tests/modules/lwtcls_{name}.ko" for name in ("thief", "mute"))
-LATE = BUILD / "tests/modules/lwtcls_late.ko"
 OTHER = {4: "10.1.0.2", 6: "fd01::2"}
 WITHOUT = "lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken"
 EOPNOTSUPP = 95
@@ -474,32 +474,22 @@ def test_takeover_is_declined(unloaded, net):
 
 
 @TAKEN
-def test_kernel_that_does_not_tell(unloaded, net):
-    sh(f"insmod {MUTE}")
+@pytest.mark.parametrize("path, why", [
+    pytest.param(MUTE, ", and the kernel does not tell where its table of them is", id="mute"),
+    pytest.param(THIEF, " by something else than the kernel's own", id="thief"),
+])
+def test_slot_that_cannot_be_taken_over(unloaded, net, path, why):
+    sh(f"insmod {path}")
     try:
         with saying() as said:
             sh(f"insmod {MODULE}")
-        assert said == [f"{WITHOUT}, and the kernel does not tell where its table of them is"]
-    finally:
-        sh("rmmod lwtcls_mute")
-    net.encap("xmit", "drop", 4)
-    assert net.dropped() and users() == 0
-    eventually(gone)
-
-
-@TAKEN
-def test_slot_that_something_else_has_taken_over(unloaded, net):
-    sh(f"insmod {THIEF}")
-    try:
-        with saying() as said:
-            sh(f"insmod {MODULE}")
-        assert said == [f"{WITHOUT} by something else than the kernel's own"]
+        assert said == [f"{WITHOUT}{why}"]
         net.encap("xmit", "drop", 4)
         assert net.dropped() and users() == 0
         net.route(4)
         eventually(gone)
     finally:
-        sh("rmmod lwtcls_thief")
+        sh(f"rmmod {path.stem}")
 
 
 def test_module_stays_while_something_else_has_the_slot(unloaded, net):

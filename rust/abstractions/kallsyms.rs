@@ -13,8 +13,8 @@ mod names {
     };
     use kernel::prelude::*;
 
-    /// The address of a variable of the kernel that is not exported; `None` if the kernel has none of
-    /// that name, or none of several, or only knows functions (`CONFIG_KALLSYMS_ALL`). Process
+    /// The address of a variable of the kernel that is not exported, the first of several of that
+    /// name; `None` if the kernel has none, or only knows functions (`CONFIG_KALLSYMS_ALL`). Process
     /// context.
     ///
     /// A probe on a variable is refused, but only after its name was looked up: C:

@@ -32,8 +32,8 @@ impl RunContext<'_> {
     /// Turns bottom halves off, and runs `f` with a BPF network context. Any context but hard
     /// interrupts. C: the frame of `run_lwt_bpf()`.
     ///
-    /// Packets mostly come with bottom halves off, and nobody turns them on behind our back. To turn
-    /// them off once more, and on again, would cost more than the rest.
+    /// Packets that were received come with bottom halves off, and nobody turns them on behind our
+    /// back: these are spared the call that turns them on again.
     #[inline(always)]
     pub(crate) fn enter<R>(f: impl FnOnce(&RunContext<'_>) -> R) -> R {
         // SAFETY: FFI calls with no requirements; undone below.

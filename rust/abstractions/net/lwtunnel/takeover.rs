@@ -19,9 +19,10 @@
 //!   [`destroy`] takes one.
 //! - *We go* after the predecessor has its slot again, and nobody can be in our table's functions any
 //!   more: neither a packet, which is in an RCU read side, nor who frees a state of the predecessor's.
-//!   That is done in softirq, which is like one; but with `PREEMPT_RT` in a thread that is in none, and
-//!   may be preempted, but does not sleep from the look at the slot on until it has its reference to
-//!   our module. No test sees it if neither is waited for: to free a module takes a grace period, too.
+//!   That is mostly done in softirq, which is like one; but a request that fails frees what it has
+//!   built, and with `PREEMPT_RT` a softirq is a thread. These may be preempted, but do not sleep from
+//!   the look at the slot on until they have their reference to our module. No test sees it if neither
+//!   is waited for: to free a module takes a grace period, too.
 
 use super::Unavailable;
 use crate::abstractions::{
