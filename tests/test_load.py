@@ -246,3 +246,20 @@ def test_route_has_the_module_loaded(asked, net, family):
     net.encap("xmit", "drop", family)
     assert loaded() and "rtnl-lwt-BPF" in asked()
     assert net.dropped(family)
+
+
+@pytest.mark.only_here("the C is built by one compiler")
+def test_data_of_a_processor_are_addressed_as_such():
+    """The shims may be compiled by another compiler than the kernel: what they do to data that each
+    processor has for itself, they do to the copy of the processor that they run on."""
+    places = {name: int(address, 16) for address, _, name, *_ in (
+        line.split() for line in pathlib.Path("/proc/kallsyms").read_text().splitlines())}
+    first, last = places["__per_cpu_start"], places["__per_cpu_end"]
+    text, found, wrong = "", 0, []
+    for line in sh(f"objdump -dr --no-show-raw-insn {MODULE}").splitlines():
+        if not (named := re.search(r"\bR_X86_64_\w+\t([\w.]+)", line)):
+            text = line
+        elif first <= places.get(named[1], 0) < last and "(%rip)" in text and "lea" not in text:
+            found += 1
+            wrong += [text] * ("%gs:" not in text)
+    assert found and not wrong
