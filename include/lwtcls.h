@@ -46,10 +46,16 @@
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/pkt_cls.h>
 
+/* rust/stubs/trace.c */
+void lwtcls_trace_exception(const struct sk_buff *skb, const char *hook, u32 prog_id,
+			    u32 ret, int error, enum skb_drop_reason reason);
+
 #ifdef __BINDGEN__
 /* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
+const gfp_t LWTCLS_CONST_GFP_NOWAIT = GFP_NOWAIT;
+const gfp_t LWTCLS_CONST___GFP_NOWARN = __GFP_NOWARN;
 const unsigned int LWTCLS_CONST_KSYM_SYMBOL_LEN = KSYM_SYMBOL_LEN;
 const __u32 LWTCLS_CONST_IPSKB_L3SLAVE = IPSKB_L3SLAVE;
 const __be32 LWTCLS_CONST_IPV6_FLOWINFO_MASK = IPV6_FLOWINFO_MASK;

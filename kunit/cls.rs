@@ -8,6 +8,7 @@ use super::*;
 mod tests {
     use super::{
         filter::Mode,
+        hits::Hits,
         *, //
     };
     use crate::abstractions::{
@@ -63,7 +64,10 @@ mod tests {
             classid,
             exts: testing::no_actions(TCA_BPF_ACT, TCA_BPF_POLICE)?,
             skip: 0,
-            data: Data { name: None },
+            data: Data {
+                name: None,
+                hits: Hits::new(),
+            },
         })
     }
 
@@ -916,7 +920,10 @@ mod tests {
         let mut extack = ExtAckBuf::new()?;
         let name = ProgName::parse(name.attr(), GFP_KERNEL, &mut extack.extack())?;
         let filter = testing::entry(Parts {
-            data: Data { name: Some(name) },
+            data: Data {
+                name: Some(name),
+                hits: Hits::new(),
+            },
             ..parts(&watch, Mode::DirectAction, 0x0001_0002)?
         })?;
         let Origin::Loaded { id, tag } = filter.rule().prog.origin() else {

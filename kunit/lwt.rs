@@ -49,6 +49,7 @@ mod tests {
         Ok(Hook {
             prog: watch.prog(),
             name: name(text)?,
+            counters: HookCounters::new(),
         })
     }
 
@@ -314,11 +315,11 @@ mod tests {
 
         let size = encap.size();
         let mut buf = MessageBuf::new(size as u32)?;
-        encap.fill(&mut buf.message())?;
+        encap.fill(256, &mut buf.message())?;
         assert_eq!(buf.bytes().len(), size);
 
         let mut buf = MessageBuf::new(size as u32 - 4)?;
-        assert!(encap.fill(&mut buf.message()) == Err(EMSGSIZE));
+        assert!(encap.fill(256, &mut buf.message()) == Err(EMSGSIZE));
         Ok(())
     }
 
@@ -331,7 +332,7 @@ mod tests {
             xmit: Some(hook(&watch, c"x.o:[xmit]")?),
         };
         let mut buf = MessageBuf::new(512)?;
-        encap.fill(&mut buf.message())?;
+        encap.fill(42, &mut buf.message())?;
         let want = Request::new()
             .nest(
                 LWT_BPF_OUT,
@@ -340,7 +341,8 @@ mod tests {
             .nest(
                 LWT_BPF_XMIT,
                 &Request::new().put(LWT_BPF_PROG_NAME, b"x.o:[xmit]\0")?,
-            )?;
+            )?
+            .put(LWT_BPF_XMIT_HEADROOM, &42u32.to_ne_bytes())?;
         assert!(buf.bytes() == want.bytes());
         Ok(())
     }

@@ -13,6 +13,7 @@ pub(crate) mod compat;
 mod kallsyms;
 pub(crate) mod net;
 pub(crate) mod sync;
+pub(crate) mod trace;
 pub(crate) mod uapi;
 
 #[cfg(lwtcls_kunit)]

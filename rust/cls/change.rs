@@ -7,6 +7,7 @@ use super::{
         Data,
         Mode, //
     },
+    hits::Hits,
     offload,
     BpfClassifier, //
 };
@@ -185,7 +186,10 @@ fn parse<'a>(
             classid,
             exts,
             skip,
-            data: Data { name },
+            data: Data {
+                name,
+                hits: Hits::new(),
+            },
         },
     )?;
     Ok((entry, warning))

@@ -4,6 +4,7 @@
 
 use super::filter::Filter;
 use crate::abstractions::{
+    bpf::stats_enabled,
     net::pkt_cls::{
         Action,
         ClassResult,
@@ -79,14 +80,23 @@ fn ask<'p, 'a>(
             if let Some(action) = Action::from_code(code) {
                 let major = filter.class().classid() & TC_H_MAJ_MASK;
                 result.set_classid(major | u32::from(ran.tc_classid()));
-                return Asked::Verdict(ran.end().verdict(action));
+                let skb = ran.end();
+                if stats_enabled() {
+                    filter.data().hits.count(&skb, Some(action));
+                }
+                return Asked::Verdict(skb.verdict(action));
             }
-        } else if code == OWN_CLASS {
-            result.set_class(filter.class());
-            return Asked::Matched(filter, ran.end());
         } else if code != NO_MATCH {
-            result.set_classid(code as u32);
-            return Asked::Matched(filter, ran.end());
+            if code == OWN_CLASS {
+                result.set_class(filter.class());
+            } else {
+                result.set_classid(code as u32);
+            }
+            let skb = ran.end();
+            if stats_enabled() {
+                filter.data().hits.count(&skb, None);
+            }
+            return Asked::Matched(filter, skb);
         }
 
         let Some(next) = filters.next() else {

@@ -2,7 +2,10 @@
 
 //! What `tc filter show` reads.
 
-use super::filter::Filter;
+use super::{
+    filter::Filter,
+    hits, //
+};
 use crate::abstractions::{
     bpf::Origin,
     net::netlink::Message,
@@ -46,7 +49,8 @@ pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
         }
         message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.flags())
     })?;
-    filter.exts().dump_stats(message)
+    filter.exts().dump_stats(message)?;
+    hits::dump(filter, message)
 }
 
 /// Writes where a filter is, and which actions it has: what `tc -br filter show` reads. The C has no

@@ -2,7 +2,10 @@
 
 //! One filter.
 
-use super::BpfClassifier;
+use super::{
+    hits::Hits,
+    BpfClassifier, //
+};
 use crate::abstractions::net::pkt_cls;
 use crate::name::ProgName;
 
@@ -22,4 +25,6 @@ pub(crate) enum Mode {
 pub(crate) struct Data {
     /// What the user calls the program.
     pub(super) name: Option<ProgName>,
+    /// What it did.
+    pub(super) hits: Hits,
 }

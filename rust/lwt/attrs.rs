@@ -3,6 +3,7 @@
 //! The encapsulation's attributes (`LWT_BPF_*`, `include/uapi/linux/lwtunnel.h`).
 
 use super::{
+    counters::HookCounters,
     BpfEncap,
     Hook, //
 };
@@ -39,8 +40,9 @@ use crate::abstractions::{
 use crate::name::ProgName;
 use kernel::prelude::*;
 
-/// What [`fill`] writes at most: three programs, each with a name of full length.
-pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgName::MAX + 1));
+/// What [`fill`] writes at most: three programs, each with a name of full length, and the headroom.
+pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgName::MAX + 1))
+    + netlink::total_size(size_of::<u32>());
 
 /// Reads a request.
 pub(super) fn parse(
@@ -118,14 +120,23 @@ fn parse_hook<P: LwtProg>(
         };
         extack.refuse_attr(error, fd, why)
     })?;
-    Ok(Some(Hook { prog, name }))
+    Ok(Some(Hook {
+        prog,
+        name,
+        counters: HookCounters::new(),
+    }))
 }
 
-/// Writes the programs' names. Their file descriptors mean nothing to the one who reads.
-pub(super) fn fill(encap: &BpfEncap, message: &mut Message<'_>) -> Result {
+/// Writes the programs' names, and the headroom, if there is one. The programs' file descriptors mean
+/// nothing to the one who reads.
+pub(super) fn fill(encap: &BpfEncap, headroom: u16, message: &mut Message<'_>) -> Result {
     fill_hook(&encap.input, LWT_BPF_IN, message)?;
     fill_hook(&encap.output, LWT_BPF_OUT, message)?;
-    fill_hook(&encap.xmit, LWT_BPF_XMIT, message)
+    fill_hook(&encap.xmit, LWT_BPF_XMIT, message)?;
+    if headroom == 0 {
+        return Ok(());
+    }
+    message.put_u32(LWT_BPF_XMIT_HEADROOM as u32, headroom.into())
 }
 
 fn fill_hook<P>(hook: &Option<Hook<P>>, attr: usize, message: &mut Message<'_>) -> Result {

@@ -6,6 +6,9 @@
 //! `net/core/lwt_bpf.c`.
 
 mod attrs;
+mod counters;
+mod debugfs;
+mod exception;
 mod gso;
 mod push;
 mod redirect;
@@ -20,6 +23,7 @@ use crate::abstractions::{
     bpf::{
         LwtIn,
         LwtOut,
+        LwtProg,
         LwtXmit,
         Prog,
         ProgMem, //
@@ -49,12 +53,34 @@ use crate::abstractions::{
     uapi::LWTUNNEL_ENCAP_BPF, //
 };
 use crate::name::ProgName;
+use counters::HookCounters;
 use kernel::prelude::*;
+
+pub(crate) use debugfs::Files;
+
+/// A type of program, which is that of a hook.
+pub(crate) trait HookType: LwtProg {
+    /// The hook's name, as `ip` has it.
+    const NAME: &'static CStr;
+}
+
+impl HookType for LwtIn {
+    const NAME: &'static CStr = c"in";
+}
+
+impl HookType for LwtOut {
+    const NAME: &'static CStr = c"out";
+}
+
+impl HookType for LwtXmit {
+    const NAME: &'static CStr = c"xmit";
+}
 
 /// A program on one of the hooks, with the name that the user gave it.
 pub(crate) struct Hook<P> {
     prog: Prog<P>,
     name: ProgName,
+    counters: HookCounters,
 }
 
 /// The programs of one route.
@@ -97,8 +123,8 @@ impl Encap for BpfEncap {
         }
     }
 
-    fn fill(&self, message: &mut Message<'_>) -> Result {
-        attrs::fill(self, message)
+    fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result {
+        attrs::fill(self, headroom, message)
     }
 
     fn size(&self) -> usize {

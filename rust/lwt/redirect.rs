@@ -2,6 +2,10 @@
 
 //! `bpf_redirect()` on xmit.
 
+use super::{
+    counters::Counted,
+    exception::Exception, //
+};
 use crate::abstractions::{
     bpf::RunContext,
     net::skbuff::{
@@ -9,40 +13,50 @@ use crate::abstractions::{
         Skb, //
     }, //
 };
-use kernel::pr_warn_once;
+use kernel::{
+    pr_warn_once,
+    prelude::*, //
+};
 
-/// Sends a packet where its program said, or frees it. C: `skb_do_redirect()`.
-pub(super) fn redirect(ctx: &RunContext<'_>, mut skb: Skb) {
+/// No device for the packet, or not one that takes it as it is.
+fn refused(skb: Skb, reason: DropReason) -> Result<(), (Skb, Exception)> {
+    Err((skb, Exception::new(Counted::NoDevice, EINVAL, reason)))
+}
+
+/// Sends a packet where its program said. Gives it back if that cannot be. C: `skb_do_redirect()`.
+pub(super) fn redirect(ctx: &RunContext<'_>, mut skb: Skb) -> Result<(), (Skb, Exception)> {
     let target = ctx.take_redirect();
     skb.reset_mac_header();
     let Some(dev) = ctx.device(&skb, &target) else {
-        return skb.free(DropReason::NOT_SPECIFIED);
+        return refused(skb, DropReason::NO_TX_TARGET);
     };
     // Neighbours and peers are for programs of tc. One that ran earlier in the same softirq may have
     // asked for them, and then let its packet go on.
     if !target.is_plain() {
-        return skb.free(DropReason::NOT_SPECIFIED);
+        return refused(skb, DropReason::NO_TX_TARGET);
     }
     let mac_header = dev.has_mac_header();
     if mac_header {
         // The program has to have made one.
         if !skb.has_mac_header() || skb.len() == 0 {
-            return skb.free(DropReason::NOT_SPECIFIED);
+            return refused(skb, DropReason::DEV_HDR);
         }
         if skb.at_tc_ingress() {
             skb.postpush_mac_header();
         }
     } else if !skb.strip_mac_header() {
-        return skb.free(DropReason::NOT_SPECIFIED);
+        return Err((skb, Exception::truncated()));
     }
 
     // What becomes of it is the device's to count.
     if target.to_ingress() {
-        if let Err(skb) = dev.receive(skb, mac_header) {
-            skb.free(DropReason::NOT_SPECIFIED);
-        }
-    } else if let Err(skb) = dev.transmit(ctx, skb) {
-        pr_warn_once!("a packet is redirected in a loop, and dropped\n");
-        skb.free(DropReason::NOT_SPECIFIED);
+        dev.receive(skb, mac_header)
+            .map_err(|skb| (skb, Exception::truncated()))
+    } else {
+        dev.transmit(ctx, skb).map_err(|skb| {
+            pr_warn_once!("a packet is redirected in a loop, and dropped\n");
+            let why = Exception::new(Counted::Recursion, ELOOP, DropReason::RECURSION_LIMIT);
+            (skb, why)
+        })
     }
 }

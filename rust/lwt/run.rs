@@ -3,12 +3,16 @@
 //! What a program's return value does to the packet.
 
 use super::{
+    counters::Counted,
+    exception::Exception,
     redirect,
     reroute,
-    Hook, //
+    Hook,
+    HookType, //
 };
 use crate::abstractions::{
     bpf::{
+        stats_enabled,
         LwtIn,
         LwtOut,
         LwtXmit,
@@ -23,6 +27,7 @@ use crate::abstractions::{
         },
         skbuff::{
             DropReason,
+            SkBuff,
             Skb, //
         }, //
     },
@@ -45,14 +50,6 @@ fn dropped(skb: Skb) -> Error {
     EPERM
 }
 
-/// An illegal return value costs the packet.
-#[cold]
-fn illegal(code: u32, skb: Skb) -> Error {
-    pr_warn_once!("illegal return value {code} of an encap bpf program, the packet is dropped\n");
-    skb.free(DropReason::NOT_SPECIFIED);
-    EINVAL
-}
-
 /// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
 #[cold]
 fn redirect_ignored<P>(hook: &Hook<P>) {
@@ -62,25 +59,49 @@ fn redirect_ignored<P>(hook: &Hook<P>) {
     );
 }
 
+impl<P: HookType> Hook<P> {
+    /// Runs the program, and returns what it returned.
+    #[inline(always)]
+    fn run(&self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
+        let code = self.prog.run(ctx, skb);
+        if stats_enabled() {
+            self.counters.count_run(code);
+        }
+        code
+    }
+
+    /// An illegal return value costs the packet.
+    #[cold]
+    fn illegal(&self, code: u32, skb: Skb) -> Error {
+        pr_warn_once!(
+            "illegal return value {code} of an encap bpf program, the packet is dropped\n"
+        );
+        let why = Exception::new(Counted::Illegal, EINVAL, DropReason::NOT_SPECIFIED);
+        self.give_up(code, why, skb)
+    }
+}
+
 /// C: `bpf_input()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn input(hook: &Hook<LwtIn>, mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
-    match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
+    match RunContext::enter(|ctx| hook.run(ctx, &mut skb)) {
         BPF_OK => Ok(Verdict::Continue(skb)),
-        BPF_LWT_REROUTE => reroute::input(skb, dst),
+        BPF_LWT_REROUTE => reroute::input(skb, dst)
+            .map(Verdict::Consumed)
+            .map_err(|(skb, why)| hook.give_up(BPF_LWT_REROUTE, why, skb)),
         BPF_DROP => Err(dropped(skb)),
         BPF_REDIRECT => {
             redirect_ignored(hook);
             Ok(Verdict::Continue(skb))
         }
-        code => Err(illegal(code, skb)),
+        code => Err(hook.illegal(code, skb)),
     }
 }
 
 /// C: `bpf_output()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn output(hook: &Hook<LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>> {
-    match RunContext::enter(|ctx| hook.prog.run(ctx, &mut skb)) {
+    match RunContext::enter(|ctx| hook.run(ctx, &mut skb)) {
         // The route was just looked up: there is nothing to look up again.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
         BPF_DROP => Err(dropped(skb)),
@@ -88,7 +109,7 @@ pub(super) fn output(hook: &Hook<LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>>
             redirect_ignored(hook);
             Ok(Verdict::Continue(skb))
         }
-        code => Err(illegal(code, skb)),
+        code => Err(hook.illegal(code, skb)),
     }
 }
 
@@ -98,10 +119,13 @@ pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<V
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let left = RunContext::enter(|ctx| match hook.prog.run(ctx, &mut skb) {
+    let left = RunContext::enter(|ctx| match hook.run(ctx, &mut skb) {
         // With bottom halves still off: what `bpf_redirect()` notes belongs to this CPU.
         BPF_REDIRECT => {
-            redirect::redirect(ctx, skb);
+            if let Err((skb, why)) = redirect::redirect(ctx, skb) {
+                // The sender is not told.
+                hook.give_up(BPF_REDIRECT, why, skb);
+            }
             None
         }
         code => Some((skb, code)),
@@ -111,23 +135,26 @@ pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<V
     };
     match code {
         BPF_OK => {}
-        BPF_LWT_REROUTE => return reroute::xmit(skb, dst),
+        BPF_LWT_REROUTE => {
+            return reroute::xmit(skb, dst)
+                .map(Verdict::Consumed)
+                .map_err(|(skb, why)| hook.give_up(code, why, skb));
+        }
         BPF_DROP => return Err(dropped(skb)),
-        code => return Err(illegal(code, skb)),
+        code => return Err(hook.illegal(code, skb)),
     }
 
     // A program that made another protocol of the packet had to ask for a new route.
     if skb.protocol_be() != protocol {
-        skb.free(DropReason::INVALID_PROTO);
-        return Err(EINVAL);
+        let why = Exception::new(Counted::Protocol, EINVAL, DropReason::INVALID_PROTO);
+        return Err(hook.give_up(code, why, skb));
     }
     // The program may have used up the room for the MAC header, which neigh_hh_output() copies in
     // aligned chunks and without a check.
     let headroom = skb.headroom();
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
-            skb.free(DropReason::NOMEM);
-            return Err(error);
+            return Err(hook.give_up(code, Exception::no_memory(error), skb));
         }
     }
     Ok(Verdict::Continue(skb))

@@ -6,6 +6,7 @@ mod context;
 mod mem;
 mod prog;
 pub(crate) mod push_encap;
+mod stats;
 
 pub(crate) use context::RunContext;
 pub(crate) use mem::ProgMem;
@@ -18,3 +19,4 @@ pub(crate) use prog::{
     Prog,
     TcProg, //
 };
+pub(crate) use stats::stats_enabled;

@@ -110,6 +110,12 @@ impl<T> Prog<T> {
         self.0 == other.0
     }
 
+    /// The number by which `bpftool prog show id` finds the program.
+    pub(crate) fn id(&self) -> u32 {
+        // SAFETY: The program is valid by the type invariant, and its `aux` lives as long.
+        unsafe { (*(*self.0.as_ptr()).aux).id }
+    }
+
     /// The SHA-derived tag of the program's instructions.
     pub(crate) fn tag(&self) -> &[u8; 8] {
         // SAFETY: The program is valid by the type invariant; the tag does not change after load.

@@ -5,6 +5,7 @@
 pub(crate) mod dst;
 pub(crate) mod encap;
 pub(crate) mod lwtunnel;
+pub(crate) mod namespace;
 pub(crate) mod netdevice;
 pub(crate) mod netlink;
 pub(crate) mod pkt_cls;

@@ -304,6 +304,22 @@ impl Message<'_> {
         self.put(attr, &value.to_ne_bytes())
     }
 
+    /// Adds what holds numbers of 64 bits, which is aligned so, where that has to be, by an attribute
+    /// `pad` in front of it. C: `nla_put_64bit()`.
+    pub(crate) fn put_64bit(&mut self, attr: u32, payload: &[u8], pad: u32) -> Result {
+        let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
+        // SAFETY: The message is valid by the type invariant, the payload by its reference.
+        to_result(unsafe {
+            bindings::nla_put_64bit(
+                self.0,
+                attr as c_int,
+                len,
+                payload.as_ptr().cast(),
+                pad as c_int,
+            )
+        })
+    }
+
     /// Adds a string with its NUL. C: `nla_put_string()`.
     pub(crate) fn put_str(&mut self, attr: u32, value: &CStr) -> Result {
         self.put(attr, value.to_bytes_with_nul())

@@ -18,8 +18,9 @@ use super::{
     },
     netdevice::NetDevice,
     skbuff::{
-        SkBuff, //
-        Skb,
+        DropReason,
+        SkBuff,
+        Skb, //
     }, //
 };
 use crate::abstractions::{
@@ -266,8 +267,8 @@ impl SkBuff {
     }
 
     /// Takes the packet off its route, and looks up the one that it would have if it came in by
-    /// `dev`. `EINVAL` if there is none; the packet has no route then. The route stays for the RCU
-    /// read side. C: `ip_route_input_noref()`.
+    /// `dev`. If there is none, the kernel says why; the packet has no route then. The route stays
+    /// for the RCU read side. C: `ip_route_input_noref()`.
     #[inline(always)]
     pub(crate) fn route_input4(
         &mut self,
@@ -276,7 +277,7 @@ impl SkBuff {
         tos: u8,
         saddr: [u8; 4],
         daddr: [u8; 4],
-    ) -> Result {
+    ) -> Result<(), DropReason> {
         let skb = self.as_ptr();
         // SAFETY: Packet and device are valid by the references, and this is an RCU read side by the
         // token.
@@ -293,7 +294,7 @@ impl SkBuff {
         if reason == 0 {
             Ok(())
         } else {
-            Err(EINVAL)
+            Err(DropReason::from_raw(reason))
         }
     }
 
@@ -323,16 +324,16 @@ impl SkBuff {
 
 /// Has a packet take the route that it has on its way in. Consumes it. C: `dst_input()`.
 ///
-/// `None`, and the packet is freed, if it has no route.
+/// Gives a packet back that has no route.
 #[inline(always)]
-pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Option<Received> {
+pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Result<Received, Skb> {
     // SAFETY: The packet is valid, and given away. Its route is held, or was found in an RCU read
     // side that lasts, by the token.
     unsafe {
         if skb_dst(skb.as_ptr()).is_null() {
-            return None;
+            return Err(skb);
         }
-        Some(Received::new(bindings::dst_input(skb.into_raw())))
+        Ok(Received::new(bindings::dst_input(skb.into_raw())))
     }
 }
 

@@ -3,5 +3,6 @@
 //! What the kernel's networking code is synchronised by.
 
 pub(crate) mod bottom_half;
+pub(crate) mod percpu;
 pub(crate) mod rcu;
 pub(crate) mod rtnl;

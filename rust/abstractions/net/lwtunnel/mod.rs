@@ -6,6 +6,7 @@
 //!
 //! C header: [`include/net/lwtunnel.h`](srctree/include/net/lwtunnel.h)
 
+mod states;
 mod takeover;
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
         skb_dst,
         Dst, //
     },
+    namespace::Inum,
     netlink::{
         Attr,
         ExtAck,
@@ -46,6 +48,10 @@ use kernel::{
     fmt,
     prelude::*,
     ModuleMetadata, //
+};
+use states::{
+    Links,
+    Listed, //
 };
 use takeover::{
     Takeover,
@@ -196,8 +202,8 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// A packet is about to get its MAC header. C: `xmit`.
     fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
 
-    /// Writes what [`Self::build`] could read. C: `fill_encap`. Under RCU.
-    fn fill(&self, message: &mut Message<'_>) -> Result;
+    /// Writes what [`Self::build`] could read, the headroom with it. C: `fill_encap`. Under RCU.
+    fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result;
 
     /// Bytes that [`Self::fill`] writes at most. C: `get_encap_size`. Under RCU.
     fn size(&self) -> usize;
@@ -210,6 +216,18 @@ pub(crate) trait Encap: Sized + Send + Sync {
 struct State<T> {
     encap: T,
     purpose: Purpose,
+    owner: Owner,
+    /// Among all of them, unless it was only made to find another one.
+    links: Links,
+}
+
+/// Whose route a tunnel state was made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    /// The namespace.
+    pub(crate) net: Inum,
+    /// The address family.
+    pub(crate) family: Family,
 }
 
 impl<T> State<T> {
@@ -220,6 +238,9 @@ impl<T> State<T> {
         assert!(align_of::<Self>() <= align_of::<bindings::lwtunnel_state>());
         offset
     };
+
+    /// Where the links are, from the beginning of the tunnel state.
+    const LINKS: usize = Self::OFFSET + offset_of!(Self, links);
 
     fn of(lws: *mut bindings::lwtunnel_state) -> *mut Self {
         lws.wrapping_byte_add(Self::OFFSET).cast()
@@ -252,10 +273,10 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core with a request whose attributes it checked. `cfg` is null, or what the
+    /// Called by the core with a request for `net` whose attributes it checked. `cfg` is null, or what the
     /// request for a route of that family was parsed into: for IPv4 a `fib_config`.
     unsafe extern "C" fn build_state(
-        _net: *mut bindings::net,
+        net: *mut bindings::net,
         encap: *mut bindings::nlattr,
         family: c_uint,
         cfg: *const c_void,
@@ -291,16 +312,25 @@ impl<T: Encap> Adapter<T> {
             if built.xmit {
                 flags |= bindings::LWTUNNEL_STATE_XMIT_REDIRECT;
             }
-            // SAFETY: Allocated just now with that room, and nobody else has seen it. `ts` is where the
-            // core wants it.
+            // SAFETY: Allocated just now with that room, and nobody else has seen it, until it is in the
+            // list, which `Registration::new` has seen to. `ts` is where the core wants it.
             unsafe {
                 (*lws).type_ = const { T::TYPE as u16 };
                 (*lws).flags = flags;
                 (*lws).headroom = built.headroom;
-                State::of(lws).write(State {
+                let state = State::<T>::of(lws);
+                state.write(State {
                     encap: built.encap,
                     purpose,
+                    owner: Owner {
+                        net: Inum::of(net),
+                        family: Family(family),
+                    },
+                    links: Links::new(),
                 });
+                if purpose == Purpose::Route {
+                    Links::add(&raw mut (*state).links);
+                }
                 *ts = lws;
             }
             Ok(0)
@@ -462,8 +492,9 @@ impl<T: Encap> Adapter<T> {
         }
         from_result(|| {
             // SAFETY: By the safety requirements of this function, and the state is ours.
-            let (state, mut message) = unsafe { (Self::state(lws), Message::from_raw(skb)) };
-            state.encap.fill(&mut message).map(|()| 0)
+            let (state, headroom, mut message) =
+                unsafe { (Self::state(lws), (*lws).headroom, Message::from_raw(skb)) };
+            state.encap.fill(headroom, &mut message).map(|()| 0)
         })
     }
 
@@ -521,27 +552,32 @@ impl<T: Encap> Adapter<T> {
     ) -> bool {
         // What cannot be read for want of memory is left alone.
         // SAFETY: By the safety requirements of this function.
-        unsafe {
-            Self::state(ours).purpose == Purpose::Match
-                && Self::written(ours).is_ok_and(|ours| {
-                    Self::written(theirs).is_ok_and(|theirs| ours.bytes() == theirs.bytes())
-                })
-        }
+        let (ours, theirs) = unsafe {
+            let state = Self::state(ours);
+            if state.purpose != Purpose::Match {
+                return false;
+            }
+            // Of the headroom the kernel's own writes nothing.
+            let ours = written(state.encap.size(), |message| state.encap.fill(0, message));
+            let theirs = written(
+                takeover::get_encap_size(T::TYPE, theirs).max(0) as usize,
+                |message| to_result(takeover::fill_encap(T::TYPE, message.as_ptr(), theirs)),
+            );
+            (ours, theirs)
+        };
+        ours.is_ok_and(|ours| theirs.is_ok_and(|theirs| ours.bytes() == theirs.bytes()))
     }
+}
 
-    /// What a state writes of itself. `ENOMEM` if there is no memory for that.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Self::fill_encap`].
-    unsafe fn written(lws: *mut bindings::lwtunnel_state) -> Result<MessageBuf> {
-        // SAFETY: By the safety requirements of this function.
-        let size = unsafe { Self::get_encap_size(lws) };
-        let mut buf = MessageBuf::new(size.max(0) as u32)?;
-        // SAFETY: By the safety requirements of this function. The message is one in the making.
-        to_result(unsafe { Self::fill_encap(buf.message().as_ptr(), lws) })?;
-        Ok(buf)
-    }
+/// What `fill` writes, `size` bytes at most. `ENOMEM` if there is no memory for that.
+fn written(
+    size: usize,
+    fill: impl FnOnce(&mut Message<'_>) -> Result,
+) -> Result<MessageBuf> {
+    let size = u32::try_from(size).map_err(|_| ENOMEM)?;
+    let mut buf = MessageBuf::new(size)?;
+    fill(&mut buf.message())?;
+    Ok(buf)
 }
 
 /// The table of `T` in the module `M`.
@@ -571,7 +607,11 @@ impl<T: Encap, M: ModuleMetadata> Ops<T, M> {
         // what is dropped, and nobody looks at it any more. The core frees the memory.
         unsafe {
             if is_ours(lws) {
-                ptr::drop_in_place(State::<T>::of(lws));
+                let state = State::<T>::of(lws);
+                if (*state).purpose == Purpose::Route {
+                    Links::remove(&raw mut (*state).links);
+                }
+                ptr::drop_in_place(state);
             } else {
                 takeover::destroy(T::TYPE, lws, Self::OWNER);
             }
@@ -621,9 +661,11 @@ unsafe impl<T: Encap> Sync for Registration<T> {}
 
 impl<T: Encap> Registration<T> {
     /// Takes the slot `T::TYPE` for the module `M`; if the kernel's own has it, and `takeover` says
-    /// so, takes it over from that. Process context.
+    /// so, takes it over from that. Once for a module, of whose `T` all states in the list are then.
+    /// Process context.
     pub(crate) fn new<M: ModuleMetadata>(takeover: bool) -> Result<Self, Unavailable> {
         let ops = &Ops::<T, M>::OPS;
+        states::init().map_err(Unavailable::Error)?;
         // SAFETY: The table is static and complete.
         let takeover = match unsafe { bindings::lwtunnel_encap_add_ops(ops, T::TYPE) } {
             0 => None,
@@ -640,6 +682,21 @@ impl<T: Encap> Registration<T> {
             takeover,
             _encap: PhantomData,
         })
+    }
+
+    /// Shows `f` each encapsulation that there is, and whose route it was made for: the newest first,
+    /// until there is an error. Some that come or go meanwhile may be left out. Process context.
+    pub(crate) fn for_each<E>(&self, mut f: impl FnMut(&T, Owner) -> Result<(), E>) -> Result<(), E> {
+        // SAFETY: All states of the list are of `T`: there is no second registration.
+        let next = |at| unsafe { Listed::next(at, State::<T>::LINKS) };
+        let mut at = next(None);
+        while let Some(listed) = at {
+            // SAFETY: In the list, so made by `build_state`, and held.
+            let state = unsafe { Adapter::<T>::state(listed.as_ptr()) };
+            f(&state.encap, state.owner)?;
+            at = next(Some(listed));
+        }
+        Ok(())
     }
 
     /// Whether the slot was the kernel's own, and will be again.

@@ -111,6 +111,18 @@ impl<'a> TcSkb<'a> {
         self.0.as_ptr()
     }
 
+    /// Bytes of the packet on the wire, as far as qdiscs know. C: `qdisc_pkt_len()`.
+    pub(crate) fn pkt_len(&self) -> u32 {
+        // SAFETY: The packet is valid, and has such a control block by the type.
+        unsafe { (*qdisc_skb_cb(self.as_ptr())).pkt_len }
+    }
+
+    /// How many packets it will be on the wire. C: `qdisc_pkt_segs()`.
+    pub(crate) fn pkt_segs(&self) -> u16 {
+        // SAFETY: The packet is valid, and has such a control block by the type.
+        unsafe { (*qdisc_skb_cb(self.as_ptr())).pkt_segs }
+    }
+
     /// Gives the packet back to the core, with a verdict.
     #[inline(always)]
     pub(crate) fn verdict(self, action: Action) -> Verdict<'a> {

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What a filter did, while `kernel.bpf_stats_enabled` is 1.
+
+use super::filter::Filter;
+use crate::abstractions::{
+    bpf::stats_enabled,
+    net::{
+        netlink::Message,
+        pkt_cls::{
+            Action,
+            TcSkb, //
+        }, //
+    },
+    sync::percpu::Counters,
+    uapi::{
+        TCA_STATS2,
+        TCA_STATS_BASIC,
+        TCA_STATS_PAD,
+        TCA_STATS_PKT64,
+        TCA_STATS_QUEUE, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// Packets and bytes that the filter had a verdict on, or a class for, and packets that it dropped.
+pub(super) struct Hits(Counters<3>);
+
+impl Hits {
+    pub(super) const fn new() -> Self {
+        Self(Counters::new())
+    }
+
+    /// Counts a packet, as actions of tc do. `verdict` is the filter's own; `None` if its actions have
+    /// it.
+    #[cold]
+    pub(super) fn count(&self, skb: &TcSkb<'_>, verdict: Option<Action>) {
+        let dropped = verdict == Some(Action::SHOT);
+        self.0.add([
+            skb.pkt_segs().into(),
+            skb.pkt_len().into(),
+            u64::from(dropped),
+        ]);
+    }
+}
+
+/// Writes what a filter did, as clients read it of a qdisc: `struct gnet_stats_basic`, the packets once
+/// more in 64 bits, and of `struct gnet_stats_queue` the drops. The C has nothing like it.
+///
+/// A filter whose actions have the verdict leaves that to them. If nothing was ever counted, and nothing
+/// is, nothing is written.
+pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
+    if !filter.rule().direct_action && !filter.exts().is_empty() {
+        return Ok(());
+    }
+    let [packets, bytes, drops] = match filter.data().hits.0.sum() {
+        Some(sums) => sums,
+        None if stats_enabled() => [0; 3],
+        None => return Ok(()),
+    };
+    message.nest(TCA_STATS2 as u32, |message| {
+        let mut basic = [0; 16];
+        basic[..8].copy_from_slice(&bytes.to_ne_bytes());
+        basic[8..12].copy_from_slice(&(packets as u32).to_ne_bytes());
+        message.put_64bit(TCA_STATS_BASIC as u32, &basic, TCA_STATS_PAD as u32)?;
+        message.put_64bit(
+            TCA_STATS_PKT64 as u32,
+            &packets.to_ne_bytes(),
+            TCA_STATS_PAD as u32,
+        )?;
+        // qlen, backlog, drops, requeues, overlimits
+        let mut queue = [0; 20];
+        queue[8..12].copy_from_slice(&(drops as u32).to_ne_bytes());
+        message.put(TCA_STATS_QUEUE as u32, &queue)
+    })
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tracepoint, which only the kernel's own macros can make.
+ */
+
+#define CREATE_TRACE_POINTS
+#include "../../include/lwtcls_trace.h"
+
+#include "../../include/lwtcls.h"
+
+/**
+ * lwtcls_trace_exception() - trace a packet that is about to be freed
+ * @skb: the packet
+ * @hook: "in", "out" or "xmit"
+ * @prog_id: the program that ran
+ * @ret: what it returned
+ * @error: what the sender is told
+ * @reason: what the packet is freed with
+ */
+void lwtcls_trace_exception(const struct sk_buff *skb, const char *hook, u32 prog_id,
+			    u32 ret, int error, enum skb_drop_reason reason)
+{
+	trace_exception(skb, skb->dev, hook, prog_id, ret, error, reason);
+}

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is told of programs and their packets: hits of filters, runs of programs on routes, the headroom,
+the tracepoint, and why packets are dropped."""
+
+import contextlib
+import errno
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+
+import nl
+import pytest
+from conftest import LIBC, MODULE, batch, eventually, often, sh
+from sides import SIDE
+from test_redirect import redirected
+from test_reroute import OTHER
+from tracing import events
+from wires import Sender, Tun, carry
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
+COUNTING = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+FILES = pathlib.Path("/sys/kernel/debug/lwtcls")
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+FAILURES = ("no_route", "no_device", "protocol", "truncated", "no_memory", "recursion")
+VERDICTS = ("ok", "reroute", "redirect", "drop", "illegal")
+
+
+@pytest.fixture(name="counting")
+def fixture_counting():
+    """The kernel counts runs of programs."""
+    COUNTING.write_text("1")
+    yield
+    COUNTING.write_text("0")
+
+
+@pytest.fixture(name="tc")
+def fixture_tc(net):
+    """The network, with clsact on a's end and the way to the service open."""
+    batch("-n a", *(f"route add {net.service(family)} via {net.gateway(family)} dev va"
+                    for family in (4, 6)))
+    net.tc("qdisc add dev va clsact")
+    return net
+
+
+def hits(net, where="egress"):
+    """What tc prints of a's filters in JSON, those that have printed anything."""
+    shown = json.loads(sh(f"tc -n a -s -j filter show dev va {where}"))
+    return [entry for entry in shown if "packets" in entry]
+
+
+def add(net, name, options="prio 1 protocol ip", direction="egress", end=""):
+    """Adds a direct-action filter of one verdict."""
+    net.tc(f"filter add dev va {direction} {options} bpf da obj tc_{name}.o sec tc {end}")
+
+
+@pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_hits_of_a_filter(tc, counting, direction):
+    add(tc, "ok", direction=direction)
+    assert hits(tc, direction)[0]["packets"] == 0
+    assert tc.ping(count=3, size=100)
+    # The link header is counted on the way out only, as by tc's actions.
+    length = 20 + 8 + 100 + (14 if direction == "egress" else 0)
+    found, = hits(tc, direction)
+    assert (found["packets"], found["bytes"], found["drops"]) == (3, 3 * length, 0)
+    assert f"Sent {3 * length} bytes 3 pkt (dropped 0, " in tc.tc(
+        f"-s filter show dev va {direction}")
+    assert "Sent" not in tc.tc(f"filter show dev va {direction}")
+
+
+@pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
+def test_drops_of_a_filter(tc, counting):
+    add(tc, "shot")
+    assert tc.dropped(count=2, size=10)
+    found, = hits(tc)
+    assert (found["packets"], found["drops"]) == (2, 2)
+    assert "pkt (dropped 2, " in tc.tc("-s filter show dev va egress")
+
+
+@pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
+def test_who_has_no_verdict_has_no_hit(tc, counting):
+    for handle, name in ((1, "ok"), (2, "unspec")):
+        add(tc, name, f"prio 1 protocol ip handle {handle}")
+    assert tc.ping(count=4)
+    assert [found["packets"] for found in hits(tc)] == [0, 4]
+
+
+@pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
+def test_a_class_is_a_hit_too(tc, counting):
+    tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc")
+    assert tc.ping(count=2)
+    assert [found["packets"] for found in hits(tc)] == [2]
+
+
+@pytest.mark.only_here("the C counts nothing of a filter")
+def test_actions_count_themselves(tc, counting):
+    tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc action pass")
+    assert tc.ping(count=2)
+    shown, = [entry for entry in json.loads(sh("tc -n a -s -j filter show dev va egress"))
+              if "options" in entry]
+    assert "packets" not in shown
+    assert shown["options"]["actions"][0]["stats"]["packets"] == 2
+
+
+@pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
+@FAMILIES
+def test_segments_are_counted_as_they_will_be_sent(tc, counting, family):
+    add(tc, "ok", "prio 1 protocol all")
+    assert carry(family, "a", "b", tc.service(family), 1 << 20)
+    found, = hits(tc)
+    # Nothing longer than the device's MTU, and headers besides the data.
+    assert found["packets"] >= (1 << 20) // 1500
+    assert found["bytes"] > (1 << 20)
+
+
+def test_nothing_is_shown_if_nothing_was_counted(tc):
+    add(tc, "ok")
+    assert tc.ping(count=2)
+    assert not hits(tc)
+    assert "Sent" not in tc.tc("-s filter show dev va egress")
+
+
+@pytest.mark.only_here("the C counts nothing of a filter")
+def test_hits_stay_when_counting_ends_and_go_with_the_filter(tc):
+    add(tc, "ok", "prio 1 protocol ip handle 1")
+    COUNTING.write_text("1")
+    try:
+        assert tc.ping(count=2)
+    finally:
+        COUNTING.write_text("0")
+    assert tc.ping(count=2)
+    assert [found["packets"] for found in hits(tc)] == [2]
+    tc.tc("filter replace dev va egress protocol ip prio 1 handle 1 bpf da obj tc_ok.o sec tc")
+    assert not hits(tc)
+
+
+@pytest.mark.only_here("the C counts nothing of a filter")
+def test_hits_of_all_processors(tc, counting):
+    """Each processor counts for itself, and none is forgotten."""
+    number = often(2000)
+    add(tc, "ok")
+
+    def send(cpu):
+        os.sched_setaffinity(0, {cpu})
+        with Sender("a", 4) as sender:
+            # Nobody listens there: the answers to some are what others return.
+            for _ in range(number):
+                sender.send(tc.service(4))
+
+    cpus = sorted(os.sched_getaffinity(0))
+    assert len(cpus) > 1
+    senders = [multiprocessing.get_context("fork").Process(target=send, args=(cpu,))
+               for cpu in cpus]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+        assert sender.exitcode == 0
+    found, = hits(tc)
+    assert number * len(cpus) // 2 <= found["packets"] <= number * len(cpus)
+
+
+@pytest.mark.only_here("the C counts nothing of a filter")
+def test_hits_agree_with_the_kernels_own_count_of_runs(tc, counting):
+    add(tc, "ok")
+    assert tc.ping(count=5)
+    shown, = [entry for entry in json.loads(sh("tc -n a -s -j filter show dev va egress"))
+              if "options" in entry]
+    number = shown["options"]["prog"]["id"]
+    assert json.loads(sh(f"bpftool -j prog show id {number}"))["run_cnt"] == 5
+    assert shown["packets"] == 5
+
+
+# The headroom.
+
+
+@pytest.mark.differs("`LWT_BPF_XMIT_HEADROOM` of a route")
+@FAMILIES
+def test_headroom_is_shown(net, family):
+    encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 42"
+    net.route(family, encap)
+    shown = sh(f"ip -{family} -n a route show {net.service(family)}")
+    assert "encap bpf xmit lwt_xmit_ok.o:[lwt_xmit] " in shown
+    # Stock ip writes the number alone.
+    if SIDE == "rust":
+        assert re.search(r"lwt_xmit_ok.o:\[lwt_xmit\] +42 via", shown)
+    # It is no part of what is compared.
+    sh(f"ip -{family} -n a route del {net.service(family)} {encap[:-2]}24")
+
+
+@pytest.mark.beyond_c("`LWT_BPF_XMIT_HEADROOM` of a route")
+@FAMILIES
+def test_headroom_is_read_back(net, family):
+    net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 256")
+    shown = json.loads(sh(f"ip -j -{family} -n a route show {net.service(family)}"))
+    assert shown[0]["encap"]["headroom"] == 256
+    net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    assert "headroom" not in sh(f"ip -j -{family} -n a route show {net.service(family)}")
+
+
+# Routes.
+
+
+def programs_on_routes():
+    """What the file for programs tells."""
+    return json.loads((FILES / "routes.json").read_text())
+
+
+def inum(namespace):
+    """The number of a namespace."""
+    return os.stat(f"/run/netns/{namespace}").st_ino
+
+
+def told(namespace, hook):
+    """What is told of the one program on a hook in a namespace."""
+    found, = [entry for entry in programs_on_routes()
+              if entry["net"] == inum(namespace) and entry["hook"] == hook]
+    return found
+
+
+def counted(entry, **counts):
+    """Whether just that was counted of a program."""
+    wanted = {key: counts.get(key, 0) for key in VERDICTS + FAILURES}
+    return ({key: entry[key] for key in wanted} == wanted
+            and entry["runs"] == sum(wanted[key] for key in VERDICTS))
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+@FAMILIES
+@HOOKS
+@pytest.mark.parametrize("name, passes", [
+    ("ok", True), ("drop", False), ("illegal", False), ("count", True)])
+def test_runs_and_verdicts(net, counting, hook, family, name, passes):
+    net.encap(hook, name, family)
+    assert net.ping(family, count=3) if passes else net.dropped(family, count=3)
+    where = "b" if hook == "in" else "a"
+    found = told(where, hook)
+    verdict = "ok" if name == "count" else name
+    assert found["runs"] == 3 and counted(found, **{verdict: 3})
+    assert found["family"] == {4: "inet", 6: "inet6"}[family]
+    assert found["name"] == f"lwt_{hook}_{name}.o:[lwt_{hook}]"
+    prog = json.loads(sh(f"bpftool -j prog show id {found['id']}"))
+    assert (prog["tag"], prog["run_cnt"]) == (found["tag"], 3)
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_the_file_for_people(net, counting):
+    net.encap("xmit", "ok", 4)
+    net.encap("out", "drop", 6)
+    assert net.ping(4, count=2) and net.dropped(6)
+    lines = (FILES / "routes").read_text().splitlines()
+    own = [line for line in lines if line.startswith(f"net {inum('a')} ")]
+    assert len(own) == 2
+    assert re.fullmatch(
+        r"net \d+ inet6 out lwt_out_drop\.o:\[lwt_out\] id \d+ tag [0-9a-f]{16} runs 1 drop 1", own[0])
+    assert re.fullmatch(
+        r"net \d+ inet xmit lwt_xmit_ok\.o:\[lwt_xmit\] id \d+ tag [0-9a-f]{16} runs 2 ok 2", own[1])
+    runs = sh(f"jq '[.[] | select(.hook == \"xmit\") | .runs] | add' {FILES}/routes.json")
+    assert int(runs) == 2
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_all_hooks_of_a_route_and_none_when_it_is_gone(net, counting):
+    net.route(4, "encap bpf out obj lwt_out_ok.o section lwt_out "
+                 "xmit obj lwt_xmit_count.o section lwt_xmit")
+    assert net.ping(count=2)
+    assert counted(told("a", "out"), ok=2) and counted(told("a", "xmit"), ok=2)
+    sh("ip -n a route del 10.1.0.1")
+    eventually(lambda: not [e for e in programs_on_routes() if e["net"] == inum("a")])
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_nothing_is_counted_unless_asked_for(net):
+    net.encap("xmit", "ok", 4)
+    assert net.ping(count=2)
+    assert counted(told("a", "xmit"))
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_a_name_of_any_bytes(net):
+    """It neither breaks a line nor the JSON."""
+    name = 'a "b"\\c\n\t\x01\x7f\udcff€'.encode("utf-8", "surrogateescape")
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
+    fd = nl.pinned("/run/bpf/stats")
+    try:
+        hook = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, name + b"\0"))
+        assert nl.route(4, net.ifindex, hook) == (0, "")
+        assert told("a", "xmit")["name"] == name.decode("latin-1")
+        lines = (FILES / "routes").read_text().splitlines()
+        found, = [line for line in lines if line.startswith(f"net {inum('a')} ")]
+        assert " xmit a\\x20\"b\"\\\\c\\x0a\\x09\\x01\\x7f\\xff\\xe2\\x82\\xac id " in found
+    finally:
+        os.close(fd)
+        os.unlink("/run/bpf/stats")
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_who_may_read(net):
+    """Root of a user namespace of its own is told of that one's network namespaces, where debugfs
+    can be reached from there at all; and nobody else may open the files."""
+    net.encap("xmit", "ok", 4)
+    assert oct(FILES.parent.stat().st_mode & 0o777) == "0o700"
+    readable = os.open(FILES / "routes.json", os.O_RDONLY)
+    try:
+        assert [e for e in json.loads(os.pread(readable, 1 << 20, 0)) if e["net"] == inum("a")]
+
+        def look(pipe):
+            """With the file that root has opened, from a user namespace."""
+            assert LIBC.unshare(CLONE_NEWUSER) == 0
+            pipe.send(os.pread(readable, 1 << 20, 0))
+
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=look, args=(theirs,))
+        # What was read before is kept for who has opened the file: it is opened anew.
+        os.close(readable)
+        readable = os.open(FILES / "routes.json", os.O_RDONLY)
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0
+        assert json.loads(ours.recv()) == []
+    finally:
+        os.close(readable)
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_routes_come_and_go_while_all_are_read(net, counting):
+    """Namespaces end meanwhile, and the last reference to a route may be the reader's."""
+    stop = multiprocessing.get_context("fork").Event()
+
+    def read():
+        while not stop.is_set():
+            json.loads((FILES / "routes.json").read_text())
+            (FILES / "routes").read_text()
+
+    readers = [multiprocessing.get_context("fork").Process(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit"
+        for _ in range(often(10)):
+            sh("ip netns add s")
+            try:
+                batch("-n s", "link set lo up", "route add 10.9.0.0/16 " + encap + " dev lo",
+                      *(f"route add 10.8.0.{n} {encap} dev lo" for n in range(10)),
+                      *(f"route del 10.8.0.{n} dev lo" for n in range(10)))
+            finally:
+                sh("ip netns del s")
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join(60)
+            assert reader.exitcode == 0
+    eventually(lambda: {e["net"] for e in programs_on_routes()} <= {inum("a"), inum("b")})
+
+
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_many_routes_are_told_of(net):
+    number = often(5000)
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
+    try:
+        for high in range(number // 250):
+            batch("-n a", *(f"route add 10.{64 + high}.{low}.0/24 encap bpf xmit pinned "
+                            f"/run/bpf/stats via 10.0.0.2 dev va" for low in range(250)))
+        found = [e for e in programs_on_routes() if e["net"] == inum("a")]
+        # The kernel keeps equal ones once.
+        assert 1 <= len(found) <= number
+        assert {e["name"] for e in found} == {"stats:[*fsobj]"}
+    finally:
+        os.unlink("/run/bpf/stats")
+
+
+# What becomes of packets.
+
+
+@contextlib.contextmanager
+def lost():
+    """Yields what reads the reasons for which the module frees packets, and its own events."""
+    with events("skb/kfree_skb", "lwtcls/exception") as read:
+        def found():
+            lines = read()
+            return (
+                [line.rpartition("reason: ")[2] for line in lines
+                 if "kfree_skb:" in line and f"[{MODULE.stem}]" in line],
+                [dict(re.findall(r"(\w+)=(\S*)", line.partition("exception: ")[2]))
+                 for line in lines if " exception: " in line],
+            )
+        yield found
+
+
+def exception(entry, hook, verdict, error, reason):
+    """Whether an event tells just that."""
+    return (entry["hook"], int(entry["ret"]), int(entry["error"]), entry["reason"]) == (
+        hook, verdict, -error, reason)
+
+
+@pytest.mark.only_here("the C has no such event")
+@FAMILIES
+@HOOKS
+def test_an_illegal_value_is_an_event(net, counting, family, hook):
+    net.encap(hook, "illegal", family)
+    with lost() as found:
+        assert net.dropped(family)
+        reasons, seen = found()
+    assert reasons == ["NOT_SPECIFIED"] and len(seen) == 1
+    assert exception(seen[0], hook, 77, errno.EINVAL, "NOT_SPECIFIED")
+    assert int(seen[0]["prog_id"]) == told("b" if hook == "in" else "a", hook)["id"]
+    assert seen[0]["protocol"] == {4: "0x0800", 6: "0x86dd"}[family]
+
+
+@pytest.mark.only_here("the C has no such event")
+@HOOKS
+def test_what_a_program_drops_is_no_event(net, hook):
+    net.encap(hook, "drop", 4)
+    with lost() as found:
+        assert net.dropped()
+        assert found() == (["NOT_SPECIFIED"], [])
+
+
+@pytest.mark.beyond_c("drop reason of packets that no program dropped")
+@FAMILIES
+def test_no_other_route_on_xmit(wires, counting, family):
+    """The program asks for another route, and there is none."""
+    first = wires.FIRST[family]
+    with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
+            Sender("a", family) as sender, lost() as found:
+        assert sender.send(first) == errno.ENETUNREACH
+        reasons, seen = found()
+        assert counted(told("a", "xmit"), reroute=1, no_route=1)
+    assert reasons == ["IP_OUTNOROUTES"]
+    assert exception(seen[0], "xmit", 128, errno.ENETUNREACH, "IP_OUTNOROUTES")
+
+
+@pytest.mark.beyond_c("drop reason of packets that no program dropped")
+@FAMILIES
+def test_redirect_to_no_device(wires, counting, family):
+    with redirected(wires, family), Sender("a", family, 9999) as sender, lost() as found:
+        sender.send(wires.THIRD[family])
+        reasons, seen = found()
+        assert counted(told("a", "xmit"), redirect=1, no_device=1)
+    assert reasons == ["NO_TX_TARGET"]
+    assert exception(seen[0], "xmit", 7, errno.EINVAL, "NO_TX_TARGET")
+
+
+@pytest.mark.beyond_c("drop reason of packets that no program dropped")
+@FAMILIES
+def test_redirect_without_a_link_header(wires, counting, family):
+    with Tun("a", "tap0") as tap, redirected(wires, family), \
+            Sender("a", family, tap.index) as sender, lost() as found:
+        sender.send(wires.THIRD[family])
+        reasons, seen = found()
+        assert counted(told("a", "xmit"), redirect=1, no_device=1)
+    assert reasons == ["DEV_HDR"]
+    assert exception(seen[0], "xmit", 7, errno.EINVAL, "DEV_HDR")
+
+
+@pytest.mark.only_here("the C has no such event")
+def test_events_are_listed_and_have_a_format():
+    with lost():
+        listed = pathlib.Path("/sys/kernel/tracing/available_events").read_text().split()
+        assert "lwtcls:exception" in listed
+        form = pathlib.Path("/sys/kernel/tracing/events/lwtcls/exception/format").read_text()
+    fields = re.findall(r"field:(.*?);", form)
+    assert [field.split()[-1] for field in fields if "common_" not in field] == [
+        "skbaddr", "dev", "hook", "prog_id", "ret", "error", "reason", "protocol", "len"]
