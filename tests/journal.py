@@ -14,6 +14,7 @@ import threading
 import zlib
 
 import pytest
+import sides
 
 # A longer list is kept in part: its beginning and its end.
 MOST = 200
@@ -99,7 +100,7 @@ class Printer:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
         """Begins the record of a scenario."""
-        marks = {name: [each for mark in item.iter_markers(name) for each in mark.args]
+        marks = {name: sides.named(item, name)
                  for name in ("beyond_c", "differs", "only_here", "by_chance")}
         self.record = {"name": item.nodeid, "outcome": "", **marks}
         return (yield)

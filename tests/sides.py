@@ -15,7 +15,8 @@ SIDE = os.environ.get("LWTCLS_SIDE", "rust")
 README = pathlib.Path(__file__).parents[1] / "README.md"
 TABLE = "## Intended differences from the C"
 MARKS = {
-    "beyond_c": "beyond_c(row, ..., run=True): fails on the C; run=False: it is not tried",
+    "beyond_c": "beyond_c(row, ..., run=True, when={}): fails on the C; run=False: it is not tried; "
+                "when: only with one of these values for each of these parameters",
     "differs": "differs(row, ...): passes on the C, which is seen to do something else",
     "only_here": "only_here(why): is about the module as such, and not run on the C",
     "by_chance": "by_chance(why): sees something else each time, but for errnos and statuses",
@@ -38,9 +39,16 @@ def ours(sentence):
     return sentence if SIDE == "rust" else mock.ANY
 
 
+def applying(item, name):
+    """The marks of that name that concern a scenario with its parameters."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return [mark for mark in item.iter_markers(name)
+            if all(params[key] in values for key, values in mark.kwargs.get("when", {}).items())]
+
+
 def named(item, mark):
     """The rows that a scenario's marks of a kind name."""
-    return [row for each in item.iter_markers(mark) for row in each.args]
+    return [row for each in applying(item, mark) for row in each.args]
 
 
 def pytest_configure(config):
@@ -53,7 +61,7 @@ def has_to_fail(item):
     """Has a scenario fail that is beyond the C."""
     if not (names := named(item, "beyond_c")):
         return
-    run = all(mark.kwargs.get("run", True) for mark in item.iter_markers("beyond_c"))
+    run = all(mark.kwargs.get("run", True) for mark in applying(item, "beyond_c"))
     item.add_marker(pytest.mark.xfail(
         reason="; ".join(names), run=run, strict=True,
         raises=(AssertionError, TimeoutError, Refused, pytest.fail.Exception)))

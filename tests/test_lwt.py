@@ -168,6 +168,7 @@ def test_route_is_deleted_by_its_programs_names(net, family):
 @pytest.mark.parametrize("kind, tags", [("lwt_xmit", 2), ("lwt_xmit_constant", 1)])
 @pytest.mark.parametrize("family", [
     pytest.param(4, marks=pytest.mark.beyond_c("routes whose programs have the same name")), 6])
+@pytest.mark.by_chance("when a program goes that was replaced")
 def test_another_program_of_the_same_name_replaces(net, family, kind, tags, tmp_path):
     # As after a build: the file is where it was, and does something else. If only a constant is
     # another one, the tag is the same: it does not cover the maps of a program.

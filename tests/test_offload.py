@@ -10,7 +10,16 @@ import struct
 
 import nl
 import pytest
-from conftest import BUILD, eventually, program_ids, programs, reads, refused, sh
+from conftest import (
+    BUILD,
+    eventually,
+    kernel_log,
+    program_ids,
+    programs,
+    reads,
+    refused,
+    sh,
+)
 from journal import observed
 from test_lwt import counters
 
@@ -872,5 +881,6 @@ def test_filter_that_a_device_keeps_does_not_keep_its_namespace(hw):
         sh("ip netns del kept")
         eventually(lambda: "witness" not in sh("ip -n a link"))
         eventually(lambda: "keeper" in sh("ip link"))
+        eventually(lambda: any("is still in a device" in line for line in kernel_log()))
     finally:
         sh("rmmod lwtcls_keeper")

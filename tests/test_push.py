@@ -47,6 +47,9 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 INNER = pytest.mark.parametrize("inner", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])
 BEYOND = pytest.mark.beyond_c
+OTHER_FAMILY = "packet that gets a header of the other family"
+# What comes in by IPv4 and gets an IPv6 header.
+FOUR_IN_SIX = {"hook": ["in"], "inner": [4], "kind": ["gre6", "vxlan6"]}
 # Rows of README's table that name more than one scenario here.
 NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
 BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
@@ -133,6 +136,7 @@ def sent_and_seen(far, hook, family, inner, make):
 
 @HOOKS
 @INNER
+@BEYOND(OTHER_FAMILY, when=FOUR_IN_SIX)
 @pytest.mark.parametrize("kind, options", [
     ("gre", b""), ("gre", NOPS), ("vxlan", b""), ("vxlan", NOPS), ("gre6", b""), ("vxlan6", b""),
 ], ids=["gre", "gre options", "vxlan", "vxlan options", "gre6", "vxlan6"])
@@ -164,7 +168,7 @@ def with_options(data, options):
 
 @pytest.mark.parametrize("kind", [
     pytest.param("gre", marks=BEYOND("IP options of a packet that a header was pushed to")),
-    "gre6",
+    pytest.param("gre6", marks=BEYOND(OTHER_FAMILY)),
 ])
 def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(far, kind):
     family, service = KINDS[kind].outer, far.SERVICE["in"][4]
@@ -216,6 +220,7 @@ def fixture_trace():
 
 @HOOKS
 @INNER
+@BEYOND(OTHER_FAMILY, when=FOUR_IN_SIX)
 @pytest.mark.parametrize("kind, fields, at", [
     ("vxlan", {}, 34),
     ("gue", {"options": NOPS}, 42),
@@ -305,6 +310,8 @@ def fragmented(head):
 
 
 @HOOKS
+# Whether any of the fragments is missed depends on when they are counted.
+@BEYOND(OTHER_FAMILY, run=False, when=FOUR_IN_SIX)
 # Who computes the inner checksum is of interest to the outer one.
 @long_ways(whole="sure", cut="check", bare="all")
 def test_connection_has_long_packets(far, link, hook, kind, inner, fields):
@@ -427,6 +434,7 @@ def fixture_lists(far, request):
 class TestJoinedPackets:
     """Packets that are yet to be segmented because they were joined on their way."""
 
+    @BEYOND(OTHER_FAMILY, run=False, when={"inner": [4], "kind": ["gre6", "vxlan6"]})
     def test_connection_has_joined_packets(self, far, link, kind, inner, fields):
         with pushing_long(far, kind, inner, fields) as wire:
             assert stream(far, "in", inner)
