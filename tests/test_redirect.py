@@ -184,7 +184,9 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
 
 @FAMILIES
 @pytest.mark.beyond_c(
-    "`BPF_REDIRECT` on xmit after a `bpf_redirect_neigh()` that a tc program did not use")
+    "`BPF_REDIRECT` on xmit after a `bpf_redirect_neigh()` that a tc program did not use",
+    # There it depends on what else the softirq has had to do.
+    run=False)
 def test_redirection_that_a_filter_has_not_used_is_nobodys(wires, tun, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     redirects = "encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"
