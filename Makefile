@@ -51,6 +51,13 @@ check-deb: ## the Debian package installed, used and purged on a fresh Debian in
 lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
 	@scripts/lint
 
+##@ Read
+doc: ## rustdoc of the source, private items too, in build/doc
+	@scripts/doc
+
+rust-analyzer: ## rust-project.json, for editors
+	@scripts/rust-analyzer
+
 unsafe: ## docs/unsafe.md: all unsafe code, and what makes it sound
 	@scripts/unsafe-audit.py
 
@@ -70,4 +77,5 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean deb demo diff distclean fuzz help lint planted setup shell test test-debug test-races unsafe
+.PHONY: all bench check-deb clean deb demo diff distclean doc fuzz help lint planted \
+	rust-analyzer setup shell test test-debug test-races unsafe

@@ -77,7 +77,7 @@ impl Links {
     ///
     /// # Safety
     ///
-    /// [`init`] has returned. `links` are valid, stay where they are, and are in no list;
+    /// [`init()`] has returned. `links` are valid, stay where they are, and are in no list;
     /// [`Self::remove`] is called before they go.
     pub(super) unsafe fn add(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked.
@@ -88,7 +88,7 @@ impl Links {
     ///
     /// # Safety
     ///
-    /// [`init`] has returned. `links` are valid.
+    /// [`init()`] has returned. `links` are valid.
     pub(super) unsafe fn remove(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked. Links that are
         // zero are left alone.
@@ -113,7 +113,7 @@ impl Listed {
     ///
     /// # Safety
     ///
-    /// [`init`] has returned, and all states of the list have their links at `offset`.
+    /// [`init()`] has returned, and all states of the list have their links at `offset`.
     pub(super) unsafe fn next(at: Option<Self>, offset: usize) -> Option<Self> {
         let found = locked(|head| {
             // SAFETY: The list is locked: what is in there is valid. A state that we hold is in there
