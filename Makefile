@@ -20,6 +20,9 @@ all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tre
 setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
+samples: ## the programs of samples/, in build/samples
+	@scripts/build-samples
+
 deb: ## the Debian package lwtcls-dkms, in build/deb
 	@scripts/deb
 
@@ -70,4 +73,4 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean deb demo diff distclean fuzz help lint planted setup shell test test-debug test-races unsafe
+.PHONY: all bench check-deb clean deb demo diff distclean fuzz help lint planted samples setup shell test test-debug test-races unsafe
