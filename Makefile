@@ -20,7 +20,7 @@ all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tre
 setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
-samples: ## the programs of samples/, in build/samples
+samples: ## the programs and the loader of samples/, in build/samples
 	@scripts/build-samples
 
 deb: ## the Debian package lwtcls-dkms, in build/deb
