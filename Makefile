@@ -20,6 +20,9 @@ all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tre
 setup: ## only what the rest stands on: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
+samples: ## the programs and the loader of samples/, in build/samples
+	@scripts/build-samples
+
 deb: ## the Debian package lwtcls-dkms, in build/deb
 	@scripts/deb
 
@@ -78,4 +81,4 @@ help: ## this
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
 .PHONY: all bench check-deb clean deb demo diff distclean doc fuzz help lint planted \
-	rust-analyzer setup shell test test-debug test-races unsafe
+	rust-analyzer samples setup shell test test-debug test-races unsafe

@@ -41,6 +41,8 @@ SEC("lwt_xmit") int gre(struct __sk_buff *skb)
 			.ihl = sizeof(outer.ip) / 4,
 			.ttl = 64,
 			.protocol = IPPROTO_GRE,
+			/* Fragments of two packets must not be taken for one. */
+			.id = bpf_get_prandom_u32(),
 			/* Segments that travel as one packet may be longer than this
 			 * can say: 0 leaves the length to the kernel.
 			 */

@@ -1,19 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The programs of samples/, in networks that they were not tried in when they were written."""
+"""The programs and loaders of samples/, as their head comments say they are used."""
 
+import contextlib
+import json
 import pathlib
+import re
+import shlex
+import socket
+import struct
+import time
+from typing import NamedTuple
 
 import pytest
-from conftest import batch
+from conftest import BPF, batch, eventually, fetch, often, programs, reads, refused, sh
 from nl import inside
-from sockets import sysctl
-from tunnels import Capture
-from wires import carry
+from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, ping, sysctl
+from tunnels import DOMAIN, GRE, UDP, Capture
+from wires import IPV6_TCLASS, Sender, carry, name_of
 
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+INNER = pytest.mark.parametrize("inner", [4, 6])
+# Who sends: a itself, or c, for whom a forwards.
+CLIENTS = pytest.mark.parametrize("client", ["a", "c"])
+GSO = pytest.mark.by_chance("a connection has segments as the clock wills")
 # What a connection has to carry before it sends the longest packets.
 MUCH = 8 << 20
 # The longest IP packet whose header says how long it is.
 LONGEST = 65535
+MTU = 1500
+# Of an IP header and one of UDP.
+HEADERS = {4: 28, 6: 48}
+SOURCES = pathlib.Path(__file__).parents[1] / "samples"
+IP_TOS = 1
 
 
 def retransmitted(namespace):
@@ -40,6 +58,7 @@ def fixture_tunnel(wires):
     yield wires
     batch("-n b", "link del g0")
     batch("-n a", "link set va gso_max_size 65536 gso_ipv4_max_size 65536")
+    sysctl("a", "ipv4/tcp_min_tso_segs", 2)
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -61,3 +80,511 @@ def test_gre_takes_packets_longer_than_their_header_can_say(tunnel, family):
         while len(attempts) < 3 and not any(count == 0 for count, _ in attempts):
             attempts.append(attempt())
     assert any(count == 0 and longest > LONGEST for count, longest in attempts), attempts
+
+
+class Tunnel(NamedTuple):
+    """What a program pushes, and a far end for it: what the outer header says that follows, the
+    UDP port or 0, the headroom, the devices that have the inner families, and how they are made."""
+
+    protocol: int
+    port: int
+    headroom: int
+    devices: dict
+    made: tuple
+
+    def of(self, packet):
+        """Whether a packet was sent through it."""
+        return packet[9] == self.protocol and (
+            not self.port or struct.unpack_from("!H", packet, 22)[0] == self.port)
+
+
+TUNNELS = {
+    "gre": Tunnel(GRE, 0, 24, {4: "g0", 6: "g0"}, (
+        "link add g0 type gre local 10.0.0.2 remote 10.0.0.1",)),
+    "vxlan": Tunnel(UDP, 4789, 50, {4: "vx1", 6: "vx1"}, (
+        "link add vx1 address 02:00:00:00:00:42 type vxlan id 42 local 10.0.0.2 dstport 4789",)),
+    "geneve": Tunnel(UDP, 6081, 36, {4: "gnv1", 6: "gnv1"}, (
+        "link add gnv1 type geneve id 42 remote 10.0.0.1 innerprotoinherit",)),
+    "fou": Tunnel(UDP, 5555, 28, {4: "ipip1", 6: "sit1"}, (
+        "fou add port 5555 gue",
+        "link add ipip1 type ipip local 10.0.0.2 remote 10.0.0.1",
+        "link add sit1 type sit local 10.0.0.2 remote 10.0.0.1")),
+}
+NEEDS = {"gre": "NET_IPGRE", "vxlan": "VXLAN", "geneve": "GENEVE", "fou": "NET_FOU"}
+BY_UDP = [name for name, tunnel in TUNNELS.items() if tunnel.port]
+
+
+def encapsulating(names=tuple(TUNNELS)):
+    """Parameters of a scenario: the samples that encapsulate, and their far end."""
+    return pytest.mark.parametrize("end", [
+        pytest.param(name, marks=pytest.mark.needs(NEEDS[name])) for name in names], indirect=True)
+
+
+class End:
+    """A sample, and b with the far end of its tunnel. A route of a leads to an address of b that
+    is reached in no other way; b and c reach each other by a."""
+
+    def __init__(self, wires, name):
+        self.wires, self.name, self.tunnel = wires, name, TUNNELS[name]
+
+    def encap(self):
+        """What the head comment says that a route is given."""
+        return (f"encap bpf xmit obj lwt_xmit_{self.name}.o section lwt_xmit "
+                f"headroom {self.tunnel.headroom}")
+
+    @contextlib.contextmanager
+    def route(self, family):
+        """a has the route, and c one to a."""
+        service = self.wires.THIRD[family]
+        gateway = {4: "10.9.0.1", 6: "fd09::1"}[family]
+        # The kernel has one next hop for equal routes, and keeps what it has learnt of an MTU as
+        # long as one of them is there. This one is like no other.
+        with (
+            self.wires.having("c", family, f"route add {service} via {gateway} dev wc metric 7"),
+            self.wires.having("a", family,
+                              f"route add {service} {self.encap()} {self.wires.VIA['b'][family]}"),
+        ):
+            yield service
+
+    def received(self, family):
+        """How many packets the far end's device has received."""
+        with inside("b"):
+            lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
+        (found,) = [line for line in lines
+                    if line.split(":")[0].strip() == self.tunnel.devices[family]]
+        return int(found.split(":")[1].split()[1])
+
+    @contextlib.contextmanager
+    def wire(self, device="vb"):
+        """Gives what a link of b sees of the tunnel's packets, and their lengths."""
+        with Capture("b", device, 4, "10.0.0.1", 128) as capture:
+            yield lambda: [(packet, length) for packet, length in capture.packets()
+                           if self.tunnel.of(packet)]
+
+
+@pytest.fixture(name="end")
+def fixture_end(wires, request):
+    """A sample that encapsulates, and its far end."""
+    made = End(wires, request.param)
+    if made.name == "fou":
+        # The kernel does not do so for "ip fou".
+        fetch("fou")
+    devices = sorted(set(made.tunnel.devices.values()))
+    batch("-n b", *made.tunnel.made, *(f"link set {device} up" for device in devices),
+          f"addr add {wires.THIRD[4]}/32 dev lo", f"addr add {wires.THIRD[6]}/128 dev lo nodad")
+    yield made
+    batch("-n b", *(f"link del {device}" for device in devices),
+          *(["fou del port 5555"] if made.name == "fou" else ()),
+          f"addr del {wires.THIRD[4]}/32 dev lo", f"addr del {wires.THIRD[6]}/128 dev lo")
+
+
+def fragment(packet):
+    """Whether an IPv4 packet is a fragment."""
+    return struct.unpack_from("!H", packet, 6)[0] & 0x3FFF != 0
+
+
+@GSO
+@encapsulating()
+@CLIENTS
+@INNER
+def test_tunnel_ends_at_the_kernels_own_device(end, client, inner):
+    with end.route(inner) as service, end.wire() as wire:
+        before = end.received(inner)
+        assert ping(client, inner, service)
+        assert end.received(inner) == before + 1
+        assert len(wire()) == 1
+        # A connection that is forwarded learns the MTU by its first packets.
+        assert carry(inner, client, "b", service, often(2 << 20))
+        seen = wire()
+        assert max(length for _, length in seen) > 2 * MTU
+        assert not any(fragment(packet) for packet, _ in seen)
+        assert end.received(inner) - before > len(seen)
+
+
+@encapsulating()
+@CLIENTS
+@INNER
+def test_mtu_of_the_route_is_lower_by_the_headroom(end, client, inner):
+    whole = b"w" * (MTU - end.tunnel.headroom - HEADERS[inner])
+    with end.route(inner) as service, end.wire() as wire, Sender(client, inner) as sender:
+        sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+        if client == "c":
+            # Who is no router's neighbour is told by ICMP.
+            assert sender.send(service, whole + b"x") == 0
+            assert name_of(sender.pending()) == "EMSGSIZE"
+        assert name_of(sender.send(service, whole + b"x")) == "EMSGSIZE"
+        assert sender.send(service, whole) == 0
+        assert end.wires.got("b", inner) == [whole]
+        ((packet, length),) = wire()
+        assert length == MTU and not fragment(packet)
+
+
+@encapsulating()
+@INNER
+def test_packets_without_headroom_are_fragmented_and_joined_again(end, inner):
+    service, way = end.wires.THIRD[inner], end.wires.VIA["b"][inner]
+    encap = end.encap().replace(f" headroom {end.tunnel.headroom}", "")
+    sent = [bytes([65 + number]) * (MTU - HEADERS[inner]) for number in range(5)]
+    with (
+        end.wires.having("a", inner, f"route add {service} {encap} {way}"),
+        end.wire() as wire,
+        Sender("a", inner) as sender,
+    ):
+        for data in sent:
+            assert sender.send(service, data) == 0
+        assert end.wires.got("b", inner) == sent
+        # The second half has no UDP header, by which the wire would know it.
+        first = [packet for packet, _ in wire() if not packet[7] and packet[6] == 0x20]
+        assert len(first) == 5
+        # A receiver joins what has the same number.
+        assert len({packet[4:6] for packet in first}) > 1
+
+
+def ports(wire, inner, header):
+    """The outer source ports of UDP packets, by their inner one."""
+    found = {}
+    for packet, _ in wire():
+        at = 20 + header + HEADERS[inner] - 8
+        own = struct.unpack_from("!H", packet, at)[0]
+        found.setdefault(own, []).append(struct.unpack_from("!H", packet, 20)[0])
+    return found
+
+
+@encapsulating(BY_UDP)
+@CLIENTS
+@INNER
+def test_source_port_tells_flows_apart(end, client, inner):
+    flows, header = 24, end.tunnel.headroom - 20
+    with end.route(inner) as service, end.wire() as wire, contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(Sender(client, inner)) for _ in range(flows)]
+        for _ in range(3):
+            for sender in senders:
+                assert sender.send(service, b"flow") == 0
+        assert end.wires.got("b", inner) == [b"flow"] * 3 * flows
+        found = ports(wire, inner, header)
+        assert len(found) == flows
+        # A flow stays on its way, and most have one of their own.
+        assert all(len(each) == 3 and len(set(each)) == 1 for each in found.values())
+        assert all(each[0] >= 0xC000 for each in found.values())
+        assert len({each[0] for each in found.values()}) > flows - 4
+
+
+@encapsulating()
+@INNER
+def test_vrf_of_the_route_is_that_of_the_outer_header(end, inner):
+    wires, service = end.wires, end.wires.THIRD[inner]
+    batch("-n a", "link add red type vrf table 50", "link set red up",
+          "link add ra type veth peer name rb netns b", "link set ra master red")
+    try:
+        wires.join("a", "ra", "b", "rb", 8)
+        way = {4: "via 10.8.0.2 dev ra", 6: "via fd08::2 dev ra"}
+        batch("-n a", f"route add 10.0.0.2 {way[4]} table 50")
+        batch(f"-{inner} -n a", f"route add {service} {end.encap()} {way[inner]} table 50")
+        with end.wire("rb") as inside_red, end.wire("vb") as outside, Sender("a", inner) as sender:
+            sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
+            assert sender.send(service, b"red") == 0
+            assert wires.got("b", inner) == [b"red"]
+            assert len(inside_red()) == 1
+            assert outside() == []
+    finally:
+        batch("-n a", "link del ra", "link del red")
+
+
+def maps(name):
+    """The numbers of the maps of an attached program, by their names."""
+    (found,) = [each for each in programs() if each["name"] == name]
+    return {json.loads(sh(f"bpftool -j map show id {number}"))["name"]: number
+            for number in found["map_ids"]}
+
+
+def words(data):
+    """Bytes, as bpftool takes them."""
+    return "hex " + " ".join(f"{each:02x}" for each in data)
+
+
+def key_of(family, address):
+    """An address as the samples' keys have it."""
+    data = socket.inet_pton(DOMAIN[family], address)
+    return words(data if family == 6 else bytes(10) + b"\xff\xff" + data)
+
+
+@pytest.fixture(name="classes")
+def fixture_classes(wires):
+    """a's end of the link, with classes and what sorts into them."""
+    for line in (
+        "qdisc add dev va root handle 1: htb default 20",
+        "class add dev va parent 1: classid 1:10 htb rate 100mbit",
+        "class add dev va parent 1: classid 1:20 htb rate 100mbit",
+        "filter add dev va parent 1: bpf obj tc_classify.o sec tc",
+    ):
+        wires.tc(line)
+    yield wires
+    wires.tc("qdisc del dev va root")
+
+
+def test_classifier_sorts_by_dscp_and_counts(classes):
+    found = maps("classify")
+
+    def counters(dscp):
+        """Packets and bytes of a DSCP, of all processors together."""
+        values = json.loads(sh(
+            f"bpftool -j map lookup id {found['counters']} key {words(struct.pack('=I', dscp))}"))
+        return tuple(sum(struct.unpack_from("=Q", bytes(int(byte, 0) for byte in each["value"]),
+                                            at)[0] for each in values["values"]) for at in (0, 8))
+
+    def has(classid):
+        """Packets of a class."""
+        shown = classes.tc(f"-s class show dev va classid {classid}")
+        return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown)[1])
+
+    def send(family, dscp, count):
+        """Sends datagrams of 100 bytes with a DSCP."""
+        with Sender("a", family) as sender:
+            sender.option(IP_TOS, IPV6_TCLASS, dscp << 2)
+            for _ in range(count):
+                assert sender.send({4: "10.0.0.2", 6: "fd00::2"}[family], bytes(100)) == 0
+
+    def assign(dscp, classid):
+        """Gives a DSCP a class."""
+        sh(f"bpftool map update id {found['classes']} key {words(struct.pack('=I', dscp))} "
+           f"value {words(struct.pack('=I', classid))}")
+
+    # As the head comment has it.
+    sh("bpftool map update name classes key 46 0 0 0 value hex 10 00 01 00")
+    send(4, 46, 3)
+    send(6, 46, 2)
+    # Of Ethernet, IP and UDP.
+    assert counters(46) == (5, 5 * 14 + 3 * (28 + 100) + 2 * (48 + 100))
+    assert has("1:10") == 5
+    # Others go on to the default class, and are counted.
+    send(4, 10, 4)
+    assert counters(10) == (4, 4 * (14 + 28 + 100))
+    assert (has("1:10"), has("1:20") >= 4) == (5, True)
+    assign(10, 0x10010)
+    send(6, 10, 1)
+    assert counters(10)[0] == 5
+    assert has("1:10") == 6
+    assign(46, 0)
+    send(4, 46, 1)
+    assert counters(46)[0] == 6
+    assert has("1:10") == 6
+
+
+@GSO
+@FAMILIES
+def test_container_gets_what_is_for_its_address(wires, family):
+    address = wires.THIRD[family]
+    with inside("a"):
+        veth = socket.if_nametoindex("wa")
+    prefix = {4: f"{address}/32 dev lo", 6: f"{address}/128 dev lo nodad"}[family]
+    router = {4: "10.0.0.1", 6: "fd00::1"}[family]
+
+    def arrives(data):
+        """Whether c has a datagram of b."""
+        with Sender("b", family) as sender:
+            assert sender.send(address, data) == 0
+        return wires.got("c", family) == [data]
+
+    wires.tc("qdisc add dev va clsact")
+    try:
+        wires.tc("filter add dev va ingress bpf da obj tc_container.o sec tc")
+        containers = maps("deliver")["containers"]
+        # a itself has no route to this address.
+        with wires.having("c", family, f"addr add {prefix}"), \
+                wires.having("b", family, f"route add {address} via {router} dev vb"):
+            assert not arrives(b"before")
+            key = key_of(family, address)
+            sh(f"bpftool map update id {containers} key {key} "
+               f"value {words(struct.pack('=I', veth))}")
+            assert arrives(b"container")
+            assert ping("b", family, address)
+            assert carry(family, "b", "c", address, often(1 << 20))
+            # What is for others goes on.
+            assert ping("b", family, router)
+            sh(f"bpftool map delete id {containers} key {key}")
+            assert not arrives(b"after")
+    finally:
+        wires.tc("qdisc del dev va clsact")
+
+
+class Policer:
+    """The policer on what b receives. c's packets come by a."""
+
+    TO = {4: "10.0.0.2", 6: "fd00::2"}
+    FROM = {"a": {4: "10.0.0.1", 6: "fd00::1"}, "c": {4: "10.9.0.2", 6: "fd09::2"}}
+    SIZE = 1000
+    # As they are compiled for this file: bytes per second, and how many packets of that size the
+    # burst has room for, whether their link header counts or not.
+    RATE, BURST = 2000, 19
+
+    def __init__(self, wires):
+        self.wires, self.maps = wires, maps("police")
+
+    def dropped(self, name, key):
+        """What a bucket has dropped."""
+        found = json.loads(sh(f"bpftool -j map lookup id {self.maps[name]} key {key}"))
+        return struct.unpack_from("=Q", bytes(int(byte, 0) for byte in found["value"]), 24)[0]
+
+    def send(self, client, family, count):
+        """Sends packets at once. Returns how many have arrived, and checks that it is as many as
+        may."""
+        start = time.monotonic()
+        with Sender(client, family) as sender:
+            for _ in range(count):
+                assert sender.send(self.TO[family], bytes(self.SIZE)) == 0
+        earned = (time.monotonic() - start) * self.RATE / self.SIZE
+        passed = self.wires.got("b", family).count(bytes(self.SIZE))
+        assert min(count, self.BURST) <= passed <= self.BURST + earned + 1
+        return passed
+
+
+@pytest.fixture(name="policer")
+def fixture_policer(wires, request):
+    """The policer, compiled for this file. Where there is one bucket alone, IPv6 must not have
+    it: that may speak at any time."""
+    wires.tc("qdisc add dev vb clsact", "b")
+    protocol = "ip" if request.param == "one" else "all"
+    wires.tc(f"filter add dev vb ingress protocol {protocol} bpf da "
+             f"obj tc_police_{request.param}.o sec tc", "b")
+    yield Policer(wires)
+    wires.tc("qdisc del dev vb clsact", "b")
+
+
+CLOCK = pytest.mark.by_chance("a slow machine earns the right to send more")
+
+
+@CLOCK
+@FAMILIES
+@pytest.mark.parametrize("policer", ["slow"], indirect=True)
+def test_policer_has_a_bucket_for_each_source(policer, family):
+    key = key_of(family, policer.FROM["c"][family])
+    passed = policer.send("c", family, 60)
+    assert passed < 60
+    assert policer.dropped("buckets", key) == 60 - passed
+    # Others have buckets of their own.
+    assert policer.send("a", family, 15) == 15
+    assert policer.dropped("buckets", key_of(family, policer.FROM["a"][family])) == 0
+    assert policer.dropped("others", words(bytes(4))) == 0
+
+    # Tokens are earned again.
+    def passes():
+        with Sender("c", family) as sender:
+            assert sender.send(policer.TO[family], b"later".ljust(policer.SIZE)) == 0
+        return policer.wires.got("b", family) != []
+
+    eventually(passes)
+
+
+@CLOCK
+@pytest.mark.parametrize("policer", ["one"], indirect=True)
+def test_policer_has_one_bucket_for_those_that_find_no_room(policer):
+    # The first one has the only bucket of its own.
+    assert policer.send("a", 4, 1) == 1
+    passed = policer.send("c", 4, 60)
+    assert passed < 60
+    assert policer.dropped("others", words(bytes(4))) == 60 - passed
+    assert policer.dropped("buckets", key_of(4, policer.FROM["a"][4])) == 0
+
+
+def test_policer_as_it_is_lets_long_packets_pass(wires):
+    # A connection goes on for as long as a packet of 64 KB fits into a bucket.
+    wires.tc("qdisc add dev vb clsact", "b")
+    try:
+        wires.tc("filter add dev vb ingress bpf da obj tc_police.o sec tc", "b")
+        assert carry(4, "a", "b", "10.0.0.2", often(1 << 19))
+    finally:
+        wires.tc("qdisc del dev vb clsact", "b")
+
+
+LOADERS = {"C": [str(BPF / "../samples/attach")], "Python": ["python3", str(SOURCES / "attach.py")]}
+
+
+def loader(language, line):
+    """What is typed in a's namespace to call a loader."""
+    return shlex.join(["ip", "netns", "exec", "a", *LOADERS[language], *line.split()])
+
+
+LANGUAGES = pytest.mark.parametrize("language", list(LOADERS))
+
+
+# An emulated machine takes 10 s to start Python with pyroute2.
+@LANGUAGES
+@FAMILIES
+@pytest.mark.parametrize("end", ["gre"], indirect=True)
+def test_loader_gives_a_route_a_program(end, language, family):
+    address = end.wires.THIRD[family]
+    prefix = f"{address}/{ {4: 32, 6: 128}[family] }"
+    sh(loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 24"))
+    try:
+        assert "encap bpf xmit gre" in sh(f"ip -{family} -n a route show {prefix}")
+        before = end.received(family)
+        assert ping("a", family, address)
+        assert end.received(family) == before + 1
+        with Sender("a", family) as sender:
+            sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+            size = MTU - 24 - HEADERS[family]
+            assert sender.send(address, bytes(size)) == 0
+            assert name_of(sender.send(address, bytes(size + 1))) == "EMSGSIZE"
+        assert end.wires.got("b", family) == [bytes(size)]
+    finally:
+        sh(f"ip -{family} -n a route flush {prefix}")
+
+
+@LANGUAGES
+def test_loader_replaces_a_route(wires, language):
+    prefix, via = f"{wires.FIRST[4]}/32", wires.VIA["b"][4]
+    batch("-n a", f"route add {prefix} {via}")
+    try:
+        assert ping("a", 4, wires.FIRST[4])
+        sh(loader(language, f"route lwt_out_drop.o {prefix} va --via 10.0.0.2"))
+        shown = sh(f"ip -n a route show {prefix}")
+        assert "encap bpf out verdict" in shown and "via 10.0.0.2" in shown
+        assert shown.count(wires.FIRST[4]) == 1
+        assert not ping("a", 4, wires.FIRST[4])
+    finally:
+        sh(f"ip -n a route flush {prefix}")
+
+
+@LANGUAGES
+def test_loader_gives_a_device_a_filter(wires, language):
+    def attach(where, verdict):
+        """Calls it. Returns the filter that is there afterwards."""
+        sh(loader(language, f"filter tc_{verdict}.o va {where}"))
+        (shown,) = wires.filters(f"dev va {where}")
+        assert (shown["pref"], shown["options"]["handle"]) == (1, "0x1")
+        assert shown["options"]["bpf_name"].startswith("verdict")
+        assert shown["options"]["direct-action"]
+
+    try:
+        attach("egress", "shot")
+        assert not ping("a", 4, "10.0.0.2")
+        attach("egress", "ok")
+        assert ping("a", 4, "10.0.0.2")
+        eventually(lambda: len(programs()) == 1)
+        if language == "C":
+            attach("ingress", "shot")
+            assert not ping("a", 4, "10.0.0.2")
+    finally:
+        wires.tc("qdisc del dev va clsact")
+
+
+@pytest.mark.differs("a refused request")
+@LANGUAGES
+def test_loader_says_what_is_wrong(wires, language):
+    prefix = f"{wires.THIRD[4]}/32"
+    wrong = [(f"route tc_ok.o {prefix} va", "verdict is no program for a route")]
+    if language == "C":
+        wrong += [
+            (f"route lwt_xmit_gre.o {prefix} nowhere", "No such device"),
+            (f"route lwt_xmit_gre.o {prefix}0 va", "no prefix length: 320"),
+            (f"route lwt_xmit_gre.o {prefix} va --via fd00::2", "a gateway of another family"),
+            (f"route nothing.o {prefix} va", "No such file"),
+            ("filter tc_ok.o va sideways", "usage:"),
+        ]
+    for line, sentence in wrong:
+        assert sentence in refused(loader(language, line))
+    # What the kernel says.
+    reads("headroom is at most 256 bytes",
+          loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))
+    assert sh(f"ip -n a route show {prefix}") == ""
+    eventually(lambda: programs() == [])
