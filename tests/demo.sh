@@ -28,31 +28,37 @@ ping_as() {
 }
 PING='ip netns exec a ping -n -c 1 -W 1 10.1.0.1'
 
-note "The kernel"
-type uname -r
+# counts WHAT FILE: ends the demo if a file lacks a line with these words.
+counts() {
+	grep -q "$1" "$2" || { echo "demo: $2 does not say: $1"; exit 1; }
+}
+ROUTES=/sys/kernel/debug/lwtcls/routes
 
-note "The module, and two namespaces joined by a veth pair"
+note "The kernel, and the module that it loads"
+type uname -r
 type insmod "$module"
 type lsmod
+
+note "The network: namespaces a and b, joined by a veth pair; b has the address 10.1.0.1"
 # shellcheck source=tests/net.sh
 . "$tests/net.sh"
 type ip -n a route show
 ping_as passes "$PING"
 
-note "A program on xmit of the route that lets packets pass, then one that drops"
+note "1. A program on a route: it sees each packet, and decides"
+note "   Before: a plain route. After: the same route, whose program lets packets pass; then one that drops."
 type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.0.0.2
 ping_as passes "$PING"
 type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit via 10.0.0.2
 type ip -n a route show
 ping_as dropped "$PING"
+note "   The name in the route is that of the object; this is the program behind it."
 type bpftool prog show
 
-note "On out"
+note "2. The other hooks: out before fragmentation, in where the packet arrives"
 type ip -n a route replace 10.1.0.1 encap bpf out obj lwt_out_drop.o section lwt_out via 10.0.0.2
 type ip -n a route show 10.1.0.1
 ping_as dropped "$PING"
-
-note "On in, where the packet arrives"
 type ip -n a route replace 10.1.0.1 via 10.0.0.2
 type ip -n b route replace table local local 10.1.0.1 encap bpf in obj lwt_in_drop.o section lwt_in dev lo
 type ip -n b route show table local 10.1.0.1
@@ -60,45 +66,61 @@ ping_as dropped "$PING"
 type ip -n b route replace table local local 10.1.0.1 dev lo
 ping_as passes "$PING"
 
-note "A program on xmit that puts its packets into a tunnel; b takes them out again"
+note "3. A tunnel without a device: the program puts packets into GRE, and b takes them out again"
 type ip -n b link add gre1 type gre local 10.0.0.2 remote 10.0.0.1
 type ip -n b link set gre1 up
+note "   Before: b's tunnel has received nothing."
+type ip -n b -s link show gre1
 type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit headroom 24 via 10.0.0.2
 ping_as passes "$PING"
+note "   After: one packet."
 type ip -n b -s link show gre1
 ip -n b -j -s link show gre1 | grep -q '"rx":{[^}]*"packets":1,' || {
 	echo "demo: the ping did not come through the tunnel"
 	exit 1
 }
-type ip -n a route replace 10.1.0.1 via 10.0.0.2
 
-note "A classifier on egress"
+note "4. A filter on tc: egress, then ingress, where it is replaced in its place"
+type ip -n a route replace 10.1.0.1 via 10.0.0.2
 type tc -n a qdisc add dev va clsact
 type tc -n a filter add dev va egress bpf da obj tc_shot.o sec tc
 type tc -n a filter show dev va egress
 ping_as dropped "$PING"
 type tc -n a filter del dev va egress
-
-note "A classifier on ingress, replaced in its place"
 type tc -n a filter add dev va ingress prio 1 handle 1 bpf da obj tc_shot.o sec tc
 ping_as dropped "$PING"
 type tc -n a filter replace dev va ingress prio 1 handle 1 bpf da obj tc_ok.o sec tc
 type tc -n a filter show dev va ingress
 ping_as passes "$PING"
 
-note "A refusal says why"
+note "5. What did they do? Counting begins with a sysctl"
+note "   Before: the filter and the route say nothing of packets."
+type tc -n a -s filter show dev va ingress
+type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit headroom 24 via 10.0.0.2
+type cat $ROUTES
+type sysctl -w kernel.bpf_stats_enabled=1
+ping_as passes "$PING"
+note "   After: the ping's answer was a hit of the filter, the ping itself a run of the route's program."
+type tc -n a -s filter show dev va ingress
+tc -n a -s filter show dev va ingress >/run/demo
+counts "Sent [0-9]* bytes [1-9]" /run/demo
+type cat $ROUTES
+counts " xmit lwt_xmit_gre.o:\[lwt_xmit\] .* runs 1 reroute 1" $ROUTES
+type sysctl -w kernel.bpf_stats_enabled=0
+type ip -n a route replace 10.1.0.1 via 10.0.0.2
+
+note "6. A refusal says why, and the module stays while it is used"
 printf '# %s\n' "ip -n a route add 10.9.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 257 via 10.0.0.2"
 if ip -n a route add 10.9.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 257 via 10.0.0.2 2>&1; then
 	echo "demo: that should have been refused"
 	exit 1
 fi
-
-note "The module stays while a filter uses it, and goes without a trace"
 printf '# rmmod lwtcls\n'
 if rmmod lwtcls 2>&1; then
 	echo "demo: that should have been refused"
 	exit 1
 fi
+note "   Without a filter and a route it goes, and leaves no program behind."
 type tc -n a qdisc del dev va clsact
 type rmmod lwtcls
 type bpftool prog show
