@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 
-export GDB KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
+export GDB RECORD KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
 
 ##@ Use
 demo: ## watch ip and tc put BPF programs into the path of packets, on Debian's own kernel
