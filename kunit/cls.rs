@@ -710,7 +710,7 @@ mod tests {
         Ok(())
     }
 
-    // README: filter whose device does not give it up
+    // docs/differences.md: filter whose device does not give it up
     #[test]
     fn what_a_device_keeps_is_not_freed() -> Result {
         let (watch, mut instance) = (ProgWatch::returning(0)?, Instance::new()?);

@@ -119,7 +119,7 @@ mod tests {
         Ok(())
     }
 
-    // README: packet to be rerouted whose header does not lie in the linear data
+    // docs/differences.md: packet to be rerouted whose header does not lie in the linear data
     #[test]
     fn reroute_needs_a_header() -> Result {
         let watch = ProgWatch::returning(128)?;

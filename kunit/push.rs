@@ -296,7 +296,7 @@ mod tests {
         })
     }
 
-    // README: packet that gets a header of the other family
+    // docs/differences.md: packet that gets a header of the other family
     #[test]
     fn options_are_those_of_the_header_that_is_there() -> Result {
         with_options(None, |skb| assert!(skb.seen_by_inet() == (3, 8, 20, true)))?;
@@ -371,7 +371,7 @@ mod tests {
         Ok(())
     }
 
-    // README: segments in GRE or in a tunnel over UDP, and another header
+    // docs/differences.md: segments in GRE or in a tunnel over UDP, and another header
     #[test]
     fn segments_in_a_tunnel_get_no_second_one() -> Result {
         for header in [v4(GRE, 0, &[0; 4])?, v6(4, &[])?] {

@@ -3,7 +3,7 @@
 """differences.py DIR: compares what the scenarios saw on both sides, by the logs of the two guests:
 c.log and rust.log, and their kernels' logs.
 
-A scenario that sees another thing must say so by a mark, which names the row of README's table. One
+A scenario that sees another thing must say so by a mark, which names the row of docs/differences.md. One
 row needs no mark: where lwtcls gives a reason for a refusal and the C none.
 """
 
@@ -146,7 +146,7 @@ def main():
     """Prints what differs, and the line that counts."""
     where, result = pathlib.Path(sys.argv[1]), Result()
     if WHY not in rows():
-        sys.exit(f"README.md has no row '{WHY}'")
+        sys.exit(f"docs/differences.md has no row '{WHY}'")
     theirs, ours = (journal(where / f"{side}.log") for side in SIDES)
     alone = {name: record for name, record in ours.items() if record["only_here"]}
     for name in sorted((theirs.keys() | ours.keys()) - alone.keys()):
@@ -166,12 +166,12 @@ def main():
     print(f"{len(alone)} scenarios are about lwtcls alone:")
     for why, count in collections.Counter(r["only_here"][0] for r in alone.values()).most_common():
         print(f"  {count:4}  {why}")
-    print("scenarios that differ, by the row of README.md:")
+    print("scenarios that differ, by the row of docs/differences.md:")
     for row in rows():
         print(f"  {result.rows[row] or '-':>4}  {row}")
     bad = sum(not line.startswith(" ") for line in result.wrong)
     print(f"{result.compared} scenarios compared, {result.equal} equal, "
-          f"{result.differ} differ as the README says, {bad} otherwise")
+          f"{result.differ} differ as docs/differences.md says, {bad} otherwise")
     return 1 if bad or not result.compared else 0
 
 

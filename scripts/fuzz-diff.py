@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """fuzz-diff.py OURS THEIRS: lays two runs of tests/test_fuzz.py with one seed side by side.
 
-OURS and THEIRS are what the guests wrote. Each difference is put down to the row of the README that
+OURS and THEIRS are what the guests wrote. Each difference is put down to the row of docs/differences.md that
 explains it, which is found by reading the message anew. A request that one side has granted and
 the other one has not leaves different filters or routes behind: what later requests about these
 are told, until all of it is taken away, is put down to its row, too, but counted apart. Differences
@@ -50,7 +50,7 @@ TERSE = "`tc -br filter show`"
 BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extensions"
 EXTENSIONS = (socket.IPPROTO_HOPOPTS, socket.IPPROTO_ROUTING, socket.IPPROTO_DSTOPTS)
 SHORT_OUTER = "outer IPv4 header of less than 20 bytes by its own words"
-# What the README has no row for.
+# What docs/differences.md has no row for.
 SHORT = "a number with too few bytes"
 NO_END, HALF, NONE = "a name without end", "half a program", "no program"
 LONG_NAME = "a name with more behind it than there is room for"
@@ -87,7 +87,7 @@ OF_THE_STATE = {0, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.
 
 
 def flaws(data, known):
-    """What is wrong with attributes, in the words of the README where it has any."""
+    """What is wrong with attributes, in the words of docs/differences.md where it has any."""
     found, left = attributes(data)
     for kind, payload in found:
         if kind not in known:
@@ -231,7 +231,7 @@ def generic(message):
 
 
 def explain(message, ours, theirs, world, before, there):
-    """The row of the README that is behind a difference, or "", and what is wrong. `before` is the
+    """The row of docs/differences.md that is behind a difference, or "", and what is wrong. `before` is the
     row behind an earlier difference, which has left another state; `there` are filters that both
     have made."""
     found = all_flaws(message, world)

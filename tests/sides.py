@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Whose behaviour the scenarios see: ours, or, on the reference kernel, that of the C.
 
-What the C does otherwise is said by marks, in the words of README.md: a name of a difference is the
+What the C does otherwise is said by marks, in the words of docs/differences.md: a name of a difference is the
 first column of a row of its table.
 """
 
@@ -12,8 +12,7 @@ from unittest import mock
 import pytest
 
 SIDE = os.environ.get("LWTCLS_SIDE", "rust")
-README = pathlib.Path(__file__).parents[1] / "README.md"
-TABLE = "## Intended differences from the C"
+DIFFERENCES = pathlib.Path(__file__).parents[1] / "docs/differences.md"
 MARKS = {
     "beyond_c": "beyond_c(row, ..., run=True, when={}): fails on the C; run=False: it is not tried; "
                 "when: only with one of these values for each of these parameters",
@@ -29,8 +28,8 @@ class Refused(Exception):
 
 def rows():
     """The names of the differences that are intended."""
-    _, _, table = README.read_text(encoding="utf-8").partition(TABLE)
-    lines = [line for line in table.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    lines = [line for line in DIFFERENCES.read_text(encoding="utf-8").splitlines()
+             if line.startswith("| ")]
     return [line.split("|")[1].strip() for line in lines[1:]]
 
 
@@ -73,7 +72,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         for row in named(item, "beyond_c") + named(item, "differs"):
             if row not in known:
-                raise pytest.UsageError(f"{item.nodeid}: README.md has no row '{row}'")
+                raise pytest.UsageError(f"{item.nodeid}: docs/differences.md has no row '{row}'")
     if SIDE == "c":
         alone = [item for item in items if item.get_closest_marker("only_here")]
         config.hook.pytest_deselected(items=alone)

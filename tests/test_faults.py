@@ -21,6 +21,7 @@ import struct
 import nl
 import pytest
 from conftest import (
+    BUILD,
     LIBC,
     MEASURED,
     MODULE,
@@ -45,6 +46,7 @@ pytestmark = pytest.mark.only_here("asks how our own memory is given back")
 FAULTS, SLABS = pathlib.Path("/sys/kernel/debug"), pathlib.Path("/sys/kernel/debug/slab")
 CACHES = pathlib.Path("/sys/kernel/slab")
 NAME, OURS = MODULE.stem, f"[{MODULE.stem}]"
+SPARE = BUILD / "tests/modules/lwtcls_spare.ko"
 # What is told whose memory was not there.
 TOLD = {errno.ENOMEM, errno.ENOBUFS}
 MOST = 5000
@@ -353,8 +355,10 @@ def test_adding_a_filter_to_hardware(net, port, nth):
 def test_loading_the_module(nth):
     """A module that finds no memory is not there, and is loaded as ever when there is some."""
     sh(f"rmmod {NAME}")
-    # What is missing for the module's own code is the kernel's affair, which says a lot about it.
+    # What is missing for the module's own code is the kernel's affair, which says a lot about it;
+    # and so is what it wants to know of a module's trace events and types.
     pages(False)
+    sh(f"insmod {SPARE}")
     image = os.open(MODULE, os.O_RDONLY)
 
     def load():
@@ -368,6 +372,7 @@ def test_loading_the_module(nth):
     finally:
         os.close(image)
         pages(True)
+        sh("rmmod lwtcls_spare")
         sh(f"insmod {MODULE}")
 
 

@@ -38,7 +38,7 @@ BUSY = "netdevsim: driver and netdev offload states mismatch"
 
 pytestmark = pytest.mark.needs("NETDEVSIM")
 
-# What the C does otherwise: rows of README's table.
+# What the C does otherwise: rows of docs/differences.md.
 BEYOND, DIFFERS = pytest.mark.beyond_c, pytest.mark.differs
 EITHER = "`in_hw` and `not_in_hw`"
 NOT_THERE = "deleting a filter that the device does not have"

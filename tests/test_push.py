@@ -50,7 +50,7 @@ BEYOND = pytest.mark.beyond_c
 OTHER_FAMILY = "packet that gets a header of the other family"
 # What comes in by IPv4 and gets an IPv6 header.
 FOUR_IN_SIX = {"hook": ["in"], "inner": [4], "kind": ["gre6", "vxlan6"]}
-# Rows of README's table that name more than one scenario here.
+# Rows of docs/differences.md that name more than one scenario here.
 NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
 BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
 NUMBERS = itertools.count()

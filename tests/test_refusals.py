@@ -36,7 +36,7 @@ NAMED = "`TCA_BPF_NAME` with bytecode"
 LONG = "numbers with too many bytes"
 TWICE = "attributes that are there twice"
 BEHIND = "bytes behind the NUL of a name"
-# What the C does otherwise: the rows of README's table.
+# What the C does otherwise: the rows of docs/differences.md.
 BEYOND = {
     "long headroom": LONG,
     "long class": LONG,

@@ -327,10 +327,12 @@ def test_files():
     home = f"/sys/module/{MODULE.stem}"
     new = sorted(paths() - before)
     assert f"{home}/refcnt" in new
-    # Of our own: the types of what programs may call. The slab has names that come and go.
+    # Of our own: types, and what programs on routes did. The slab has names that come and go.
     others = [path for path in new if not path.startswith(home)
               and not re.search(r"/(slab|holders)/", path)]
-    assert set(others) <= {f"/sys/kernel/btf/{MODULE.stem}"}
+    told = f"/sys/kernel/debug/{MODULE.stem}"
+    assert set(others) <= {f"/sys/kernel/btf/{MODULE.stem}", told, f"{told}/routes",
+                           f"{told}/routes.json"}
     assert not [path for path in new if path.startswith(home)
                 and not OF_ANY_MODULE.fullmatch(path.removeprefix(home))]
 
