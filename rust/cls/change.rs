@@ -304,14 +304,19 @@ fn parse_prog(
             options,
             c"bytecode needs both its instructions and their number",
         )),
-        (Some(fd), None, None) => TcProg::from_fd(fd.u32(extack)?, skip_sw).map_err(|error| {
-            let why = if error == EBADF {
-                c"the program's file descriptor is not open"
-            } else {
-                c"the file descriptor does not refer to a BPF program of type sched_cls"
-            };
-            extack.refuse_attr(error, fd, why)
-        }),
+        (Some(fd), None, None) => {
+            let number = fd.u32(extack)?;
+            TcProg::from_fd(number, skip_sw).map_err(|error| {
+                let why = if error == EBADF {
+                    c"the program's file descriptor is not open"
+                } else if TcProg::from_fd(number, true).is_ok() {
+                    c"the program was loaded for a device: it needs skip_sw"
+                } else {
+                    c"the file descriptor does not refer to a BPF program of type sched_cls"
+                };
+                extack.refuse_attr(error, fd, why)
+            })
+        }
         (Some(_), ..) => Err(extack.refuse_attr(
             EINVAL,
             options,
@@ -328,7 +333,15 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
         return Err(extack.refuse_attr(ERANGE, insns, LENGTH));
     }
     let count = usize::from(len.u16(extack)?);
-    if count == 0 || count > TcProg::MAX_INSNS {
+    if count == 0 {
+        // What tc sends if no program is named.
+        return Err(extack.refuse_attr(
+            EINVAL,
+            len,
+            c"the bytecode is empty: a bpf filter needs bytecode or a program",
+        ));
+    }
+    if count > TcProg::MAX_INSNS {
         return Err(extack.refuse_attr(EINVAL, len, LENGTH));
     }
     if insns.payload().len() != count * TcProg::INSN_SIZE {
