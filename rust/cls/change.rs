@@ -7,6 +7,7 @@ use super::{
         Data,
         Mode, //
     },
+    hints,
     offload,
     BpfClassifier, //
 };
@@ -63,6 +64,7 @@ type Writer<'w, 'a> = pkt_cls::Writer<'w, 'a, BpfClassifier>;
 /// Adds or replaces a filter. C: `cls_bpf_change()`.
 pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result<FilterRef<'a>> {
     let (new, warning) = parse(change, extack)?;
+    let warning = warning.or_else(|| hints::hint(change, &new));
     // What the core has no lock of its own for, besides classes: owners of a block, devices.
     let prog = &new.rule().prog;
     let needs_rtnl = prog.dst_needed() || prog.is_dev_bound() || new.skip_sw();

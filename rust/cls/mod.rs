@@ -8,6 +8,7 @@ mod change;
 mod classify;
 mod dump;
 mod filter;
+mod hints;
 mod offload;
 
 #[cfg(lwtcls_kunit)]
