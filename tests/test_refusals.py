@@ -251,7 +251,9 @@ FILTERS = {
     "bytecode with a name": (
         lambda fds: bytecode(RETURN_0) + nl.attr(nl.BPF_NAME, "name"), errno.EINVAL,
         "bytecode cannot have a name"),
-    "no bytecode": (lambda fds: bytecode(b""), errno.EINVAL, LENGTH),
+    "no bytecode": (
+        lambda fds: bytecode(b""), errno.EINVAL,
+        "the bytecode is empty: a bpf filter needs bytecode or a program"),
     "4097 instructions": (lambda fds: bytecode(RETURN_0 * 4097), errno.ERANGE, LENGTH),
     "more instructions than said": (
         lambda fds: bytecode(RETURN_0 * 2, count=1), errno.EINVAL, MISMATCH),

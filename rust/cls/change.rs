@@ -8,6 +8,7 @@ use super::{
         Mode, //
     },
     hits::Hits,
+    hints,
     offload,
     BpfClassifier, //
 };
@@ -64,6 +65,7 @@ type Writer<'w, 'a> = pkt_cls::Writer<'w, 'a, BpfClassifier>;
 /// Adds or replaces a filter. C: `cls_bpf_change()`.
 pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result<FilterRef<'a>> {
     let (new, warning) = parse(change, extack)?;
+    let warning = warning.or_else(|| hints::hint(change, &new));
     // What the core has no lock of its own for, besides classes: owners of a block, devices.
     let prog = &new.rule().prog;
     let needs_rtnl = prog.dst_needed() || prog.is_dev_bound() || new.skip_sw();
@@ -308,14 +310,19 @@ fn parse_prog(
             options,
             c"bytecode needs both its instructions and their number",
         )),
-        (Some(fd), None, None) => TcProg::from_fd(fd.u32(extack)?, skip_sw).map_err(|error| {
-            let why = if error == EBADF {
-                c"the program's file descriptor is not open"
-            } else {
-                c"the file descriptor does not refer to a BPF program of type sched_cls"
-            };
-            extack.refuse_attr(error, fd, why)
-        }),
+        (Some(fd), None, None) => {
+            let number = fd.u32(extack)?;
+            TcProg::from_fd(number, skip_sw).map_err(|error| {
+                let why = if error == EBADF {
+                    c"the program's file descriptor is not open"
+                } else if TcProg::from_fd(number, true).is_ok() {
+                    c"the program was loaded for a device: it needs skip_sw"
+                } else {
+                    c"the file descriptor does not refer to a BPF program of type sched_cls"
+                };
+                extack.refuse_attr(error, fd, why)
+            })
+        }
         (Some(_), ..) => Err(extack.refuse_attr(
             EINVAL,
             options,
@@ -332,7 +339,15 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
         return Err(extack.refuse_attr(ERANGE, insns, LENGTH));
     }
     let count = usize::from(len.u16(extack)?);
-    if count == 0 || count > TcProg::MAX_INSNS {
+    if count == 0 {
+        // What tc sends if no program is named.
+        return Err(extack.refuse_attr(
+            EINVAL,
+            len,
+            c"the bytecode is empty: a bpf filter needs bytecode or a program",
+        ));
+    }
+    if count > TcProg::MAX_INSNS {
         return Err(extack.refuse_attr(EINVAL, len, LENGTH));
     }
     if insns.payload().len() != count * TcProg::INSN_SIZE {

@@ -9,6 +9,7 @@ mod classify;
 mod dump;
 mod filter;
 mod hits;
+mod hints;
 mod offload;
 
 #[cfg(lwtcls_kunit)]

@@ -16,7 +16,10 @@ use crate::abstractions::{
 };
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
+    mem::{
+        offset_of,
+        ManuallyDrop, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
@@ -311,6 +314,32 @@ impl TcProg {
     pub(crate) fn dst_needed(&self) -> bool {
         // SAFETY: The program is valid by the type invariant.
         unsafe { (*self.as_ptr()).dst_needed() != 0 }
+    }
+
+    /// Whether the program may set the class of a packet (`tc_classid`). It may not if it has no
+    /// instruction that could write there, and calls no other program.
+    pub(crate) fn may_set_tc_classid(&self) -> bool {
+        const HALF: u32 = bindings::BPF_MEM | bindings::BPF_H;
+        const STORE_IMM: u8 = (bindings::BPF_ST | HALF) as u8;
+        const STORE: u8 = (bindings::BPF_STX | HALF) as u8;
+        const TAIL_CALL: u8 = (bindings::BPF_JMP | bindings::BPF_TAIL_CALL) as u8;
+        // The verifier makes this of `tc_classid`.
+        const PLACE: i16 = (offset_of!(bindings::sk_buff, cb)
+            + offset_of!(bindings::qdisc_skb_cb, tc_classid)) as i16;
+
+        // SAFETY: The program is valid by the type invariant. So many instructions, those of its
+        // subprograms included, are at its end, and do not change after load.
+        let insns = unsafe {
+            let prog = self.as_ptr();
+            core::slice::from_raw_parts(
+                (&raw const (*prog).__bindgen_anon_2).cast::<bindings::bpf_insn>(),
+                (*prog).len as usize,
+            )
+        };
+        insns.iter().any(|insn| match insn.code {
+            STORE_IMM | STORE => insn.off == PLACE,
+            code => code == TAIL_CALL,
+        })
     }
 
     /// Whether the program was loaded for a device. C: `bpf_prog_is_dev_bound()`.

@@ -12,6 +12,7 @@ use super::{
     Classifier,
     Device,
     FilterRef,
+    Manner,
     TcSkb,
     Tca,
     TcfProto, //
@@ -182,11 +183,11 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core for an instance of ours that it holds, with RTNL held unless `flags` say
-    /// otherwise. `tca` is a parsed request. `arg` holds what `get` returned, which is given away,
+    /// otherwise. `in_skb` begins with the request, and `tca` is what it was parsed into. `arg` holds what `get` returned, which is given away,
     /// and takes the filter that there is afterwards.
     unsafe extern "C" fn change(
         net: *mut bindings::net,
-        _in_skb: *mut bindings::sk_buff,
+        in_skb: *mut bindings::sk_buff,
         tp: *mut bindings::tcf_proto,
         base: c_ulong,
         handle: u32,
@@ -209,6 +210,8 @@ impl<T: Classifier> Adapter<T> {
             tca: unsafe { Tca::from_raw(tca) },
             // SAFETY: By the safety requirements of this function.
             old: unsafe { FilterRef::from_raw(tp.filters(), *arg) },
+            // SAFETY: By the safety requirements of this function.
+            manner: unsafe { Manner::of(in_skb) },
             net,
             flags,
         };

@@ -10,6 +10,7 @@
 
 mod adapter;
 mod bpf;
+mod chain;
 mod class;
 mod exts;
 mod filter;
@@ -70,6 +71,15 @@ use offload::Rule;
 /// The attributes of a filter request (`TCA_*`).
 pub(crate) type Tca<'a> = Attrs<'a, { bindings::__TCA_MAX as usize }>;
 
+/// What a request says besides what the filter is to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// The filter must be new (`NLM_F_EXCL`): `tc filter add`, and not `replace` or `change`.
+    pub(crate) exclusive: bool,
+    /// The user names a priority. If not, the core has made one up, and an instance with it.
+    pub(crate) names_priority: bool,
+}
+
 /// A request to add a filter or to change one.
 pub(crate) struct Change<'a, T: Classifier> {
     /// The instance that it is for.
@@ -82,6 +92,8 @@ pub(crate) struct Change<'a, T: Classifier> {
     pub(crate) tca: &'a Tca<'a>,
     /// The filter that has the handle already.
     pub(crate) old: Option<FilterRef<'a, T>>,
+    /// How the user asks for it.
+    pub(crate) manner: Manner,
     /// The class whose filters are changed.
     base: c_ulong,
     net: *mut bindings::net,
@@ -118,6 +130,10 @@ impl<'a, T: Classifier> Change<'a, T> {
             base: 0,
             tca,
             old,
+            manner: Manner {
+                exclusive: false,
+                names_priority: true,
+            },
             net: &raw mut bindings::init_net,
             flags: if caller.holds_rtnl() {
                 0

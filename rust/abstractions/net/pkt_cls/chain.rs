@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What is around the filter of a request: how it is asked for, the filters of its chain, and the
+//! qdisc.
+//!
+//! C headers: [`include/net/sch_generic.h`](srctree/include/net/sch_generic.h),
+//! [`include/uapi/linux/rtnetlink.h`](srctree/include/uapi/linux/rtnetlink.h)
+
+use super::{
+    filter::Filter,
+    table::{
+        Deferred,
+        FilterTable, //
+    },
+    Classifier,
+    Manner,
+    TcfProto, //
+};
+use crate::abstractions::{
+    bindings,
+    sync::{
+        rcu::{
+            self,
+            ReadSide, //
+        },
+        rtnl::Rtnl, //
+    }, //
+};
+use kernel::prelude::*;
+
+impl Manner {
+    /// # Safety
+    ///
+    /// `skb` begins with a request for a filter whose length the core has checked.
+    pub(super) unsafe fn of(skb: *const bindings::sk_buff) -> Self {
+        // SAFETY: By the safety requirements of this function. The header is followed by what all
+        // requests for filters begin with.
+        let (flags, info) = unsafe {
+            let header = (*skb).data.cast::<bindings::nlmsghdr>();
+            let body = header.add(1).cast::<bindings::tcmsg>();
+            ((*header).nlmsg_flags, (*body).tcm_info)
+        };
+        Self {
+            exclusive: u32::from(flags) & bindings::NLM_F_EXCL != 0,
+            names_priority: info & bindings::TC_H_MAJ_MASK != 0,
+        }
+    }
+}
+
+/// Calls `f` in an RCU read side. `f` must not sleep.
+fn read(f: impl FnOnce(&ReadSide<'_>) -> bool) -> bool {
+    let _guard = kernel::sync::rcu::read_lock();
+    // SAFETY: The guard outlives the call.
+    f(&unsafe { ReadSide::assume() })
+}
+
+impl<T: Classifier> TcfProto<'_, T> {
+    /// Whether `f` holds for one of the newest `most` filters of the instance. `f` must not sleep.
+    pub(crate) fn any(&self, most: usize, f: impl FnMut(&Filter<T>) -> bool) -> bool {
+        read(|rcu| self.filters().iter(rcu).take(most).any(f))
+    }
+
+    /// Whether `f` holds for one of the newest `most` filters of an instance of the same chain and
+    /// protocol, among the first `most` of the chain. `f` must not sleep.
+    pub(crate) fn any_of_chain(&self, most: usize, mut f: impl FnMut(&Filter<T>) -> bool) -> bool {
+        // SAFETY: The chain is valid for as long as the instance. Its list is published through RCU,
+        // and so is what an instance with our callbacks has at its root, from before it is in the
+        // list until a grace period after it was taken out.
+        read(|rcu| unsafe {
+            let own = self.as_ptr();
+            let mut at = rcu::dereference(&raw const (*(*own).chain).filter_chain);
+            for _ in 0..most {
+                if at.is_null() {
+                    break;
+                }
+                if (*at).ops == (*own).ops && (*at).protocol == (*own).protocol {
+                    let root = rcu::dereference(&raw const (*at).root);
+                    let root = root.cast::<Deferred<FilterTable<T>>>();
+                    let filters = &(*root).value;
+                    if filters.iter(rcu).take(most).any(&mut f) {
+                        return true;
+                    }
+                }
+                at = rcu::dereference(&raw const (*at).next);
+            }
+            false
+        })
+    }
+
+    /// Whether no instance of the chain is asked after this one.
+    pub(crate) fn is_last_of_chain(&self) -> bool {
+        // SAFETY: The instance is valid. The pointer that it has is not followed.
+        unsafe { rcu::dereference(&raw const (*self.as_ptr()).next) }.is_null()
+    }
+
+    /// Whether the filters are those of a qdisc of one of these kinds, and of that alone.
+    pub(crate) fn is_in_qdisc(&self, _rtnl: &Rtnl, kinds: &[&CStr]) -> bool {
+        if self.is_shared() {
+            return false;
+        }
+        // SAFETY: A block that is not shared has a qdisc, which stays while RTNL is held. Its
+        // callbacks, and with them their name, stay as long as it.
+        let name = unsafe { &(*(*bindings::tcf_block_q(self.block())).ops).id };
+        CStr::from_bytes_until_nul(name).is_ok_and(|name| kinds.contains(&name))
+    }
+}

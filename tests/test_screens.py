@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""docs/refusals.md, row by row: what is typed, and what is on the screen."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+from typing import NamedTuple
+
+import nl
+import pytest
+from conftest import KERNEL, MODULE, kernel_log, sh
+from sides import SIDE
+from test_load import fixture_unloaded  # noqa: F401
+from test_offload import fixture_hw  # noqa: F401
+from tracing import TRACING, mount
+
+PAGE = pathlib.Path(__file__).parents[1] / "docs/refusals.md"
+# What the page calls things, and what they are called here.
+NAMES = {
+    "eth0": "va", "tc.o": "tc_ok.o", "classifier.o": "classifier_ok.o", "in.o": "lwt_in_ok.o",
+    "out.o": "lwt_out_ok.o", "xmit.o": "lwt_xmit_ok.o", "other.o": "lwt_xmit_drop.o",
+    "/sys/fs/bpf": "/run/bpf", "lwtcls.ko": str(MODULE),
+    "cls_bpf.ko": str(KERNEL / "net/sched/cls_bpf.ko"),
+}
+# What the C does otherwise: lines of the screen, and rows of README's table.
+HINTS = {
+    "the actions of a direct-action": "actions of a direct-action filter",
+    "another filter with this program": "`replace` that adds a second filter with a program",
+    "this qdisc drops packets": "direct action without a class on a qdisc that drops what has none",
+}
+# How the lines begin that are the answer to a request. Others are what a tool says by itself.
+LINE = re.compile(r"(?:Error|Warning|RTNETLINK answers): ")
+
+
+class Row(NamedTuple):
+    """A row of the page."""
+
+    part: str
+    typed: list
+    said: list
+    errno: int | None
+
+
+def code(cell):
+    """The pieces of code in a cell."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def screens():
+    """The rows of the page. What is indented under a heading is typed before each of its rows."""
+    part, before = "", []
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            part, before = line.strip("# "), []
+        elif line.startswith("    "):
+            before.append(line.strip())
+        elif line.startswith("| `"):
+            _, typed, screen, remedy, _ = line.split("|")
+            assert remedy.strip(), line
+            numbers = [each for each in code(screen) if each in vars(errno)]
+            said = [each for each in code(screen) if each not in numbers]
+            assert said, line
+            granted = 0 if said[0].startswith("Warning: ") else None
+            yield Row(part, [*before, *code(typed)], said,
+                      getattr(errno, numbers[0]) if numbers else granted)
+
+
+def marks(row):
+    """What a row's scenario needs, and what the C does otherwise."""
+    if row.part == "Hardware":
+        yield pytest.mark.needs("NETDEVSIM")
+    if "flower" in str(row.typed):
+        yield pytest.mark.needs("NET_CLS_FLOWER")
+    if "estimator" in str(row.typed):
+        yield pytest.mark.beyond_c("`TCA_RATE` in a request without actions")
+    for begin, difference in HINTS.items():
+        if begin in row.said[0]:
+            yield pytest.mark.differs(difference)
+    if "encapsulation type not supported" in row.said[0]:
+        yield pytest.mark.lacks("LWTUNNEL_BPF")
+
+
+def named(rows):
+    """The rows as parameters, named by what is on the screen."""
+    return pytest.mark.parametrize("row", [
+        pytest.param(row, marks=[*marks(row)], id="-".join(re.findall(r"\w+", row.said[0]))[:50])
+        for row in rows])
+
+
+@pytest.fixture(scope="module", name="answered")
+def fixture_answered():
+    """What reads the errno with which the last request was answered: ip and tc print a message in
+    its place."""
+    mount()
+    instance = TRACING / "instances/refusals"
+
+    def probe(line):
+        # Neither other probes are to go, nor can this file be sought in.
+        file = os.open(TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND)
+        os.write(file, f"{line}\n".encode())
+        os.close(file)
+
+    def read():
+        found = [-int(each) for each in
+                 re.findall(r"errno=(-?\d+)", (instance / "trace").read_text())]
+        (instance / "trace").write_text("")
+        # A dump, by which a tool looks a device up, has no answer yet.
+        return [each for each in found if each != errno.EINTR][-1]
+
+    probe("r:lwtcls/answer rtnetlink_rcv_msg errno=$retval:s32")
+    instance.mkdir()
+    # What happens on two processors is kept in order.
+    (instance / "trace_clock").write_text("global")
+    try:
+        (instance / "events/lwtcls/answer/enable").write_text("1")
+        yield read
+        (instance / "events/lwtcls/answer/enable").write_text("0")
+    finally:
+        instance.rmdir()
+        probe("-:lwtcls/answer")
+
+
+@pytest.fixture(name="pins")
+def fixture_pins():
+    """What is pinned goes."""
+    yield
+    pathlib.Path("/run/bpf/p").unlink(missing_ok=True)
+
+
+def translated(command, names):
+    """A command of the page, with the names of this network."""
+    words = "|".join(map(re.escape, names))
+    return re.sub(rf"(?<![\w.])({words})(?![\w.])", lambda found: names[found[1]], command)
+
+
+def on_screen(row, names=None):
+    """What is on the screen after the last command of a row, line by line."""
+    names = {**NAMES, **(names or {})}
+    *before, last = (translated(command, names) for command in row.typed)
+    with nl.inside("a"):
+        for command in before:
+            sh(command)
+        result = sh(last, check=False)
+    assert bool(result.returncode) != row.said[0].startswith("Warning: "), last
+    return (result.stdout + result.stderr).splitlines()
+
+
+SCREENS = list(screens())
+REQUESTS = [row for row in SCREENS if row.part not in ("The module", "Hardware")]
+
+
+def check(row, lines, answered):
+    """Whether a row says what was seen. What the C says in these cases is compared."""
+    assert row.errno is None or answered() == row.errno
+    if SIDE == "rust":
+        assert [line for line in lines if LINE.match(line)] == [
+            line for line in row.said if LINE.match(line)]
+        assert set(row.said) <= set(lines)
+
+
+@pytest.mark.needs("KPROBE_EVENTS")
+@pytest.mark.usefixtures("net", "pins")
+@named(REQUESTS)
+def test_screen(answered, row):
+    check(row, on_screen(row), answered)
+
+
+@pytest.mark.only_here("what loading the module says")
+@pytest.mark.usefixtures("net")
+@named(row for row in SCREENS if row.part == "The module")
+def test_screen_of_the_module(unloaded, row):
+    mark = len(kernel_log())
+    lines = on_screen(row) + kernel_log()[mark:]
+    for said in row.said:
+        assert any(line.endswith(said) for line in lines), lines
+    assert not row.errno or LINE.match(row.said[0]) or os.strerror(row.errno) in row.said
+
+
+@pytest.mark.needs("KPROBE_EVENTS")
+@pytest.mark.usefixtures("pins")
+@named(row for row in SCREENS if row.part == "Hardware")
+def test_screen_of_hardware(hw, answered, row):
+    names = {f"eth{number}": str(hw.plug()) for number in (2, 3)}
+    with contextlib.ExitStack() as stack:
+        for name in ("va", names["eth3"]):
+            stack.callback(sh, f"tc -n a qdisc del dev {name} clsact", check=False)
+        check(row, on_screen(row, names), answered)
+
+
+def test_page_is_read():
+    # A table that is not recognised as one has no scenario.
+    text = PAGE.read_text(encoding="utf-8")
+    assert len(SCREENS) == len([line for line in text.splitlines() if line.startswith("| ")
+                                and not line.startswith("| what was typed")])
