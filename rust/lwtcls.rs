@@ -27,13 +27,7 @@ use abstractions::{
     },
 };
 use cls::BpfClassifier;
-use kernel::{
-    prelude::*,
-    sync::{
-        Arc,
-        UniqueArc, //
-    }, //
-};
+use kernel::prelude::*;
 use lwt::BpfEncap;
 
 module! {
@@ -60,8 +54,8 @@ stock_push_encap!(BpfEncap);
 /// The encapsulation, what its programs call, and what tells of them. Unregistered in the order of the
 /// fields.
 struct Encapsulation {
-    _files: Option<Pin<KBox<lwt::Files>>>,
-    _encap: Arc<lwtunnel::Registration<BpfEncap>>,
+    _files: lwtunnel::Directory<BpfEncap>,
+    _encap: lwtunnel::Registration<BpfEncap>,
     _helper: Option<push_encap::Helper>,
 }
 
@@ -69,12 +63,7 @@ impl Encapsulation {
     /// `None`, and a line in the log, if the name is another's, and stays so.
     fn register() -> Option<Self> {
         let takeover = flag(&module_parameters::takeover);
-        // What has to be allocated is, before anybody can use it.
-        let encap = UniqueArc::new_uninit(GFP_KERNEL)
-            .map_err(|_| lwtunnel::Unavailable::Error(ENOMEM))
-            .and_then(|place| {
-                Ok(place.write(lwtunnel::Registration::new::<LwtCls>(takeover)?))
-            })
+        let encap = lwtunnel::Registration::new::<LwtCls>(takeover)
             .inspect_err(|why| {
                 pr_warn!(
                     "classifier only: no encapsulation 'bpf' for routes: {}\n",
@@ -82,7 +71,6 @@ impl Encapsulation {
                 );
             })
             .ok()?;
-        let encap = Arc::from(encap);
         if encap.is_takeover() {
             pr_info!("encapsulation 'bpf' taken over from the kernel's own\n");
         }
@@ -95,16 +83,8 @@ impl Encapsulation {
                 );
             })
             .ok();
-        let files = KBox::pin_init(lwt::Files::new(&encap), GFP_KERNEL)
-            .inspect_err(|error| {
-                pr_warn!(
-                    "no files in debugfs that tell what programs on routes do (error {})\n",
-                    error.to_errno()
-                );
-            })
-            .ok();
         Some(Self {
-            _files: files,
+            _files: lwt::files::<LwtCls>(&encap),
             _encap: encap,
             _helper: helper,
         })

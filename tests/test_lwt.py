@@ -145,7 +145,7 @@ def test_headroom_lowers_the_mtu(net):
     net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 100")
     assert net.ping(whole=True, size=1372)
     assert net.dropped(whole=True, size=1373)
-    # The headroom is no part of what tells routes apart, nor of what is shown.
+    # The headroom is no part of what tells routes apart that are to be deleted.
     sh("ip -n a route del 10.1.0.1")
     net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert net.ping(whole=True, size=1472)

@@ -12,7 +12,7 @@ import re
 
 import nl
 import pytest
-from conftest import LIBC, MODULE, batch, eventually, often, sh
+from conftest import LIBC, MODULE, batch, eventually, often, refused, sh
 from sides import SIDE
 from test_redirect import redirected
 from test_reroute import OTHER
@@ -208,12 +208,30 @@ def test_headroom_is_read_back(net, family):
     assert "headroom" not in sh(f"ip -j -{family} -n a route show {net.service(family)}")
 
 
+@pytest.mark.beyond_c("routes whose `headroom` differs")
+def test_routes_of_another_headroom_are_not_the_same(net):
+    sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
+    try:
+        batch("-n a", *(f"route add 10.8.{room}.0/24 encap bpf xmit pinned /run/bpf/stats "
+                        f"headroom {room} via 10.0.0.2 dev va" for room in (10, 200)))
+    finally:
+        os.unlink("/run/bpf/stats")
+    shown = json.loads(sh("ip -n a -j route show"))
+    assert {each["dst"]: each["encap"].get("headroom") for each in shown if "encap" in each} == {
+        "10.8.10.0/24": 10, "10.8.200.0/24": 200}
+
+
 # Routes.
 
 
 def programs_on_routes():
     """What the file for programs tells."""
-    return json.loads((FILES / "routes.json").read_text())
+    return records((FILES / "routes.json").read_text())
+
+
+def records(text):
+    """The objects of lines of JSON."""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def inum(namespace):
@@ -265,7 +283,7 @@ def test_the_file_for_people(net, counting):
         r"net \d+ inet6 out lwt_out_drop\.o:\[lwt_out\] id \d+ tag [0-9a-f]{16} runs 1 drop 1", own[0])
     assert re.fullmatch(
         r"net \d+ inet xmit lwt_xmit_ok\.o:\[lwt_xmit\] id \d+ tag [0-9a-f]{16} runs 2 ok 2", own[1])
-    runs = sh(f"jq '[.[] | select(.hook == \"xmit\") | .runs] | add' {FILES}/routes.json")
+    runs = sh(f"jq -s '[.[] | select(.hook == \"xmit\") | .runs] | add' {FILES}/routes.json")
     assert int(runs) == 2
 
 
@@ -304,32 +322,51 @@ def test_a_name_of_any_bytes(net):
         os.unlink("/run/bpf/stats")
 
 
+def as_root_of_a_user_namespace(read):
+    """What a function returns there, with user 0 mapped to user 0."""
+    ours, theirs = multiprocessing.Pipe()
+
+    def look():
+        assert LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0
+        pathlib.Path("/proc/self/uid_map").write_text("0 0 1")
+        theirs.send(read())
+
+    process = multiprocessing.get_context("fork").Process(target=look)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    return ours.recv()
+
+
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_who_may_read(net):
-    """Root of a user namespace of its own is told of that one's network namespaces, where debugfs
-    can be reached from there at all; and nobody else may open the files."""
+    """Root of a user namespace of its own is told of that one's network namespaces alone, and
+    nobody else may open the files. What counts is who opens a file."""
     net.encap("xmit", "ok", 4)
-    assert oct(FILES.parent.stat().st_mode & 0o777) == "0o700"
-    readable = os.open(FILES / "routes.json", os.O_RDONLY)
-    try:
-        assert [e for e in json.loads(os.pread(readable, 1 << 20, 0)) if e["net"] == inum("a")]
+    modes = [oct(path.stat().st_mode & 0o777) for path in (FILES.parent, FILES / "routes")]
+    assert modes == ["0o700", "0o400"]
+    assert as_root_of_a_user_namespace(programs_on_routes) == []
+    with open(FILES / "routes.json", encoding="utf-8") as file:
+        found = as_root_of_a_user_namespace(file.read)
+    assert [entry for entry in records(found) if entry["net"] == inum("a")]
 
-        def look(pipe):
-            """With the file that root has opened, from a user namespace."""
-            assert LIBC.unshare(CLONE_NEWUSER) == 0
-            pipe.send(os.pread(readable, 1 << 20, 0))
 
-        ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("fork").Process(target=look, args=(theirs,))
-        # What was read before is kept for who has opened the file: it is opened anew.
-        os.close(readable)
-        readable = os.open(FILES / "routes.json", os.O_RDONLY)
-        process.start()
-        process.join(60)
-        assert process.exitcode == 0
-        assert json.loads(ours.recv()) == []
-    finally:
-        os.close(readable)
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_an_open_file_keeps_the_module(net):
+    """And what it stands at is there when it is read on."""
+    net.encap("xmit", "ok", 4)
+    net.encap("out", "ok", 6)
+    with open(FILES / "routes", "rb", buffering=0) as file:
+        first = file.read(10)
+        for family in (4, 6):
+            sh(f"ip -{family} -n a route del {net.service(family)}")
+        assert "in use" in refused(f"rmmod {MODULE.stem}")
+        rest = file.read()
+        assert first.startswith(b"net ") and b" id " in rest
+        file.seek(0)
+        assert file.read(1 << 20) in (b"", first + rest)
+    eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
+    sh(f"insmod {MODULE}")
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
@@ -339,7 +376,7 @@ def test_routes_come_and_go_while_all_are_read(net, counting):
 
     def read():
         while not stop.is_set():
-            json.loads((FILES / "routes.json").read_text())
+            programs_on_routes()
             (FILES / "routes").read_text()
 
     readers = [multiprocessing.get_context("fork").Process(target=read) for _ in range(2)]

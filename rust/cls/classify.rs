@@ -93,7 +93,7 @@ fn ask<'p, 'a>(
                 result.set_classid(code as u32);
             }
             let skb = ran.end();
-            if stats_enabled() {
+            if stats_enabled() && filter.exts().is_empty() {
                 filter.data().hits.count(&skb, None);
             }
             return Asked::Matched(filter, skb);

@@ -6,7 +6,7 @@
 
 __lwtcls_helper struct net *lwtcls_helper_current_net(void)
 {
-	return current->nsproxy->net_ns;
+	return current->nsproxy ? current->nsproxy->net_ns : NULL;
 }
 
 __lwtcls_helper unsigned int lwtcls_helper_net_inum(const struct net *net)

@@ -9,67 +9,41 @@ use super::{
     Hook,
     HookType, //
 };
-use crate::abstractions::net::{
-    lwtunnel::{
-        Family,
-        Owner,
-        Registration, //
-    },
-    namespace::Visible, //
+use crate::abstractions::net::lwtunnel::{
+    Directory,
+    Family,
+    Owner,
+    Record,
+    Registration, //
 };
 use kernel::{
-    debugfs::{
-        Dir,
-        File, //
-    },
     fmt,
     prelude::*,
-    sync::Arc, //
+    seq_file::{
+        seq_print,
+        SeqFile, //
+    },
+    ModuleMetadata, //
 };
 
-type Routes = Arc<Registration<BpfEncap>>;
-
-/// The files. Their drop waits for who reads them.
-#[pin_data]
-pub(crate) struct Files {
-    #[pin]
-    text: File<Routes>,
-    #[pin]
-    json: File<Routes>,
-    _dir: Dir,
+/// Makes the files of the module `M`. They are there until the directory is dropped.
+pub(crate) fn files<M: ModuleMetadata>(
+    registration: &Registration<BpfEncap>,
+) -> Directory<BpfEncap> {
+    let directory = Directory::new(c"lwtcls", registration);
+    directory.file::<Text, M>();
+    directory.file::<Json, M>();
+    directory
 }
 
-impl Files {
-    /// Makes the files. Without debugfs, or memory for it, they are not there, and nobody misses
-    /// them.
-    pub(crate) fn new(routes: &Routes) -> impl PinInit<Self, Error> {
-        let (for_text, for_json) = (routes.clone(), routes.clone());
-        let dir = Dir::new(c"lwtcls");
-        try_pin_init!(Self {
-            text <- dir.read_callback_file(c"routes", for_text, &write_text),
-            json <- dir.read_callback_file(c"routes.json", for_json, &write_json),
-            _dir: dir,
-        })
-    }
-}
-
-/// Shows `f` each program on a route that the reader may see.
-fn for_each(
-    routes: &Routes,
-    mut f: impl FnMut(&Line<'_>) -> fmt::Result,
-) -> fmt::Result {
-    let visible = Visible::to_current();
-    routes.for_each(|encap, owner| {
-        if !visible.contains(owner.net) {
-            return Ok(());
-        }
-        let hooks = [
-            encap.input.as_ref().map(|hook| Line::new(owner, hook)),
-            encap.output.as_ref().map(|hook| Line::new(owner, hook)),
-            encap.xmit.as_ref().map(|hook| Line::new(owner, hook)),
-        ];
-        hooks.iter().flatten().try_for_each(&mut f)
-    })
+/// Calls `f` for each program on a route.
+fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&Line<'_>)) {
+    let hooks = [
+        encap.input.as_ref().map(|hook| Line::new(owner, hook)),
+        encap.output.as_ref().map(|hook| Line::new(owner, hook)),
+        encap.xmit.as_ref().map(|hook| Line::new(owner, hook)),
+    ];
+    hooks.iter().flatten().for_each(f);
 }
 
 /// A program on a route.
@@ -123,6 +97,9 @@ struct Word<'a>(&'a CStr);
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("\"\"");
+        }
         self.0.to_bytes().iter().try_for_each(|&byte| match byte {
             b'\\' => f.write_str("\\\\"),
             b'!'..=b'~' => f.write_fmt(fmt!("{}", char::from(byte))),
@@ -145,48 +122,57 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// One line for each program.
-fn write_text(routes: &Routes, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for_each(routes, |line| {
-        f.write_fmt(fmt!(
-            "net {} {} {} {} id {} tag {} runs {}",
-            line.owner.net.get(),
-            line.family(),
-            line.hook.to_str().unwrap_or(""),
-            Word(line.name),
-            line.id,
-            Tag(line.tag),
-            line.runs,
-        ))?;
-        // What has not come to pass is nothing to read.
-        for (key, count) in line.counts().filter(|&(_, count)| count != 0) {
-            f.write_fmt(fmt!(" {} {}", key, count))?;
-        }
-        f.write_str("\n")
-    })
+/// One line for each program, for people.
+enum Text {}
+
+impl Record<BpfEncap> for Text {
+    const NAME: &'static CStr = c"routes";
+
+    fn show(encap: &BpfEncap, owner: Owner, file: &SeqFile) {
+        for_each(encap, owner, |line| {
+            seq_print!(
+                file,
+                "net {} {} {} {} id {} tag {} runs {}",
+                line.owner.net.get(),
+                line.family(),
+                line.hook.to_str().unwrap_or(""),
+                Word(line.name),
+                line.id,
+                Tag(line.tag),
+                line.runs,
+            );
+            for (key, count) in line.counts().filter(|&(_, count)| count != 0) {
+                seq_print!(file, " {} {}", key, count);
+            }
+            seq_print!(file, "\n");
+        });
+    }
 }
 
-/// An array of objects.
-fn write_json(routes: &Routes, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut before = "[";
-    for_each(routes, |line| {
-        f.write_fmt(fmt!(
-            "{}\n{{\"net\":{},\"family\":\"{}\",\"hook\":\"{}\",\"name\":\"{}\",\"id\":{},\
-             \"tag\":\"{}\",\"runs\":{}",
-            before,
-            line.owner.net.get(),
-            line.family(),
-            line.hook.to_str().unwrap_or(""),
-            Quoted(line.name),
-            line.id,
-            Tag(line.tag),
-            line.runs,
-        ))?;
-        for (key, count) in line.counts() {
-            f.write_fmt(fmt!(",\"{}\":{}", key, count))?;
-        }
-        before = ",";
-        f.write_str("}")
-    })?;
-    f.write_str(if before == "[" { "[]\n" } else { "\n]\n" })
+/// One JSON object in a line for each program.
+enum Json {}
+
+impl Record<BpfEncap> for Json {
+    const NAME: &'static CStr = c"routes.json";
+
+    fn show(encap: &BpfEncap, owner: Owner, file: &SeqFile) {
+        for_each(encap, owner, |line| {
+            seq_print!(
+                file,
+                "{{\"net\":{},\"family\":\"{}\",\"hook\":\"{}\",\"name\":\"{}\",\"id\":{},\
+                 \"tag\":\"{}\",\"runs\":{}",
+                line.owner.net.get(),
+                line.family(),
+                line.hook.to_str().unwrap_or(""),
+                Quoted(line.name),
+                line.id,
+                Tag(line.tag),
+                line.runs,
+            );
+            for (key, count) in line.counts() {
+                seq_print!(file, ",\"{}\":{}", key, count);
+            }
+            seq_print!(file, "}}\n");
+        });
+    }
 }

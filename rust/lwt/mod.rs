@@ -56,7 +56,7 @@ use crate::name::ProgName;
 use counters::HookCounters;
 use kernel::prelude::*;
 
-pub(crate) use debugfs::Files;
+pub(crate) use debugfs::files;
 
 /// A type of program, which is that of a hook.
 pub(crate) trait HookType: LwtProg {

@@ -122,10 +122,7 @@ pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<V
     let left = RunContext::enter(|ctx| match hook.run(ctx, &mut skb) {
         // With bottom halves still off: what `bpf_redirect()` notes belongs to this CPU.
         BPF_REDIRECT => {
-            if let Err((skb, why)) = redirect::redirect(ctx, skb) {
-                // The sender is not told.
-                hook.give_up(BPF_REDIRECT, why, skb);
-            }
+            redirect::redirect(ctx, hook, skb);
             None
         }
         code => Some((skb, code)),

@@ -14,7 +14,7 @@
  * @hook: "in", "out" or "xmit"
  * @prog_id: the program that ran
  * @ret: what it returned
- * @error: what the sender is told
+ * @error: the errno of the failure
  * @reason: what the packet is freed with
  */
 void lwtcls_trace_exception(const struct sk_buff *skb, const char *hook, u32 prog_id,

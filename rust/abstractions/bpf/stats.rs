@@ -11,7 +11,8 @@ struct Key {
 }
 
 extern "C" {
-    static bpf_stats_enabled_key: Key;
+    // C writes it.
+    static mut bpf_stats_enabled_key: Key;
 }
 
 /// Whether `kernel.bpf_stats_enabled` is 1, or a process has asked for it by `BPF_ENABLE_STATS`. It

@@ -39,13 +39,16 @@ pub(crate) enum Visible {
 
 impl Visible {
     /// Those of the calling process: who has `CAP_NET_ADMIN` in the initial user namespace sees all,
-    /// who has it in that of the own network namespace sees that one. Process context.
+    /// who has it in that of the own network namespace sees that one. Process context; an exiting
+    /// process has no namespace, and sees none.
     pub(crate) fn to_current() -> Self {
         const CAP: c_int = bindings::CAP_NET_ADMIN as c_int;
-        // SAFETY: A process has a network namespace, which stays while the process is in it.
+        // SAFETY: A process has a network namespace, or none; it stays while the process is in it.
         unsafe {
             let net = bindings::current_net();
-            if bindings::capable(CAP) {
+            if net.is_null() {
+                Self::None
+            } else if bindings::capable(CAP) {
                 Self::All
             } else if bindings::ns_capable(bindings::net_user_ns(net), CAP) {
                 Self::Own(Inum::of(net))

@@ -6,6 +6,7 @@
 //!
 //! C header: [`include/net/lwtunnel.h`](srctree/include/net/lwtunnel.h)
 
+mod listing;
 mod states;
 mod takeover;
 
@@ -49,10 +50,13 @@ use kernel::{
     prelude::*,
     ModuleMetadata, //
 };
-use states::{
-    Links,
-    Listed, //
+use states::Links;
+
+pub(crate) use listing::{
+    Directory,
+    Record, //
 };
+
 use takeover::{
     Takeover,
     OURS, //
@@ -523,13 +527,16 @@ impl<T: Encap> Adapter<T> {
         let same = unsafe {
             match (is_ours(a), is_ours(b)) {
                 (true, true) => {
+                    let same_headroom = (*a).headroom == (*b).headroom;
                     let (a, b) = (Self::state(a), Self::state(b));
                     let purpose = if a.purpose == Purpose::Match {
                         a.purpose
                     } else {
                         b.purpose
                     };
-                    a.encap.same(&b.encap, purpose)
+                    // A new route that shared another one's state would have its headroom.
+                    (purpose == Purpose::Match || same_headroom)
+                        && a.encap.same(&b.encap, purpose)
                 }
                 (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
                 (true, false) => Self::matches(a, b),
@@ -682,21 +689,6 @@ impl<T: Encap> Registration<T> {
             takeover,
             _encap: PhantomData,
         })
-    }
-
-    /// Shows `f` each encapsulation that there is, and whose route it was made for: the newest first,
-    /// until there is an error. Some that come or go meanwhile may be left out. Process context.
-    pub(crate) fn for_each<E>(&self, mut f: impl FnMut(&T, Owner) -> Result<(), E>) -> Result<(), E> {
-        // SAFETY: All states of the list are of `T`: there is no second registration.
-        let next = |at| unsafe { Listed::next(at, State::<T>::LINKS) };
-        let mut at = next(None);
-        while let Some(listed) = at {
-            // SAFETY: In the list, so made by `build_state`, and held.
-            let state = unsafe { Adapter::<T>::state(listed.as_ptr()) };
-            f(&state.encap, state.owner)?;
-            at = next(Some(listed));
-        }
-        Ok(())
     }
 
     /// Whether the slot was the kernel's own, and will be again.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A list of the tunnel states that there are, for who wants to look at them all.
+//! The list of all tunnel states.
 
 use crate::abstractions::bindings;
 use core::ptr;
@@ -42,8 +42,12 @@ pub(super) fn init() -> Result {
     Ok(())
 }
 
-/// Runs `f` with the list locked. Any context but hard interrupts: states go in softirq.
-fn locked<R>(f: impl FnOnce(&GlobalGuard<STATES>) -> R) -> R {
+/// Runs `f` with the list locked. Any context with interrupts enabled: states go in softirq.
+///
+/// # Safety
+///
+/// [`init()`] has returned.
+unsafe fn locked<R>(f: impl FnOnce(&GlobalGuard<STATES>) -> R) -> R {
     // SAFETY: Undone below.
     unsafe { bindings::local_bh_disable() };
     let result = f(&STATES.lock());
@@ -63,7 +67,7 @@ pub(super) struct Links(Opaque<bindings::hlist_node>);
 // SAFETY: They are only touched with the lock of the list held, or by who has made them.
 unsafe impl Send for Links {}
 
-// SAFETY: As above.
+// SAFETY: They are only touched with the lock of the list held, or by who has made them.
 unsafe impl Sync for Links {}
 
 impl Links {
@@ -81,7 +85,7 @@ impl Links {
     /// [`Self::remove`] is called before they go.
     pub(super) unsafe fn add(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked.
-        locked(|head| unsafe { bindings::hlist_add_head(links.cast(), head.0.get()) });
+        unsafe { locked(|head| bindings::hlist_add_head(links.cast(), head.0.get())) };
     }
 
     /// Takes the state out of the list, if it is in there.
@@ -92,7 +96,7 @@ impl Links {
     pub(super) unsafe fn remove(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked. Links that are
         // zero are left alone.
-        locked(|_head| unsafe { bindings::hlist_del_init(links.cast()) });
+        unsafe { locked(|_head| bindings::hlist_del_init(links.cast())) };
     }
 }
 
@@ -115,7 +119,7 @@ impl Listed {
     ///
     /// [`init()`] has returned, and all states of the list have their links at `offset`.
     pub(super) unsafe fn next(at: Option<Self>, offset: usize) -> Option<Self> {
-        let found = locked(|head| {
+        let find = |head: &GlobalGuard<STATES>| {
             // SAFETY: The list is locked: what is in there is valid. A state that we hold is in there
             // still.
             unsafe {
@@ -136,7 +140,9 @@ impl Listed {
                 }
                 None
             }
-        });
+        };
+        // SAFETY: By the safety requirements of this function.
+        let found = unsafe { locked(find) };
         // Not under the lock, which is taken again if this was the last reference.
         drop(at);
         found
