@@ -17,7 +17,7 @@ use kernel::prelude::*;
 type Change<'a> = pkt_cls::Change<'a, BpfClassifier>;
 
 /// How many filters are looked at: what a request costs must not grow with their number.
-const MOST: usize = 64;
+const MOST: usize = 16;
 
 /// Bits of a class that number it within its qdisc. C: `TC_H_MIN_MASK`.
 const MINOR: u32 = 0xffff;
