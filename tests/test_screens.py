@@ -111,17 +111,17 @@ def fixture_answered():
         # A dump, by which a tool looks a device up, has no answer yet.
         return [each for each in found if each != errno.EINTR][-1]
 
-    probe("r:lwtcls/answer rtnetlink_rcv_msg errno=$retval:s32")
+    probe("r:refusals/answer rtnetlink_rcv_msg errno=$retval:s32")
     instance.mkdir()
     # What happens on two processors is kept in order.
     (instance / "trace_clock").write_text("global")
     try:
-        (instance / "events/lwtcls/answer/enable").write_text("1")
+        (instance / "events/refusals/answer/enable").write_text("1")
         yield read
-        (instance / "events/lwtcls/answer/enable").write_text("0")
+        (instance / "events/refusals/answer/enable").write_text("0")
     finally:
         instance.rmdir()
-        probe("-:lwtcls/answer")
+        probe("-:refusals/answer")
 
 
 @pytest.fixture(name="pins")
