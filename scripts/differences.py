@@ -3,7 +3,8 @@
 """differences.py DIR: compares what the scenarios saw on both sides, by the logs of the two guests:
 c.log and rust.log, and their kernels' logs.
 
-A scenario that sees another thing must say so by a mark, which names the row of docs/differences.md. One
+A scenario that sees another thing must say so by a mark, which names the row of
+docs/differences.md. One
 row needs no mark: where lwtcls gives a reason for a refusal and the C none.
 """
 

@@ -7,8 +7,8 @@ use super::{
         Data,
         Mode, //
     },
-    hits::Hits,
     hints,
+    hits::Hits,
     offload,
     BpfClassifier, //
 };

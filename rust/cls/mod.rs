@@ -8,8 +8,8 @@ mod change;
 mod classify;
 mod dump;
 mod filter;
-mod hits;
 mod hints;
+mod hits;
 mod offload;
 
 #[cfg(lwtcls_kunit)]

@@ -80,7 +80,9 @@ impl<'a> Line<'a> {
     }
 
     fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        Counted::ALL.iter().map(|&(what, key)| (key, self.counts[what as usize]))
+        Counted::ALL
+            .iter()
+            .map(|&(what, key)| (key, self.counts[what as usize]))
     }
 }
 
@@ -88,7 +90,9 @@ struct Tag<'a>(&'a [u8; 8]);
 
 impl fmt::Display for Tag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| f.write_fmt(fmt!("{:02x}", byte)))
+        self.0
+            .iter()
+            .try_for_each(|byte| f.write_fmt(fmt!("{:02x}", byte)))
     }
 }
 

@@ -69,7 +69,8 @@ struct Header6 {
 impl Header6 {
     #[inline(always)]
     fn of(skb: &Skb) -> Result<Self, Exception> {
-        let [first, s0, s1, d0, d1]: [u64; 5] = skb.network_header().ok_or(Exception::truncated())?;
+        let [first, s0, s1, d0, d1]: [u64; 5] =
+            skb.network_header().ok_or(Exception::truncated())?;
         let [f0, f1, f2, f3, _, _, protocol, _] = first.to_ne_bytes();
         Ok(Self {
             flowinfo: [f0, f1, f2, f3],
@@ -83,11 +84,7 @@ impl Header6 {
 /// Nobody routes packets of that protocol.
 #[inline(always)]
 const fn unhandled() -> Exception {
-    Exception::new(
-        Counted::Protocol,
-        EAFNOSUPPORT,
-        DropReason::UNHANDLED_PROTO,
-    )
+    Exception::new(Counted::Protocol, EAFNOSUPPORT, DropReason::UNHANDLED_PROTO)
 }
 
 /// There is no route. A kernel without IPv6 says so in `error`.
@@ -166,8 +163,7 @@ fn lookup(skb: &Skb, dst: Dst<'_>) -> Result<DstRef, Exception> {
             saddr: header.saddr,
             daddr: header.daddr,
         };
-        route::output4(&origin, &flow)
-            .map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
+        route::output4(&origin, &flow).map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
     } else {
         let header = Header6::of(skb)?;
         let flow = Flow6 {

@@ -91,15 +91,12 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
     /// # Safety
     ///
     /// Called by the kernel with a file that is being opened by the calling process.
-    unsafe extern "C" fn open(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
             let size = const { size_of::<Cursor>() as c_int };
             // SAFETY: By the safety requirements of this function. The table is static.
-            let cursor =
-                unsafe { bindings::__seq_open_private(file, &Self::SEQUENCE, size) }.cast::<Cursor>();
+            let cursor = unsafe { bindings::__seq_open_private(file, &Self::SEQUENCE, size) };
+            let cursor = cursor.cast::<Cursor>();
             if cursor.is_null() {
                 return Err(ENOMEM);
             }
@@ -118,10 +115,7 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
     /// # Safety
     ///
     /// Called by the kernel with a file that [`Self::open`] has opened, and that nobody reads.
-    unsafe extern "C" fn release(
-        inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: By the safety requirements of this function: `open` has made the cursor, and the
         // callee frees its memory.
         unsafe {
@@ -223,10 +217,12 @@ impl<T: Encap> Directory<T> {
     /// them. Process context.
     #[cfg_attr(not(CONFIG_DEBUG_FS), allow(unused_variables))]
     pub(crate) fn new(name: &CStr, _registration: &Registration<T>) -> Self {
+        // SAFETY: An FFI call with no requirements but process context; the name is copied.
+        #[cfg(CONFIG_DEBUG_FS)]
+        let dentry = unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), ptr::null_mut()) };
         Self {
-            // SAFETY: An FFI call with no requirements but process context; the name is copied.
             #[cfg(CONFIG_DEBUG_FS)]
-            dentry: unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), ptr::null_mut()) },
+            dentry,
             _encap: PhantomData,
         }
     }

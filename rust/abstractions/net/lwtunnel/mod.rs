@@ -535,8 +535,7 @@ impl<T: Encap> Adapter<T> {
                         b.purpose
                     };
                     // A new route that shared another one's state would have its headroom.
-                    (purpose == Purpose::Match || same_headroom)
-                        && a.encap.same(&b.encap, purpose)
+                    (purpose == Purpose::Match || same_headroom) && a.encap.same(&b.encap, purpose)
                 }
                 (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
                 (true, false) => Self::matches(a, b),
@@ -577,10 +576,7 @@ impl<T: Encap> Adapter<T> {
 }
 
 /// What `fill` writes, `size` bytes at most. `ENOMEM` if there is no memory for that.
-fn written(
-    size: usize,
-    fill: impl FnOnce(&mut Message<'_>) -> Result,
-) -> Result<MessageBuf> {
+fn written(size: usize, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result<MessageBuf> {
     let size = u32::try_from(size).map_err(|_| ENOMEM)?;
     let mut buf = MessageBuf::new(size)?;
     fill(&mut buf.message())?;
