@@ -3,9 +3,9 @@
 """fuzz-diff.py OURS THEIRS: lays two runs of tests/test_fuzz.py with one seed side by side.
 
 OURS and THEIRS are what the guests wrote. Each difference is put down to the row of
-docs/differences.md that explains it, which is found by reading the message anew. A request that one side has granted and
-the other one has not leaves different filters or routes behind: what later requests about these
-are told, until all of it is taken away, is put down to its row, too, but counted apart. Differences
+docs/differences.md that explains it, which is found by reading the message anew. A request that
+one side has granted and the other one has not leaves different filters or routes behind: what later
+requests about these are told, until all of it is taken away, is put down to its row, too, but counted apart. Differences
 that no row explains are shown, and make the status 1.
 """
 
@@ -231,9 +231,9 @@ def generic(message):
 
 
 def explain(message, ours, theirs, world, before, there):
-    """The row of differences.md that is behind a difference, or "", and what is wrong. `before` is the
-    row behind an earlier difference, which has left another state; `there` are filters that both
-    have made."""
+    """The row of differences.md that is behind a difference, or "", and what is wrong. `before` is
+    the row behind an earlier difference, which has left another state; `there` are filters that
+    both have made."""
     found = all_flaws(message, world)
     if message.kind == nl.RTM_NEWTFILTER:
         where, flags = generic(message)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """rust-project.py LINUX KERNEL BUILD: writes rust-project.json for editors.
 
-The kernel's own generator knows the kernel's crates, but looks for modules in other places than ours.
+The kernel's own generator knows the kernel's crates, but looks for modules in other places than
+ours.
 """
 
 import json

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Whose behaviour the scenarios see: ours, or, on the reference kernel, that of the C.
 
-What the C does otherwise is said by marks, in the words of docs/differences.md: a name of a difference is the
-first column of a row of its table.
+What the C does otherwise is said by marks, in the words of docs/differences.md: a name of a
+difference is the first column of a row of its table.
 """
 
 import os
@@ -14,8 +14,8 @@ import pytest
 SIDE = os.environ.get("LWTCLS_SIDE", "rust")
 DIFFERENCES = pathlib.Path(__file__).parents[1] / "docs/differences.md"
 MARKS = {
-    "beyond_c": "beyond_c(row, ..., run=True, when={}): fails on the C; run=False: it is not tried; "
-                "when: only with one of these values for each of these parameters",
+    "beyond_c": "beyond_c(row, ..., run=True, when={}): fails on the C; run=False: it is not "
+                "tried; when: only with one of these values for each of these parameters",
     "differs": "differs(row, ...): passes on the C, which is seen to do something else",
     "only_here": "only_here(why): is about the module as such, and not run on the C",
     "by_chance": "by_chance(why): sees something else each time, but for errnos and statuses",

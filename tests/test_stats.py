@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is told of programs and their packets: hits of filters, runs of programs on routes, the headroom,
-the tracepoint, and why packets are dropped."""
+"""What is told of programs and their packets: hits of filters, runs of programs on routes, the
+headroom, the tracepoint, and why packets are dropped."""
 
 import contextlib
 import errno
@@ -279,10 +279,11 @@ def test_the_file_for_people(net, counting):
     lines = (FILES / "routes").read_text().splitlines()
     own = [line for line in lines if line.startswith(f"net {inum('a')} ")]
     assert len(own) == 2
+    which = r"id \d+ tag [0-9a-f]{16}"
     assert re.fullmatch(
-        r"net \d+ inet6 out lwt_out_drop\.o:\[lwt_out\] id \d+ tag [0-9a-f]{16} runs 1 drop 1", own[0])
+        rf"net \d+ inet6 out lwt_out_drop\.o:\[lwt_out\] {which} runs 1 drop 1", own[0])
     assert re.fullmatch(
-        r"net \d+ inet xmit lwt_xmit_ok\.o:\[lwt_xmit\] id \d+ tag [0-9a-f]{16} runs 2 ok 2", own[1])
+        rf"net \d+ inet xmit lwt_xmit_ok\.o:\[lwt_xmit\] {which} runs 2 ok 2", own[1])
     runs = sh(f"jq -s '[.[] | select(.hook == \"xmit\") | .runs] | add' {FILES}/routes.json")
     assert int(runs) == 2
 
