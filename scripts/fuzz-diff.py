@@ -4,9 +4,9 @@
 
 OURS and THEIRS are what the guests wrote. Each difference is put down to the row of
 docs/differences.md that explains it, which is found by reading the message anew. A request that
-one side has granted and the other one has not leaves different filters or routes behind: what later
-requests about these are told, until all of it is taken away, is put down to its row, too, but counted apart. Differences
-that no row explains are shown, and make the status 1.
+one side has granted and the other one has not leaves different filters or routes behind: what
+later requests about these are told, until all of it is taken away, is put down to its row, too,
+but counted apart. Differences that no row explains are shown, and make the status 1.
 """
 
 import base64
