@@ -155,11 +155,11 @@ REQUESTS = [row for row in SCREENS if row.part not in ("The module", "Hardware")
 
 def check(row, lines, answered):
     """Whether a row says what was seen. What the C says in these cases is compared."""
-    assert row.errno is None or answered() == row.errno
     if SIDE == "rust":
         assert [line for line in lines if LINE.match(line)] == [
-            line for line in row.said if LINE.match(line)]
-        assert set(row.said) <= set(lines)
+            line for line in row.said if LINE.match(line)], lines
+        assert set(row.said) <= set(lines), lines
+    assert row.errno is None or answered() == row.errno
 
 
 @pytest.mark.needs("KPROBE_EVENTS")
