@@ -806,7 +806,7 @@ mod tests {
             (
                 bytecode(0, b"")?,
                 EINVAL,
-                c"bytecode must have 1 to 4096 instructions",
+                c"the bytecode is empty: a bpf filter needs bytecode or a program",
             ),
             (
                 bytecode(4097, &many)?,
