@@ -111,7 +111,7 @@ def test_second_filter_of_a_shared_block_is_warned_of(net):
 FLOWS = {"ok", "ok 1:0", "unspec"}
 CLASSES = {*FLOWS, "minor"}
 QDISCS = {
-    "fq_codel": FLOWS, "fq_pie": FLOWS, "sfq": FLOWS, "drr": CLASSES, "qfq": CLASSES,
+    "fq_codel": FLOWS, "sfq": FLOWS, "drr": CLASSES, "qfq": CLASSES,
     "htb default 3": set(), "hfsc default 3": set(), "prio": set(), "ets bands 3": set(),
     "cake": set(),
 }

@@ -137,7 +137,8 @@ class Hardware:
 
     def add(self, where, program, skip="", handle=0, prio=1):
         """Has tc add a filter, or replace it."""
-        self.net.tc(f"filter replace {place(where)} prio {prio} handle {handle} {program} {skip}")
+        verb = "replace" if handle else "add"
+        self.net.tc(f"filter {verb} {place(where)} prio {prio} handle {handle} {program} {skip}")
 
     def ask(self, where, program, gen=0, *, flags=NEW, handle=0, protocol=ALL, chain=0):
         """Asks for a filter as tc does, and returns the errno and the sentence."""

@@ -23,7 +23,7 @@ const MOST: usize = 16;
 const MINOR: u32 = 0xffff;
 
 /// Qdiscs that drop a packet whose class has no minor number. They do not look at the major one.
-const BY_MINOR: &[&CStr] = &[c"fq_codel", c"fq_pie", c"sfq"];
+const BY_MINOR: &[&CStr] = &[c"fq_codel", c"sfq"];
 /// Qdiscs that drop a packet of a class that they do not have.
 const BY_CLASS: &[&CStr] = &[c"drr", c"qfq"];
 
