@@ -21,26 +21,11 @@
  * fragmented. If the route is in a VRF, the outer header is routed in that VRF. Limits:
  * one remote end for the route, no UDP checksum, DSCP and ECN are not copied.
  */
-#include <linux/bpf.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/udp.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
+#include "outer.h"
 
-/* The ends of the tunnel. */
-#ifndef LOCAL
-#define LOCAL 0x0a000001	/* 10.0.0.1 */
-#endif
-#ifndef REMOTE
-#define REMOTE 0x0a000002	/* 10.0.0.2 */
-#endif
 #ifndef FOU_PORT
 #define FOU_PORT 5555
 #endif
-
-/* The dynamic ports, 0xc000 to 0xffff: 14 bits of the hash choose one. */
-#define FIRST_DYNAMIC_PORT 0xc000
 
 struct outer {
 	struct iphdr ip;
@@ -49,36 +34,13 @@ struct outer {
 
 SEC("lwt_xmit") int fou(struct __sk_buff *skb)
 {
-	__u32 hash = bpf_get_hash_recalc(skb);
 	__u32 len = sizeof(struct outer) + skb->len;
-	__u32 udp_len = len - sizeof(struct iphdr);
 	struct outer outer = {
-		.ip = {
-			.version = 4,
-			.ihl = sizeof(outer.ip) / 4,
-			.ttl = 64,
-			.protocol = IPPROTO_UDP,
-			/* Fragments of two packets must not be taken for one. */
-			.id = bpf_get_prandom_u32(),
-			/* Segments that travel as one packet may be longer than this
-			 * can say: 0 leaves the length to the kernel.
-			 */
-			.tot_len = len <= 0xffff ? bpf_htons(len) : 0,
-			.saddr = bpf_htonl(LOCAL),
-			.daddr = bpf_htonl(REMOTE),
-			/* A checksum of 0 is filled in. */
-		},
-		.udp = {
-			.source = bpf_htons(FIRST_DYNAMIC_PORT | hash >> 18),
-			.dest = bpf_htons(FOU_PORT),
-			.len = udp_len <= 0xffff ? bpf_htons(udp_len) : 0,
-		},
+		.ip = outer_ip(IPPROTO_UDP, len),
+		.udp = outer_udp(skb, FOU_PORT, len),
 	};
 
-	/* A packet that cannot be encapsulated must not leave as it is. */
-	if (bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_IP, &outer, sizeof(outer)))
-		return BPF_DROP;
-	return BPF_LWT_REROUTE;
+	return outer_push(skb, &outer, sizeof(outer));
 }
 
 char _license[] SEC("license") = "GPL";

@@ -271,6 +271,13 @@ kernel_words() {
 	sed -n '2s/^# kernel: //p' "$TOP/tests/${file##*/}" 2>/dev/null || :
 }
 
+# show_kernel DIR: has the tool chroot see a kernel's tree, and its source, which is elsewhere if
+# the tree is a build directory.
+show_kernel() {
+	LWTCLS_BIND="$1 $(readlink -e "$1/source" || :)"
+	export LWTCLS_BIND
+}
+
 # build_programs_for FLAVOUR: builds the modules for that kernel, and the BPF programs.
 # `build` is then where they are: what was built for one kernel does not load into another.
 build_programs_for() {

@@ -105,7 +105,7 @@ type tc -n a -s filter show dev va ingress
 tc -n a -s filter show dev va ingress >/run/demo
 counts "Sent [0-9]* bytes [1-9]" /run/demo
 type cat $ROUTES
-counts " xmit lwt_xmit_gre.o:\[lwt_xmit\] .* runs 1 reroute 1" $ROUTES
+counts ' xmit "lwt_xmit_gre.o:\[lwt_xmit\]" .* runs 1 reroute 1' $ROUTES
 type sysctl -w kernel.bpf_stats_enabled=0
 type ip -n a route replace 10.1.0.1 via 10.0.0.2
 

@@ -13,6 +13,7 @@ mod current {
     pub(crate) use kernel::{
         error::code::{
             EAFNOSUPPORT,
+            ELOOP,
             ENOBUFS,
             EOPNOTSUPP,
             EPROTONOSUPPORT, //
@@ -58,6 +59,7 @@ mod v7_2 {
     }
 
     pub(crate) const EAFNOSUPPORT: Error = error(bindings::EAFNOSUPPORT);
+    pub(crate) const ELOOP: Error = error(bindings::ELOOP);
     pub(crate) const ENOBUFS: Error = error(bindings::ENOBUFS);
     pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
     pub(crate) const EPROTONOSUPPORT: Error = error(bindings::EPROTONOSUPPORT);

@@ -3,9 +3,8 @@
  * Inline functions and macros that Rust cannot call, one shim each, one file
  * for each kernel header. Sorted.
  *
- * Where the kernel links its own helpers as bitcode (RUST_INLINE_HELPERS), so
- * are these, and always_inline makes them vanish into the Rust that calls them.
- * Elsewhere they are an ordinary object.
+ * Where Kbuild links them as bitcode, always_inline makes them vanish into the
+ * Rust that calls them. Elsewhere they are an ordinary object.
  */
 
 #include <linux/compiler_types.h>

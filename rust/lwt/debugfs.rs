@@ -96,33 +96,19 @@ impl fmt::Display for Tag<'_> {
     }
 }
 
-/// A name, which may be of any bytes, in one word.
-struct Word<'a>(&'a CStr);
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("\"\"");
-        }
-        self.0.to_bytes().iter().try_for_each(|&byte| match byte {
-            b'\\' => f.write_str("\\\\"),
-            b'!'..=b'~' => f.write_fmt(fmt!("{}", char::from(byte))),
-            _ => f.write_fmt(fmt!("\\x{:02x}", byte)),
-        })
-    }
-}
-
-/// A name, which may be of any bytes, in a string of JSON: a byte that is not ASCII as the character
+/// A name, which may be of any bytes, as JSON has a string: a byte that is not ASCII as the character
 /// of that number.
 struct Quoted<'a>(&'a CStr);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
         self.0.to_bytes().iter().try_for_each(|&byte| match byte {
             b'"' | b'\\' => f.write_fmt(fmt!("\\{}", char::from(byte))),
             b' '..=b'~' => f.write_fmt(fmt!("{}", char::from(byte))),
             _ => f.write_fmt(fmt!("\\u{:04x}", byte)),
-        })
+        })?;
+        f.write_str("\"")
     }
 }
 
@@ -139,8 +125,8 @@ impl Record<BpfEncap> for Text {
                 "net {} {} {} {} id {} tag {} runs {}",
                 line.owner.net.get(),
                 line.family(),
-                line.hook.to_str().unwrap_or(""),
-                Word(line.name),
+                line.hook,
+                Quoted(line.name),
                 line.id,
                 Tag(line.tag),
                 line.runs,
@@ -163,11 +149,11 @@ impl Record<BpfEncap> for Json {
         for_each(encap, owner, |line| {
             seq_print!(
                 file,
-                "{{\"net\":{},\"family\":\"{}\",\"hook\":\"{}\",\"name\":\"{}\",\"id\":{},\
+                "{{\"net\":{},\"family\":\"{}\",\"hook\":\"{}\",\"name\":{},\"id\":{},\
                  \"tag\":\"{}\",\"runs\":{}",
                 line.owner.net.get(),
                 line.family(),
-                line.hook.to_str().unwrap_or(""),
+                line.hook,
                 Quoted(line.name),
                 line.id,
                 Tag(line.tag),

@@ -12,6 +12,7 @@ use crate::abstractions::{
         LwtXmit,
         RunContext, //
     },
+    compat::ELOOP,
     net::skbuff::{
         DropReason,
         Skb, //

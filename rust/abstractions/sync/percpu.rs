@@ -59,7 +59,7 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// Adds to the counters of this CPU. Any context but NMIs.
+    /// Adds to the counters of this CPU. Process or softirq context.
     ///
     /// The first call allocates. What there is no memory for is not counted.
     #[cold]

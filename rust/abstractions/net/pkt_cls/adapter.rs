@@ -183,8 +183,8 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core for an instance of ours that it holds, with RTNL held unless `flags` say
-    /// otherwise. `in_skb` begins with the request, and `tca` is what it was parsed into. `arg` holds what `get` returned, which is given away,
-    /// and takes the filter that there is afterwards.
+    /// otherwise. `in_skb` begins with the request, and `tca` is what it was parsed into. `arg` holds
+    /// what `get` returned, which is given away, and takes the filter that there is afterwards.
     unsafe extern "C" fn change(
         net: *mut bindings::net,
         in_skb: *mut bindings::sk_buff,

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""record-kernel FLAVOUR LOGS VERDICT: writes into README.md's table of kernels that a whole run has passed
-on this one. LOGS has what the guests have written, VERDICT the line that the run has ended in.
+"""record-kernel.py FLAVOUR LOGS VERDICT: writes into README.md's table of kernels that a whole run
+has passed on this one. LOGS has what the guests have written, VERDICT the line that the run has
+ended in.
 """
 
 import datetime
@@ -10,7 +11,8 @@ import re
 import sys
 
 README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- kernels:", "<!-- kernels end -->"
+BEGIN, END = "<!-- kernels: written by scripts/record-kernel.py -->", "<!-- kernels end -->"
+HEAD = ["| `make test FLAVOUR=` | kernel | tests passed | when |", "|---|---|---|---|"]
 
 
 def main():
@@ -25,8 +27,9 @@ def main():
     row = f"| `{flavour}` | {', '.join(booted)} | {passed} | {datetime.date.today()} |"
     before, begin, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     table, end, after = rest.partition(END)
-    lines = [line for line in table.splitlines() if not line.startswith(f"| `{flavour}` ")]
-    README.write_text(before + begin + "\n".join([*lines, row]) + "\n" + end + after,
+    others = [line for line in table.splitlines()
+              if line.startswith("| `") and line not in HEAD and f"| `{flavour}` |" not in line]
+    README.write_text("\n".join([before + begin, *HEAD, *others, row, end + after]),
                       encoding="utf-8")
 
 
