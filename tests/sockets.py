@@ -4,17 +4,22 @@ what came of it."""
 
 import contextlib
 import itertools
+import json
 import os
 import pathlib
 import socket
 import struct
 import time
 
+from conftest import eventually, sh
+from journal import JOURNAL
 from nl import inside
 
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER = 10, 23
 PMTUDISC_DONT, PMTUDISC_DO = 0, 2
 PINGS = itertools.count(1)
+# Counters of echo requests and of their answers.
+NAMES = {4: ("IcmpOutEchos", "IcmpInEchoReps"), 6: ("Icmp6OutEchos", "Icmp6InEchoReplies")}
 
 
 def sysctl(namespace, name, value):
@@ -77,3 +82,28 @@ def answers(namespace, family, address, count=1, *, size=56, whole=False, wait=2
 def ping(namespace, family, address):
     """Whether an address answers."""
     return answers(namespace, family, address) == 1
+
+
+def counters(namespace):
+    """What a namespace counts, by the names of `nstat`: `TcpRetransSegs`, `Icmp6OutEchos`."""
+    with JOURNAL.quiet():
+        return json.loads(sh(f"ip netns exec {namespace} nstat -jasz"))["kernel"]
+
+
+@contextlib.contextmanager
+def every_echo_answered(namespace):
+    """Each echo request that a namespace sends meanwhile is answered; yields how many there were,
+    by family. `ping` cannot tell: after its last request it waits for twice its longest round trip
+    and no longer."""
+    def since():
+        now = counters(namespace)
+        return {family: (now[question] - first[question], now[answer] - first[answer])
+                for family, (question, answer) in NAMES.items()}
+
+    first, sent = counters(namespace), {}
+    yield sent
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: all(asked == answered for asked, answered in since().values()))
+    for family, (asked, answered) in since().items():
+        assert answered == asked, f"IPv{family}: {asked} echo requests, {answered} answers"
+        sent[family] = asked

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from conftest import BPF, batch, eventually, fetch, often, programs, reads, refused, sh
 from nl import inside
-from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, ping, sysctl
+from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, counters, ping, sysctl
 from tunnels import DOMAIN, GRE, UDP, Capture
 from wires import IPV6_TCLASS, Sender, carry, name_of
 
@@ -36,11 +36,7 @@ IP_TOS = 1
 
 def retransmitted(namespace):
     """How many segments of TCP a namespace has sent again."""
-    with inside(namespace):
-        names, values = [line.split() for line in
-                         pathlib.Path("/proc/net/snmp").read_text().splitlines()
-                         if line.startswith("Tcp:")]
-    return int(values[names.index("RetransSegs")])
+    return counters(namespace)["TcpRetransSegs"]
 
 
 @pytest.fixture(name="tunnel")

@@ -27,6 +27,7 @@ from conftest import (
     remove,
     sh,
 )
+from sockets import every_echo_answered
 from test_load import (
     LATE,
     TAKEN,
@@ -309,18 +310,10 @@ def meanwhile(*things):
         stop.end()
 
 
-class Pings:
-    """Echo requests of a to an address of b, one flood after the other; all that was sent and all
-    that came back."""
-
-    def __init__(self, family, address):
-        self.command = f"ip netns exec a ping -{family} -n -q -f -c 200 -W 5 {address}"
-        self.sent = self.received = 0
-
-    def __call__(self):
-        words = sh(self.command, check=False).stdout.split()
-        self.sent += int(words[words.index("packets") - 1])
-        self.received += int(words[words.index("received,") - 1])
+def pings(family):
+    """A flood of echo requests of a to the service."""
+    return lambda: sh(f"ip netns exec a ping -{family} -n -q -f -c 200 -W 5 {OTHER[family]}",
+                      check=False)
 
 
 class Churn:
@@ -372,12 +365,12 @@ def test_again_and_again_under_traffic(unloaded, wide):
         sh(f"ip -{family} -n b route del table local local {OTHER[family]}")
         sh(f"ip -{family} -n b route add table local local {OTHER[family]} "
            "encap bpf in obj lwt_in_ok.o section lwt_in dev lo")
-    pings = [Pings(family, OTHER[family]) for family in (4, 6)]
     freed = [f"route {{}} 10.3.0.{number} {{}} dev va" for number in range(5)]
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/freed type lwt_xmit")
     begin = time.monotonic()
     try:
-        with meanwhile(*pings), churning(wide) as routes:
+        with (every_echo_answered("a") as sent, meanwhile(pings(4), pings(6)),
+              churning(wide) as routes):
             for _ in range(rounds):
                 add = "encap bpf xmit pinned /run/bpf/freed via 10.0.0.2"
                 sh("ip -n a -batch -", lines="\n".join(
@@ -390,12 +383,11 @@ def test_again_and_again_under_traffic(unloaded, wide):
     finally:
         os.unlink("/run/bpf/freed")
     assert set(routes) <= {0, EOPNOTSUPP}
-    sent, received = (sum(getattr(each, name) for each in pings) for name in ("sent", "received"))
     MEASURED.append(
-        f"takeover: {rounds} rounds in {time.monotonic() - begin:.0f} s, {sent} packets sent, "
-        f"{received} came back, {routes[0]} routes came and went, {routes[EOPNOTSUPP]} were "
+        f"takeover: {rounds} rounds in {time.monotonic() - begin:.0f} s, {sum(sent.values())} "
+        f"packets sent, all came back, {routes[0]} routes came and went, {routes[EOPNOTSUPP]} were "
         "refused while the module went")
-    assert received == sent > rounds
+    assert min(sent.values()) > rounds
     assert routes[0] > rounds
 
 
