@@ -76,9 +76,15 @@ impl Encapsulation {
         }
         let helper = push_encap::Helper::register()
             .inspect_err(|error| {
+                // A kernel whose own encapsulation was there has code that pushes headers, too.
+                let instead = if encap.is_takeover() {
+                    "the kernel's own code pushes headers"
+                } else {
+                    "programs cannot push headers"
+                };
                 pr_warn!(
-                    "programs cannot push headers: cannot attach to bpf_lwt_push_encap() through \
-                     ftrace (error {})\n",
+                    "{}: cannot attach to bpf_lwt_push_encap() through ftrace (error {})\n",
+                    instead,
                     error.to_errno()
                 );
             })
