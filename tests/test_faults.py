@@ -359,8 +359,8 @@ def test_loading_the_module(nth):
     # and so is what it wants to know of a module's trace events and types.
     pages(False)
     spared = ("trace_module_notify", "btf_module_notify")
-    functions = [f"0x{line.split()[0]}" for line in
-                 pathlib.Path("/proc/kallsyms").read_text().splitlines() if line.split()[2] in spared]
+    listed = pathlib.Path("/proc/kallsyms").read_text().splitlines()
+    functions = [f"0x{line.split()[0]}" for line in listed if line.split()[2] in spared]
     assert len(functions) >= len(spared)
     sh(f"insmod {SPARE} functions={','.join(functions)}")
     image = os.open(MODULE, os.O_RDONLY)

@@ -26,6 +26,13 @@ WARNING = {"rust": "lwtcls: .* which only xmit can", "c": "Illegal redirect retu
 NUMBERS = itertools.count()
 
 
+@pytest.fixture(autouse=True)
+def fixture_numbers(monkeypatch):
+    """Each scenario numbers its packets anew: what one side leaves out shifts none of the
+    other's."""
+    monkeypatch.setitem(globals(), "NUMBERS", itertools.count())
+
+
 @pytest.fixture(name="tun")
 def fixture_tun():
     """A device of a that has no link header."""

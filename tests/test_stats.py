@@ -475,7 +475,8 @@ def test_no_other_route_on_xmit(wires, counting, family):
             Sender("a", family) as sender, lost() as found:
         assert sender.send(first) == errno.ENETUNREACH
         reasons, seen = found()
-        assert counted(told("a", "xmit"), reroute=1, no_route=1)
+        if SIDE == "rust":
+            assert counted(told("a", "xmit"), reroute=1, no_route=1)
     assert reasons == ["IP_OUTNOROUTES"]
     assert exception(seen[0], "xmit", 128, errno.ENETUNREACH, "IP_OUTNOROUTES")
 
@@ -489,7 +490,8 @@ def test_redirect_to_no_device_or_without_a_link_header(wires, counting, family,
             lost() as found:
         sender.send(wires.THIRD[family])
         reasons, seen = found()
-        assert counted(told("a", "xmit"), redirect=1, no_device=1)
+        if SIDE == "rust":
+            assert counted(told("a", "xmit"), redirect=1, no_device=1)
     assert reasons == [reason]
     assert exception(seen[0], "xmit", 7, errno.EINVAL, reason)
 
