@@ -54,6 +54,7 @@ void lwtcls_trace_exception(const struct sk_buff *skb, const char *hook, u32 pro
 /* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
+const gfp_t LWTCLS_CONST_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
 const gfp_t LWTCLS_CONST_GFP_NOWAIT = GFP_NOWAIT;
 const gfp_t LWTCLS_CONST___GFP_NOWARN = __GFP_NOWARN;
 const unsigned int LWTCLS_CONST_KSYM_SYMBOL_LEN = KSYM_SYMBOL_LEN;

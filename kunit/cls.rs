@@ -23,6 +23,7 @@ mod tests {
                 Parts, //
             },
         },
+        str::Gfp,
         sync::rtnl,
         testing::{
             self,
@@ -918,7 +919,7 @@ mod tests {
         let watch = ProgWatch::returning(0)?;
         let name = Request::new().put(1, b"o.o:[tc]\0")?;
         let mut extack = ExtAckBuf::new()?;
-        let name = ProgName::parse(name.attr(), GFP_KERNEL, &mut extack.extack())?;
+        let name = ProgName::parse(name.attr(), Gfp::KERNEL_ACCOUNT, &mut extack.extack())?;
         let filter = testing::entry(Parts {
             data: Data {
                 name: Some(name),

@@ -17,6 +17,7 @@ mod tests {
             lwtunnel::Purpose,
             netlink::MessageBuf, //
         },
+        str::Gfp,
         testing::{
             self,
             ExtAckBuf,
@@ -42,7 +43,7 @@ mod tests {
     fn name(text: &CStr) -> Result<ProgName> {
         let request = Request::new().put(1, text.to_bytes_with_nul())?;
         let mut extack = ExtAckBuf::new()?;
-        ProgName::parse(request.attr(), GFP_KERNEL, &mut extack.extack())
+        ProgName::parse(request.attr(), Gfp::KERNEL_ACCOUNT, &mut extack.extack())
     }
 
     fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<Hook<P>> {
@@ -218,7 +219,9 @@ mod tests {
     fn refused(inner: &Request, family: Family) -> Result<(Error, bool, ExtAckBuf)> {
         let request = Request::new().nest(1, inner)?;
         let mut extack = ExtAckBuf::new()?;
-        match BpfEncap::build(request.attr(), family, &mut extack.extack()) {
+        let built = BpfEncap::build(request.attr(), family, &mut extack.extack())
+            .and_then(|built| KBox::try_init(built.encap, GFP_KERNEL));
+        match built {
             Ok(_) => Err(EINVAL),
             Err(error) => Ok((error, extack.has_attr(), extack)),
         }

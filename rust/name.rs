@@ -2,17 +2,20 @@
 
 //! The name that a user gives to a program, as `ip` and `tc` show it: `object.o:[section]`.
 
-use crate::abstractions::net::netlink::{
-    Attr,
-    ExtAck, //
+use crate::abstractions::{
+    net::netlink::{
+        Attr,
+        ExtAck, //
+    },
+    str::{
+        Gfp,
+        OwnedCStr, //
+    }, //
 };
-use kernel::{
-    alloc::Flags,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// A name, copied out of a request.
-pub(crate) struct ProgName(KVec<u8>);
+pub(crate) struct ProgName(OwnedCStr);
 
 impl ProgName {
     /// The longest name, without its NUL. C: `MAX_PROG_NAME`, `CLS_BPF_NAME_LEN`.
@@ -20,20 +23,17 @@ impl ProgName {
 
     /// Copies a name, without the zeros that may follow its NUL. Errors are those of [`Attr::str`],
     /// and `ENOMEM`.
-    pub(crate) fn parse(attr: Attr<'_>, flags: Flags, extack: &mut ExtAck<'_>) -> Result<Self> {
+    pub(crate) fn parse(attr: Attr<'_>, gfp: Gfp, extack: &mut ExtAck<'_>) -> Result<Self> {
         let name = attr.str(
             Self::MAX,
             c"the program's name is longer than 256 bytes",
             extack,
         )?;
-        let mut copy = KVec::new();
-        copy.extend_from_slice(name.to_bytes_with_nul(), flags)?;
-        Ok(Self(copy))
+        OwnedCStr::new(name, gfp).map(Self)
     }
 
     /// The name.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        // Always there, for `parse` copied it. An empty name is what a bug would show.
-        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+        self.0.as_cstr()
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod bpf;
 pub(crate) mod compat;
 mod kallsyms;
 pub(crate) mod net;
+pub(crate) mod str;
 pub(crate) mod sync;
 pub(crate) mod trace;
 pub(crate) mod uapi;

@@ -33,6 +33,7 @@ use crate::abstractions::{
             Parts, //
         }, //
     },
+    str::Gfp,
     sync::rtnl::Rtnl,
     uapi::{
         TCA_BPF_ACT,
@@ -154,7 +155,7 @@ fn parse<'a>(
         ));
     }
     let name = match attrs.get::<TCA_BPF_NAME>() {
-        Some(attr) => Some(ProgName::parse(attr, GFP_KERNEL_ACCOUNT, extack)?),
+        Some(attr) => Some(ProgName::parse(attr, Gfp::KERNEL_ACCOUNT, extack)?),
         None => None,
     };
     let classid = match attrs.get::<TCA_BPF_CLASSID>() {

@@ -6,3 +6,8 @@ __lwtcls_helper void lwtcls_helper_memcpy(void *dest, const void *src, size_t co
 {
 	memcpy(dest, src, count);
 }
+
+__lwtcls_helper void *lwtcls_helper_kmemdup(const void *src, size_t len, gfp_t gfp)
+{
+	return kmemdup(src, len, gfp);
+}

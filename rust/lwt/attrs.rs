@@ -25,6 +25,7 @@ use crate::abstractions::{
             Message, //
         }, //
     },
+    str::Gfp,
     uapi::{
         LWT_BPF_IN,
         LWT_BPF_MAX_HEADROOM,
@@ -44,12 +45,12 @@ use kernel::prelude::*;
 pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgName::MAX + 1))
     + netlink::total_size(size_of::<u32>());
 
-/// Reads a request.
-pub(super) fn parse(
-    attr: Attr<'_>,
+/// Reads a request. Its programs are looked up by what comes of it.
+pub(super) fn parse<'a, 'b>(
+    attr: Attr<'a>,
     family: Family,
-    extack: &mut ExtAck<'_>,
-) -> Result<Built<BpfEncap>> {
+    extack: &'a mut ExtAck<'b>,
+) -> Result<Built<impl Init<BpfEncap, Error> + use<'a, 'b>>> {
     if family != Family::INET && family != Family::INET6 {
         return Err(extack.refuse_attr(
             EAFNOSUPPORT,
@@ -63,12 +64,12 @@ pub(super) fn parse(
         Some(attr) => parse_headroom(attr, extack)?,
         None => 0,
     };
-    let encap = BpfEncap {
-        input: parse_hook(attrs.get::<LWT_BPF_IN>(), extack)?,
-        output: parse_hook(attrs.get::<LWT_BPF_OUT>(), extack)?,
-        xmit: parse_hook(attrs.get::<LWT_BPF_XMIT>(), extack)?,
-    };
-    if encap.input.is_none() && encap.output.is_none() && encap.xmit.is_none() {
+    let (input, output, xmit) = (
+        attrs.get::<LWT_BPF_IN>(),
+        attrs.get::<LWT_BPF_OUT>(),
+        attrs.get::<LWT_BPF_XMIT>(),
+    );
+    if input.is_none() && output.is_none() && xmit.is_none() {
         return Err(extack.refuse_attr(
             EINVAL,
             attr,
@@ -77,11 +78,15 @@ pub(super) fn parse(
     }
 
     Ok(Built {
-        input: encap.input.is_some(),
-        output: encap.output.is_some(),
-        xmit: encap.xmit.is_some(),
+        input: input.is_some(),
+        output: output.is_some(),
+        xmit: xmit.is_some(),
         headroom,
-        encap,
+        encap: try_init!(BpfEncap {
+            input: parse_hook(input, extack)?,
+            output: parse_hook(output, extack)?,
+            xmit: parse_hook(xmit, extack)?,
+        }),
     })
 }
 
@@ -111,7 +116,7 @@ fn parse_hook<P: LwtProg>(
         return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));
     };
     // The core may hold a spin lock or RCU.
-    let name = ProgName::parse(name, GFP_ATOMIC, extack)?;
+    let name = ProgName::parse(name, Gfp::ATOMIC, extack)?;
     let prog = Prog::from_fd(fd.u32(extack)?).map_err(|error| {
         let why = if error == EBADF {
             c"the program's file descriptor is not open"

@@ -95,7 +95,11 @@ impl Encap for BpfEncap {
     const TYPE: u32 = LWTUNNEL_ENCAP_BPF;
     const PREDECESSOR: &'static CStr = c"bpf_encap_ops";
 
-    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>> {
+    fn build<'a>(
+        attr: Attr<'a>,
+        family: Family,
+        extack: &'a mut ExtAck<'_>,
+    ) -> Result<Built<impl Init<Self, Error>>> {
         attrs::parse(attr, family, extack)
     }
 

@@ -4,16 +4,16 @@
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    success, //
+};
 use core::{
     marker::PhantomData,
     ptr,
     ptr::NonNull, //
 };
-use kernel::{
-    error::to_result,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// Where a refusal says why: what `ip` and `tc` print after `Error:`. C: `netlink_ext_ack`.
 ///
@@ -82,6 +82,9 @@ impl ExtAck<'_> {
         self.refuse(error, why)
     }
 }
+
+/// Where the next attribute may begin. C: `NLA_ALIGNTO`.
+const ALIGN: usize = 4;
 
 /// An attribute of a request.
 ///
@@ -193,7 +196,7 @@ impl<'a> Attr<'a> {
         let mut table = [ptr::null_mut(); N];
         // SAFETY: The table has a place for each type up to the maximum that is named. Head and
         // length are those of the payload, which is valid by the type invariant.
-        to_result(unsafe {
+        success(unsafe {
             bindings::__nla_parse(
                 table.as_mut_ptr(),
                 const { N as c_int - 1 },
@@ -205,9 +208,13 @@ impl<'a> Attr<'a> {
                 extack.0,
             )
         })?;
-        // Of those of one type the table has the last.
-        let types = table.iter().filter(|attr| !attr.is_null()).count();
-        if count(self.payload()) != types {
+        // Of those of one type the table has the last. All of them fill the payload, so what the
+        // table has does, if none is missing.
+        let filled = table.iter().filter(|attr| !attr.is_null()).map(|attr| {
+            // SAFETY: The callee checked that it lies in the payload.
+            usize::from(unsafe { (**attr).nla_len }).next_multiple_of(ALIGN)
+        });
+        if filled.sum::<usize>() != self.payload().len().next_multiple_of(ALIGN) {
             return Err(extack.refuse_attr(EINVAL, self, c"duplicate attribute"));
         }
         // INVARIANT: The callee checked that each attribute that it found lies in the payload.
@@ -216,19 +223,6 @@ impl<'a> Attr<'a> {
             _request: PhantomData,
         })
     }
-}
-
-/// How many attributes some bytes are, all of which belong to one.
-fn count(mut attrs: &[u8]) -> usize {
-    let mut count = 0;
-    while let [len0, len1, ..] = *attrs {
-        let len = usize::from(u16::from_ne_bytes([len0, len1]));
-        count += 1;
-        attrs = attrs
-            .get(total_size(len.saturating_sub(size_of::<bindings::nlattr>()))..)
-            .unwrap_or(&[]);
-    }
-    count
 }
 
 /// The attributes of one level of a request, by type.
@@ -286,7 +280,7 @@ impl Message<'_> {
     pub(crate) fn put(&mut self, attr: u32, payload: &[u8]) -> Result {
         let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is valid by the type invariant, the payload by its reference.
-        to_result(unsafe { bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast()) })
+        success(unsafe { bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast()) })
     }
 
     /// The C view of the message.
@@ -309,7 +303,7 @@ impl Message<'_> {
     pub(crate) fn put_64bit(&mut self, attr: u32, payload: &[u8], pad: u32) -> Result {
         let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is valid by the type invariant, the payload by its reference.
-        to_result(unsafe {
+        success(unsafe {
             bindings::nla_put_64bit(
                 self.0,
                 attr as c_int,
@@ -393,6 +387,5 @@ impl Drop for MessageBuf {
 
 /// The bytes that an attribute with so long a payload takes in a message. C: `nla_total_size()`.
 pub(crate) const fn total_size(payload: usize) -> usize {
-    const ALIGN: usize = 4;
     (size_of::<bindings::nlattr>() + payload).next_multiple_of(ALIGN)
 }

@@ -74,9 +74,9 @@ impl Family {
 }
 
 /// What the core makes of a configured encapsulation.
-pub(crate) struct Built<T> {
-    /// The encapsulation.
-    pub(crate) encap: T,
+pub(crate) struct Built<I> {
+    /// Makes the encapsulation where it stays.
+    pub(crate) encap: I,
     /// [`Encap::input`] is wanted.
     pub(crate) input: bool,
     /// [`Encap::output`] is wanted.
@@ -194,8 +194,12 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// take the slot over from. What one of them writes of itself the other one has to understand.
     const PREDECESSOR: &'static CStr;
 
-    /// Makes a value from a request. C: `build_state`. Process context, but it may not sleep.
-    fn build(attr: Attr<'_>, family: Family, extack: &mut ExtAck<'_>) -> Result<Built<Self>>;
+    /// Reads a request for a value. C: `build_state`. Process context, but it may not sleep.
+    fn build<'a>(
+        attr: Attr<'a>,
+        family: Family,
+        extack: &'a mut ExtAck<'_>,
+    ) -> Result<Built<impl Init<Self, Error>>>;
 
     /// A packet is about to be delivered or forwarded. C: `input`.
     fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
@@ -323,15 +327,16 @@ impl<T: Encap> Adapter<T> {
                 (*lws).flags = flags;
                 (*lws).headroom = built.headroom;
                 let state = State::<T>::of(lws);
-                state.write(State {
-                    encap: built.encap,
-                    purpose,
-                    owner: Owner {
-                        net: Inum::of(net),
-                        family: Family(family),
-                    },
-                    links: Links::new(),
+                built
+                    .encap
+                    .__init(&raw mut (*state).encap)
+                    .inspect_err(|_| bindings::kfree(lws.cast()))?;
+                (&raw mut (*state).purpose).write(purpose);
+                (&raw mut (*state).owner).write(Owner {
+                    net: Inum::of(net),
+                    family: Family(family),
                 });
+                (&raw mut (*state).links).write(Links::new());
                 if purpose == Purpose::Route {
                     Links::add(&raw mut (*state).links);
                 }
