@@ -93,7 +93,17 @@ mod tests {
         }
 
         fn add(&self, watch: &ProgWatch, handle: Handle) -> Result<u32> {
-            self.publish(handle, direct(watch)?)
+            self.insert(handle, direct(watch)?)
+        }
+
+        /// As a request adds a filter that no device has to be told of.
+        fn insert(&self, handle: Handle, entry: Entry<'static, BpfClassifier>) -> Result<u32> {
+            let caller = testing::caller();
+            let writer = self.tp().writer(&caller, entry.class().is_some());
+            let inserted = writer.insert(handle, entry);
+            inserted
+                .map(|filter| filter.handle())
+                .map_err(|(error, _)| error.unwrap_or(EAGAIN))
         }
 
         fn publish(&self, handle: Handle, entry: Entry<'static, BpfClassifier>) -> Result<u32> {
@@ -194,6 +204,7 @@ mod tests {
             assert_eq!(instance.get(handle)?.handle(), handle);
             assert!(instance.add(&watch, Handle::Exact(handle)) == Err(ENOSPC));
         }
+        assert_eq!(watch.refs(), 4);
         assert!(instance.get(2).is_err());
         Ok(())
     }
@@ -358,6 +369,10 @@ mod tests {
             let writer = instance.tp().writer(&caller, false);
             assert!(writer.rtnl().is_none());
             assert!(writer.reserve(Handle::Exact(1))?.publish(entry()?).is_err());
+            assert!(matches!(
+                writer.insert(Handle::Exact(1), entry()?),
+                Err((None, _))
+            ));
         }
         assert!(instance.is_free(1));
         instance.publish(Handle::Exact(1), entry()?)?;

@@ -89,7 +89,7 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
     Ok(filter)
 }
 
-/// Tells the devices of the block about the filter, and puts it where packets find it.
+/// Tells the devices of the block about the filter, if it has any, and puts it where packets find it.
 fn publish<'a>(
     change: &Change<'a>,
     writer: &Writer<'_, 'a>,
@@ -97,25 +97,32 @@ fn publish<'a>(
     extack: &mut ExtAck<'_>,
 ) -> Result<FilterRef<'a>, (Error, NewFilter<'a>)> {
     let old = change.old.as_ref();
-    let reservation = match (old, change.handle) {
-        (Some(_), _) => None,
-        (None, 0) => Some(writer.reserve(Handle::Auto)),
-        (None, handle) => Some(writer.reserve(Handle::Exact(handle))),
+    let handle = match change.handle {
+        0 => Handle::Auto,
+        handle => Handle::Exact(handle),
     };
-    let reservation = match reservation.transpose() {
-        Ok(reservation) => reservation,
+    let mut not_inserted = |error| match handle {
+        _ if error != ENOSPC => error,
         // There was no filter of that handle when the core looked: now it will find one.
-        Err(error) if error == ENOSPC && change.handle != 0 => return Err((EAGAIN, new)),
-        Err(error) if error == ENOSPC => {
-            return Err((extack.refuse(error, c"no handle is free"), new));
-        }
-        Err(error) => return Err((error, new)),
+        Handle::Exact(_) => EAGAIN,
+        Handle::Auto => extack.refuse(error, c"no handle is free"),
+    };
+    let Some(devices) = writer.devices() else {
+        change.tp.update_usesw(&new);
+        return match old {
+            Some(old) => writer.replace(old, new).map_err(|new| (EAGAIN, new)),
+            None => writer
+                .insert(handle, new)
+                .map_err(|(error, new)| (error.map_or(EAGAIN, not_inserted), new)),
+        };
     };
 
-    if let Some(devices) = writer.devices() {
-        if let Err(error) = offload::install(&devices, &new, old.map(|old| &**old), extack) {
-            return Err((error, new));
-        }
+    let reservation = match old.map_or_else(|| writer.reserve(handle).map(Some), |_| Ok(None)) {
+        Ok(reservation) => reservation,
+        Err(error) => return Err((not_inserted(error), new)),
+    };
+    if let Err(error) = offload::install(&devices, &new, old.map(|old| &**old), extack) {
+        return Err((error, new));
     }
     change.tp.update_usesw(&new);
 
@@ -125,9 +132,7 @@ fn publish<'a>(
         (None, None) => Err(new),
     }
     .map_err(|new| {
-        if let Some(devices) = writer.devices() {
-            offload::roll_back(&devices, &new, old.map(|old| &**old));
-        }
+        offload::roll_back(&devices, &new, old.map(|old| &**old));
         // Another request took the old one, or the instance, away.
         (EAGAIN, new)
     })

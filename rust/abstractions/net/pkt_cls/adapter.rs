@@ -252,8 +252,9 @@ impl<T: Classifier> Adapter<T> {
                 T::delete(&writer, &filter, &mut extack)?;
             }
             drop(filter);
+            // The core asks `delete_empty` before it acts on that.
             // SAFETY: The core's, for the time of the call.
-            unsafe { *last = tp.filters().is_empty() };
+            unsafe { *last = tp.filters().looks_empty() };
             Ok(0)
         })
     }

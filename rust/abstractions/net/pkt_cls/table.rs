@@ -26,6 +26,7 @@ use super::{
 use crate::abstractions::{
     bindings,
     compat::ENOBUFS,
+    success,
     sync::rcu::{
         self,
         ReadSide, //
@@ -49,7 +50,6 @@ use core::{
     }, //
 };
 use kernel::{
-    error::to_result,
     prelude::*,
     sync::{
         new_mutex,
@@ -194,16 +194,23 @@ impl<'a, T: Classifier> Entry<'a, T> {
         })
     }
 
-    /// Makes it one of a table's, where it stays until it is freed.
-    fn into_node(self, id: u32, seq: u64) -> NonNull<Boxed<T>> {
-        // SAFETY: It stays where it is until the table frees it.
-        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self.node) });
-        // SAFETY: Valid, and not at address 0, for it comes out of a box. Nobody else has its place.
-        unsafe {
-            let admin = (*node).value.place.admin.get();
-            (*admin).id = id;
-            (*admin).seq = seq;
-            NonNull::new_unchecked(node)
+    /// Takes it out of its box, as the table has it. It stays where it is until the table frees it.
+    fn into_node(self) -> NonNull<Boxed<T>> {
+        // SAFETY: It is not moved, and not at address 0, for it comes out of a box.
+        unsafe { NonNull::new_unchecked(KBox::into_raw(Pin::into_inner_unchecked(self.node))) }
+    }
+
+    /// Undoes [`Self::into_node`].
+    ///
+    /// # Safety
+    ///
+    /// `node` comes from there, of a request of `'a`, and nobody else has it.
+    unsafe fn from_node(node: NonNull<Boxed<T>>, base: c_ulong) -> Self {
+        Self {
+            // SAFETY: By the safety requirements of this function. It was pinned, and is again.
+            node: unsafe { Pin::new_unchecked(KBox::from_raw(node.as_ptr())) },
+            base,
+            _request: PhantomData,
         }
     }
 }
@@ -223,6 +230,16 @@ pub(crate) enum Handle {
     Auto,
     /// Just that one.
     Exact(u32),
+}
+
+impl Handle {
+    /// The lowest and the highest that will do.
+    fn range(self) -> (u32, c_ulong) {
+        match self {
+            Self::Auto => (1, i32::MAX as c_ulong),
+            Self::Exact(id) => (id, id as c_ulong),
+        }
+    }
 }
 
 /// What the lock of a table protects, besides the list.
@@ -278,6 +295,41 @@ impl<T: Classifier> FilterTable<T> {
             admin <- new_mutex!(admin, "lwtcls::FilterTable"),
             _filters: PhantomData,
         })
+    }
+
+    /// Puts a filter in front of all others.
+    ///
+    /// # Safety
+    ///
+    /// The node comes from [`Entry::into_node`] just now, and the IDR has it by that handle.
+    unsafe fn link(
+        &self,
+        admin: &MutexGuard<'_, Admin>,
+        node: NonNull<Boxed<T>>,
+        id: u32,
+    ) -> FilterRef<'_, T> {
+        let new = node.as_ptr();
+        let seq = admin.seq.get() + 1;
+        admin.seq.set(seq);
+        // SAFETY: Nobody else has the node's place before it is in the list, which is valid and locked.
+        // It is in both then.
+        unsafe {
+            Self::place(new, id, seq);
+            bindings::list_add_rcu((*new).value.links.get(), self.list.get());
+            self.refer(admin, node)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `node` is valid, and nobody else has its place.
+    unsafe fn place(node: *mut Boxed<T>, id: u32, seq: u64) {
+        // SAFETY: By the safety requirements of this function.
+        unsafe {
+            let admin = (*node).value.place.admin.get();
+            (*admin).id = id;
+            (*admin).seq = seq;
+        }
     }
 
     fn find(admin: &MutexGuard<'_, Admin>, id: u32) -> *mut Boxed<T> {
@@ -462,11 +514,20 @@ impl<T: Classifier> FilterTable<T> {
     }
 
     /// Whether there is no filter, and none on its way in. May sleep.
+    #[cfg(lwtcls_kunit)]
     pub(crate) fn is_empty(&self) -> bool {
         self.if_empty(|| ())
     }
 
-    /// As [`Self::is_empty`]. If so, calls `f`, and nothing comes in meanwhile.
+    /// Whether there seems to be no filter. What others do meanwhile, and those on their way in, may
+    /// make another truth of it: who acts on that looks again.
+    pub(super) fn looks_empty(&self) -> bool {
+        // SAFETY: The head is valid. A single pointer is read.
+        unsafe { bindings::list_empty(self.list.get()) }
+    }
+
+    /// Whether there is no filter, and none on its way in. If so, calls `f`, and nothing comes in
+    /// meanwhile. May sleep.
     pub(super) fn if_empty(&self, f: impl FnOnce()) -> bool {
         let admin = self.admin.lock();
         // SAFETY: The IDR is valid, and locked.
@@ -672,13 +733,10 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
     /// Sets a handle aside. `ENOSPC` if it (or, with [`Handle::Auto`], every one) is taken,
     /// `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
     pub(crate) fn reserve(&self, handle: Handle) -> Result<Reservation<'_, 'a, T>> {
-        let (mut id, max) = match handle {
-            Handle::Auto => (1, i32::MAX as c_ulong),
-            Handle::Exact(id) => (id, id as c_ulong),
-        };
+        let (mut id, max) = handle.range();
         let admin = self.tp().filters().admin.lock();
         // SAFETY: The IDR is valid, and locked.
-        to_result(unsafe {
+        success(unsafe {
             bindings::idr_alloc_u32(
                 admin.ids.get(),
                 ptr::null_mut(),
@@ -692,6 +750,50 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             writer: self,
             id,
         })
+    }
+
+    /// As [`Self::reserve`] and [`Reservation::publish`] in one, for a filter that no device has to be
+    /// told of in between. An error of `None`: the request must start over.
+    pub(crate) fn insert(
+        &self,
+        handle: Handle,
+        entry: Entry<'a, T>,
+    ) -> Result<FilterRef<'a, T>, (Option<Error>, Entry<'a, T>)> {
+        let (tp, table) = (self.tp(), self.tp().filters());
+        if !self.may_bind(&entry) {
+            return Err((None, entry));
+        }
+        self.bind(&entry, entry.base);
+        let (base, (mut id, max)) = (entry.base, handle.range());
+        let node = entry.into_node();
+        let admin = table.admin.lock();
+        // SAFETY: The IDR is valid, and locked: nobody sees what it has before the lock is given back.
+        let allocated = success(unsafe {
+            bindings::idr_alloc_u32(
+                admin.ids.get(),
+                node.as_ptr().cast(),
+                &mut id,
+                max,
+                bindings::GFP_KERNEL,
+            )
+        });
+        let failure = match allocated {
+            Err(error) => Some(error),
+            Ok(()) => match tp.open() {
+                // SAFETY: In the IDR by the above.
+                Some(_open) => return Ok(unsafe { table.link(&admin, node, id) }),
+                None => {
+                    // SAFETY: The IDR is valid and locked, and the id was allocated by the above.
+                    unsafe { bindings::idr_remove(admin.ids.get(), id as c_ulong) };
+                    None
+                }
+            },
+        };
+        drop(admin);
+        // SAFETY: Taken out of its box above, and the IDR does not have it (any more).
+        let entry = unsafe { Entry::from_node(node, base) };
+        self.unbind(&entry);
+        Err((failure, entry))
     }
 
     /// Puts a filter in the place of `old`, for readers in one step, and has it bound to its class
@@ -722,12 +824,13 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
                 self.unbind(&entry);
                 return Err(entry);
             };
-            let node = entry.into_node(id, seq);
+            let node = entry.into_node();
             let new = node.as_ptr();
             // SAFETY: The table has the old node, by the above, and the new one was made just now;
             // the lock is held. Replacing the pointer of an id that is there allocates nothing and
             // cannot fail. New readers do not find the old node any more, by either way.
             unsafe {
+                FilterTable::place(new, id, seq);
                 bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
                 bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
                 FilterTable::set_removed(&admin, old);
@@ -792,15 +895,12 @@ impl<'a, T: Classifier> Reservation<'_, 'a, T> {
         };
         // What is reserved is used now.
         let id = ManuallyDrop::new(self).id;
-        admin.seq.set(admin.seq.get() + 1);
-        let node = entry.into_node(id, admin.seq.get());
-        let new = node.as_ptr();
-        // SAFETY: The table is valid and locked, and the node was made just now. The id was
-        // allocated by `reserve`, so this allocates nothing and cannot fail.
+        let node = entry.into_node();
+        // SAFETY: The table is valid and locked. The id was allocated by `reserve`, so this allocates
+        // nothing and cannot fail, and then the IDR has the node.
         unsafe {
-            bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
-            bindings::list_add_rcu((*new).value.links.get(), table.list.get());
-            Ok(table.refer(&admin, node))
+            bindings::idr_replace(admin.ids.get(), node.as_ptr().cast(), id as c_ulong);
+            Ok(table.link(&admin, node, id))
         }
     }
 }
