@@ -19,6 +19,7 @@ mod lwt;
 mod name;
 
 mod netlink;
+mod percpu;
 mod skbuff;
 
 use kernel::prelude::*;

@@ -35,12 +35,9 @@ impl Hits {
     /// it.
     #[cold]
     pub(super) fn count(&self, skb: &TcSkb<'_>, verdict: Option<Action>) {
-        let dropped = verdict == Some(Action::SHOT);
-        self.0.add([
-            skb.pkt_segs().into(),
-            skb.pkt_len().into(),
-            u64::from(dropped),
-        ]);
+        let (packets, bytes) = (skb.pkt_segs().into(), skb.pkt_len().into());
+        let drops = u64::from(verdict == Some(Action::SHOT));
+        self.0.add([(0, packets), (1, bytes), (2, drops)]);
     }
 }
 

@@ -81,9 +81,7 @@ impl HookCounters {
     /// Counts one of something.
     #[cold]
     pub(super) fn count(&self, what: Counted) {
-        let mut amounts = [0; Counted::NUMBER];
-        amounts[what as usize] = 1;
-        self.0.add(amounts);
+        self.0.add([(what as usize, 1)]);
     }
 
     /// Counts a run that returned `code`.

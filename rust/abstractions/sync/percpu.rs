@@ -59,20 +59,21 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// Adds to the counters of this CPU. Process or softirq context.
+    /// Adds to some of the counters of this CPU, which are named by their numbers: there is none from
+    /// `N` on. Process or softirq context.
     ///
     /// The first call allocates. What there is no memory for is not counted.
     #[cold]
     #[inline(never)]
-    pub(crate) fn add(&self, amounts: [u64; N]) {
+    pub(crate) fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
         let counters = self.get_or_alloc();
         if counters.is_null() {
             return;
         }
-        for (i, amount) in amounts.into_iter().enumerate() {
-            if amount != 0 {
+        for (number, amount) in amounts {
+            if number < N {
                 // SAFETY: There are `N` of them by the type invariant.
-                unsafe { bindings::this_cpu_add(counters.wrapping_add(i), amount) };
+                unsafe { bindings::this_cpu_add(counters.wrapping_add(number), amount) };
             }
         }
     }
