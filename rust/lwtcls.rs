@@ -9,6 +9,7 @@
 #[allow(unsafe_code)]
 mod abstractions;
 mod cls;
+mod entries;
 mod lwt;
 mod name;
 
@@ -63,7 +64,7 @@ impl Encapsulation {
     /// `None`, and a line in the log, if the name is another's, and stays so.
     fn register() -> Option<Self> {
         let takeover = flag(&module_parameters::takeover);
-        let encap = lwtunnel::Registration::new::<LwtCls>(takeover)
+        let encap = lwtunnel::Registration::new(takeover)
             .inspect_err(|why| {
                 pr_warn!(
                     "classifier only: no encapsulation 'bpf' for routes: {}\n",
@@ -108,7 +109,7 @@ impl kernel::Module for LwtCls {
     // initialisation fails is freed whoever holds it. So nothing may fail from there on.
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // EEXIST is the module loader's own word, for a module that is loaded already.
-        let classifier = pkt_cls::Registration::new::<Self>().map_err(|error| {
+        let classifier = pkt_cls::Registration::new().map_err(|error| {
             if error == EEXIST {
                 pr_err!("the classifier 'bpf' is taken: unload cls_bpf first\n");
                 EBUSY

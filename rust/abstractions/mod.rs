@@ -10,6 +10,7 @@ mod bindings;
 
 pub(crate) mod bpf;
 pub(crate) mod compat;
+pub(crate) mod entries;
 mod kallsyms;
 pub(crate) mod net;
 pub(crate) mod str;

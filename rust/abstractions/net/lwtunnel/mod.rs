@@ -27,7 +27,6 @@ use super::{
 use crate::abstractions::{
     bindings,
     compat::{
-        this_module,
         ENOBUFS,
         EOPNOTSUPP, //
     }, //
@@ -47,8 +46,7 @@ use kernel::{
         to_result, //
     },
     fmt,
-    prelude::*,
-    ModuleMetadata, //
+    prelude::*, //
 };
 use states::Links;
 
@@ -267,7 +265,7 @@ unsafe fn is_ours(lws: *const bindings::lwtunnel_state) -> bool {
 }
 
 /// The callbacks by which the core reaches `T`.
-struct Adapter<T>(PhantomData<T>);
+pub(crate) struct Adapter<T>(PhantomData<T>);
 
 impl<T: Encap> Adapter<T> {
     /// # Safety
@@ -283,7 +281,7 @@ impl<T: Encap> Adapter<T> {
     ///
     /// Called by the core with a request for `net` whose attributes it checked. `cfg` is null, or what the
     /// request for a route of that family was parsed into: for IPv4 a `fib_config`.
-    unsafe extern "C" fn build_state(
+    pub(crate) unsafe extern "C" fn build_state(
         net: *mut bindings::net,
         encap: *mut bindings::nlattr,
         family: c_uint,
@@ -415,7 +413,8 @@ impl<T: Encap> Adapter<T> {
     /// Called by the core, inside an RCU read side critical section, with a packet that it gives
     /// away and whose route has a state of `T::TYPE`: one of ours, or, if the slot was taken over, of
     /// whom it was taken over from.
-    unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let (encap, lws, dst, skb) = unsafe {
             if !Self::serves(skb) {
@@ -438,7 +437,8 @@ impl<T: Encap> Adapter<T> {
     /// # Safety
     ///
     /// As for [`Self::input`]; `net` and `sk` are for the route's own handler.
-    unsafe extern "C" fn output(
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn output(
         net: *mut bindings::net,
         sk: *mut bindings::sock,
         skb: *mut bindings::sk_buff,
@@ -466,7 +466,8 @@ impl<T: Encap> Adapter<T> {
     /// # Safety
     ///
     /// As for [`Self::input`].
-    unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let (encap, _, dst, skb) = unsafe {
             if !Self::serves(skb) {
@@ -489,7 +490,7 @@ impl<T: Encap> Adapter<T> {
     ///
     /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`], and a message in
     /// the making.
-    unsafe extern "C" fn fill_encap(
+    pub(crate) unsafe extern "C" fn fill_encap(
         skb: *mut bindings::sk_buff,
         lws: *mut bindings::lwtunnel_state,
     ) -> c_int {
@@ -510,7 +511,7 @@ impl<T: Encap> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`].
-    unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
+    pub(crate) unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let state = unsafe {
             if !is_ours(lws) {
@@ -524,7 +525,7 @@ impl<T: Encap> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core under RCU with two states of `T::TYPE`, see [`Self::input`].
-    unsafe extern "C" fn cmp_encap(
+    pub(crate) unsafe extern "C" fn cmp_encap(
         a: *mut bindings::lwtunnel_state,
         b: *mut bindings::lwtunnel_state,
     ) -> c_int {
@@ -580,37 +581,12 @@ impl<T: Encap> Adapter<T> {
     }
 }
 
-/// What `fill` writes, `size` bytes at most. `ENOMEM` if there is no memory for that.
-fn written(size: usize, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result<MessageBuf> {
-    let size = u32::try_from(size).map_err(|_| ENOMEM)?;
-    let mut buf = MessageBuf::new(size)?;
-    fill(&mut buf.message())?;
-    Ok(buf)
-}
-
-/// The table of `T` in the module `M`.
-struct Ops<T, M>(PhantomData<(T, M)>);
-
-impl<T: Encap, M: ModuleMetadata> Ops<T, M> {
-    const OWNER: *mut bindings::module = this_module::<M>().as_ptr().cast();
-
-    const OPS: bindings::lwtunnel_encap_ops = bindings::lwtunnel_encap_ops {
-        build_state: Some(Adapter::<T>::build_state),
-        destroy_state: Some(Self::destroy_state),
-        output: Some(Adapter::<T>::output),
-        input: Some(Adapter::<T>::input),
-        fill_encap: Some(Adapter::<T>::fill_encap),
-        get_encap_size: Some(Adapter::<T>::get_encap_size),
-        cmp_encap: Some(Adapter::<T>::cmp_encap),
-        xmit: Some(Adapter::<T>::xmit),
-        owner: Self::OWNER,
-    };
-
+impl<T: Entries> Adapter<T> {
     /// # Safety
     ///
-    /// Called by the core when the last reference to a state of `T::TYPE`, see [`Adapter::input`], is
+    /// Called by the core when the last reference to a state of `T::TYPE`, see [`Self::input`], is
     /// gone.
-    unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
+    pub(crate) unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
         // SAFETY: By the safety requirements of this function. `build_state` put into a state of ours
         // what is dropped, and nobody looks at it any more. The core frees the memory.
         unsafe {
@@ -621,11 +597,100 @@ impl<T: Encap, M: ModuleMetadata> Ops<T, M> {
                 }
                 ptr::drop_in_place(state);
             } else {
-                takeover::destroy(T::TYPE, lws, Self::OWNER);
+                takeover::destroy(T::TYPE, lws, T::OPS.owner);
             }
         }
     }
 }
+
+/// What `fill` writes, `size` bytes at most. `ENOMEM` if there is no memory for that.
+fn written(size: usize, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result<MessageBuf> {
+    let size = u32::try_from(size).map_err(|_| ENOMEM)?;
+    let mut buf = MessageBuf::new(size)?;
+    fill(&mut buf.message())?;
+    Ok(buf)
+}
+
+/// The table by which the core calls an encapsulation, see [`encap_entries!`].
+///
+/// # Safety
+///
+/// The table is complete, and each of its functions does what the one of that name does in
+/// [`Adapter`].
+pub(crate) unsafe trait Entries: Encap {
+    /// The table.
+    const OPS: &'static bindings::lwtunnel_encap_ops;
+}
+
+/// What [`encap_entries!`] names.
+pub(crate) mod raw {
+    pub(crate) use crate::abstractions::bindings::{
+        lwtunnel_encap_ops,
+        lwtunnel_state,
+        net,
+        netlink_ext_ack,
+        nlattr,
+        sk_buff,
+        sock, //
+    };
+}
+
+/// Makes the table of an encapsulation in a module: of functions of C, and the ones that these go on in.
+macro_rules! encap_entries {
+    (
+        $encap:ty, $module:ty;
+        build_state: $build_state:ident => $rust_build_state:ident,
+        destroy_state: $destroy_state:ident => $rust_destroy_state:ident,
+        input: $input:ident => $rust_input:ident,
+        output: $output:ident => $rust_output:ident,
+        xmit: $xmit:ident => $rust_xmit:ident,
+        fill_encap: $fill_encap:ident => $rust_fill_encap:ident,
+        get_encap_size: $get_encap_size:ident => $rust_get_encap_size:ident,
+        cmp_encap: $cmp_encap:ident => $rust_cmp_encap:ident $(,)?
+    ) => {
+        #[allow(unsafe_code)]
+        const _: () = {
+            use $crate::abstractions::{
+                compat::this_module,
+                entries::entries,
+                net::lwtunnel::{
+                    raw,
+                    Adapter,
+                    Entries, //
+                }, //
+            };
+            use ::kernel::prelude::*;
+
+            entries! {
+                Adapter<$encap>:
+                $build_state => $rust_build_state: build_state(net: *mut raw::net, encap: *mut raw::nlattr, family: c_uint, cfg: *const c_void, ts: *mut *mut raw::lwtunnel_state, extack: *mut raw::netlink_ext_ack) -> c_int;
+                $destroy_state => $rust_destroy_state: destroy_state(lws: *mut raw::lwtunnel_state);
+                $input => $rust_input: input(skb: *mut raw::sk_buff) -> c_int;
+                $output => $rust_output: output(net: *mut raw::net, sk: *mut raw::sock, skb: *mut raw::sk_buff) -> c_int;
+                $xmit => $rust_xmit: xmit(skb: *mut raw::sk_buff) -> c_int;
+                $fill_encap => $rust_fill_encap: fill_encap(skb: *mut raw::sk_buff, lws: *mut raw::lwtunnel_state) -> c_int;
+                $get_encap_size => $rust_get_encap_size: get_encap_size(lws: *mut raw::lwtunnel_state) -> c_int;
+                $cmp_encap => $rust_cmp_encap: cmp_encap(a: *mut raw::lwtunnel_state, b: *mut raw::lwtunnel_state) -> c_int;
+            }
+
+            // SAFETY: The functions of C go on in those of the adapter that have the same names here.
+            unsafe impl Entries for $encap {
+                const OPS: &'static raw::lwtunnel_encap_ops = &raw::lwtunnel_encap_ops {
+                    build_state: Some($build_state),
+                    destroy_state: Some($destroy_state),
+                    input: Some($input),
+                    output: Some($output),
+                    xmit: Some($xmit),
+                    fill_encap: Some($fill_encap),
+                    get_encap_size: Some($get_encap_size),
+                    cmp_encap: Some($cmp_encap),
+                    owner: this_module::<$module>().as_ptr().cast(),
+                };
+            }
+        };
+    };
+}
+pub(crate) use encap_entries;
 
 /// Why an encapsulation is not registered.
 pub(crate) enum Unavailable {
@@ -667,12 +732,11 @@ unsafe impl<T: Encap> Send for Registration<T> {}
 // SAFETY: The table is never written, and nothing of the value can be changed.
 unsafe impl<T: Encap> Sync for Registration<T> {}
 
-impl<T: Encap> Registration<T> {
-    /// Takes the slot `T::TYPE` for the module `M`; if the kernel's own has it, and `takeover` says
-    /// so, takes it over from that. Once for a module, of whose `T` all states in the list are then.
-    /// Process context.
-    pub(crate) fn new<M: ModuleMetadata>(takeover: bool) -> Result<Self, Unavailable> {
-        let ops = &Ops::<T, M>::OPS;
+impl<T: Entries> Registration<T> {
+    /// Takes the slot `T::TYPE`; if the kernel's own has it, and `takeover` says so, takes it over
+    /// from that. Once for a module, of whose `T` all states in the list are then. Process context.
+    pub(crate) fn new(takeover: bool) -> Result<Self, Unavailable> {
+        let ops = T::OPS;
         states::init().map_err(Unavailable::Error)?;
         // SAFETY: The table is static and complete.
         let takeover = match unsafe { bindings::lwtunnel_encap_add_ops(ops, T::TYPE) } {

@@ -19,10 +19,7 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
-    compat::{
-        this_module,
-        ENOBUFS, //
-    },
+    compat::ENOBUFS,
     net::netlink::{
         ExtAck,
         Message, //
@@ -38,7 +35,6 @@ use crate::abstractions::{
 };
 use core::{
     marker::PhantomData,
-    mem::transmute,
     ptr::NonNull, //
 };
 use kernel::{
@@ -47,26 +43,14 @@ use kernel::{
         to_result, //
     },
     prelude::*,
-    types::Opaque,
-    ModuleMetadata, //
+    types::Opaque, //
 };
 
 /// What `tp->root` points to.
 type Root<T> = Deferred<FilterTable<T>>;
 
-/// The callback of a device. C: `flow_setup_cb_t *`, where it is not null.
-type Callback = unsafe extern "C" fn(bindings::tc_setup_type, *mut c_void, *mut c_void) -> c_int;
-
-/// C: `reoffload`, with a callback of type `C`.
-type Reoffload<C> = unsafe extern "C" fn(
-    *mut bindings::tcf_proto,
-    bool,
-    C,
-    *mut c_void,
-    *mut bindings::netlink_ext_ack,
-) -> c_int;
-
-struct Adapter<T>(PhantomData<T>);
+/// The callbacks by which the core reaches `T`.
+pub(crate) struct Adapter<T>(PhantomData<T>);
 
 impl<T: Classifier> Adapter<T> {
     /// An instance, for a request.
@@ -85,7 +69,8 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core, with bottom halves off, for an instance of ours.
-    unsafe extern "C" fn classify(
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn classify(
         skb: *mut bindings::sk_buff,
         tp: *const bindings::tcf_proto,
         result: *mut bindings::tcf_result,
@@ -106,7 +91,7 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core for a new instance, which nobody else has seen.
-    unsafe extern "C" fn init(tp: *mut bindings::tcf_proto) -> c_int {
+    pub(crate) unsafe extern "C" fn init(tp: *mut bindings::tcf_proto) -> c_int {
         from_result(|| {
             let root = Root::<T>::new(FilterTable::new()).map_err(|_| ENOBUFS)?;
             // SAFETY: The table stays where it is; `destroy` takes it back.
@@ -122,7 +107,7 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core once, for an instance of ours that no packet and no request finds any
     /// more. RTNL is held if `rtnl_held`.
-    unsafe extern "C" fn destroy(
+    pub(crate) unsafe extern "C" fn destroy(
         tp: *mut bindings::tcf_proto,
         rtnl_held: bool,
         extack: *mut bindings::netlink_ext_ack,
@@ -162,7 +147,7 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core for an instance of ours that it holds. It gives what it gets to `put`,
     /// `change` or `delete`.
-    unsafe extern "C" fn get(tp: *mut bindings::tcf_proto, handle: u32) -> *mut c_void {
+    pub(crate) unsafe extern "C" fn get(tp: *mut bindings::tcf_proto, handle: u32) -> *mut c_void {
         // SAFETY: By the safety requirements of this function.
         let proto = unsafe { Self::proto(tp) };
         proto
@@ -175,7 +160,7 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core for an instance of ours that it holds, with a filter that `get` or
     /// `change` gave it.
-    unsafe extern "C" fn put(tp: *mut bindings::tcf_proto, filter: *mut c_void) {
+    pub(crate) unsafe extern "C" fn put(tp: *mut bindings::tcf_proto, filter: *mut c_void) {
         // SAFETY: By the safety requirements of this function; the core gives the filter away.
         drop(unsafe { FilterRef::from_raw(Self::proto(tp).filters(), filter) });
     }
@@ -185,7 +170,7 @@ impl<T: Classifier> Adapter<T> {
     /// Called by the core for an instance of ours that it holds, with RTNL held unless `flags` say
     /// otherwise. `in_skb` begins with the request, and `tca` is what it was parsed into. `arg` holds
     /// what `get` returned, which is given away, and takes the filter that there is afterwards.
-    unsafe extern "C" fn change(
+    pub(crate) unsafe extern "C" fn change(
         net: *mut bindings::net,
         in_skb: *mut bindings::sk_buff,
         tp: *mut bindings::tcf_proto,
@@ -227,7 +212,7 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core for an instance of ours that it holds, with a filter that `get` gave it,
     /// and which it gives away. RTNL is held if `rtnl_held`.
-    unsafe extern "C" fn delete(
+    pub(crate) unsafe extern "C" fn delete(
         tp: *mut bindings::tcf_proto,
         filter: *mut c_void,
         last: *mut bool,
@@ -262,7 +247,7 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core for an instance of ours that it holds.
-    unsafe extern "C" fn delete_empty(tp: *mut bindings::tcf_proto) -> bool {
+    pub(crate) unsafe extern "C" fn delete_empty(tp: *mut bindings::tcf_proto) -> bool {
         // SAFETY: By the safety requirements of this function.
         unsafe { Self::proto(tp) }.close_if_empty()
     }
@@ -273,7 +258,7 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core for an instance of ours that it holds, with a walker of its own.
-    unsafe extern "C" fn walk(
+    pub(crate) unsafe extern "C" fn walk(
         tp: *mut bindings::tcf_proto,
         walker: *mut bindings::tcf_walker,
         _rtnl_held: bool,
@@ -319,10 +304,10 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core with RTNL and the block's `cb_lock` held, for an instance of ours that it
     /// holds. The callback is that of a device, with what it wants to be called with.
-    unsafe extern "C" fn reoffload(
+    pub(crate) unsafe extern "C" fn reoffload(
         tp: *mut bindings::tcf_proto,
         add: bool,
-        callback: Callback,
+        callback: bindings::flow_setup_cb_t,
         private: *mut c_void,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
@@ -330,7 +315,7 @@ impl<T: Classifier> Adapter<T> {
         // time of the call.
         let (device, mut extack) = unsafe {
             (
-                Device::new(Self::proto(tp), Some(callback), private),
+                Device::new(Self::proto(tp), callback, private),
                 ExtAck::from_raw(extack),
             )
         };
@@ -340,7 +325,7 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core with RTNL held, with a filter that `walk` showed it.
-    unsafe extern "C" fn bind_class(
+    pub(crate) unsafe extern "C" fn bind_class(
         filter: *mut c_void,
         classid: u32,
         class: c_ulong,
@@ -360,7 +345,7 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core for an instance of ours that it holds, with null or a filter of it that
     /// it has, and a message in the making whose header is `header`. RTNL is held if `rtnl_held`.
-    unsafe extern "C" fn dump(
+    pub(crate) unsafe extern "C" fn dump(
         _net: *mut bindings::net,
         tp: *mut bindings::tcf_proto,
         filter: *mut c_void,
@@ -380,7 +365,7 @@ impl<T: Classifier> Adapter<T> {
     /// # Safety
     ///
     /// As for [`Self::dump`].
-    unsafe extern "C" fn terse_dump(
+    pub(crate) unsafe extern "C" fn terse_dump(
         _net: *mut bindings::net,
         _tp: *mut bindings::tcf_proto,
         filter: *mut c_void,
@@ -417,51 +402,119 @@ impl<T: Classifier> Adapter<T> {
     }
 }
 
-/// The table of `T` in the module `M`.
-struct Ops<T, M>(PhantomData<(T, M)>);
+/// The table by which the core calls a classifier, see [`classifier_entries!`].
+///
+/// # Safety
+///
+/// The table is complete, but for [`kind`]; each of its functions does what the one of that name does
+/// in [`Adapter`].
+pub(crate) unsafe trait Entries: Classifier {
+    /// The table.
+    const OPS: bindings::tcf_proto_ops;
+}
 
-impl<T: Classifier, M: ModuleMetadata> Ops<T, M> {
-    const KIND: [c_char; 16] = {
-        let name = T::KIND.to_bytes_with_nul();
-        let mut kind = [0; 16];
-        let mut i = 0;
-        while i < name.len() {
-            kind[i] = name[i];
-            i += 1;
-        }
-        kind
+/// What [`classifier_entries!`] names.
+pub(crate) mod raw {
+    pub(crate) use crate::abstractions::bindings::{
+        flow_setup_cb_t as Callback,
+        net,
+        netlink_ext_ack,
+        nlattr,
+        sk_buff,
+        tcf_proto,
+        tcf_proto_ops,
+        tcf_proto_ops_flags_TCF_PROTO_OPS_DOIT_UNLOCKED as DOIT_UNLOCKED,
+        tcf_result,
+        tcf_walker,
+        tcmsg, //
     };
+}
 
-    fn ops() -> bindings::tcf_proto_ops {
-        // SAFETY: The types differ in whether the callback may be null, and are passed alike. The
-        // function's own is what kCFI compares, and an `Option` there would have another hash than
-        // the pointer in C.
-        let reoffload = unsafe {
-            transmute::<Reoffload<Callback>, Reoffload<bindings::flow_setup_cb_t>>(
-                Adapter::<T>::reoffload,
-            )
+/// Makes the table of a classifier in a module: of functions of C, and the ones that these go on in.
+macro_rules! classifier_entries {
+    (
+        $classifier:ty, $module:ty;
+        classify: $classify:ident => $rust_classify:ident,
+        init: $init:ident => $rust_init:ident,
+        destroy: $destroy:ident => $rust_destroy:ident,
+        get: $get:ident => $rust_get:ident,
+        put: $put:ident => $rust_put:ident,
+        change: $change:ident => $rust_change:ident,
+        delete: $delete:ident => $rust_delete:ident,
+        delete_empty: $delete_empty:ident => $rust_delete_empty:ident,
+        walk: $walk:ident => $rust_walk:ident,
+        reoffload: $reoffload:ident => $rust_reoffload:ident,
+        bind_class: $bind_class:ident => $rust_bind_class:ident,
+        dump: $dump:ident => $rust_dump:ident,
+        terse_dump: $terse_dump:ident => $rust_terse_dump:ident $(,)?
+    ) => {
+        #[allow(unsafe_code)]
+        const _: () = {
+            use $crate::abstractions::{
+                compat::this_module,
+                entries::entries,
+                net::pkt_cls::{
+                    raw,
+                    Adapter,
+                    Entries, //
+                }, //
+            };
+            use ::kernel::prelude::*;
+
+            entries! {
+                Adapter<$classifier>:
+                $classify => $rust_classify: classify(skb: *mut raw::sk_buff, tp: *const raw::tcf_proto, res: *mut raw::tcf_result) -> c_int;
+                $init => $rust_init: init(tp: *mut raw::tcf_proto) -> c_int;
+                $destroy => $rust_destroy: destroy(tp: *mut raw::tcf_proto, rtnl_held: bool, extack: *mut raw::netlink_ext_ack);
+                $get => $rust_get: get(tp: *mut raw::tcf_proto, handle: u32) -> *mut c_void;
+                $put => $rust_put: put(tp: *mut raw::tcf_proto, filter: *mut c_void);
+                $change => $rust_change: change(net: *mut raw::net, in_skb: *mut raw::sk_buff, tp: *mut raw::tcf_proto, base: c_ulong, handle: u32, tca: *mut *mut raw::nlattr, arg: *mut *mut c_void, flags: u32, extack: *mut raw::netlink_ext_ack) -> c_int;
+                $delete => $rust_delete: delete(tp: *mut raw::tcf_proto, filter: *mut c_void, last: *mut bool, rtnl_held: bool, extack: *mut raw::netlink_ext_ack) -> c_int;
+                $delete_empty => $rust_delete_empty: delete_empty(tp: *mut raw::tcf_proto) -> bool;
+                $walk => $rust_walk: walk(tp: *mut raw::tcf_proto, walker: *mut raw::tcf_walker, rtnl_held: bool);
+                $reoffload => $rust_reoffload: reoffload(tp: *mut raw::tcf_proto, add: bool, cb: raw::Callback, cb_priv: *mut c_void, extack: *mut raw::netlink_ext_ack) -> c_int;
+                $bind_class => $rust_bind_class: bind_class(filter: *mut c_void, classid: u32, class: c_ulong, qdisc: *mut c_void, base: c_ulong);
+                $dump => $rust_dump: dump(net: *mut raw::net, tp: *mut raw::tcf_proto, filter: *mut c_void, skb: *mut raw::sk_buff, tcm: *mut raw::tcmsg, rtnl_held: bool) -> c_int;
+                $terse_dump => $rust_terse_dump: terse_dump(net: *mut raw::net, tp: *mut raw::tcf_proto, filter: *mut c_void, skb: *mut raw::sk_buff, tcm: *mut raw::tcmsg, rtnl_held: bool) -> c_int;
+            }
+
+            // SAFETY: The functions of C go on in those of the adapter that have the same names here.
+            unsafe impl Entries for $classifier {
+                const OPS: raw::tcf_proto_ops = raw::tcf_proto_ops {
+                    classify: Some($classify),
+                    init: Some($init),
+                    destroy: Some($destroy),
+                    get: Some($get),
+                    put: Some($put),
+                    change: Some($change),
+                    delete: Some($delete),
+                    delete_empty: Some($delete_empty),
+                    walk: Some($walk),
+                    reoffload: Some($reoffload),
+                    bind_class: Some($bind_class),
+                    dump: Some($dump),
+                    terse_dump: Some($terse_dump),
+                    owner: this_module::<$module>().as_ptr().cast(),
+                    flags: raw::DOIT_UNLOCKED as c_int,
+                    // SAFETY: What is absent is null, and the list links are the core's to set.
+                    ..unsafe { ::core::mem::zeroed() }
+                };
+            }
         };
-        bindings::tcf_proto_ops {
-            kind: Self::KIND,
-            classify: Some(Adapter::<T>::classify),
-            init: Some(Adapter::<T>::init),
-            destroy: Some(Adapter::<T>::destroy),
-            get: Some(Adapter::<T>::get),
-            put: Some(Adapter::<T>::put),
-            change: Some(Adapter::<T>::change),
-            delete: Some(Adapter::<T>::delete),
-            delete_empty: Some(Adapter::<T>::delete_empty),
-            walk: Some(Adapter::<T>::walk),
-            reoffload: Some(reoffload),
-            bind_class: Some(Adapter::<T>::bind_class),
-            dump: Some(Adapter::<T>::dump),
-            terse_dump: Some(Adapter::<T>::terse_dump),
-            owner: this_module::<M>().as_ptr().cast(),
-            flags: bindings::tcf_proto_ops_flags_TCF_PROTO_OPS_DOIT_UNLOCKED as c_int,
-            // SAFETY: What is absent is null, and the list links are the core's to set.
-            ..unsafe { core::mem::zeroed() }
-        }
+    };
+}
+pub(crate) use classifier_entries;
+
+/// The name of a kind as the core has it.
+const fn kind(name: &CStr) -> [c_char; 16] {
+    let name = name.to_bytes_with_nul();
+    let mut kind = [0; 16];
+    let mut i = 0;
+    while i < name.len() {
+        kind[i] = name[i];
+        i += 1;
     }
+    kind
 }
 
 /// Keeps a classifier registered until it is dropped. The core holds the module while there is an
@@ -478,10 +531,14 @@ unsafe impl<T: Classifier> Send for Registration<T> {}
 // SAFETY: Whoever shares it can do nothing with it.
 unsafe impl<T: Classifier> Sync for Registration<T> {}
 
-impl<T: Classifier> Registration<T> {
-    /// Takes the kind `T::KIND` for the module `M`. `EEXIST` if another classifier has it.
-    pub(crate) fn new<M: ModuleMetadata>() -> Result<Self> {
-        let ops = KBox::new(Opaque::new(Ops::<T, M>::ops()), GFP_KERNEL)?;
+impl<T: Entries> Registration<T> {
+    /// Takes the kind `T::KIND`. `EEXIST` if another classifier has it.
+    pub(crate) fn new() -> Result<Self> {
+        let ops = bindings::tcf_proto_ops {
+            kind: const { kind(T::KIND) },
+            ..T::OPS
+        };
+        let ops = KBox::new(Opaque::new(ops), GFP_KERNEL)?;
         // SAFETY: The table is complete, and stays in place until it is unregistered by the drop.
         to_result(unsafe { bindings::register_tcf_proto_ops(ops.get()) })?;
         Ok(Self {

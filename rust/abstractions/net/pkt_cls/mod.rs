@@ -19,7 +19,13 @@ mod packet;
 mod proto;
 mod table;
 
-pub(crate) use adapter::Registration;
+pub(crate) use adapter::{
+    classifier_entries,
+    raw,
+    Adapter,
+    Entries,
+    Registration, //
+};
 pub(crate) use bpf::BpfRule;
 pub(crate) use class::ClassResult;
 pub(crate) use exts::Exts;

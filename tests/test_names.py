@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the kernel calls in the module has names that tools find."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+
+import pytest
+from conftest import sh
+from pins import Pins
+from test_probes import BPF_RAW_TRACEPOINT_OPEN, KINDS, kprobe
+from tracing import TRACING, mount, traced
+from tunnels import bpf
+
+pytestmark = pytest.mark.only_here("kernel functions of the module")
+HEADER = pathlib.Path(__file__).parents[1] / "include/lwtcls_entries.h"
+NAMES = set(re.findall(r"\b(lwtcls_(?!rust_)\w+)\(", HEADER.read_text()))
+HOOKS = ("on_in", "on_out", "on_xmit", "on_tc")
+
+
+@pytest.fixture(name="watched")
+def fixture_watched():
+    """Programs are attached to the hooks. Yields what reads the calls and bytes of one."""
+    with Pins("fentry_entries") as pins, contextlib.ExitStack() as attached:
+        for name in HOOKS:
+            fd, _ = bpf(BPF_RAW_TRACEPOINT_OPEN, "=QI12x", 0, pins.fds[name])
+            attached.callback(os.close, fd)
+        yield lambda name: pins.lookup("seen", "=QQ", HOOKS.index(name))
+
+
+def test_all_of_them_are_known():
+    assert len(NAMES) == 21 and "lwtcls_bpf_xmit" in NAMES and "lwtcls_cls_bpf_change" in NAMES
+    mount()
+    listed = (TRACING / "available_filter_functions").read_text().splitlines()
+    assert {f"{name} [lwtcls]" for name in NAMES} <= set(listed)
+
+
+def test_all_of_them_have_types():
+    told = json.loads(sh("bpftool -j btf dump file /sys/kernel/btf/lwtcls "
+                         "-B /sys/kernel/btf/vmlinux"))["types"]
+    assert {each["name"] for each in told if each["kind"] == "FUNC"} >= NAMES
+    by_id = {each["id"]: each for each in told}
+    xmit, = (each for each in told if (each["kind"], each["name"]) == ("FUNC", "lwtcls_bpf_xmit"))
+    assert [each["name"] for each in by_id[xmit["type_id"]]["params"]] == ["skb"]
+
+
+@pytest.mark.parametrize("hook, name", [("in", "on_in"), ("out", "on_out"), ("xmit", "on_xmit")])
+def test_programs_are_run_for_each_packet_of_a_route(net, watched, hook, name):
+    net.encap(hook, "ok", 4)
+    assert net.ping(count=3)
+    calls, size = watched(name)
+    # Echo requests of 56 bytes, with the headers of ICMP and of IP.
+    assert calls == 3 and size == 3 * (20 + 8 + 56)
+
+
+def test_programs_are_run_for_each_packet_of_a_filter(net, watched):
+    net.route(4)
+    net.tc("qdisc add dev va clsact")
+    net.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_ok.o sec tc")
+    assert net.ping(count=3)
+    calls, size = watched("on_tc")
+    assert calls == 3 and size == 3 * (14 + 20 + 8 + 56)
+
+
+@KINDS
+def test_they_have_kprobes(net, kind):
+    net.encap("xmit", "ok", 4)
+    with kprobe("lwtcls_bpf_xmit", kind) as hits:
+        assert net.ping(count=3)
+        assert hits() == 3
+
+
+def test_requests_are_traced(net):
+    net.tc("qdisc add dev va clsact")
+    with traced("lwtcls_*") as trace:
+        net.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_ok.o sec tc")
+        net.encap("xmit", "ok", 6)
+        seen = re.findall(r"(lwtcls_\w+) <-(\w+)", trace())
+    assert ("lwtcls_cls_bpf_change", "tc_new_tfilter") in seen
+    assert ("lwtcls_bpf_build_state", "lwtunnel_build_state") in seen
+    assert {name for name, _ in seen} <= NAMES
