@@ -73,7 +73,7 @@ mod tests {
             let (a, b, c) = (
                 encap.input(a, dst),
                 encap.output(b, dst),
-                encap.xmit(c, dst),
+                testing::xmit(c, |skb| encap.xmit(skb, dst)),
             );
             let freed = [a_watch.freed(), b_watch.freed(), c_watch.freed()];
             Ok([
@@ -133,7 +133,7 @@ mod tests {
                 assert!(packet.freed());
                 let (skb, packet) = testing::skb(len - 1)?;
                 packet.set_protocol(protocol, dst);
-                assert!(run::xmit(&xmit, skb, dst).err() == Some(EINVAL));
+                assert!(testing::xmit(skb, |skb| run::xmit(&xmit, skb, dst)).err() == Some(EINVAL));
                 assert!(packet.freed());
             }
             Ok(())
@@ -157,7 +157,7 @@ mod tests {
         };
         testing::with_dst(|dst| {
             let (skb, watch) = testing::skb(60)?;
-            let verdict = encap.xmit(skb, dst);
+            let verdict = testing::xmit(skb, |skb| encap.xmit(skb, dst));
             assert!(!watch.freed());
             assert!(Outcome::of(verdict) == Outcome::Continue);
             Ok(())
@@ -172,7 +172,7 @@ mod tests {
             let mut skb = testing::lone_skb(60)?;
             skb.take_headroom();
             assert_eq!(skb.headroom(), 0);
-            match run::xmit(&hook, skb, dst)? {
+            match testing::xmit(skb, |skb| run::xmit(&hook, skb, dst))? {
                 Verdict::Continue(skb) => assert!(skb.headroom() >= dst.dev().ll_reserved_space()),
                 Verdict::Consumed(_) => return Err(EINVAL),
             }

@@ -854,6 +854,23 @@ impl ResultBuf {
     }
 }
 
+/// What a hook on xmit did, as the other hooks say it: of a packet that goes on the core has the
+/// pointer.
+pub(crate) fn xmit(
+    skb: Skb,
+    hook: impl FnOnce(Skb) -> lwtunnel::Xmit,
+) -> Result<lwtunnel::Verdict<lwtunnel::Sent>> {
+    const CONTINUE: c_int = bindings::LWTUNNEL_XMIT_CONTINUE as c_int;
+
+    let raw = skb.as_ptr();
+    match c_int::from(hook(skb)) {
+        // SAFETY: It goes on, and the hook gave it back to its caller.
+        CONTINUE => Ok(lwtunnel::Verdict::Continue(unsafe { Skb::from_raw(raw) })),
+        0 => Ok(lwtunnel::Verdict::Consumed(lwtunnel::Sent::OK)),
+        errno => Err(Error::from_errno(errno)),
+    }
+}
+
 /// What a hook did, so that a suite can compare it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

@@ -41,7 +41,8 @@ use crate::abstractions::{
             Purpose,
             Received,
             Sent,
-            Verdict, //
+            Verdict,
+            Xmit, //
         },
         netlink::{
             Attr,
@@ -120,10 +121,10 @@ impl Encap for BpfEncap {
     }
 
     #[inline(always)]
-    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>> {
+    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Xmit {
         match &self.xmit {
             Some(hook) => run::xmit(hook, skb, dst),
-            None => Ok(Verdict::Continue(skb)),
+            None => Xmit::go_on(skb),
         }
     }
 

@@ -23,7 +23,8 @@ use crate::abstractions::{
         lwtunnel::{
             Received,
             Sent,
-            Verdict, //
+            Verdict,
+            Xmit, //
         },
         skbuff::{
             DropReason,
@@ -115,7 +116,7 @@ pub(super) fn output(hook: &Hook<LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>>
 
 /// C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>> {
+pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit {
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
@@ -128,31 +129,31 @@ pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Result<V
         code => Some((skb, code)),
     });
     let Some((mut skb, code)) = left else {
-        return Ok(Verdict::Consumed(Sent::OK));
+        return Xmit::gone(Ok(Sent::OK));
     };
     match code {
         BPF_OK => {}
         BPF_LWT_REROUTE => {
-            return reroute::xmit(skb, dst)
-                .map(Verdict::Consumed)
-                .map_err(|(skb, why)| hook.give_up(code, why, skb));
+            let sent = reroute::xmit(skb, dst);
+            return Xmit::gone(sent.map_err(|(skb, why)| hook.give_up(code, why, skb)));
         }
-        BPF_DROP => return Err(dropped(skb)),
-        code => return Err(hook.illegal(code, skb)),
+        BPF_DROP => return Xmit::gone(Err(dropped(skb))),
+        code => return Xmit::gone(Err(hook.illegal(code, skb))),
     }
 
     // A program that made another protocol of the packet had to ask for a new route.
     if skb.protocol_be() != protocol {
         let why = Exception::new(Counted::Protocol, EINVAL, DropReason::INVALID_PROTO);
-        return Err(hook.give_up(code, why, skb));
+        return Xmit::gone(Err(hook.give_up(code, why, skb)));
     }
     // The program may have used up the room for the MAC header, which neigh_hh_output() copies in
     // aligned chunks and without a check.
     let headroom = skb.headroom();
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
-            return Err(hook.give_up(code, Exception::no_memory(error), skb));
+            let why = Exception::no_memory(error);
+            return Xmit::gone(Err(hook.give_up(code, why, skb)));
         }
     }
-    Ok(Verdict::Continue(skb))
+    Xmit::go_on(skb)
 }

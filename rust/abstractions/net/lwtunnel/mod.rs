@@ -147,6 +147,13 @@ impl From<Received> for c_int {
 }
 
 #[cfg(lwtcls_kunit)]
+impl From<Xmit> for c_int {
+    fn from(xmit: Xmit) -> Self {
+        xmit.0
+    }
+}
+
+#[cfg(lwtcls_kunit)]
 impl From<Sent> for c_int {
     fn from(sent: Sent) -> Self {
         sent.0
@@ -179,6 +186,32 @@ pub(crate) enum Verdict<R> {
     Consumed(R),
 }
 
+/// What became of a packet on xmit, as the core is told: `LWTUNNEL_XMIT_CONTINUE`, 0 or an errno.
+///
+/// A number where the other hooks have a [`Verdict`], for on this one what comes of a verdict would be
+/// told apart once more, which costs 10 instructions for each packet.
+#[must_use]
+pub(crate) struct Xmit(c_int);
+
+impl Xmit {
+    /// The packet goes on, and gets its MAC header.
+    #[inline(always)]
+    pub(crate) fn go_on(skb: Skb) -> Self {
+        // The core has the pointer still.
+        skb.into_raw();
+        Self(bindings::LWTUNNEL_XMIT_CONTINUE as c_int)
+    }
+
+    /// It went elsewhere, or was freed.
+    #[inline(always)]
+    pub(crate) fn gone(how: Result<Sent>) -> Self {
+        Self(match how {
+            Ok(Sent(code)) => code,
+            Err(error) => not_eopnotsupp(error.to_errno()),
+        })
+    }
+}
+
 /// An encapsulation. C: `struct lwtunnel_encap_ops`.
 ///
 /// A value of the type lives in the tunnel state of each route that has it configured. The hooks
@@ -206,7 +239,7 @@ pub(crate) trait Encap: Sized + Send + Sync {
     fn output(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
 
     /// A packet is about to get its MAC header. C: `xmit`.
-    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
+    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Xmit;
 
     /// Writes what [`Self::build`] could read, the headroom with it. C: `fill_encap`. Under RCU.
     fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result;
@@ -475,15 +508,7 @@ impl<T: Encap> Adapter<T> {
             }
             Self::enter(skb)
         };
-        match encap.xmit(skb, dst) {
-            Ok(Verdict::Continue(skb)) => {
-                // The caller has the pointer still, and goes on with it.
-                skb.into_raw();
-                bindings::LWTUNNEL_XMIT_CONTINUE as c_int
-            }
-            Ok(Verdict::Consumed(Sent(code))) => code,
-            Err(error) => Self::freed(error),
-        }
+        encap.xmit(skb, dst).0
     }
 
     /// # Safety
