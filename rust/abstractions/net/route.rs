@@ -182,27 +182,28 @@ impl SkBuff {
     #[inline(always)]
     pub(crate) fn update_ip_cb(&mut self, was_inet: bool) {
         // That of the same family, without options, is right whatever was pushed.
-        let is_right = if self.protocol_be() == ETH_P_IP {
-            was_inet && self.inet_cb().opt.optlen == 0
-        } else {
-            !was_inet && u32::from(self.inet6_cb().flags) & bindings::IP6SKB_HOPBYHOP == 0
-        };
-        if !is_right {
-            self.renew_ip_cb(was_inet);
+        match (was_inet, self.protocol_be() == ETH_P_IP) {
+            (true, true) => {
+                if self.inet_cb().opt.optlen != 0 {
+                    self.renew_ip_cb(true, true);
+                }
+            }
+            (false, false) => {
+                if u32::from(self.inet6_cb().flags) & bindings::IP6SKB_HOPBYHOP != 0 {
+                    self.renew_ip_cb(false, false);
+                }
+            }
+            // What most have asked for of these: an IPv6 header in front of an IPv4 packet.
+            (true, false) => self.reset_ip_cb(true, false),
+            (false, true) => self.renew_ip_cb(false, true),
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn renew_ip_cb(&mut self, was_inet: bool) {
-        // The straight one is what most have asked for: an IPv6 header in front of an IPv4 packet.
-        match (was_inet, self.protocol_be() == ETH_P_IP) {
-            (true, false) => self.reset_ip_cb(true, false),
-            (false, true) => self.reset_ip_cb(false, true),
-            (was_inet, is_inet) => {
-                if self.has_pushed_header() {
-                    self.reset_ip_cb(was_inet, is_inet);
-                }
-            }
+    fn renew_ip_cb(&mut self, was_inet: bool, is_inet: bool) {
+        if was_inet != is_inet || self.has_pushed_header() {
+            self.reset_ip_cb(was_inet, is_inet);
         }
     }
 
