@@ -108,13 +108,13 @@ fn publish<'a>(
         Handle::Auto => extack.refuse(error, c"no handle is free"),
     };
     let Some(devices) = writer.devices() else {
-        change.tp.update_usesw(&new);
-        return match old {
+        let published = match old {
             Some(old) => writer.replace(old, new).map_err(|new| (EAGAIN, new)),
             None => writer
                 .insert(handle, new)
                 .map_err(|(error, new)| (error.map_or(EAGAIN, not_inserted), new)),
         };
+        return published.inspect(|filter| change.tp.update_usesw(filter));
     };
 
     let reservation = match old.map_or_else(|| writer.reserve(handle).map(Some), |_| Ok(None)) {
