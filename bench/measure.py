@@ -96,7 +96,7 @@ def ended():
     has not ended."""
     text = (PKTGEN / "d1").read_text()
     began = re.search(r"started: (\d+)us", text)[1]
-    took = re.search(r"^Result: OK: (\d+)", text, re.M)
+    took = re.search(r"^Result: OK: (\d+)\(c\d+\+d\d+\) .*\n.* errors: \d+", text, re.M)
     return began, took and int(took[1])
 
 
@@ -104,7 +104,7 @@ def once():
     """Nanoseconds, which are instructions, for each packet of one round."""
     last, deadline = ended(), time.monotonic() + 120
     pktgen("pgctrl", start="")
-    # It does not wait for a sender that is slow to begin.
+    # pktgen does not wait for a sender that is slow to begin.
     while (now := ended())[1] is None or now[0] == last[0]:
         if time.monotonic() > deadline:
             raise RuntimeError((PKTGEN / "d1").read_text())
@@ -203,8 +203,10 @@ def statistics():
     """Programs are counted meanwhile: their runs by the kernel, what comes of them by lwtcls."""
     knob = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
     knob.write_text("1")
-    yield
-    knob.write_text("0")
+    try:
+        yield
+    finally:
+        knob.write_text("0")
 
 
 DA = "prio {} handle 1 bpf da obj {}.o sec tc"
