@@ -90,17 +90,25 @@ def counters(namespace):
         return json.loads(sh(f"ip netns exec {namespace} nstat -jasz"))["kernel"]
 
 
+def echoes(namespace):
+    """How many echo requests a namespace has sent, and how many answers it has had, by family."""
+    now = counters(namespace)
+    return {family: (now[question], now[answer]) for family, (question, answer) in NAMES.items()}
+
+
 @contextlib.contextmanager
 def every_echo_answered(namespace):
     """Each echo request that a namespace sends meanwhile is answered; yields how many there were,
     by family. `ping` cannot tell: after its last request it waits for twice its longest round trip
     and no longer."""
     def since():
-        now = counters(namespace)
-        return {family: (now[question] - first[question], now[answer] - first[answer])
-                for family, (question, answer) in NAMES.items()}
+        return {family: [now - then for now, then in zip(counts, first[family], strict=True)]
+                for family, counts in echoes(namespace).items()}
 
-    first, sent = counters(namespace), {}
+    # What earlier scenarios asked is answered first.
+    first, sent = echoes(namespace), {}
+    while time.sleep(0.2) or (now := echoes(namespace)) != first:
+        first = now
     yield sent
     with contextlib.suppress(AssertionError):
         eventually(lambda: all(asked == answered for asked, answered in since().values()))

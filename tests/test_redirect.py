@@ -28,8 +28,8 @@ NUMBERS = itertools.count()
 
 @pytest.fixture(autouse=True)
 def fixture_numbers(monkeypatch):
-    """Each scenario numbers its packets anew: what one side leaves out shifts none of the
-    other's."""
+    """The numbers of packets begin with 0 in each scenario: scenarios that one side leaves
+    out do not shift those of the other."""
     monkeypatch.setitem(globals(), "NUMBERS", itertools.count())
 
 

@@ -466,6 +466,21 @@ def test_what_a_program_drops_is_no_event(net, hook):
         assert found() == (["NOT_SPECIFIED"], [])
 
 
+@pytest.mark.only_here("the C has no such event")
+def test_no_other_route_on_input(net, counting):
+    """Of IPv6 the module is told so; the route of an IPv4 packet that leads nowhere drops it."""
+    sh("ip -6 -n a route add fd03::1 via fd00::2")
+    batch("-6 -n b", "route add fd03::1 encap bpf in obj lwt_in_mark.o section lwt_in via fd00::1",
+          "rule add pref 50 fwmark 7 unreachable")
+    with lost() as found:
+        assert net.ping(6, "fd03::1") == 0
+        reasons, seen = found()
+        entry = told("b", "in")
+    assert reasons == ["IP_INNOROUTES"]
+    assert counted(entry, reroute=1, no_route=1)
+    assert exception(seen[0], "in", 128, errno.ENETUNREACH, "IP_INNOROUTES")
+
+
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
 @FAMILIES
 def test_no_other_route_on_xmit(wires, counting, family):
@@ -494,6 +509,20 @@ def test_redirect_to_no_device_or_without_a_link_header(wires, counting, family,
             assert counted(told("a", "xmit"), redirect=1, no_device=1)
     assert reasons == [reason]
     assert exception(seen[0], "xmit", 7, errno.EINVAL, reason)
+
+
+@pytest.mark.beyond_c("packet that is redirected in a loop")
+@FAMILIES
+def test_redirects_within_redirects_end(wires, counting, family):
+    late = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit"
+    with Tun("a", "tun0") as tun, redirected(wires, family, encap=late), \
+            Sender("a", family, tun.index) as sender, lost() as found:
+        sender.send(wires.THIRD[family])
+        reasons, seen = found()
+        if SIDE == "rust":
+            assert told("a", "xmit")["recursion"] == 1
+    assert reasons == ["RECURSION_LIMIT"]
+    assert exception(seen[0], "xmit", 7, errno.ELOOP, "RECURSION_LIMIT")
 
 
 @pytest.mark.only_here("the C has no such event")
