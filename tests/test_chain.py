@@ -327,6 +327,21 @@ def test_next_filters_see_the_packet_as_it_is_now(wires, pins, dummy, hook, name
             assert arrived == [True] * change.arrives, (change, form)
 
 
+@pytest.mark.parametrize("name, by", [("shorter", -100), ("longer", 8)])
+def test_filters_see_where_generic_xdp_has_moved_the_end(wires, pins, dummy, name, by):
+    with hooked(wires, pins, "ingress") as chain:
+        xdp(chain.index, pins.fds[name])
+        try:
+            first, second, _ = chain.packet(failing(CHANGE_HEAD, errno.EINVAL, -1), False)
+        finally:
+            xdp(chain.index, -1)
+    assert (first.changed, first.compared, second.compared) == (1, 1, 1)
+    assert first.before == first.after == HEADERS + SIZE + by
+    for seen in (first, second):
+        assert (seen.len, seen.direct) == (first.after, seen.head)
+        assert (seen.moved, seen.wrong) == (0, 0)
+
+
 # What leaves a packet of a connection as it is, though not where it is. What is sent is a clone of
 # what is kept until it is acknowledged, and larger than a packet may be. What makes its head larger
 # is left out: nobody tells TCP of its new size, and TCP complains.

@@ -352,4 +352,15 @@ SEC("xdp") int metadata(struct xdp_md *xdp)
 	return XDP_PASS;
 }
 
+/* Generic XDP leaves the tail of a packet elsewhere than the end of its data. */
+SEC("xdp") int shorter(struct xdp_md *xdp)
+{
+	return bpf_xdp_adjust_tail(xdp, -100) ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp") int longer(struct xdp_md *xdp)
+{
+	return bpf_xdp_adjust_tail(xdp, 8) ? XDP_DROP : XDP_PASS;
+}
+
 char _license[] SEC("license") = "GPL";

@@ -172,6 +172,7 @@ fn qdisc_skb_cb(skb: *mut bindings::sk_buff) -> *mut bindings::qdisc_skb_cb {
 /// The packet is valid, ours, and its control block is one of tc.
 #[inline(always)]
 unsafe fn compute_data_pointers(skb: *mut bindings::sk_buff) {
+    // Not the tail, which lies behind the data after generic XDP has moved their end.
     // SAFETY: By the safety requirements of this function. Metadata and linear data lie in the
     // packet's buffer.
     unsafe {
@@ -181,6 +182,18 @@ unsafe fn compute_data_pointers(skb: *mut bindings::sk_buff) {
         (*ends).data_meta = (*skb).data.sub(meta_len.into()).cast();
         (*ends).data_end = (*skb).data.add(headlen as usize).cast();
     }
+}
+
+/// As [`compute_data_pointers`], for where it is hardly ever called.
+///
+/// # Safety
+///
+/// As for that.
+#[cold]
+#[inline(never)]
+unsafe fn compute_data_pointers_again(skb: *mut bindings::sk_buff) {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { compute_data_pointers(skb) };
 }
 
 /// A packet on which a program can be run.
@@ -294,7 +307,7 @@ impl<'a> TcRan<'a> {
             let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             let linear = ((*skb).len - (*skb).data_len) as usize;
             if (*ends).data_end != (*skb).data.add(linear).cast() {
-                compute_data_pointers(skb);
+                compute_data_pointers_again(skb);
             }
         }
         // INVARIANT: Compared, or computed again.
