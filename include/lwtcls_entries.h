@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel calls (rust/stubs/entries.c), and what that calls in Rust.
+ * The callbacks (rust/stubs/entries.c), and the Rust functions that they call.
  */
 #ifndef _LWTCLS_ENTRIES_H
 #define _LWTCLS_ENTRIES_H

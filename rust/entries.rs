@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the kernel calls by which name: that of the C implementation behind `lwtcls_`
-//! (`rust/stubs/entries.c`).
+//! The names of the callbacks, those of the C implementations with the prefix `lwtcls_`
+//! (`rust/stubs/entries.c`), and of the Rust functions behind them.
 
 use crate::{
     abstractions::net::{

@@ -14,7 +14,10 @@ from test_probes import BPF_RAW_TRACEPOINT_OPEN, KINDS, kprobe
 from tracing import TRACING, mount, traced
 from tunnels import bpf
 
-pytestmark = pytest.mark.only_here("kernel functions of the module")
+pytestmark = [
+    pytest.mark.only_here("kernel functions of the module"),
+    pytest.mark.needs("FUNCTION_TRACER", "DEBUG_INFO_BTF_MODULES", "KPROBE_EVENTS"),
+]
 HEADER = pathlib.Path(__file__).parents[1] / "include/lwtcls_entries.h"
 NAMES = set(re.findall(r"\b(lwtcls_(?!rust_)\w+)\(", HEADER.read_text()))
 HOOKS = ("on_in", "on_out", "on_xmit", "on_tc")

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Functions of C between the kernel and a callback, for tracers.
+//! C functions between the kernel and a callback, for tracers.
 //!
-//! ftrace knows a function by a call at its beginning, which rustc makes none of, and BPF programs
-//! know it by BTF, which Rust is left out of. So a table of callbacks names functions of C, each of
-//! which jumps to one that is made here.
+//! ftrace relies on a call at the beginning of a function, and BPF programs rely on BTF. Rust code has
+//! neither. So a table of callbacks names C functions, each of which calls one that is defined here.
+//! A module that uses the macros defines the C functions, and has the C compiler check that the types of
+//! all of them are those of the table.
 
-/// Declares functions of C, and makes the ones that they go on in: each is a callback of an adapter.
+/// Declares C functions, and defines the ones that they call: each is a callback of an adapter.
 macro_rules! entries {
     ($adapter:ty:
      $($entry:ident => $symbol:ident: $callback:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel calls, by names that a person can type: those of the C
- * implementations behind "lwtcls_". Each goes on in a Rust function.
+ * The callbacks of the encapsulation and of the classifier, under the names of the C
+ * implementations with the prefix "lwtcls_". Each calls a Rust function.
  *
- * In C, for tools know functions by what the compiler of C makes: ftrace by the call
- * at their beginning, which rustc makes none of, and BPF programs by BTF, which Rust
- * is left out of.
+ * They are written in C because tracers rely on what the C compiler emits: ftrace on a
+ * call at the beginning of a function, and BPF programs on BTF. Rust code has neither.
  */
 
 #include "../../include/lwtcls_entries.h"
@@ -127,3 +126,61 @@ int lwtcls_cls_bpf_terse_dump(struct net *net, struct tcf_proto *tp, void *filte
 {
 	return lwtcls_rust_cls_bpf_terse_dump(net, tp, filter, skb, tcm, rtnl_held);
 }
+
+/*
+ * The tables are made in Rust. Here the compiler compares the types of their members with
+ * those of the functions above, and of the ones that these call.
+ */
+static const struct lwtunnel_encap_ops encap_types __maybe_unused = {
+	.build_state = lwtcls_bpf_build_state,
+	.destroy_state = lwtcls_bpf_destroy_state,
+	.input = lwtcls_bpf_input,
+	.output = lwtcls_bpf_output,
+	.xmit = lwtcls_bpf_xmit,
+	.fill_encap = lwtcls_bpf_fill_encap_info,
+	.get_encap_size = lwtcls_bpf_encap_nlsize,
+	.cmp_encap = lwtcls_bpf_encap_cmp,
+};
+
+static const struct tcf_proto_ops cls_types __maybe_unused = {
+	.classify = lwtcls_cls_bpf_classify,
+	.init = lwtcls_cls_bpf_init,
+	.destroy = lwtcls_cls_bpf_destroy,
+	.get = lwtcls_cls_bpf_get,
+	.put = lwtcls_cls_bpf_put,
+	.change = lwtcls_cls_bpf_change,
+	.delete = lwtcls_cls_bpf_delete,
+	.delete_empty = lwtcls_cls_bpf_delete_empty,
+	.walk = lwtcls_cls_bpf_walk,
+	.reoffload = lwtcls_cls_bpf_reoffload,
+	.bind_class = lwtcls_cls_bpf_bind_class,
+	.dump = lwtcls_cls_bpf_dump,
+	.terse_dump = lwtcls_cls_bpf_terse_dump,
+};
+
+static const struct lwtunnel_encap_ops rust_encap_types __maybe_unused = {
+	.build_state = lwtcls_rust_bpf_build_state,
+	.destroy_state = lwtcls_rust_bpf_destroy_state,
+	.input = lwtcls_rust_bpf_input,
+	.output = lwtcls_rust_bpf_output,
+	.xmit = lwtcls_rust_bpf_xmit,
+	.fill_encap = lwtcls_rust_bpf_fill_encap_info,
+	.get_encap_size = lwtcls_rust_bpf_encap_nlsize,
+	.cmp_encap = lwtcls_rust_bpf_encap_cmp,
+};
+
+static const struct tcf_proto_ops rust_cls_types __maybe_unused = {
+	.classify = lwtcls_rust_cls_bpf_classify,
+	.init = lwtcls_rust_cls_bpf_init,
+	.destroy = lwtcls_rust_cls_bpf_destroy,
+	.get = lwtcls_rust_cls_bpf_get,
+	.put = lwtcls_rust_cls_bpf_put,
+	.change = lwtcls_rust_cls_bpf_change,
+	.delete = lwtcls_rust_cls_bpf_delete,
+	.delete_empty = lwtcls_rust_cls_bpf_delete_empty,
+	.walk = lwtcls_rust_cls_bpf_walk,
+	.reoffload = lwtcls_rust_cls_bpf_reoffload,
+	.bind_class = lwtcls_rust_cls_bpf_bind_class,
+	.dump = lwtcls_rust_cls_bpf_dump,
+	.terse_dump = lwtcls_rust_cls_bpf_terse_dump,
+};

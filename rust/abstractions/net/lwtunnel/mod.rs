@@ -188,8 +188,8 @@ pub(crate) enum Verdict<R> {
 
 /// What became of a packet on xmit, as the core is told: `LWTUNNEL_XMIT_CONTINUE`, 0 or an errno.
 ///
-/// A number where the other hooks have a [`Verdict`], for on this one what comes of a verdict would be
-/// told apart once more, which costs 10 instructions for each packet.
+/// A number and no [`Verdict`], because to translate a verdict at the end costs 10 instructions for each
+/// packet. On this hook every answer is a number that the core knows.
 #[must_use]
 pub(crate) struct Xmit(c_int);
 
@@ -351,8 +351,9 @@ impl<T: Encap> Adapter<T> {
             if built.xmit {
                 flags |= bindings::LWTUNNEL_STATE_XMIT_REDIRECT;
             }
-            // SAFETY: Allocated just now with that room, and nobody else has seen it, until it is in the
-            // list, which `Registration::new` has seen to. `ts` is where the core wants it.
+            // SAFETY: Allocated just now with that room, and nobody else has seen it until it is in the
+            // list, which `Registration::new` has initialised. If there is no encapsulation, nothing else
+            // is in it yet, and the memory is ours to free. `ts` is where the core wants it.
             unsafe {
                 (*lws).type_ = const { T::TYPE as u16 };
                 (*lws).flags = flags;
@@ -660,7 +661,7 @@ pub(crate) mod raw {
     };
 }
 
-/// Makes the table of an encapsulation in a module: of functions of C, and the ones that these go on in.
+/// Makes the table of an encapsulation in a module: of C functions, and defines the functions that these call.
 macro_rules! encap_entries {
     (
         $encap:ty, $module:ty;
@@ -698,7 +699,8 @@ macro_rules! encap_entries {
                 $cmp_encap => $rust_cmp_encap: cmp_encap(a: *mut raw::lwtunnel_state, b: *mut raw::lwtunnel_state) -> c_int;
             }
 
-            // SAFETY: The functions of C go on in those of the adapter that have the same names here.
+            // SAFETY: The C functions are the module's, which has each of them call the function
+            // that is defined for it above; the C compiler has checked their types.
             unsafe impl Entries for $encap {
                 const OPS: &'static raw::lwtunnel_encap_ops = &raw::lwtunnel_encap_ops {
                     build_state: Some($build_state),

@@ -430,7 +430,7 @@ pub(crate) mod raw {
     };
 }
 
-/// Makes the table of a classifier in a module: of functions of C, and the ones that these go on in.
+/// Makes the table of a classifier in a module: of C functions, and defines the functions that these call.
 macro_rules! classifier_entries {
     (
         $classifier:ty, $module:ty;
@@ -478,7 +478,8 @@ macro_rules! classifier_entries {
                 $terse_dump => $rust_terse_dump: terse_dump(net: *mut raw::net, tp: *mut raw::tcf_proto, filter: *mut c_void, skb: *mut raw::sk_buff, tcm: *mut raw::tcmsg, rtnl_held: bool) -> c_int;
             }
 
-            // SAFETY: The functions of C go on in those of the adapter that have the same names here.
+            // SAFETY: The C functions are the module's, which has each of them call the function
+            // that is defined for it above; the C compiler has checked their types.
             unsafe impl Entries for $classifier {
                 const OPS: raw::tcf_proto_ops = raw::tcf_proto_ops {
                     classify: Some($classify),

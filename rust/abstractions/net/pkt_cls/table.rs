@@ -301,7 +301,8 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// # Safety
     ///
-    /// The node comes from [`Entry::into_node`] just now, and the IDR has it by that handle.
+    /// The lock is that of this table, the node comes from [`Entry::into_node`] just now, and the IDR
+    /// has it by that handle.
     unsafe fn link(
         &self,
         admin: &MutexGuard<'_, Admin>,
@@ -522,7 +523,7 @@ impl<T: Classifier> FilterTable<T> {
     /// Whether there seems to be no filter. What others do meanwhile, and those on their way in, may
     /// make another truth of it: who acts on that looks again.
     pub(super) fn looks_empty(&self) -> bool {
-        // SAFETY: The head is valid. A single pointer is read.
+        // SAFETY: The head is valid. A single pointer is read, which others write in one piece.
         unsafe { bindings::list_empty(self.list.get()) }
     }
 
