@@ -129,7 +129,7 @@ int lwtcls_cls_bpf_terse_dump(struct net *net, struct tcf_proto *tp, void *filte
 
 /*
  * The tables are made in Rust. Here the compiler compares the types of their members with
- * those of the functions above, and of the ones that these call.
+ * those of the functions above.
  */
 static const struct lwtunnel_encap_ops encap_types __maybe_unused = {
 	.build_state = lwtcls_bpf_build_state,
@@ -156,31 +156,4 @@ static const struct tcf_proto_ops cls_types __maybe_unused = {
 	.bind_class = lwtcls_cls_bpf_bind_class,
 	.dump = lwtcls_cls_bpf_dump,
 	.terse_dump = lwtcls_cls_bpf_terse_dump,
-};
-
-static const struct lwtunnel_encap_ops rust_encap_types __maybe_unused = {
-	.build_state = lwtcls_rust_bpf_build_state,
-	.destroy_state = lwtcls_rust_bpf_destroy_state,
-	.input = lwtcls_rust_bpf_input,
-	.output = lwtcls_rust_bpf_output,
-	.xmit = lwtcls_rust_bpf_xmit,
-	.fill_encap = lwtcls_rust_bpf_fill_encap_info,
-	.get_encap_size = lwtcls_rust_bpf_encap_nlsize,
-	.cmp_encap = lwtcls_rust_bpf_encap_cmp,
-};
-
-static const struct tcf_proto_ops rust_cls_types __maybe_unused = {
-	.classify = lwtcls_rust_cls_bpf_classify,
-	.init = lwtcls_rust_cls_bpf_init,
-	.destroy = lwtcls_rust_cls_bpf_destroy,
-	.get = lwtcls_rust_cls_bpf_get,
-	.put = lwtcls_rust_cls_bpf_put,
-	.change = lwtcls_rust_cls_bpf_change,
-	.delete = lwtcls_rust_cls_bpf_delete,
-	.delete_empty = lwtcls_rust_cls_bpf_delete_empty,
-	.walk = lwtcls_rust_cls_bpf_walk,
-	.reoffload = lwtcls_rust_cls_bpf_reoffload,
-	.bind_class = lwtcls_rust_cls_bpf_bind_class,
-	.dump = lwtcls_rust_cls_bpf_dump,
-	.terse_dump = lwtcls_rust_cls_bpf_terse_dump,
 };
