@@ -29,7 +29,7 @@ TAKEN = pytest.mark.differs("slot or kind taken at `insmod`")
 OWN = needs.has("LWTUNNEL_BPF")
 FREE = pytest.mark.lacks("LWTUNNEL_BPF")
 TOOK_OVER = "lwtcls: encapsulation 'bpf' taken over from the kernel's own"
-LATE = BUILD / "tests/modules/lwtcls_late.ko"
+ASLEEP = BUILD / "tests/modules/lwtcls_asleep.ko"
 SLOT = BUILD / "tests/modules/lwtcls_slot.ko"
 
 
@@ -107,34 +107,30 @@ def test_slot_is_taken(unloaded, net):
 
 
 class Inserting(threading.Thread):
-    """Loads the module, on a processor of its own. `errno` is then what came of it."""
+    """Loads the module. `errno` is then what came of it."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.errno = None
 
     def run(self):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         self.errno = insert(MODULE)
 
 
 @contextlib.contextmanager
 def loading(function):
     """The module is being loaded, and has come to its call of a function of the kernel's."""
-    parameters = pathlib.Path("/sys/module/lwtcls_late/parameters")
-    processors, thread = os.sched_getaffinity(0), Inserting()
-    sh(f"insmod {LATE} symbol={function}")
+    parameters = pathlib.Path("/sys/module/lwtcls_asleep/parameters")
+    thread = Inserting()
+    sh(f"insmod {ASLEEP} symbol={function} process={os.getpid()}")
     try:
         thread.start()
-        # The thread keeps its processor while it waits.
-        os.sched_setaffinity(0, processors - {max(processors)})
         eventually(lambda: (parameters / "here").read_text() == "Y\n")
         yield thread
     finally:
         (parameters / "go").write_text("1")
         thread.join()
-        os.sched_setaffinity(0, processors)
-        sh("rmmod lwtcls_late")
+        sh("rmmod lwtcls_asleep")
 
 
 @pytest.mark.only_here("what the module does while it is loaded")

@@ -29,7 +29,6 @@ from conftest import (
 )
 from sockets import every_echo_answered
 from test_load import (
-    LATE,
     TAKEN,
     TOOK_OVER,
     fixture_unloaded,  # noqa: F401
@@ -43,7 +42,8 @@ pytestmark = [
 ]
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
-THIEF, MUTE = (BUILD / f"tests/modules/lwtcls_{name}.ko" for name in ("thief", "mute"))
+LATE, MUTE, THIEF = (BUILD / f"tests/modules/lwtcls_{name}.ko"
+                     for name in ("late", "mute", "thief"))
 OTHER = {4: "10.1.0.2", 6: "fd01::2"}
 WITHOUT = "lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken"
 EOPNOTSUPP = 95

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Has a process sleep where it calls a function, until the parameter 'go' is 1, so
+ * that a test can act on what the process has done before. The process keeps no
+ * processor and no grace period of RCU waiting, so others may take their time.
+ */
+#include <linux/delay.h>
+#include <linux/ftrace.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+
+static char *symbol;
+module_param(symbol, charp, 0400);
+MODULE_PARM_DESC(symbol, "the function, which is called where one may sleep");
+
+static int process;
+module_param(process, int, 0400);
+MODULE_PARM_DESC(process, "the process");
+
+static bool here;
+module_param(here, bool, 0400);
+MODULE_PARM_DESC(here, "whether the process has come");
+
+static bool go;
+module_param(go, bool, 0600);
+MODULE_PARM_DESC(go, "whether the process may go on");
+
+/* Without FTRACE_OPS_FL_RECURSION and FTRACE_OPS_FL_RCU, ftrace calls it with preemption on. */
+static void notrace sleep(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			  struct ftrace_regs *fregs)
+{
+	if (!in_task() || task_tgid_nr(current) != process)
+		return;
+	WRITE_ONCE(here, true);
+	while (!READ_ONCE(go))
+		msleep(10);
+}
+
+static struct ftrace_ops ops = {
+	.func = sleep,
+};
+
+static int __init lwtcls_asleep_init(void)
+{
+	int err;
+
+	if (!symbol)
+		return -EINVAL;
+	err = ftrace_set_filter(&ops, (unsigned char *)symbol, strlen(symbol), 1);
+	if (!err)
+		err = register_ftrace_function(&ops);
+	if (err)
+		ftrace_free_filter(&ops);
+	return err;
+}
+
+static void __exit lwtcls_asleep_exit(void)
+{
+	unregister_ftrace_function(&ops);
+	ftrace_free_filter(&ops);
+}
+
+module_init(lwtcls_asleep_init);
+module_exit(lwtcls_asleep_exit);
+MODULE_DESCRIPTION("Has a process sleep in a function, for a test");
+MODULE_LICENSE("GPL");
