@@ -3,11 +3,13 @@
 """A kernel that has IPv6 and was told to leave it alone at boot."""
 
 import contextlib
+import errno
 import pathlib
 
 import pytest
 from conftest import batch, refused
 from network import Net
+from test_stats import exception, lost
 
 
 class Four(Net):
@@ -79,3 +81,14 @@ def test_pushed_ipv6_header_has_no_route(net, hook):
     assert net.dropped()
     net.encap(hook, "ok", 4)
     assert net.ping()
+
+
+@pytest.mark.only_here("the C has no such event")
+@pytest.mark.parametrize("hook", ["in", "xmit"])
+def test_pushed_ipv6_header_is_told_of(net, hook):
+    net.encap(hook, "push_six", 4)
+    with lost() as found:
+        assert net.dropped()
+        reasons, seen = found()
+    assert reasons == ["IPV6DISABLED"]
+    assert exception(seen[0], hook, 128, errno.EAFNOSUPPORT, "IPV6DISABLED")
