@@ -74,18 +74,21 @@ impl Counted {
 pub(super) struct HookCounters(Counters<{ Counted::NUMBER }>);
 
 impl HookCounters {
+    #[inline]
     pub(super) const fn new() -> Self {
         Self(Counters::new())
     }
 
     /// Counts one of something.
     #[cold]
+    #[inline(never)]
     pub(super) fn count(&self, what: Counted) {
         self.0.add([(what as usize, 1)]);
     }
 
     /// Counts a run that returned `code`.
     #[cold]
+    #[inline(never)]
     pub(super) fn count_run(&self, code: u32) {
         self.count(Counted::verdict(code));
     }

@@ -32,11 +32,18 @@ impl<const N: usize> Counters<N> {
     }
 
     /// The counters, allocated if there are none. Null if there is no memory for them.
+    #[inline(always)]
     fn get_or_alloc(&self) -> *mut u64 {
         let counters = self.0.load(Acquire);
         if !counters.is_null() {
             return counters;
         }
+        self.alloc()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc(&self) -> *mut u64 {
         // SAFETY: An FFI call with no requirements. It does not sleep with these flags.
         let new = unsafe {
             bindings::__alloc_percpu_gfp(
@@ -63,8 +70,7 @@ impl<const N: usize> Counters<N> {
     /// `N` on. Process or softirq context.
     ///
     /// The first call allocates. What there is no memory for is not counted.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
         let counters = self.get_or_alloc();
         if counters.is_null() {
