@@ -19,6 +19,13 @@ __lwtcls_helper u32 lwtcls_helper_bpf_prog_run(const struct bpf_prog *prog, cons
 	return bpf_prog_run(prog, ctx);
 }
 
+__lwtcls_helper unsigned int
+lwtcls_helper_bpf_dispatcher_nop_func(const void *ctx, const struct bpf_insn *insnsi,
+				      bpf_func_t bpf_func)
+{
+	return bpf_dispatcher_nop_func(ctx, insnsi, bpf_func);
+}
+
 __lwtcls_helper u32
 lwtcls_helper___bpf_prog_run_save_cb(const struct bpf_prog *prog, struct sk_buff *skb)
 {

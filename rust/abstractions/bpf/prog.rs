@@ -5,7 +5,10 @@
 //! C headers: [`include/linux/bpf.h`](srctree/include/linux/bpf.h),
 //! [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
-use super::RunContext;
+use super::{
+    stats_enabled,
+    RunContext, //
+};
 use crate::abstractions::{
     bindings,
     net::{
@@ -139,10 +142,45 @@ impl<T: LwtProg> Prog<T> {
             if (*self.0.as_ptr()).cb_access() != 0 {
                 run_save_cb(self.0, skb)
             } else {
-                bindings::bpf_prog_run(self.0.as_ptr(), skb.as_ptr().cast())
+                run(self.0, skb)
             }
         }
     }
+}
+
+/// C: `bpf_prog_run()`.
+///
+/// # Safety
+///
+/// `prog` is valid, takes an `sk_buff`, and may be run here and now.
+#[inline(always)]
+unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
+    // SAFETY: By the safety requirements of this function. A program's function is called with its
+    // instructions, which the interpreter reads.
+    unsafe {
+        if stats_enabled() {
+            run_counted(prog, skb)
+        } else {
+            bindings::bpf_dispatcher_nop_func(
+                skb.as_ptr().cast(),
+                (&raw const (*prog.as_ptr()).__bindgen_anon_2).cast(),
+                (*prog.as_ptr()).bpf_func,
+            )
+        }
+    }
+}
+
+/// Runs a program, and has the kernel count the run and its time. A function of its own, for the room
+/// to keep the time in would cost all runs something.
+///
+/// # Safety
+///
+/// As for [`run`].
+#[cold]
+#[inline(never)]
+unsafe fn run_counted(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { bindings::bpf_prog_run(prog.as_ptr(), skb.as_ptr().cast()) }
 }
 
 /// Runs a program that uses the packet's control block, which is the IP layer's. A function of its
@@ -364,7 +402,7 @@ impl TcProg {
         // SAFETY: The packet is valid and ours alone by the reference, its control block is laid
         // out for tc, as is every packet that reaches a classifier. The program is valid and takes
         // an `sk_buff` by the type invariant; bottom halves are disabled, of which `_bh` is a token.
-        unsafe { bindings::bpf_prog_run(self.prog.as_ptr(), skb.as_ptr().cast()) as i32 }
+        unsafe { run(self.prog, skb) as i32 }
     }
 }
 
