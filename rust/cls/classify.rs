@@ -30,10 +30,10 @@ pub(super) fn classify<'p, 'a>(
     result: &mut ClassResult,
     bh: &BhDisabled<'_>,
 ) -> Verdict<'p> {
-    loop {
+    while let Some(first) = filters.next() {
         // Programs alone see the packet, until one asks for actions: it is only prepared for them
         // once.
-        match ask(&mut filters, skb.begin(), result, bh) {
+        match ask(first, &mut filters, skb.begin(), result, bh) {
             Asked::Verdict(verdict) => return verdict,
             Asked::Matched(filter, matched) => match filter.exts().exec(bh, matched, result) {
                 Ok(verdict) => return verdict,
@@ -41,6 +41,7 @@ pub(super) fn classify<'p, 'a>(
             },
         }
     }
+    skb.verdict(Action::UNSPEC)
 }
 
 /// What programs have decided about a packet.
@@ -51,20 +52,26 @@ enum Asked<'p, 'a> {
     Matched(&'a Filter, TcSkb<'p>),
 }
 
-/// Runs the programs of the filters one by one until one has a verdict, or a class.
+/// The compiler lays out whatever calls it behind what does not. As `core::hint::cold_path()`, which
+/// is not stable.
+#[cold]
+#[inline]
+fn cold_path() {}
+
+/// Runs the programs of a filter and of those that follow one by one until one has a verdict, or a
+/// class.
 #[inline(always)]
 fn ask<'p, 'a>(
+    mut filter: &'a Filter,
     filters: &mut impl Iterator<Item = &'a Filter>,
     mut run: TcRun<'p>,
     result: &mut ClassResult,
     bh: &BhDisabled<'_>,
 ) -> Asked<'p, 'a> {
-    let Some(mut filter) = filters.next() else {
-        return Asked::Verdict(run.end().verdict(Action::UNSPEC));
-    };
     loop {
         run.set_tc_classid(filter.class().classid() as u16);
         if filter.skip_sw() {
+            cold_path();
             run.normalise_tstamp();
             let Some(next) = filters.next() else {
                 return Asked::Verdict(run.end().verdict(Action::UNSPEC));
@@ -86,17 +93,20 @@ fn ask<'p, 'a>(
                 }
                 return Asked::Verdict(skb.verdict(action));
             }
-        } else if code != NO_MATCH {
-            if code == OWN_CLASS {
-                result.set_class(filter.class());
-            } else {
-                result.set_classid(code as u32);
+        } else {
+            cold_path();
+            if code != NO_MATCH {
+                if code == OWN_CLASS {
+                    result.set_class(filter.class());
+                } else {
+                    result.set_classid(code as u32);
+                }
+                let skb = ran.end();
+                if stats_enabled() && filter.exts().is_empty() {
+                    filter.data().hits.count(&skb, None);
+                }
+                return Asked::Matched(filter, skb);
             }
-            let skb = ran.end();
-            if stats_enabled() && filter.exts().is_empty() {
-                filter.data().hits.count(&skb, None);
-            }
-            return Asked::Matched(filter, skb);
         }
 
         let Some(next) = filters.next() else {

@@ -33,10 +33,15 @@ impl Hits {
 
     /// Counts a packet, as actions of tc do. `verdict` is the filter's own; `None` if its actions have
     /// it.
-    #[cold]
+    #[inline(always)]
     pub(super) fn count(&self, skb: &TcSkb<'_>, verdict: Option<Action>) {
-        let (packets, bytes) = (skb.pkt_segs().into(), skb.pkt_len().into());
-        let drops = u64::from(verdict == Some(Action::SHOT));
+        self.add(skb.pkt_segs().into(), skb.pkt_len().into(), verdict);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add(&self, packets: u64, bytes: u64, verdict: Option<Action>) {
+        let drops = (verdict == Some(Action::SHOT)).into();
         self.0.add([(0, packets), (1, bytes), (2, drops)]);
     }
 }
