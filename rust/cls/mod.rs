@@ -79,6 +79,7 @@ impl Classifier for BpfClassifier {
         change::change(&change, extack)
     }
 
+    #[inline(always)]
     fn delete(
         writer: &Writer<'_, '_, Self>,
         filter: &FilterRef<'_, Self>,
