@@ -23,7 +23,6 @@ mod tests {
                 Parts, //
             },
         },
-        str::Gfp,
         sync::rtnl,
         testing::{
             self,
@@ -934,7 +933,7 @@ mod tests {
         let watch = ProgWatch::returning(0)?;
         let name = Request::new().put(1, b"o.o:[tc]\0")?;
         let mut extack = ExtAckBuf::new()?;
-        let name = ProgName::parse(name.attr(), Gfp::KERNEL_ACCOUNT, &mut extack.extack())?;
+        let name = ProgName::parse(name.attr(), &mut extack.extack())?;
         let filter = testing::entry(Parts {
             data: Data {
                 name: Some(name),

@@ -17,7 +17,6 @@ mod tests {
             lwtunnel::Purpose,
             netlink::MessageBuf, //
         },
-        str::Gfp,
         testing::{
             self,
             ExtAckBuf,
@@ -36,33 +35,40 @@ mod tests {
             LWT_BPF_XMIT_HEADROOM, //
         },
     };
+    use crate::name::ProgName;
 
     /// No process has so many files open.
     const CLOSED_FD: u32 = 1 << 30;
 
-    fn name(text: &CStr) -> Result<ProgName> {
-        let request = Request::new().put(1, text.to_bytes_with_nul())?;
-        let mut extack = ExtAckBuf::new()?;
-        ProgName::parse(request.attr(), Gfp::KERNEL_ACCOUNT, &mut extack.extack())
+    fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<Hook<P>> {
+        crate::abstractions::bpf::name::init();
+        let prog: Prog<P> = watch.prog();
+        let name = SharedName::new(prog.id(), text)?;
+        Ok(Hook { prog, name })
     }
 
-    fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<Hook<P>> {
-        Ok(Hook {
-            prog: watch.prog(),
-            name: name(text)?,
-            counters: HookCounters::new(),
-        })
+    fn encap(
+        input: Option<Hook<LwtIn>>,
+        output: Option<Hook<LwtOut>>,
+        xmit: Option<Hook<LwtXmit>>,
+    ) -> BpfEncap {
+        BpfEncap {
+            input,
+            output,
+            xmit,
+            counters: RouteCounters::new(),
+        }
     }
 
     /// Runs all three hooks of a route whose programs return `code`, and says what happened to the
     /// packets, and whether they were freed.
     fn run_all(code: u32) -> Result<[(Outcome, bool); 3]> {
         let watch = ProgWatch::returning(code)?;
-        let encap = BpfEncap {
-            input: Some(hook(&watch, c"in")?),
-            output: Some(hook(&watch, c"out")?),
-            xmit: Some(hook(&watch, c"xmit")?),
-        };
+        let route = encap(
+            Some(hook(&watch, c"in")?),
+            Some(hook(&watch, c"out")?),
+            Some(hook(&watch, c"xmit")?),
+        );
         testing::with_dst(|dst| {
             let (a, a_watch) = testing::skb(60)?;
             let (b, b_watch) = testing::skb(60)?;
@@ -71,9 +77,9 @@ mod tests {
                 packet.set_protocol(0, dst);
             }
             let (a, b, c) = (
-                encap.input(a, dst),
-                encap.output(b, dst),
-                testing::xmit(c, |skb| encap.xmit(skb, dst)),
+                route.input(a, dst),
+                route.output(b, dst),
+                testing::xmit(c, |skb| route.xmit(skb, dst)),
             );
             let freed = [a_watch.freed(), b_watch.freed(), c_watch.freed()];
             Ok([
@@ -124,16 +130,20 @@ mod tests {
     #[test]
     fn reroute_needs_a_header() -> Result {
         let watch = ProgWatch::returning(128)?;
-        let (input, xmit) = (hook(&watch, c"in")?, hook(&watch, c"xmit")?);
+        let route = encap(
+            Some(hook(&watch, c"in")?),
+            None,
+            Some(hook(&watch, c"xmit")?),
+        );
         testing::with_dst(|dst| {
             for (protocol, len) in [(ETH_P_IP, 20), (ETH_P_IPV6, 40)] {
                 let (skb, packet) = testing::skb(len - 1)?;
                 packet.set_protocol(protocol, dst);
-                assert!(run::input(&input, skb, dst).err() == Some(EINVAL));
+                assert!(route.input(skb, dst).err() == Some(EINVAL));
                 assert!(packet.freed());
                 let (skb, packet) = testing::skb(len - 1)?;
                 packet.set_protocol(protocol, dst);
-                assert!(testing::xmit(skb, |skb| run::xmit(&xmit, skb, dst)).err() == Some(EINVAL));
+                assert!(testing::xmit(skb, |skb| route.xmit(skb, dst)).err() == Some(EINVAL));
                 assert!(packet.freed());
             }
             Ok(())
@@ -150,14 +160,10 @@ mod tests {
 
     #[test]
     fn hook_without_program_lets_the_packet_go_on() -> Result {
-        let encap = BpfEncap {
-            input: None,
-            output: None,
-            xmit: None,
-        };
+        let route = encap(None, None, None);
         testing::with_dst(|dst| {
             let (skb, watch) = testing::skb(60)?;
-            let verdict = testing::xmit(skb, |skb| encap.xmit(skb, dst));
+            let verdict = testing::xmit(skb, |skb| route.xmit(skb, dst));
             assert!(!watch.freed());
             assert!(Outcome::of(verdict) == Outcome::Continue);
             Ok(())
@@ -167,12 +173,12 @@ mod tests {
     #[test]
     fn xmit_makes_room_for_the_mac_header() -> Result {
         let watch = ProgWatch::returning(0)?;
-        let hook = hook(&watch, c"xmit")?;
+        let route = encap(None, None, Some(hook(&watch, c"xmit")?));
         testing::with_dst(|dst| {
             let mut skb = testing::lone_skb(60)?;
             skb.take_headroom();
             assert_eq!(skb.headroom(), 0);
-            match testing::xmit(skb, |skb| run::xmit(&hook, skb, dst))? {
+            match testing::xmit(skb, |skb| route.xmit(skb, dst))? {
                 Verdict::Continue(skb) => assert!(skb.headroom() >= dst.dev().ll_reserved_space()),
                 Verdict::Consumed(_) => return Err(EINVAL),
             }
@@ -204,13 +210,13 @@ mod tests {
     #[test]
     fn programs_are_put_once() -> Result {
         let watch = ProgWatch::returning(0)?;
-        let encap = BpfEncap {
-            input: Some(hook(&watch, c"in")?),
-            output: Some(hook(&watch, c"out")?),
-            xmit: None,
-        };
+        let route = encap(
+            Some(hook(&watch, c"in")?),
+            Some(hook(&watch, c"out")?),
+            None,
+        );
         assert_eq!(watch.refs(), 2);
-        drop(encap);
+        drop(route);
         assert_eq!(watch.refs(), 0);
         Ok(())
     }
@@ -238,7 +244,7 @@ mod tests {
         // No request of a user gets here: routes of other families take no encapsulation.
         for family in [0, 1, 28] {
             let inner = Request::new().nest(LWT_BPF_XMIT, &prog(CLOSED_FD, c"a")?)?;
-            let (error, _, extack) = refused(&inner, Family(family))?;
+            let (error, _, extack) = refused(&inner, Family::new(family).ok_or(EINVAL)?)?;
             assert!(error == EAFNOSUPPORT);
             assert!(
                 extack.message() == Some(c"bpf encapsulation is for IPv4 and IPv6 routes only")
@@ -310,32 +316,32 @@ mod tests {
         let mut long = KVec::from_elem(b'x', ProgName::MAX, GFP_KERNEL)?;
         long.push(0, GFP_KERNEL)?;
         let long = CStr::from_bytes_with_nul(&long).map_err(|_| EINVAL)?;
-        let encap = BpfEncap {
-            input: Some(hook(&watch, long)?),
-            output: Some(hook(&watch, long)?),
-            xmit: Some(hook(&watch, long)?),
-        };
+        let route = encap(
+            Some(hook(&watch, long)?),
+            Some(hook(&watch, long)?),
+            Some(hook(&watch, long)?),
+        );
 
-        let size = encap.size();
+        let size = route.size();
         let mut buf = MessageBuf::new(size as u32)?;
-        encap.fill(256, &mut buf.message())?;
+        route.fill(256, &mut buf.message())?;
         assert_eq!(buf.bytes().len(), size);
 
         let mut buf = MessageBuf::new(size as u32 - 4)?;
-        assert!(encap.fill(256, &mut buf.message()) == Err(EMSGSIZE));
+        assert!(route.fill(256, &mut buf.message()) == Err(EMSGSIZE));
         Ok(())
     }
 
     #[test]
     fn dump_is_what_the_request_was() -> Result {
         let watch = ProgWatch::returning(0)?;
-        let encap = BpfEncap {
-            input: None,
-            output: Some(hook(&watch, c"o.o:[out]")?),
-            xmit: Some(hook(&watch, c"x.o:[xmit]")?),
-        };
+        let route = encap(
+            None,
+            Some(hook(&watch, c"o.o:[out]")?),
+            Some(hook(&watch, c"x.o:[xmit]")?),
+        );
         let mut buf = MessageBuf::new(512)?;
-        encap.fill(42, &mut buf.message())?;
+        route.fill(42, &mut buf.message())?;
         let want = Request::new()
             .nest(
                 LWT_BPF_OUT,
@@ -355,11 +361,11 @@ mod tests {
         let watch = ProgWatch::returning(0)?;
         let other = ProgWatch::returning(2)?;
         let one = |watch, input: Option<&CStr>, xmit: Option<&CStr>| -> Result<BpfEncap> {
-            Ok(BpfEncap {
-                input: input.map(|text| hook(watch, text)).transpose()?,
-                output: None,
-                xmit: xmit.map(|text| hook(watch, text)).transpose()?,
-            })
+            Ok(encap(
+                input.map(|text| hook(watch, text)).transpose()?,
+                None,
+                xmit.map(|text| hook(watch, text)).transpose()?,
+            ))
         };
         let route = one(&watch, Some(c"a"), None)?;
         for purpose in [Purpose::Route, Purpose::Match] {

@@ -2,7 +2,7 @@
 
 //! The KUnit suites of lwtcls: its sources once more, without their registration.
 //!
-//! A suite is a child of the room that it tests, so that it sees what is private there.
+//! A suite is a child of the module that it tests, so that it sees what is private there.
 
 #![deny(unsafe_code)]
 // What only a registration uses.
@@ -20,6 +20,7 @@ mod name;
 
 mod netlink;
 mod percpu;
+mod sharing;
 mod skbuff;
 
 use kernel::prelude::*;

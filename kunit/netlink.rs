@@ -12,7 +12,6 @@ mod tests {
             total_size,
             MessageBuf, //
         },
-        str::Gfp,
         testing::{
             ExtAckBuf,
             Request, //
@@ -118,7 +117,7 @@ mod tests {
             name.resize(len + zeros, 0, GFP_KERNEL)?;
             let request = Request::new().put(1, &name)?;
             let mut extack = ExtAckBuf::new()?;
-            let copy = ProgName::parse(request.attr(), Gfp::KERNEL_ACCOUNT, &mut extack.extack());
+            let copy = ProgName::parse(request.attr(), &mut extack.extack());
             assert!(copy.as_ref().err() == error.as_ref());
             assert_eq!(extack.message().is_some(), error.is_some());
             if let Ok(copy) = copy {

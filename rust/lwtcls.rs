@@ -14,9 +14,12 @@ mod lwt;
 mod name;
 
 use abstractions::{
-    bpf::push_encap::{
+    bpf::{
         self,
-        stock_push_encap, //
+        push_encap::{
+            self,
+            stock_push_encap, //
+        }, //
     },
     compat::{
         flag,
@@ -63,6 +66,7 @@ struct Encapsulation {
 impl Encapsulation {
     /// `None`, and a line in the log, if the name is another's, and stays so.
     fn register() -> Option<Self> {
+        bpf::name::init();
         let takeover = flag(&module_parameters::takeover);
         let encap = lwtunnel::Registration::new(takeover)
             .inspect_err(|why| {

@@ -21,15 +21,18 @@ impl ProgName {
     /// The longest name, without its NUL. C: `MAX_PROG_NAME`, `CLS_BPF_NAME_LEN`.
     pub(crate) const MAX: usize = 256;
 
-    /// Copies a name, without the zeros that may follow its NUL. Errors are those of [`Attr::str`],
-    /// and `ENOMEM`.
-    pub(crate) fn parse(attr: Attr<'_>, gfp: Gfp, extack: &mut ExtAck<'_>) -> Result<Self> {
-        let name = attr.str(
+    /// Reads a name, without the zeros that may follow its NUL. Errors are those of [`Attr::str`].
+    pub(crate) fn read<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<&'a CStr> {
+        attr.str(
             Self::MAX,
             c"the program's name is longer than 256 bytes",
             extack,
-        )?;
-        OwnedCStr::new(name, gfp).map(Self)
+        )
+    }
+
+    /// Copies a name. Errors are those of [`Self::read`], and `ENOMEM`. May sleep.
+    pub(crate) fn parse(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<Self> {
+        OwnedCStr::new(Self::read(attr, extack)?, Gfp::KERNEL_ACCOUNT).map(Self)
     }
 
     /// The name.

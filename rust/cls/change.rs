@@ -33,7 +33,6 @@ use crate::abstractions::{
             Parts, //
         }, //
     },
-    str::Gfp,
     sync::rtnl::Rtnl,
     uapi::{
         TCA_BPF_ACT,
@@ -160,7 +159,7 @@ fn parse<'a>(
         ));
     }
     let name = match attrs.get::<TCA_BPF_NAME>() {
-        Some(attr) => Some(ProgName::parse(attr, Gfp::KERNEL_ACCOUNT, extack)?),
+        Some(attr) => Some(ProgName::parse(attr, extack)?),
         None => None,
     };
     let classid = match attrs.get::<TCA_BPF_CLASSID>() {

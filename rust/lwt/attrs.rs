@@ -3,12 +3,13 @@
 //! The encapsulation's attributes (`LWT_BPF_*`, `include/uapi/linux/lwtunnel.h`).
 
 use super::{
-    counters::HookCounters,
+    counters::RouteCounters,
     BpfEncap,
     Hook, //
 };
 use crate::abstractions::{
     bpf::{
+        name::SharedName,
         LwtProg,
         Prog, //
     },
@@ -25,7 +26,6 @@ use crate::abstractions::{
             Message, //
         }, //
     },
-    str::Gfp,
     uapi::{
         LWT_BPF_IN,
         LWT_BPF_MAX_HEADROOM,
@@ -86,6 +86,7 @@ pub(super) fn parse<'a, 'b>(
             input: parse_hook(input, extack)?,
             output: parse_hook(output, extack)?,
             xmit: parse_hook(xmit, extack)?,
+            counters: RouteCounters::new(),
         }),
     })
 }
@@ -115,8 +116,7 @@ fn parse_hook<P: LwtProg>(
     let Some(name) = attrs.get::<LWT_BPF_PROG_NAME>() else {
         return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));
     };
-    // The core may hold a spin lock or RCU.
-    let name = ProgName::parse(name, Gfp::ATOMIC, extack)?;
+    let name = ProgName::read(name, extack)?;
     let prog = Prog::from_fd(fd.u32(extack)?).map_err(|error| {
         let why = if error == EBADF {
             c"the program's file descriptor is not open"
@@ -125,11 +125,8 @@ fn parse_hook<P: LwtProg>(
         };
         extack.refuse_attr(error, fd, why)
     })?;
-    Ok(Some(Hook {
-        prog,
-        name,
-        counters: HookCounters::new(),
-    }))
+    let name = SharedName::new(prog.id(), name)?;
+    Ok(Some(Hook { prog, name }))
 }
 
 /// Writes the programs' names, and the headroom, if there is one. The programs' file descriptors mean

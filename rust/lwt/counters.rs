@@ -2,14 +2,23 @@
 
 //! What is counted of a program on a route, while `kernel.bpf_stats_enabled` is 1.
 
+use super::HookType;
 use crate::abstractions::{
-    sync::percpu::Counters,
+    sync::{
+        lazy::Lazy,
+        percpu::Counters, //
+    },
     uapi::{
         BPF_DROP,
         BPF_LWT_REROUTE,
         BPF_OK,
         BPF_REDIRECT, //
     }, //
+};
+use core::marker::PhantomData;
+use kernel::alloc::flags::{
+    GFP_NOWAIT,
+    __GFP_NOWARN, //
 };
 
 macro_rules! counted {
@@ -70,32 +79,63 @@ impl Counted {
     }
 }
 
-/// The counters of one hook.
-pub(super) struct HookCounters(Counters<{ Counted::NUMBER }>);
+/// The counters of one route: those of each hook. They take no memory until something is counted.
+pub(super) struct RouteCounters(Lazy<[Counters<{ Counted::NUMBER }>; 3]>);
 
-impl HookCounters {
+impl RouteCounters {
     #[inline]
     pub(super) const fn new() -> Self {
-        Self(Counters::new())
+        Self(Lazy::new())
     }
 
-    /// Counts one of something.
+    /// Those of the hook that runs programs of type `P`.
+    #[inline(always)]
+    pub(super) fn of<P: HookType>(&self) -> HookCounters<'_, P> {
+        HookCounters(self, PhantomData)
+    }
+
+    fn add(&self, hook: usize, what: Counted) {
+        let all = self.0.get_or_init(GFP_NOWAIT | __GFP_NOWARN, || {
+            [Counters::new(), Counters::new(), Counters::new()]
+        });
+        if let Some(counters) = all.and_then(|all| all.get(hook)) {
+            counters.add([(what as usize, 1)]);
+        }
+    }
+}
+
+/// The counters of one hook.
+pub(super) struct HookCounters<'a, P>(&'a RouteCounters, PhantomData<P>);
+
+impl<P> Clone for HookCounters<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for HookCounters<'_, P> {}
+
+impl<P: HookType> HookCounters<'_, P> {
+    /// Counts one of something. What there is no memory for is not counted.
     #[cold]
     #[inline(never)]
-    pub(super) fn count(&self, what: Counted) {
-        self.0.add([(what as usize, 1)]);
+    pub(super) fn count(self, what: Counted) {
+        self.0.add(P::NUMBER, what);
     }
 
     /// Counts a run that returned `code`.
     #[cold]
     #[inline(never)]
-    pub(super) fn count_run(&self, code: u32) {
+    pub(super) fn count_run(self, code: u32) {
         self.count(Counted::verdict(code));
     }
 
     /// What was counted: first the runs, then each.
-    pub(super) fn read(&self) -> (u64, [u64; Counted::NUMBER]) {
-        let sums = self.0.sum().unwrap_or([0; Counted::NUMBER]);
+    pub(super) fn read(self) -> (u64, [u64; Counted::NUMBER]) {
+        let all = self.0 .0.get();
+        let sums = all
+            .and_then(|all| all.get(P::NUMBER)?.sum())
+            .unwrap_or([0; Counted::NUMBER]);
         (sums.iter().take(Counted::VERDICTS).sum(), sums)
     }
 }

@@ -6,8 +6,8 @@
 use super::{
     counters::Counted,
     BpfEncap,
-    Hook,
-    HookType, //
+    HookType,
+    Site, //
 };
 use crate::abstractions::net::lwtunnel::{
     Directory,
@@ -39,9 +39,9 @@ pub(crate) fn files<M: ModuleMetadata>(
 /// Calls `f` for each program on a route.
 fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&Line<'_>)) {
     let hooks = [
-        encap.input.as_ref().map(|hook| Line::new(owner, hook)),
-        encap.output.as_ref().map(|hook| Line::new(owner, hook)),
-        encap.xmit.as_ref().map(|hook| Line::new(owner, hook)),
+        encap.site(&encap.input).map(|site| Line::new(owner, site)),
+        encap.site(&encap.output).map(|site| Line::new(owner, site)),
+        encap.site(&encap.xmit).map(|site| Line::new(owner, site)),
     ];
     hooks.iter().flatten().for_each(f);
 }
@@ -58,8 +58,8 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new<P: HookType>(owner: Owner, hook: &'a Hook<P>) -> Self {
-        let (runs, counts) = hook.counters.read();
+    fn new<P: HookType>(owner: Owner, Site { hook, counters }: Site<'a, P>) -> Self {
+        let (runs, counts) = counters.read();
         Self {
             owner,
             hook: P::NAME,

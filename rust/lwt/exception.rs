@@ -4,8 +4,8 @@
 
 use super::{
     counters::Counted,
-    Hook,
-    HookType, //
+    HookType,
+    Site, //
 };
 use crate::abstractions::{
     bpf::stats_enabled,
@@ -50,12 +50,12 @@ impl Exception {
     }
 }
 
-impl<P: HookType> Hook<P> {
+impl<P: HookType> Site<'_, P> {
     /// Counts and traces what is to become of a packet, and frees it. `code` is what the program has
     /// returned. The result is for the packet's sender.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_up(&self, code: u32, exception: Exception, skb: Skb) -> Error {
+    pub(super) fn give_up(self, code: u32, exception: Exception, skb: Skb) -> Error {
         let Exception {
             counted,
             error,
@@ -65,7 +65,7 @@ impl<P: HookType> Hook<P> {
         if counted != Counted::Illegal && stats_enabled() {
             self.counters.count(counted);
         }
-        trace::exception(&skb, P::NAME, self.prog.id(), code, error, reason);
+        trace::exception(&skb, P::NAME, self.hook.prog.id(), code, error, reason);
         skb.free(reason);
         error
     }

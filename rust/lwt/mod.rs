@@ -21,6 +21,7 @@ mod suite;
 
 use crate::abstractions::{
     bpf::{
+        name::SharedName,
         LwtIn,
         LwtOut,
         LwtProg,
@@ -53,8 +54,10 @@ use crate::abstractions::{
     },
     uapi::LWTUNNEL_ENCAP_BPF, //
 };
-use crate::name::ProgName;
-use counters::HookCounters;
+use counters::{
+    HookCounters,
+    RouteCounters, //
+};
 use kernel::prelude::*;
 
 pub(crate) use debugfs::files;
@@ -63,25 +66,29 @@ pub(crate) use debugfs::files;
 pub(crate) trait HookType: LwtProg {
     /// The hook's name, as `ip` has it.
     const NAME: &'static CStr;
+    /// Which of the three it is, counted from 0.
+    const NUMBER: usize;
 }
 
 impl HookType for LwtIn {
     const NAME: &'static CStr = c"in";
+    const NUMBER: usize = 0;
 }
 
 impl HookType for LwtOut {
     const NAME: &'static CStr = c"out";
+    const NUMBER: usize = 1;
 }
 
 impl HookType for LwtXmit {
     const NAME: &'static CStr = c"xmit";
+    const NUMBER: usize = 2;
 }
 
 /// A program on one of the hooks, with the name that the user gave it.
 pub(crate) struct Hook<P> {
     prog: Prog<P>,
-    name: ProgName,
-    counters: HookCounters,
+    name: SharedName,
 }
 
 /// The programs of one route.
@@ -89,6 +96,31 @@ pub(crate) struct BpfEncap {
     input: Option<Hook<LwtIn>>,
     output: Option<Hook<LwtOut>>,
     xmit: Option<Hook<LwtXmit>>,
+    counters: RouteCounters,
+}
+
+/// A program of a route, and what counts what it does.
+struct Site<'a, P> {
+    hook: &'a Hook<P>,
+    counters: HookCounters<'a, P>,
+}
+
+impl<P> Clone for Site<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Site<'_, P> {}
+
+impl BpfEncap {
+    #[inline(always)]
+    fn site<'a, P: HookType>(&'a self, hook: &'a Option<Hook<P>>) -> Option<Site<'a, P>> {
+        hook.as_ref().map(|hook| Site {
+            hook,
+            counters: self.counters.of(),
+        })
+    }
 }
 
 #[vtable]
@@ -106,24 +138,24 @@ impl Encap for BpfEncap {
 
     #[inline(always)]
     fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
-        match &self.input {
-            Some(hook) => run::input(hook, skb, dst),
+        match self.site(&self.input) {
+            Some(site) => run::input(site, skb, dst),
             None => Ok(Verdict::Continue(skb)),
         }
     }
 
     #[inline(always)]
     fn output(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict<Sent>> {
-        match &self.output {
-            Some(hook) => run::output(hook, skb),
+        match self.site(&self.output) {
+            Some(site) => run::output(site, skb),
             None => Ok(Verdict::Continue(skb)),
         }
     }
 
     #[inline(always)]
     fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Xmit {
-        match &self.xmit {
-            Some(hook) => run::xmit(hook, skb, dst),
+        match self.site(&self.xmit) {
+            Some(site) => run::xmit(site, skb, dst),
             None => Xmit::go_on(skb),
         }
     }
@@ -143,7 +175,7 @@ impl Encap for BpfEncap {
         fn same_hook<P>(a: &Option<Hook<P>>, b: &Option<Hook<P>>, reloaded: bool) -> bool {
             match (a, b) {
                 (Some(a), Some(b)) => {
-                    a.name.as_cstr() == b.name.as_cstr()
+                    a.name == b.name
                         && if reloaded {
                             a.prog.tag() == b.prog.tag()
                         } else {

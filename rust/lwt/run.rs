@@ -7,8 +7,8 @@ use super::{
     exception::Exception,
     redirect,
     reroute,
-    Hook,
-    HookType, //
+    HookType,
+    Site, //
 };
 use crate::abstractions::{
     bpf::{
@@ -53,18 +53,18 @@ fn dropped(skb: Skb) -> Error {
 
 /// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
 #[cold]
-fn redirect_ignored<P>(hook: &Hook<P>) {
+fn redirect_ignored<P>(site: Site<'_, P>) {
     pr_warn_once!(
         "the encap bpf program {} redirects, which only xmit can: the packet goes on\n",
-        hook.name.as_cstr()
+        site.hook.name.as_cstr()
     );
 }
 
-impl<P: HookType> Hook<P> {
+impl<P: HookType> Site<'_, P> {
     /// Runs the program, and returns what it returned.
     #[inline(always)]
-    fn run(&self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
-        let code = self.prog.run(ctx, skb);
+    fn run(self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
+        let code = self.hook.prog.run(ctx, skb);
         if stats_enabled() {
             self.counters.count_run(code);
         }
@@ -73,7 +73,7 @@ impl<P: HookType> Hook<P> {
 
     /// An illegal return value costs the packet.
     #[cold]
-    fn illegal(&self, code: u32, skb: Skb) -> Error {
+    fn illegal(self, code: u32, skb: Skb) -> Error {
         pr_warn_once!(
             "illegal return value {code} of an encap bpf program, the packet is dropped\n"
         );
@@ -84,46 +84,50 @@ impl<P: HookType> Hook<P> {
 
 /// C: `bpf_input()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn input(hook: &Hook<LwtIn>, mut skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
-    match RunContext::enter(|ctx| hook.run(ctx, &mut skb)) {
+pub(super) fn input(
+    site: Site<'_, LwtIn>,
+    mut skb: Skb,
+    dst: Dst<'_>,
+) -> Result<Verdict<Received>> {
+    match RunContext::enter(|ctx| site.run(ctx, &mut skb)) {
         BPF_OK => Ok(Verdict::Continue(skb)),
         BPF_LWT_REROUTE => reroute::input(skb, dst)
             .map(Verdict::Consumed)
-            .map_err(|(skb, why)| hook.give_up(BPF_LWT_REROUTE, why, skb)),
+            .map_err(|(skb, why)| site.give_up(BPF_LWT_REROUTE, why, skb)),
         BPF_DROP => Err(dropped(skb)),
         BPF_REDIRECT => {
-            redirect_ignored(hook);
+            redirect_ignored(site);
             Ok(Verdict::Continue(skb))
         }
-        code => Err(hook.illegal(code, skb)),
+        code => Err(site.illegal(code, skb)),
     }
 }
 
 /// C: `bpf_output()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn output(hook: &Hook<LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>> {
-    match RunContext::enter(|ctx| hook.run(ctx, &mut skb)) {
+pub(super) fn output(site: Site<'_, LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>> {
+    match RunContext::enter(|ctx| site.run(ctx, &mut skb)) {
         // The route was just looked up: there is nothing to look up again.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
         BPF_DROP => Err(dropped(skb)),
         BPF_REDIRECT => {
-            redirect_ignored(hook);
+            redirect_ignored(site);
             Ok(Verdict::Continue(skb))
         }
-        code => Err(hook.illegal(code, skb)),
+        code => Err(site.illegal(code, skb)),
     }
 }
 
 /// C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit {
+pub(super) fn xmit(site: Site<'_, LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit {
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let left = RunContext::enter(|ctx| match hook.run(ctx, &mut skb) {
+    let left = RunContext::enter(|ctx| match site.run(ctx, &mut skb) {
         // With bottom halves still off: what `bpf_redirect()` notes belongs to this CPU.
         BPF_REDIRECT => {
-            redirect::redirect(ctx, hook, skb);
+            redirect::redirect(ctx, site, skb);
             None
         }
         code => Some((skb, code)),
@@ -135,16 +139,16 @@ pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit {
         BPF_OK => {}
         BPF_LWT_REROUTE => {
             let sent = reroute::xmit(skb, dst);
-            return Xmit::gone(sent.map_err(|(skb, why)| hook.give_up(code, why, skb)));
+            return Xmit::gone(sent.map_err(|(skb, why)| site.give_up(code, why, skb)));
         }
         BPF_DROP => return Xmit::gone(Err(dropped(skb))),
-        code => return Xmit::gone(Err(hook.illegal(code, skb))),
+        code => return Xmit::gone(Err(site.illegal(code, skb))),
     }
 
     // A program that made another protocol of the packet had to ask for a new route.
     if skb.protocol_be() != protocol {
         let why = Exception::new(Counted::Protocol, EINVAL, DropReason::INVALID_PROTO);
-        return Xmit::gone(Err(hook.give_up(code, why, skb)));
+        return Xmit::gone(Err(site.give_up(code, why, skb)));
     }
     // The program may have used up the room for the MAC header, which neigh_hh_output() copies in
     // aligned chunks and without a check.
@@ -152,7 +156,7 @@ pub(super) fn xmit(hook: &Hook<LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit {
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
             let why = Exception::no_memory(error);
-            return Xmit::gone(Err(hook.give_up(code, why, skb)));
+            return Xmit::gone(Err(site.give_up(code, why, skb)));
         }
     }
     Xmit::go_on(skb)

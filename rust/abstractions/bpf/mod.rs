@@ -4,6 +4,7 @@
 
 mod context;
 mod mem;
+pub(crate) mod name;
 mod prog;
 pub(crate) mod push_encap;
 mod stats;

@@ -5,6 +5,7 @@
 //! C header: [`include/linux/bottom_half.h`](srctree/include/linux/bottom_half.h)
 
 use super::rcu::ReadSide;
+use crate::abstractions::bindings;
 use core::marker::PhantomData;
 use kernel::types::NotThreadSafe;
 
@@ -24,6 +25,19 @@ impl BhDisabled<'_> {
     pub(in crate::abstractions) unsafe fn assume() -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(PhantomData, NotThreadSafe)
+    }
+
+    /// Runs `f` with bottom halves disabled. Any context with interrupts enabled. C:
+    /// `local_bh_disable()`, `local_bh_enable()`.
+    #[inline(always)]
+    pub(crate) fn with<R>(f: impl FnOnce(&BhDisabled<'_>) -> R) -> R {
+        // SAFETY: An FFI call with no requirements, undone below.
+        unsafe { bindings::local_bh_disable() };
+        // INVARIANT: Disabled by the line above until the end of this function.
+        let result = f(&BhDisabled(PhantomData, NotThreadSafe));
+        // SAFETY: Disabled above.
+        unsafe { bindings::local_bh_enable() };
+        result
     }
 
     /// The RCU read side that disabled bottom halves are.

@@ -2,7 +2,9 @@
 
 //! What the kernel's networking code is synchronised by.
 
+pub(crate) mod bh_lock;
 pub(crate) mod bottom_half;
+pub(crate) mod lazy;
 pub(crate) mod percpu;
 pub(crate) mod rcu;
 pub(crate) mod rtnl;

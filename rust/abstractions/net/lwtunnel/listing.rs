@@ -188,8 +188,8 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
         if let Some(at) = &cursor.at {
             // SAFETY: In the list, so made by `build_state` of `T`, and held.
             let state = unsafe { Adapter::<T>::state(at.as_ptr()) };
-            if cursor.visible.contains(state.owner.net) {
-                R::show(&state.encap, state.owner, file);
+            if cursor.visible.contains(state.net) {
+                R::show(&state.encap, state.owner(), file);
             }
         }
         0

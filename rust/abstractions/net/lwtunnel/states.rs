@@ -2,15 +2,14 @@
 
 //! The list of all tunnel states.
 
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    sync::bh_lock::BhLock, //
+};
 use core::ptr;
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         global_lock,
         GlobalGuard, //
     },
@@ -24,36 +23,18 @@ struct Head(Opaque<bindings::hlist_head>);
 unsafe impl Send for Head {}
 
 global_lock! {
-    // SAFETY: Initialised by `init`, before there is a `Listed` and before anybody walks.
-    unsafe(uninit) static STATES: SpinLock<Head> = Head(Opaque::new(bindings::hlist_head {
+    // SAFETY: `STATES` initialises it before it takes it.
+    unsafe(uninit) static STATES_LOCK: SpinLock<Head> = Head(Opaque::new(bindings::hlist_head {
         first: ptr::null_mut(),
     }));
 }
 
-static IS_INIT: Atomic<bool> = Atomic::new(false);
+// SAFETY: Nobody else uses it.
+static STATES: BhLock<STATES_LOCK> = unsafe { BhLock::new(&STATES_LOCK) };
 
 /// Makes the list usable. `EBUSY` if that was done before. Process context.
 pub(super) fn init() -> Result {
-    if IS_INIT.xchg(true, Relaxed) {
-        return Err(EBUSY);
-    }
-    // SAFETY: Called once, by the line above.
-    unsafe { STATES.init() };
-    Ok(())
-}
-
-/// Runs `f` with the list locked. Any context with interrupts enabled: states go in softirq.
-///
-/// # Safety
-///
-/// [`init()`] has returned.
-unsafe fn locked<R>(f: impl FnOnce(&GlobalGuard<STATES>) -> R) -> R {
-    // SAFETY: Undone below.
-    unsafe { bindings::local_bh_disable() };
-    let result = f(&STATES.lock());
-    // SAFETY: Disabled above.
-    unsafe { bindings::local_bh_enable() };
-    result
+    STATES.init().then_some(()).ok_or(EBUSY)
 }
 
 /// What links a state with others.
@@ -85,7 +66,9 @@ impl Links {
     /// [`Self::remove`] is called before they go.
     pub(super) unsafe fn add(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked.
-        unsafe { locked(|head| bindings::hlist_add_head(links.cast(), head.0.get())) };
+        let _ = STATES.with(|head| unsafe {
+            bindings::hlist_add_head(links.cast(), head.0.get());
+        });
     }
 
     /// Takes the state out of the list, if it is in there.
@@ -96,7 +79,7 @@ impl Links {
     pub(super) unsafe fn remove(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked. Links that are
         // zero are left alone.
-        unsafe { locked(|_head| bindings::hlist_del_init(links.cast())) };
+        let _ = STATES.with(|_head| unsafe { bindings::hlist_del_init(links.cast()) });
     }
 }
 
@@ -119,7 +102,7 @@ impl Listed {
     ///
     /// [`init()`] has returned, and all states of the list have their links at `offset`.
     pub(super) unsafe fn next(at: Option<Self>, offset: usize) -> Option<Self> {
-        let find = |head: &GlobalGuard<STATES>| {
+        let find = |head: &mut GlobalGuard<STATES_LOCK>| {
             // SAFETY: The list is locked: what is in there is valid. A state that we hold is in there
             // still.
             unsafe {
@@ -141,8 +124,7 @@ impl Listed {
                 None
             }
         };
-        // SAFETY: By the safety requirements of this function.
-        let found = unsafe { locked(find) };
+        let found = STATES.with(find).ok().flatten();
         // Not under the lock, which is taken again if this was the last reference.
         drop(at);
         found
