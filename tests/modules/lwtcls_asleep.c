@@ -33,7 +33,7 @@ static void notrace sleep(unsigned long ip, unsigned long parent_ip, struct ftra
 		return;
 	WRITE_ONCE(here, true);
 	while (!READ_ONCE(go))
-		msleep(10);
+		msleep(20);
 }
 
 static struct ftrace_ops ops = {
