@@ -23,7 +23,7 @@ mod tests {
 
     /// Whether both are the same string, and not only equal ones.
     fn same(a: &SharedName, b: &SharedName) -> bool {
-        a.as_cstr().as_ptr() == b.as_cstr().as_ptr()
+        a.as_cstr().as_char_ptr() == b.as_cstr().as_char_ptr()
     }
 
     #[test]

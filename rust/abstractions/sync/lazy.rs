@@ -21,7 +21,7 @@ use kernel::{
 /// The pointer is null, or comes out of a box, and then stays the same until the drop.
 pub(crate) struct Lazy<T>(Atomic<*mut T>);
 
-// SAFETY: As a box.
+// SAFETY: What is sent is the value, which is sendable.
 unsafe impl<T: Send> Send for Lazy<T> {}
 
 // SAFETY: Whoever shares it can share the value, and make one that another one drops.
