@@ -38,7 +38,7 @@ def fixture_unloaded():
     """Without the module, which comes back afterwards."""
     sh(f"rmmod {NAME}")
     yield
-    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_late"):
+    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_asleep"):
         # The network of the scenario goes in its own time.
         if loaded(name):
             eventually(lambda module=name: sh(f"rmmod {module}", check=False).returncode == 0)

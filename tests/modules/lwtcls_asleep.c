@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Has a process sleep where it calls a function, until the parameter 'go' is 1, so
- * that a test can act on what the process has done before. The process keeps no
+ * Puts a process to sleep when it calls a function, until the parameter 'go' is 1,
+ * so that a test can act on what the process has done before. The process keeps no
  * processor and no grace period of RCU waiting, so others may take their time.
  */
 #include <linux/delay.h>
@@ -25,15 +25,23 @@ static bool go;
 module_param(go, bool, 0600);
 MODULE_PARM_DESC(go, "whether the process may go on");
 
-/* Without FTRACE_OPS_FL_RECURSION and FTRACE_OPS_FL_RCU, ftrace calls it with preemption on. */
+/* How many are asleep: ftrace does not wait for these. */
+static atomic_t asleep = ATOMIC_INIT(0);
+
+/*
+ * Without FTRACE_OPS_FL_RECURSION and FTRACE_OPS_FL_RCU, ftrace calls it with preemption
+ * on, if nobody else traces the function.
+ */
 static void notrace sleep(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			  struct ftrace_regs *fregs)
 {
 	if (!in_task() || task_tgid_nr(current) != process)
 		return;
+	atomic_inc(&asleep);
 	WRITE_ONCE(here, true);
 	while (!READ_ONCE(go))
 		msleep(20);
+	atomic_dec(&asleep);
 }
 
 static struct ftrace_ops ops = {
@@ -44,7 +52,7 @@ static int __init lwtcls_asleep_init(void)
 {
 	int err;
 
-	if (!symbol)
+	if (!symbol || process <= 0)
 		return -EINVAL;
 	err = ftrace_set_filter(&ops, (unsigned char *)symbol, strlen(symbol), 1);
 	if (!err)
@@ -56,11 +64,14 @@ static int __init lwtcls_asleep_init(void)
 
 static void __exit lwtcls_asleep_exit(void)
 {
+	WRITE_ONCE(go, true);
+	while (atomic_read(&asleep))
+		msleep(20);
 	unregister_ftrace_function(&ops);
 	ftrace_free_filter(&ops);
 }
 
 module_init(lwtcls_asleep_init);
 module_exit(lwtcls_asleep_exit);
-MODULE_DESCRIPTION("Has a process sleep in a function, for a test");
+MODULE_DESCRIPTION("Puts a process to sleep in a function, for a test");
 MODULE_LICENSE("GPL");
