@@ -48,6 +48,9 @@ fuzz: ## 200,000 hostile requests to lwtcls and to the C; LWTCLS_FUZZ, LWTCLS_SE
 bench: ## instructions for each packet and request, beside the C's; FLAVOUR=stock
 	@scripts/bench $(FLAVOUR)
 
+memory: ## bytes and instructions for each of 1,000,000 routes and 100,000 filters, beside the C's
+	@scripts/memory
+
 check-deb: ## the Debian package installed, used and purged on a fresh Debian in a guest
 	@scripts/check-deb
 
@@ -81,5 +84,5 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean deb demo diff distclean doc fuzz help lint planted \
+.PHONY: all bench check-deb clean deb demo diff distclean doc fuzz help lint memory planted \
 	rust-analyzer samples setup shell test test-debug test-races unsafe
