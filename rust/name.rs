@@ -7,10 +7,7 @@ use crate::abstractions::{
         Attr,
         ExtAck, //
     },
-    str::{
-        Gfp,
-        OwnedCStr, //
-    }, //
+    str::OwnedCStr, //
 };
 use kernel::prelude::*;
 
@@ -32,7 +29,7 @@ impl ProgName {
 
     /// Copies a name. Errors are those of [`Self::read`], and `ENOMEM`. May sleep.
     pub(crate) fn parse(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<Self> {
-        OwnedCStr::new(Self::read(attr, extack)?, Gfp::KERNEL_ACCOUNT).map(Self)
+        OwnedCStr::new(Self::read(attr, extack)?).map(Self)
     }
 
     /// The name.

@@ -418,6 +418,44 @@ def test_many_routes_are_told_of(net):
         os.unlink("/run/bpf/stats")
 
 
+@pytest.mark.only_here("the C tells nothing of programs on routes")
+def test_each_route_keeps_its_own_name_of_a_program(net):
+    """Equal names are kept once, and others stay what they are, whoever goes first."""
+    paths = [f"/run/bpf/{name}" for name in ("one", "two")]
+    sh(f"bpftool prog load lwt_xmit_ok.o {paths[0]} type lwt_xmit && "
+       f"bpftool prog pin pinned {paths[0]} {paths[1]}")
+    try:
+        def add(*numbers):
+            batch("-6 -n a", *(f"route add fd05::{number:x} encap bpf xmit pinned "
+                               f"{paths[number % 2]} dev va" for number in numbers))
+
+        def delete(*numbers):
+            batch("-6 -n a", *(f"route del fd05::{number:x}" for number in numbers))
+
+        def names():
+            shown = sh("ip -6 -n a route show root fd05::/16")
+            here = dict(re.findall(r"fd05::(\w+) .*? xmit (\w+):", shown))
+            there = [e["name"].partition(":")[0] for e in programs_on_routes()
+                     if e["net"] == inum("a")]
+            assert sorted(there) == sorted(here.values())
+            return {int(number, 16): name for number, name in here.items()}
+
+        def expected(numbers):
+            return {number: ("one", "two")[number % 2] for number in numbers}
+
+        add(*range(1, 21))
+        assert names() == expected(range(1, 21))
+        delete(*range(2, 21, 2))
+        add(22, 24)
+        assert names() == expected([*range(1, 21, 2), 22, 24])
+        delete(*range(1, 20, 2), 22)
+        add(26, 27)
+        assert names() == expected([24, 26, 27])
+    finally:
+        for path in paths:
+            os.unlink(path)
+
+
 # What becomes of packets.
 
 

@@ -8,17 +8,6 @@ use crate::abstractions::bindings;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
-/// How memory may be had. C: `gfp_t`. The kernel crate has such a type, and keeps its bits to itself.
-#[derive(Clone, Copy)]
-pub(crate) struct Gfp(bindings::gfp_t);
-
-impl Gfp {
-    /// From process context, and charged to the memory control group. May sleep.
-    pub(crate) const KERNEL_ACCOUNT: Self = Self(bindings::GFP_KERNEL_ACCOUNT);
-    /// From any context.
-    pub(crate) const ATOMIC: Self = Self(bindings::GFP_ATOMIC);
-}
-
 /// A NUL-terminated string in an allocation of its size. The kernel crate's `CString` grows a vector.
 ///
 /// # Invariants
@@ -37,11 +26,18 @@ unsafe impl Send for OwnedCStr {}
 unsafe impl Sync for OwnedCStr {}
 
 impl OwnedCStr {
-    /// Copies a string. `ENOMEM`. C: `kmemdup()`.
-    pub(crate) fn new(string: &CStr, gfp: Gfp) -> Result<Self> {
+    /// Copies a string, and charges it to the memory control group. `ENOMEM`. Process context; may
+    /// sleep. C: `kmemdup()`.
+    pub(crate) fn new(string: &CStr) -> Result<Self> {
         let bytes = string.to_bytes_with_nul();
         // SAFETY: So many bytes may be read.
-        let copy = unsafe { bindings::kmemdup(bytes.as_ptr().cast(), bytes.len(), gfp.0) };
+        let copy = unsafe {
+            bindings::kmemdup(
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                bindings::GFP_KERNEL_ACCOUNT,
+            )
+        };
         // INVARIANT: Copied just now, from a string.
         Ok(Self {
             start: NonNull::new(copy).ok_or(ENOMEM)?.cast(),

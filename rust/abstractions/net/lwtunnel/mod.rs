@@ -260,8 +260,8 @@ pub(crate) trait Encap: Sized + Send + Sync {
 /// What a tunnel state of ours has behind what the core has in it.
 struct State<T> {
     encap: T,
-    // Whose it is lies beside the purpose. In one value they would take 8 bytes more, and a state
-    // with programs would not fit into 128.
+    // Separate fields: an `Owner` would be padded, and a state with programs would not fit into 128
+    // bytes.
     net: Inum,
     family: Family,
     purpose: Purpose,
@@ -291,6 +291,8 @@ impl<T> State<T> {
     const OFFSET: usize = {
         let offset = offset_of!(bindings::lwtunnel_state, data);
         assert!(offset % align_of::<Self>() == 0);
+        // More would take the next size that there is.
+        assert!(cfg!(not(CONFIG_64BIT)) || offset + size_of::<Self>() <= 128);
         assert!(align_of::<Self>() <= align_of::<bindings::lwtunnel_state>());
         offset
     };

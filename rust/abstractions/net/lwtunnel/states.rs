@@ -58,11 +58,11 @@ impl Links {
         Self(Opaque::zeroed())
     }
 
-    /// Puts the state into the list.
+    /// Puts the state into the list, which [`init()`] has made usable.
     ///
     /// # Safety
     ///
-    /// [`init()`] has returned. `links` are valid, stay where they are, and are in no list;
+    /// `links` are valid, stay where they are, and are in no list;
     /// [`Self::remove`] is called before they go.
     pub(super) unsafe fn add(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked.
@@ -75,7 +75,7 @@ impl Links {
     ///
     /// # Safety
     ///
-    /// [`init()`] has returned. `links` are valid.
+    /// `links` are valid.
     pub(super) unsafe fn remove(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked. Links that are
         // zero are left alone.
@@ -100,7 +100,7 @@ impl Listed {
     ///
     /// # Safety
     ///
-    /// [`init()`] has returned, and all states of the list have their links at `offset`.
+    /// All states of the list have their links at `offset`.
     pub(super) unsafe fn next(at: Option<Self>, offset: usize) -> Option<Self> {
         let find = |head: &mut GlobalGuard<STATES_LOCK>| {
             // SAFETY: The list is locked: what is in there is valid. A state that we hold is in there
