@@ -23,7 +23,10 @@ mod tests {
                 Parts, //
             },
         },
-        sync::rtnl,
+        sync::{
+            bottom_half::BhDisabled,
+            rtnl, //
+        },
         testing::{
             self,
             ExtAckBuf,
@@ -447,7 +450,7 @@ mod tests {
         prepare(&packet);
         let mut result = ResultBuf::new();
         // As in a classful qdisc, without a BPF network context.
-        let action = testing::with_bh_disabled(|bh| {
+        let action = BhDisabled::with(|bh| {
             let verdict = instance.tp().classify(packet.tc(), result.result(), bh);
             verdict.action()
         });
@@ -547,7 +550,7 @@ mod tests {
         let (unspec, mut packet) = (ProgWatch::returning(UNSPEC)?, testing::skb(60)?.1);
         packet.enter_tc(14, true);
         let prog = unspec.tc_prog();
-        testing::with_bh_disabled(|bh| {
+        BhDisabled::with(|bh| {
             let run = packet.tc().begin();
             assert_eq!(run.direct_len(), 60);
             let (_, mut ran) = run.run(&prog, bh);

@@ -85,7 +85,7 @@ def test_pushed_ipv6_header_has_no_route(net, hook):
 
 @pytest.mark.only_here("the C has no such event")
 @pytest.mark.parametrize("hook", ["in", "xmit"])
-def test_pushed_ipv6_header_is_told_of(net, hook):
+def test_pushed_ipv6_header_is_traced(net, hook):
     net.encap(hook, "push_six", 4)
     with lost() as found:
         assert net.dropped()

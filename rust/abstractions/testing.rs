@@ -807,17 +807,6 @@ pub(crate) fn entry<T: Classifier>(parts: Parts<'static, T>) -> Result<Entry<'st
     Entry::with_base(0, parts)
 }
 
-/// Runs `f` with bottom halves disabled, and without a BPF network context.
-pub(crate) fn with_bh_disabled<R>(f: impl FnOnce(&BhDisabled<'_>) -> R) -> R {
-    // SAFETY: An FFI call with no requirements; undone below.
-    unsafe { bindings::local_bh_disable() };
-    // SAFETY: Disabled just now, until `f` has returned.
-    let result = f(&unsafe { BhDisabled::assume() });
-    // SAFETY: Pairs with the call above.
-    unsafe { bindings::local_bh_enable() };
-    result
-}
-
 /// Waits until all filters are freed that wait for it. RTNL must not be held.
 pub(crate) fn flush_deferred() {
     // What was queued before is waited for: the queue is flushed by an unregistration, and there

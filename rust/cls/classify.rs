@@ -53,7 +53,7 @@ enum Asked<'p, 'a> {
 }
 
 /// The compiler lays out whatever calls it behind what does not. As `core::hint::cold_path()`, which
-/// is not stable.
+/// is not stable in all versions of Rust that build these kernels.
 #[cold]
 #[inline]
 fn cold_path() {}

@@ -19,6 +19,11 @@ __lwtcls_helper u32 lwtcls_helper_bpf_prog_run(const struct bpf_prog *prog, cons
 	return bpf_prog_run(prog, ctx);
 }
 
+__lwtcls_helper void lwtcls_helper_cant_migrate(void)
+{
+	cant_migrate();
+}
+
 __lwtcls_helper unsigned int
 lwtcls_helper_bpf_dispatcher_nop_func(const void *ctx, const struct bpf_insn *insnsi,
 				      bpf_func_t bpf_func)

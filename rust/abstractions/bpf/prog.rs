@@ -152,12 +152,16 @@ impl<T: LwtProg> Prog<T> {
 ///
 /// # Safety
 ///
-/// `prog` is valid, takes an `sk_buff`, and may be run here and now.
+/// `prog` is valid and takes an `sk_buff`. The task cannot migrate, and has what the program's type
+/// needs.
 #[inline(always)]
 unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
     // SAFETY: By the safety requirements of this function. A program's function is called with its
     // instructions, which the interpreter reads.
     unsafe {
+        // For a debug kernel. The shim does nothing elsewhere, but may have to be called.
+        #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
+        bindings::cant_migrate();
         if stats_enabled() {
             run_counted(prog, skb)
         } else {
@@ -170,8 +174,8 @@ unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
     }
 }
 
-/// Runs a program, and has the kernel count the run and its time. A function of its own, for the room
-/// to keep the time in would cost all runs something.
+/// Runs a program, and has the kernel count the run and its time. Out of line: the stack space for the
+/// start time would cost every run.
 ///
 /// # Safety
 ///

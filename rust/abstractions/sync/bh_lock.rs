@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A spin lock for what the whole module shares, and softirq changes, too.
+//! A global spin lock for data that softirq also changes.
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 
@@ -47,7 +47,7 @@ impl<B: GlobalLockBackend<Backend = SpinLockBackend> + 'static> BhLock<B> {
         }
     }
 
-    /// Makes the lock usable. Returns whether it was not so before. Process context.
+    /// Initialises the lock. Returns whether this call has done so. Process context.
     pub(crate) fn init(&self) -> bool {
         if self.state.cmpxchg(NEW, INITIALISING, Relaxed).is_err() {
             return false;

@@ -9,8 +9,9 @@ use crate::abstractions::bindings;
 use core::marker::PhantomData;
 use kernel::types::NotThreadSafe;
 
-/// A token of disabled bottom halves: the task stays on this CPU, no softirq interrupts it, and BPF
-/// programs may run.
+/// A token of disabled bottom halves: the task stays on this CPU, is in an RCU read side, and BPF
+/// programs may run. No softirq interrupts it, but on PREEMPT_RT another task may, whose bottom halves
+/// are disabled, too.
 ///
 /// # Invariants
 ///
