@@ -13,7 +13,6 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
-#include <linux/slab.h>
 #include <linux/tracepoint.h>
 #include <net/dropreason.h>
 
@@ -33,11 +32,14 @@ struct end {
 	unsigned long count;
 };
 
-static DEFINE_SPINLOCK(lock);
+/* Of the kind that probes may take on PREEMPT_RT, where they must not allocate either. */
+static DEFINE_RAW_SPINLOCK(lock);
 static DEFINE_HASHTABLE(packets, 12);
+static struct packet room[8192];
+static HLIST_HEAD(spare);
 static struct end ends[256];
 /* Packets that were made; that are there; that were made where one still was;
- * and that could not be followed, for want of memory or of room in @ends.
+ * and that could not be followed, for want of room in @room or @ends.
  */
 static unsigned long made, there, unseen, lost;
 
@@ -58,22 +60,23 @@ static void begin(const struct sk_buff *skb)
 
 	if (!mark || skb->mark != mark)
 		return;
-	spin_lock_irqsave(&lock, flags);
+	raw_spin_lock_irqsave(&lock, flags);
 	made++;
 	if (find(skb)) {
 		unseen++;
 		goto out;
 	}
-	packet = kmalloc(sizeof(*packet), GFP_ATOMIC);
-	if (!packet) {
+	if (hlist_empty(&spare)) {
 		lost++;
 		goto out;
 	}
+	packet = hlist_entry(spare.first, struct packet, node);
+	hlist_del(&packet->node);
 	packet->skb = skb;
 	hash_add(packets, &packet->node, (unsigned long)skb);
 	there++;
 out:
-	spin_unlock_irqrestore(&lock, flags);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 static void count(unsigned long location, enum skb_drop_reason reason)
@@ -98,15 +101,15 @@ static void finish(const struct sk_buff *skb, unsigned long location, enum skb_d
 	struct packet *packet;
 	unsigned long flags;
 
-	spin_lock_irqsave(&lock, flags);
+	raw_spin_lock_irqsave(&lock, flags);
 	packet = find(skb);
 	if (packet) {
 		hash_del(&packet->node);
-		kfree(packet);
+		hlist_add_head(&packet->node, &spare);
 		there--;
 		count(location, reason);
 	}
-	spin_unlock_irqrestore(&lock, flags);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 static void on_kfree_skb(void *unused, struct sk_buff *skb, void *location,
@@ -191,13 +194,13 @@ static int packets_show(struct seq_file *file, void *unused)
 
 	/* With the lock: what is made and what has ended are of the same moment. */
 	rcu_read_lock();
-	spin_lock_irq(&lock);
+	raw_spin_lock_irq(&lock);
 	seq_printf(file, "made %lu\nthere %lu\nunseen %lu\nlost %lu\nmissed %lu\n", made, there,
 		   unseen, lost, missed);
 	for (end = ends; end < ends + ARRAY_SIZE(ends) && end->count; end++)
 		seq_printf(file, "%lu %s %ps\n", end->count, name_of(end->reason),
 			   (void *)end->location);
-	spin_unlock_irq(&lock);
+	raw_spin_unlock_irq(&lock);
 	rcu_read_unlock();
 	return 0;
 }
@@ -233,22 +236,12 @@ static int start_tracing(void)
 	return err;
 }
 
-static void forget(void)
-{
-	struct hlist_node *next;
-	struct packet *packet;
-	int bucket;
-
-	hash_for_each_safe(packets, bucket, next, packet, node) {
-		hash_del(&packet->node);
-		kfree(packet);
-	}
-}
-
 static int __init lwtcls_packets_init(void)
 {
-	int err;
+	int i, err;
 
+	for (i = 0; i < ARRAY_SIZE(room); i++)
+		hlist_add_head(&room[i].node, &spare);
 	/* Who sees the end of packets is there before any begins. */
 	err = start_tracing();
 	if (err)
@@ -256,7 +249,6 @@ static int __init lwtcls_packets_init(void)
 	err = register_kprobes((struct kprobe **)all_probes, ARRAY_SIZE(all_probes));
 	if (err) {
 		stop_tracing();
-		forget();
 		return err;
 	}
 	shown = debugfs_create_file("lwtcls_packets", 0400, NULL, NULL, &packets_fops);
@@ -268,7 +260,6 @@ static void __exit lwtcls_packets_exit(void)
 	debugfs_remove(shown);
 	unregister_kprobes((struct kprobe **)all_probes, ARRAY_SIZE(all_probes));
 	stop_tracing();
-	forget();
 }
 
 module_init(lwtcls_packets_init);
