@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The door. What it does is in scripts/; "make help" says what there is.
+# Each target runs a script of scripts/. "make help" lists the targets.
 
 .DEFAULT_GOAL := all
 
@@ -54,7 +54,7 @@ memory: ## bytes and instructions for each of 1,000,000 routes and 100,000 filte
 check-deb: ## the Debian package installed, used and purged on a fresh Debian in a guest
 	@scripts/check-deb
 
-lint: ## formatting, clippy, checkpatch, shellcheck, and the rules of the house
+lint: ## formatting, clippy, checkpatch, shellcheck, and the project's own rules
 	@scripts/lint
 
 ##@ Read

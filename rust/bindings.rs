@@ -2,7 +2,7 @@
 
 //! bindgen's output, wrapped once.
 //!
-//! A private module of `abstractions`: no other room can name a binding.
+//! A private module of `abstractions`: no other module can name a binding.
 
 #![allow(
     clippy::all,

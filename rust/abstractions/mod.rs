@@ -2,8 +2,8 @@
 
 //! The kernel's interfaces as safe types.
 //!
-//! The only room with `unsafe`. It knows the kernel and nothing of what lwtcls does with it; it is
-//! laid out as `rust/kernel/` is, and each file could be sent there.
+//! `unsafe` is confined to this module. It does not know what lwtcls does with the kernel's
+//! interfaces, and is laid out as `rust/kernel/` is.
 
 #[path = "../bindings.rs"]
 mod bindings;
