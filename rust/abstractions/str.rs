@@ -8,16 +8,13 @@ use crate::abstractions::bindings;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
-/// A NUL-terminated string in an allocation of its size. The kernel crate's `CString` grows a vector.
+/// A NUL-terminated string in an allocation of its size, behind one pointer. The kernel crate's
+/// `CString` is a vector.
 ///
 /// # Invariants
 ///
-/// At `start` are `len` bytes from `kmalloc()`, which are ours, and never written. The last of them,
-/// and no other, is NUL.
-pub(crate) struct OwnedCStr {
-    start: NonNull<u8>,
-    len: usize,
-}
+/// A NUL-terminated string in memory from `kmalloc()`, which is ours, and never written.
+pub(crate) struct OwnedCStr(NonNull<c_char>);
 
 // SAFETY: The bytes are the value's own, and may be freed by any thread.
 unsafe impl Send for OwnedCStr {}
@@ -39,27 +36,19 @@ impl OwnedCStr {
             )
         };
         // INVARIANT: Copied just now, from a string.
-        Ok(Self {
-            start: NonNull::new(copy).ok_or(ENOMEM)?.cast(),
-            len: bytes.len(),
-        })
+        Ok(Self(NonNull::new(copy).ok_or(ENOMEM)?.cast()))
     }
 
     /// The string.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        // SAFETY: By the type invariant.
-        unsafe {
-            CStr::from_bytes_with_nul_unchecked(core::slice::from_raw_parts(
-                self.start.as_ptr(),
-                self.len,
-            ))
-        }
+        // SAFETY: A string by the type invariant, and it stays as long as `self`.
+        unsafe { CStr::from_char_ptr(self.0.as_ptr()) }
     }
 }
 
 impl Drop for OwnedCStr {
     fn drop(&mut self) {
         // SAFETY: Allocated by `kmemdup()`, and not used any more.
-        unsafe { bindings::kfree(self.start.as_ptr().cast()) };
+        unsafe { bindings::kfree(self.0.as_ptr().cast()) };
     }
 }

@@ -70,7 +70,21 @@ use kernel::{
 pub(super) struct Deferred<T> {
     #[pin]
     pub(super) value: T,
+    /// Until it is queued, links that whoever has the thing may use.
     work: Opaque<bindings::rcu_work>,
+}
+
+impl<T> Deferred<T> {
+    /// Where the links are.
+    const LINKS: usize = {
+        assert!(size_of::<bindings::list_head>() <= size_of::<bindings::rcu_work>());
+        offset_of!(Self, work)
+    };
+
+    /// The links, which nothing is known of at first.
+    fn links(this: *mut Self) -> *mut bindings::list_head {
+        this.wrapping_byte_add(Self::LINKS).cast()
+    }
 }
 
 impl<T: Send> Deferred<T> {
@@ -111,13 +125,8 @@ impl<T: Send> Deferred<T> {
     }
 }
 
-/// A filter's place in its table.
-pub(super) struct Place {
-    /// Protected by the lock of the table, but before the filter is in it.
-    admin: UnsafeCell<PlaceAdmin>,
-    /// Among those that were taken out and still are referred to.
-    removed: Opaque<bindings::list_head>,
-}
+/// A filter's place in its table. Protected by the lock of the table, but before the filter is in it.
+pub(super) struct Place(UnsafeCell<PlaceAdmin>);
 
 struct PlaceAdmin {
     id: u32,
@@ -125,8 +134,6 @@ struct PlaceAdmin {
     seq: u64,
     /// One for the table, while the filter is in it, and one for each [`FilterRef`].
     refs: Refcount,
-    /// Whether it is not in the table any more.
-    deleted: bool,
 }
 
 // SAFETY: It belongs to the table, whose lock sees to who changes it.
@@ -138,15 +145,11 @@ unsafe impl Sync for Place {}
 impl Place {
     /// In no table yet.
     pub(super) fn none() -> Self {
-        Self {
-            admin: UnsafeCell::new(PlaceAdmin {
-                id: 0,
-                seq: 0,
-                refs: Refcount::new(1),
-                deleted: false,
-            }),
-            removed: Opaque::uninit(),
-        }
+        Self(UnsafeCell::new(PlaceAdmin {
+            id: 0,
+            seq: 0,
+            refs: Refcount::new(1),
+        }))
     }
 }
 
@@ -180,13 +183,15 @@ impl<'a, T: Classifier> Entry<'a, T> {
     pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
         let node = KBox::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
         // Made where it stays: to move it there costs more than to make it.
-        let node = node.write(Deferred {
+        let mut node = node.write(Deferred {
             // SAFETY: The value goes within `'a`, and so do the actions, or it is published. Then
             // `FilterTable::detach` or `FilterTable::put` has the actions hold their namespace before
             // the instance goes, which the namespace outlives.
             value: unsafe { Filter::new(parts) },
             work: Opaque::uninit(),
         });
+        // SAFETY: The links are the value's own, which nobody else has.
+        unsafe { (*Deferred::links(&raw mut *node)).next = ptr::null_mut() };
         Ok(Self {
             node: KBox::into_pin(node),
             base,
@@ -261,9 +266,9 @@ unsafe impl Send for Admin {}
 /// # Invariants
 ///
 /// The list and the IDR hold the same nodes (but for reservations, which the IDR alone has), none of
-/// them deleted, each a [`Deferred`] taken out of its box and counted once for being there; the list
-/// in the order of sequence numbers. The list of removed ones holds those that are deleted and that
-/// somebody refers to. All of it changes under the lock only.
+/// them removed, each a [`Deferred`] taken out of its box and counted once for being there; the list
+/// in the order of sequence numbers. The list of removed ones holds those that were taken out and that
+/// somebody refers to: it alone uses the links of a [`Deferred`]. All of it changes under the lock only.
 #[pin_data(PinnedDrop)]
 pub(crate) struct FilterTable<T: Classifier> {
     #[pin]
@@ -327,7 +332,7 @@ impl<T: Classifier> FilterTable<T> {
     unsafe fn place(node: *mut Boxed<T>, id: u32, seq: u64) {
         // SAFETY: By the safety requirements of this function.
         unsafe {
-            let admin = (*node).value.place.admin.get();
+            let admin = (*node).value.place.0.get();
             (*admin).id = id;
             (*admin).seq = seq;
         }
@@ -347,7 +352,7 @@ impl<T: Classifier> FilterTable<T> {
         node: NonNull<Boxed<T>>,
     ) -> FilterRef<'_, T> {
         // SAFETY: By the safety requirements of this function; the lock is held.
-        unsafe { (*(*node.as_ptr()).value.place.admin.get()).refs.inc() };
+        unsafe { (*(*node.as_ptr()).value.place.0.get()).refs.inc() };
         // INVARIANT: Counted by the line above.
         FilterRef { table: self, node }
     }
@@ -390,7 +395,7 @@ impl<T: Classifier> FilterTable<T> {
         // SAFETY: The table has all nodes that the IDR and the list show, by the type invariant, and
         // the lock is held.
         unsafe {
-            if !now.is_null() && (*(*now).value.place.admin.get()).seq == seq {
+            if !now.is_null() && (*(*now).value.place.0.get()).seq == seq {
                 return (*now).value.links.get();
             }
             let mut at = (*head).next;
@@ -407,7 +412,7 @@ impl<T: Classifier> FilterTable<T> {
     unsafe fn seq(links: *mut bindings::list_head) -> u64 {
         let node = node_of::<T>(links);
         // SAFETY: By the safety requirements of this function.
-        unsafe { (*(*node).value.place.admin.get()).seq }
+        unsafe { (*(*node).value.place.0.get()).seq }
     }
 
     /// The filter after `at`, or the first. O(1), unless `at` was deleted meanwhile. May sleep.
@@ -417,7 +422,7 @@ impl<T: Classifier> FilterTable<T> {
         // SAFETY: The head is valid, and so is the node of a reference. The table has all nodes of
         // the list, by the type invariant, and the lock is held.
         unsafe {
-            let next = match at.map(|at| (*at.node.as_ptr()).value.place.admin.get()) {
+            let next = match at.map(|at| (*at.node.as_ptr()).value.place.0.get()) {
                 None => (*head).next,
                 Some(was) => {
                     let links = self.at_or_behind(&admin, (*was).id, (*was).seq);
@@ -440,7 +445,7 @@ impl<T: Classifier> FilterTable<T> {
         let _admin = self.admin.lock();
         // SAFETY: Valid by the invariant of the reference; the lock is held.
         let (id, seq) = unsafe {
-            let admin = (*at.node.as_ptr()).value.place.admin.get();
+            let admin = (*at.node.as_ptr()).value.place.0.get();
             ((*admin).id, (*admin).seq)
         };
         if c_ulong::BITS == u64::BITS {
@@ -507,11 +512,20 @@ impl<T: Classifier> FilterTable<T> {
         // SAFETY: Valid by the safety requirements of this function; the lock is held. The count of
         // the table is not the last.
         unsafe {
-            let place = &raw mut (*node).value.place;
-            (*(*place).admin.get()).deleted = true;
-            (*(*place).admin.get()).refs.dec();
-            bindings::list_add((*place).removed.get(), admin.removed.get());
+            (*(*node).value.place.0.get()).refs.dec();
+            bindings::list_add(Deferred::links(node), admin.removed.get());
         }
+    }
+
+    /// Whether a filter was taken out of the table: then it is in the list of those that were.
+    ///
+    /// # Safety
+    ///
+    /// `node` is one of the table's, removed or not.
+    unsafe fn is_removed(_admin: &MutexGuard<'_, Admin>, node: *mut Boxed<T>) -> bool {
+        // SAFETY: Valid by the safety requirements of this function; the lock is held. The links were
+        // null before.
+        unsafe { !(*Deferred::links(node)).next.is_null() }
     }
 
     /// Whether there is no filter, and none on its way in. May sleep.
@@ -584,13 +598,7 @@ impl<T: Classifier> FilterTable<T> {
             },
             List {
                 head: self.admin.lock().removed.get(),
-                node_of: |links| {
-                    links
-                        .wrapping_byte_sub(offset_of!(Place, removed))
-                        .wrapping_byte_sub(offset_of!(Filter<T>, place))
-                        .wrapping_byte_sub(offset_of!(Boxed<T>, value))
-                        .cast()
-                },
+                node_of: |links| links.wrapping_byte_sub(Boxed::<T>::LINKS).cast(),
             },
         ]
     }
@@ -611,11 +619,10 @@ impl<T: Classifier> FilterTable<T> {
             // SAFETY: Referred to until here, so valid; the lock is held. What nobody refers to and
             // is not in the table is among the removed.
             unsafe {
-                let place = &raw mut (*node).value.place;
-                if !(*(*place).admin.get()).refs.dec_and_test() {
+                if !(*(*node).value.place.0.get()).refs.dec_and_test() {
                     return;
                 }
-                bindings::list_del((*place).removed.get());
+                bindings::list_del(Deferred::links(node));
             }
         }
         // SAFETY: Taken out of its box, in no list, and nobody has it but the packet path, which
@@ -674,7 +681,7 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
     pub(crate) fn handle(&self) -> u32 {
         // SAFETY: Valid by the type invariant. The number does not change once the node is in the
         // table.
-        unsafe { (*(*self.node.as_ptr()).value.place.admin.get()).id }
+        unsafe { (*(*self.node.as_ptr()).value.place.0.get()).id }
     }
 
     /// Gives the reference to the core, which knows filters by such pointers.
@@ -709,7 +716,7 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
         unsafe {
             raw.cast::<Boxed<T>>()
                 .as_ref()
-                .map(|node| ((*node.value.place.admin.get()).id, &node.value))
+                .map(|node| ((*node.value.place.0.get()).id, &node.value))
         }
     }
 }
@@ -816,11 +823,11 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             let old = old.node.as_ptr();
             let admin = table.admin.lock();
             // SAFETY: Valid by the invariant of the reference; the lock is held.
-            let (id, seq, deleted) = unsafe {
-                let was = (*old).value.place.admin.get();
-                ((*was).id, (*was).seq, (*was).deleted)
+            let (id, seq, removed) = unsafe {
+                let was = (*old).value.place.0.get();
+                ((*was).id, (*was).seq, FilterTable::is_removed(&admin, old))
             };
-            let Some(_open) = (!deleted).then(|| tp.open()).flatten() else {
+            let Some(_open) = (!removed).then(|| tp.open()).flatten() else {
                 drop(admin);
                 self.unbind(&entry);
                 return Err(entry);
@@ -855,11 +862,11 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             let admin = table.admin.lock();
             // SAFETY: Valid by the invariant of the reference; the lock is held.
             unsafe {
-                let was = (*node).value.place.admin.get();
-                if (*was).deleted {
+                if FilterTable::is_removed(&admin, node) {
                     return false;
                 }
-                bindings::idr_remove(admin.ids.get(), (*was).id as c_ulong);
+                let id = (*(*node).value.place.0.get()).id;
+                bindings::idr_remove(admin.ids.get(), id as c_ulong);
                 bindings::list_del_rcu((*node).value.links.get());
                 FilterTable::set_removed(&admin, node);
             }
