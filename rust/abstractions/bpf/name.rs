@@ -123,8 +123,10 @@ impl SharedName {
                 unsafe {
                     let name = own.0.as_ptr();
                     (*name).users = 1;
-                    bindings::rb_link_node((*name).links.get(), parent, at);
-                    bindings::rb_insert_color((*name).links.get(), tree.0.get());
+                    // Not by a reference to the links, which would not reach the name around them.
+                    let links = Opaque::cast_into(&raw const (*name).links);
+                    bindings::rb_link_node(links, parent, at);
+                    bindings::rb_insert_color(links, tree.0.get());
                 }
             }
             found
@@ -206,6 +208,8 @@ impl PartialEq for SharedName {
 impl Drop for SharedName {
     fn drop(&mut self) {
         let name = self.0.as_ptr();
+        // SAFETY: Valid by the type invariant, until the reference is given up below.
+        let layout = Self::layout(unsafe { (*name).len } as usize);
         // SAFETY: Valid by the type invariant, and in the tree, which is locked, if it counts.
         let last = NAMES.with(|tree| unsafe {
             if (*name).users > 1 {
@@ -217,8 +221,6 @@ impl Drop for SharedName {
             }
             true
         });
-        // SAFETY: Valid still.
-        let layout = Self::layout(unsafe { (*name).len } as usize);
         if let (Ok(true), Ok(layout)) = (last, layout) {
             // SAFETY: Allocated by `alloc` with that layout, in no tree, and this was the last
             // reference.
