@@ -45,7 +45,9 @@ class Function:
         may go to whose goal is computed."""
         order = sorted(self.insns)
         there = set(order)
+        # The last one has nothing behind it, but may go elsewhere.
         begins = {order[0]} | (table & there if self.indirect else set())
+        begins |= self.insns[order[-1]][0] & there
         for at, after in itertools.pairwise(order):
             goals, goes_on = self.insns[at]
             begins |= goals & there
