@@ -22,8 +22,7 @@ use crate::abstractions::{
 };
 use core::{
     cell::UnsafeCell,
-    marker::PhantomData,
-    mem::transmute, //
+    marker::PhantomData, //
 };
 use kernel::{
     error::to_result,
@@ -108,15 +107,6 @@ impl<'a> Exts<'a> {
 
     /// Has them outlive the request.
     ///
-    /// # Safety
-    ///
-    /// The namespace outlives the value, or [`Self::hold_net`] is called while it is there.
-    pub(super) unsafe fn into_static(self) -> Exts<'static> {
-        // SAFETY: They differ in nothing but the lifetime, of which the caller takes care.
-        // INVARIANT: By the safety requirements of this function.
-        unsafe { transmute::<Exts<'a>, Exts<'static>>(self) }
-    }
-
     /// Whether there is no action.
     pub(crate) fn is_empty(&self) -> bool {
         // SAFETY: Initialised by the type invariant.

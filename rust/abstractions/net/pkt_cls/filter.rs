@@ -61,20 +61,31 @@ pub(crate) struct Filter<T: Classifier> {
 unsafe impl<T: Classifier> Send for Filter<T> {}
 
 impl<T: Classifier> Filter<T> {
+    /// Makes a filter at `slot`, field by field: a value would be copied there through the stack.
+    ///
     /// # Safety
     ///
-    /// The namespace of the actions outlives the value, or is held by [`Exts::hold_net`] in time.
-    pub(super) unsafe fn new(parts: Parts<'_, T>) -> Self {
-        Self {
-            links: Opaque::uninit(),
-            rule: ManuallyDrop::new(parts.rule),
-            class: BoundClass::new(parts.classid),
-            skip_sw: parts.skip & bindings::TCA_CLS_FLAGS_SKIP_SW != 0,
-            // SAFETY: By the safety requirements of this function.
-            exts: unsafe { parts.exts.into_static() },
-            offload: OffloadState::new(parts.skip),
-            data: parts.data,
-            place: Place::none(),
+    /// `slot` is valid for a write. The namespace of the actions outlives the filter, or is held by
+    /// [`Exts::hold_net`] in time.
+    #[inline(always)]
+    pub(super) unsafe fn write(slot: *mut Self, parts: Parts<'_, T>) {
+        let Parts {
+            rule,
+            classid,
+            exts,
+            skip,
+            data,
+        } = parts;
+        // SAFETY: By the safety requirements of this function; the actions differ in nothing but the
+        // lifetime. The links are written when the filter is put into a list.
+        unsafe {
+            (&raw mut (*slot).rule).write(ManuallyDrop::new(rule));
+            (&raw mut (*slot).class).write(BoundClass::new(classid));
+            (&raw mut (*slot).skip_sw).write(skip & bindings::TCA_CLS_FLAGS_SKIP_SW != 0);
+            (&raw mut (*slot).exts).cast::<Exts<'_>>().write(exts);
+            (&raw mut (*slot).offload).write(OffloadState::new(skip));
+            (&raw mut (*slot).data).write(data);
+            (&raw mut (*slot).place).write(Place::none());
         }
     }
 

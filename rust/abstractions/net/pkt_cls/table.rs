@@ -181,17 +181,17 @@ impl<'a, T: Classifier> Entry<'a, T> {
     /// As [`Self::new`], with the class whose filters are changed.
     #[inline(always)]
     pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
-        let node = KBox::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
-        // Made where it stays: to move it there costs more than to make it.
-        let mut node = node.write(Deferred {
-            // SAFETY: The value goes within `'a`, and so do the actions, or it is published. Then
-            // `FilterTable::detach` or `FilterTable::put` has the actions hold their namespace before
-            // the instance goes, which the namespace outlives.
-            value: unsafe { Filter::new(parts) },
-            work: Opaque::uninit(),
-        });
-        // SAFETY: The links are the value's own, which nobody else has.
-        unsafe { (*Deferred::links(&raw mut *node)).next = ptr::null_mut() };
+        let mut node = KBox::<Boxed<T>>::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
+        // SAFETY: The memory is ours. The value goes within `'a`, and so do the actions, or it is
+        // published. Then `FilterTable::detach` or `FilterTable::put` has the actions hold their
+        // namespace before the instance goes, which the namespace outlives. Of the rest of a node
+        // only the links must have a value.
+        let node = unsafe {
+            let at = node.as_mut_ptr();
+            Filter::write(&raw mut (*at).value, parts);
+            (*Deferred::links(at)).next = ptr::null_mut();
+            node.assume_init()
+        };
         Ok(Self {
             node: KBox::into_pin(node),
             base,
