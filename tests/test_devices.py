@@ -23,7 +23,9 @@ KINDS = {
     "veth": ([PAIR, "link set pa name x0"], SAME),
     "vlan": ([PAIR, "link set pa up", "link add link pa name x0 type vlan id 5"],
              ["link set pc up", "link add link pc name y0 type vlan id 5"]),
-    "bridge": ([PAIR, "link add x0 type bridge", "link set pa master x0", "link set pa up"], SAME),
+    # One that snoops says so to the network, by packets of its own.
+    "bridge": ([PAIR, "link add x0 type bridge mcast_snooping 0", "link set pa master x0",
+                "link set pa up"], SAME),
     "macvlan": ([PAIR, "link set pa up", "link add link pa name x0 type macvlan mode private"],
                 SAME),
     "bond": ([PAIR, "link add x0 type bond mode active-backup", "link set pa master x0"], SAME),
