@@ -15,7 +15,6 @@ use crate::abstractions::{
         BPF_REDIRECT, //
     }, //
 };
-use core::marker::PhantomData;
 use kernel::alloc::flags::{
     GFP_NOWAIT,
     __GFP_NOWARN, //
@@ -88,51 +87,29 @@ impl RouteCounters {
         Self(Lazy::new())
     }
 
-    /// Those of the hook that runs programs of type `P`.
-    #[inline(always)]
-    pub(super) fn of<P: HookType>(&self) -> HookCounters<'_, P> {
-        HookCounters(self, PhantomData)
-    }
-
-    fn add(&self, hook: usize, what: Counted) {
+    /// Counts one of something, of the hook that runs programs of type `P`. What there is no memory
+    /// for is not counted.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn count<P: HookType>(&self, what: Counted) {
         let all = self.0.get_or_init(GFP_NOWAIT | __GFP_NOWARN, || {
             [Counters::new(), Counters::new(), Counters::new()]
         });
-        if let Some(counters) = all.and_then(|all| all.get(hook)) {
+        if let Some(counters) = all.and_then(|all| all.get(P::NUMBER)) {
             counters.add([(what as usize, 1)]);
         }
-    }
-}
-
-/// The counters of one hook.
-pub(super) struct HookCounters<'a, P>(&'a RouteCounters, PhantomData<P>);
-
-impl<P> Clone for HookCounters<'_, P> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<P> Copy for HookCounters<'_, P> {}
-
-impl<P: HookType> HookCounters<'_, P> {
-    /// Counts one of something. What there is no memory for is not counted.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn count(self, what: Counted) {
-        self.0.add(P::NUMBER, what);
     }
 
     /// Counts a run that returned `code`.
     #[cold]
     #[inline(never)]
-    pub(super) fn count_run(self, code: u32) {
-        self.count(Counted::verdict(code));
+    pub(super) fn count_run<P: HookType>(&self, code: u32) {
+        self.count::<P>(Counted::verdict(code));
     }
 
-    /// What was counted: first the runs, then each.
-    pub(super) fn read(self) -> (u64, [u64; Counted::NUMBER]) {
-        let all = self.0 .0.get();
+    /// What was counted of a hook: first the runs, then each.
+    pub(super) fn read<P: HookType>(&self) -> (u64, [u64; Counted::NUMBER]) {
+        let all = self.0.get();
         let sums = all
             .and_then(|all| all.get(P::NUMBER)?.sum())
             .unwrap_or([0; Counted::NUMBER]);

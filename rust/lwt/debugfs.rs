@@ -59,7 +59,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new<P: HookType>(owner: Owner, Site { hook, counters }: Site<'a, P>) -> Self {
-        let (runs, counts) = counters.read();
+        let (runs, counts) = counters.read::<P>();
         Self {
             owner,
             hook: P::NAME,

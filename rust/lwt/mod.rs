@@ -54,10 +54,7 @@ use crate::abstractions::{
     },
     uapi::LWTUNNEL_ENCAP_BPF, //
 };
-use counters::{
-    HookCounters,
-    RouteCounters, //
-};
+use counters::RouteCounters;
 use kernel::prelude::*;
 
 pub(crate) use debugfs::files;
@@ -99,10 +96,10 @@ pub(crate) struct BpfEncap {
     counters: RouteCounters,
 }
 
-/// A program of a route, and what counts what it does.
+/// A program of a route, and the counters of the route.
 struct Site<'a, P> {
     hook: &'a Hook<P>,
-    counters: HookCounters<'a, P>,
+    counters: &'a RouteCounters,
 }
 
 impl<P> Clone for Site<'_, P> {
@@ -118,7 +115,7 @@ impl BpfEncap {
     fn site<'a, P: HookType>(&'a self, hook: &'a Option<Hook<P>>) -> Option<Site<'a, P>> {
         hook.as_ref().map(|hook| Site {
             hook,
-            counters: self.counters.of(),
+            counters: &self.counters,
         })
     }
 }

@@ -66,7 +66,7 @@ impl<P: HookType> Site<'_, P> {
     fn run(self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         let code = self.hook.prog.run(ctx, skb);
         if stats_enabled() {
-            self.counters.count_run(code);
+            self.counters.count_run::<P>(code);
         }
         code
     }

@@ -16,7 +16,7 @@ extern "C" {
 }
 
 /// Whether `kernel.bpf_stats_enabled` is 1, or a process has asked for it by `BPF_ENABLE_STATS`. It
-/// costs a no-op. C: `static_branch_unlikely(&bpf_stats_enabled_key)`.
+/// costs a no-op in kernels that patch static keys (`CONFIG_JUMP_LABEL`). C: `static_branch_unlikely(&bpf_stats_enabled_key)`.
 #[inline(always)]
 pub(crate) fn stats_enabled() -> bool {
     // SAFETY: The kernel's own key, of a type that has nothing but the key.

@@ -14,7 +14,8 @@ use kernel::{
     }, //
 };
 
-/// A value on the heap. It takes no memory there until it is first wanted.
+/// A value on the heap, behind one pointer. It takes no memory until it is first wanted. The kernel
+/// crate's `SetOnce` has the value in it, and a word more.
 ///
 /// # Invariants
 ///
