@@ -9,7 +9,7 @@ import pathlib
 import pytest
 from conftest import batch, refused
 from network import Net
-from test_stats import exception, lost
+from tracing import exception, lost
 
 
 class Four(Net):

@@ -2,7 +2,6 @@
 """What is told of programs and their packets: hits of filters, runs of programs on routes, the
 headroom, the tracepoint, and why packets are dropped."""
 
-import contextlib
 import errno
 import json
 import multiprocessing
@@ -16,7 +15,7 @@ from conftest import LIBC, MODULE, batch, eventually, often, refused, sh
 from sides import SIDE
 from test_redirect import redirected
 from test_reroute import OTHER
-from tracing import events
+from tracing import exception, lost
 from wires import Sender, Tun, carry
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -457,28 +456,6 @@ def test_each_route_keeps_its_own_name_of_a_program(net):
 
 
 # What becomes of packets.
-
-
-@contextlib.contextmanager
-def lost():
-    """Yields what reads the reasons for which the module frees packets, and its own events."""
-    own = ["lwtcls/exception"] if SIDE == "rust" else []
-    with events("skb/kfree_skb", *own) as read:
-        def found():
-            lines = read()
-            return (
-                [line.rpartition("reason: ")[2] for line in lines
-                 if "kfree_skb:" in line and f"[{MODULE.stem}]" in line],
-                [dict(re.findall(r"(\w+)=(\S*)", line.partition("exception: ")[2]))
-                 for line in lines if " exception: " in line],
-            )
-        yield found
-
-
-def exception(entry, hook, verdict, error, reason):
-    """Whether an event tells just that."""
-    return (entry["hook"], int(entry["ret"]), int(entry["error"]), entry["reason"]) == (
-        hook, verdict, -error, reason)
 
 
 @pytest.mark.only_here("the C has no such event")

@@ -3,8 +3,10 @@
 
 import contextlib
 import pathlib
+import re
 
-from conftest import sh
+from conftest import MODULE, sh
+from sides import SIDE
 
 TRACING = pathlib.Path("/sys/kernel/tracing")
 
@@ -50,3 +52,25 @@ def traced(functions):
     finally:
         write("current_tracer", "nop")
         write("set_ftrace_filter", "")
+
+
+@contextlib.contextmanager
+def lost():
+    """Yields what reads the reasons for which the module frees packets, and its own events."""
+    own = ["lwtcls/exception"] if SIDE == "rust" else []
+    with events("skb/kfree_skb", *own) as read:
+        def found():
+            lines = read()
+            return (
+                [line.rpartition("reason: ")[2] for line in lines
+                 if "kfree_skb:" in line and f"[{MODULE.stem}]" in line],
+                [dict(re.findall(r"(\w+)=(\S*)", line.partition("exception: ")[2]))
+                 for line in lines if " exception: " in line],
+            )
+        yield found
+
+
+def exception(entry, hook, verdict, error, reason):
+    """Whether an event tells just that."""
+    return (entry["hook"], int(entry["ret"]), int(entry["error"]), entry["reason"]) == (
+        hook, verdict, -error, reason)
