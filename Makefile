@@ -11,7 +11,7 @@ demo: ## watch ip and tc put BPF programs into the path of packets, on Debian's 
 	@scripts/demo $(FLAVOUR)
 
 shell: ## the same guest for your own hands: module loaded, namespaces a and b wired
-	@scripts/shell
+	@scripts/shell $(FLAVOUR)
 
 ##@ Build
 all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tree
@@ -80,7 +80,7 @@ help: ## this
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
 	@printf '  GDB=1 (make shell lets gdb attach), RECORD=1 (make test writes into README),\n'
-	@printf '  FLAVOUR (a kernel of scripts/kernel/ for "make test", "demo" and "bench"),\n'
+	@printf '  FLAVOUR (a kernel of scripts/kernel/, for "make test", "demo", "shell" and "bench"),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 

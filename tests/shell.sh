@@ -7,12 +7,13 @@
 PS1='lwtcls# '
 [ ! -e /run/lwtcls-shell ] || return 0
 : >/run/lwtcls-shell
-lwtcls=$(sed -n 's/.*lwtcls\.checkout=\([^ ]*\).*/\1/p' /proc/cmdline)
-cd "$lwtcls/build/bpf" || return
+word() { sed -n "s/.*lwtcls\\.$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
+lwtcls=$(word checkout) build=$(word build)
+cd "$build/bpf" || return
 stty rows 50 cols 150 2>/dev/null
 # shellcheck source=tests/net.sh
 . "$lwtcls/tests/net.sh"
-insmod ../lwtcls.ko
+insmod "$build/lwtcls.ko"
 cat <<'EOS'
 
 lwtcls is loaded. Namespaces a (10.0.0.1, fd00::1) and b (10.0.0.2, fd00::2) are joined by va and
