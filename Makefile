@@ -79,7 +79,8 @@ help: ## this
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
-	@printf '  GDB=1 (make shell lets gdb attach), RECORD=1 (make test writes into README),\n'
+	@printf '  GDB=1 (make shell lets gdb attach), RECORD=1 (make test writes into README,\n'
+	@printf '  make bench draws docs/cost.svg),\n'
 	@printf '  FLAVOUR (a kernel of scripts/kernel/, for "make test", "demo", "shell" and "bench"),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'

@@ -104,7 +104,8 @@ class Hooks:
         row["tcx"] = self.hook("rust", f"tcx/{name}")
         # What drops spares the rest of the path: then it is all of it that is compared.
         values = (row["hook_rust"], row["hook_c"]) if row["base"] else (row["rust"], row["c"])
-        row["ratio"] = None if name.startswith(("no hook", "clsact")) else values[0] / values[1]
+        is_base = any(line["base"] == name for line in self.lines["c"].values())
+        row["ratio"] = None if is_base else values[0] / values[1]
         self.rows.append(row)
 
     def show(self):
@@ -167,28 +168,55 @@ class Scaling:
                   + "   " + ", ".join(" ".join(sorted(row["writers"])) or "none" for row in both))
 
 
+GROUPS = (
+    ("Classifier, for each packet", lambda row: row["unit"] == "packet"
+     and row["name"].startswith(("ingress", "egress"))),
+    ("Encapsulation, for each packet", lambda row: row["unit"] == "packet"
+     and row["name"].startswith(("in:", "out:", "xmit:"))),
+    ("Requests", lambda row: row["unit"] == "request"),
+)
+
+
 def chart(rows, path):
-    """Draws the ratios of the hooks' own costs as bars, in a page for a browser; a line stands
-    where the C is."""
-    height, left, scale = 20 * len(rows) + 50, 330, 300
-    bars = []
-    for number, row in enumerate(rows):
-        y, ratio = 30 + 20 * number, row["ratio"]
-        bars.append(
-            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{html.escape(row["name"])}</text>'
-            f'<rect x="{left}" y="{y}" width="{ratio * scale:.1f}" height="14" '
-            f'fill="{"#4477aa" if ratio <= 1 else "#cc6677"}"/>'
-            f'<text x="{left + ratio * scale + 5:.1f}" y="{y + 12}">{ratio:.2f}</text>')
+    """Draws what lwtcls costs for 1.00 of the C as bars, in groups. The numbers have a column of
+    their own: the line at 1.00 crosses none."""
+    left, scale, step, top = 340, 400, 18, 56
+    right = left + scale * max(1.1, *(row["ratio"] + 0.02 for row in rows))
+    drawn, y = [], top
+    for title, belongs in GROUPS:
+        group = [row for row in rows if belongs(row)]
+        if not group:
+            continue
+        drawn.append(f'<text x="12" y="{y + 14}" font-weight="bold">{title}</text>')
+        y += step + 4
+        for row in group:
+            ratio = row["ratio"]
+            color = "#4477aa" if ratio <= 1 else "#cc6677"
+            drawn += [
+                f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">'
+                f'{html.escape(row["name"])}</text>',
+                f'<rect x="{left}" y="{y + 2}" width="{ratio * scale:.0f}" height="12" '
+                f'fill="{color}"/>',
+                f'<text x="{right + 40:.0f}" y="{y + 12}" text-anchor="end">{ratio:.2f}</text>']
+            y += step
+        y += 10
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        x, dash = left + tick * scale, "" if tick == 1 else ' stroke-dasharray="2 4"'
+        drawn += [f'<path d="M{x:.0f} {top}V{y}" stroke="{"black" if tick == 1 else "#999999"}"'
+                  f'{dash}/>',
+                  f'<text x="{x:.0f}" y="{y + 16}" text-anchor="middle">{tick:.2f}</text>']
+    width, height = right + 52, y + 28
     path.write_text(
-        "<!DOCTYPE html>\n"
-        '<html lang="en"><head><meta charset="utf-8"><title>lwtcls and the C</title></head><body>\n'
-        f'<svg width="{left + 2 * scale}" height="{height}" '
-        f'font-family="sans-serif" font-size="12">'
-        f'<rect width="100%" height="100%" fill="white"/>'
-        f'<text x="{left}" y="16">instructions of lwtcls for one of the C</text>'
-        + "".join(bars)
-        + f'<path d="M{left + scale} 22V{height - 12}" stroke="black" stroke-dasharray="3 3"/>'
-        + "</svg></body></html>\n")
+        '<?xml version="1.0" encoding="UTF-8"?>\n<!-- SPDX-License-Identifier: GPL-2.0-only -->\n'
+        '<!-- Drawn by bench/report.py. -->\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
+        'font-family="sans-serif" font-size="12">\n'
+        '<rect width="100%" height="100%" fill="white"/>\n'
+        '<text x="12" y="24" font-size="16" font-weight="bold">'
+        'What lwtcls costs, where the C costs 1.00</text>\n'
+        '<text x="12" y="42">Instructions beyond the path without the hook or without the '
+        'encapsulation; where there is no such path, all of it.</text>\n'
+        + "\n".join(drawn) + "\n</svg>\n")
 
 
 def main():
@@ -205,9 +233,9 @@ def main():
         {"agree_within": hooks.apart, "void": bool(wrong), "lines": hooks.rows,
          "scaling": [row | {"writers": sorted(row["writers"])} for row in scaling.rows]},
         indent=1) + "\n")
-    chart([row for row in hooks.rows if row["ratio"] is not None], out / "bench.html")
+    chart([row for row in hooks.rows if row["ratio"] is not None], out / "bench.svg")
     print(f"\ntwo runs agree within {hooks.apart:.2f} instructions for each packet; in {out}: "
-          "bench.json, bench.html, and where.txt, the functions of each line")
+          "bench.json, bench.svg, and where.txt, the functions of each line")
     for text in wrong:
         print(f"error: {text}", file=sys.stderr)
     return bool(wrong)
