@@ -56,7 +56,7 @@ mod tests {
             input,
             output,
             xmit,
-            counters: RouteCounters::new(),
+            extra: Lazy::new(),
         }
     }
 
@@ -77,9 +77,9 @@ mod tests {
                 packet.set_protocol(0, dst);
             }
             let (a, b, c) = (
-                route.input(a, dst),
-                route.output(b, dst),
-                testing::xmit(c, |skb| route.xmit(skb, dst)),
+                BhDisabled::with(|bh| route.input(bh, a, dst)),
+                BhDisabled::with(|bh| route.output(bh, b, dst)),
+                testing::xmit(c, |bh, skb| route.xmit(bh, skb, dst)),
             );
             let freed = [a_watch.freed(), b_watch.freed(), c_watch.freed()];
             Ok([
@@ -139,11 +139,13 @@ mod tests {
             for (protocol, len) in [(ETH_P_IP, 20), (ETH_P_IPV6, 40)] {
                 let (skb, packet) = testing::skb(len - 1)?;
                 packet.set_protocol(protocol, dst);
-                assert!(route.input(skb, dst).err() == Some(EINVAL));
+                assert!(BhDisabled::with(|bh| route.input(bh, skb, dst)).err() == Some(EINVAL));
                 assert!(packet.freed());
                 let (skb, packet) = testing::skb(len - 1)?;
                 packet.set_protocol(protocol, dst);
-                assert!(testing::xmit(skb, |skb| route.xmit(skb, dst)).err() == Some(EINVAL));
+                assert!(
+                    testing::xmit(skb, |bh, skb| route.xmit(bh, skb, dst)).err() == Some(EINVAL)
+                );
                 assert!(packet.freed());
             }
             Ok(())
@@ -163,7 +165,7 @@ mod tests {
         let route = encap(None, None, None);
         testing::with_dst(|dst| {
             let (skb, watch) = testing::skb(60)?;
-            let verdict = testing::xmit(skb, |skb| route.xmit(skb, dst));
+            let verdict = testing::xmit(skb, |bh, skb| route.xmit(bh, skb, dst));
             assert!(!watch.freed());
             assert!(Outcome::of(verdict) == Outcome::Continue);
             Ok(())
@@ -178,7 +180,7 @@ mod tests {
             let mut skb = testing::lone_skb(60)?;
             skb.take_headroom();
             assert_eq!(skb.headroom(), 0);
-            match testing::xmit(skb, |skb| route.xmit(skb, dst))? {
+            match testing::xmit(skb, |bh, skb| route.xmit(bh, skb, dst))? {
                 Verdict::Continue(skb) => assert!(skb.headroom() >= dst.dev().ll_reserved_space()),
                 Verdict::Consumed(_) => return Err(EINVAL),
             }

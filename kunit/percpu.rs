@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Counters of which each CPU has its own.
+//! Values of which each CPU has its own.
 
 use kernel::prelude::*;
 
 #[kunit_tests(lwtcls_percpu)]
 mod tests {
     use super::*;
-    use crate::abstractions::sync::percpu::Counters;
+    use crate::abstractions::sync::{
+        bottom_half::BhDisabled,
+        percpu::{
+            Counters,
+            PerCpuCell, //
+        },
+    };
 
     #[test]
     fn nothing_was_counted_at_first() {
@@ -34,5 +40,32 @@ mod tests {
         let counters = Counters::<2>::new();
         counters.add([(2, 7), (usize::MAX, 7)]);
         assert_eq!(counters.sum(), Some([0, 0]));
+    }
+
+    #[test]
+    fn cell_has_nothing_before_it_is_allocated() {
+        let cell = PerCpuCell::<u64>::new();
+        assert!(!cell.is_allocated());
+        BhDisabled::with(|bh| assert!(cell.take(bh).is_none()));
+        assert!(cell.alloc());
+        // Once is enough.
+        assert!(!cell.alloc());
+        let value = BhDisabled::with(|bh| cell.take(bh).map(|value| *value));
+        assert_eq!(value, Some(0));
+    }
+
+    #[test]
+    fn value_is_taken_once() {
+        let cell = PerCpuCell::<u64>::new();
+        assert!(cell.alloc());
+        BhDisabled::with(|bh| {
+            let mut value = cell.take(bh);
+            assert!(cell.take(bh).is_none());
+            if let Some(value) = &mut value {
+                **value = 7;
+            }
+            drop(value);
+            assert_eq!(cell.take(bh).map(|value| *value), Some(7));
+        });
     }
 }

@@ -119,12 +119,14 @@ class Net:
     """
 
     standing = None
+    # How the first one comes about.
+    MAKE_A = "netns add a"
 
     def __init__(self):
         Net.clear()
         batch(
             "",
-            "netns add a",
+            self.MAKE_A,
             "netns add b",
             "link add va netns a type veth peer name vb netns b",
         )

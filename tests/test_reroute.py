@@ -349,3 +349,13 @@ def test_arriving_packet_whose_route_leads_back_to_itself_ends(wires, family):
         assert sender.send(third) == 0
         assert wires.where(family) == ""
         assert runs() == NESTED
+
+
+@pytest.mark.beyond_c("IPv6 header without a source address for a packet of an IPv4 socket",
+                      run=False)
+def test_header_without_a_source_is_not_asked_of_a_socket_of_the_other_family(wires):
+    encap = "encap bpf xmit obj lwt_xmit_push_unspec.o section lwt_xmit"
+    with wires.having("a", 4, f"route add {wires.FIRST[4]} {encap} {wires.VIA['b'][4]}"), \
+            Sender("a", 4) as sender:
+        for _ in range(3):
+            assert name_of(sender.send(wires.FIRST[4])) == "EINVAL"

@@ -8,8 +8,6 @@
 /// Linux 7.3 has all of it.
 #[cfg(not(lwtcls_7_2))]
 mod current {
-    #[cfg(lwtcls_kunit)]
-    pub(crate) use kernel::sync::rcu::rcu_barrier;
     pub(crate) use kernel::{
         error::code::{
             EAFNOSUPPORT,
@@ -20,7 +18,10 @@ mod current {
         },
         module::this_module,
         prelude::module,
-        sync::rcu::synchronize_rcu, //
+        sync::rcu::{
+            rcu_barrier,
+            synchronize_rcu, //
+        }, //
     };
 
     /// The value of a module parameter.
@@ -77,7 +78,6 @@ mod v7_2 {
     }
 
     /// 7.2 has no safe function for it.
-    #[cfg(lwtcls_kunit)]
     pub(crate) fn rcu_barrier() {
         // SAFETY: An FFI call with no requirements but process context.
         unsafe { bindings::rcu_barrier() };

@@ -15,6 +15,7 @@ mod kallsyms;
 pub(crate) mod net;
 pub(crate) mod str;
 pub(crate) mod sync;
+pub(crate) mod time;
 pub(crate) mod trace;
 pub(crate) mod uapi;
 

@@ -847,12 +847,12 @@ impl ResultBuf {
 /// pointer.
 pub(crate) fn xmit(
     skb: Skb,
-    hook: impl FnOnce(Skb) -> lwtunnel::Xmit,
+    hook: impl FnOnce(&BhDisabled<'_>, Skb) -> lwtunnel::Xmit,
 ) -> Result<lwtunnel::Verdict<lwtunnel::Sent>> {
     const CONTINUE: c_int = bindings::LWTUNNEL_XMIT_CONTINUE as c_int;
 
     let raw = skb.as_ptr();
-    match c_int::from(hook(skb)) {
+    match c_int::from(BhDisabled::with(|bh| hook(bh, skb))) {
         // SAFETY: It goes on, and the hook gave it back to its caller.
         CONTINUE => Ok(lwtunnel::Verdict::Continue(unsafe { Skb::from_raw(raw) })),
         0 => Ok(lwtunnel::Verdict::Consumed(lwtunnel::Sent::OK)),

@@ -3,11 +3,6 @@
 #include <linux/bottom_half.h>
 #include <linux/preempt.h>
 
-__lwtcls_helper bool lwtcls_helper_in_softirq(void)
-{
-	return in_softirq();
-}
-
 __lwtcls_helper void lwtcls_helper_local_bh_disable(void)
 {
 	local_bh_disable();

@@ -41,3 +41,4 @@
 #include "sock.c"
 #include "spinlock.c"
 #include "string.c"
+#include "xfrm.c"

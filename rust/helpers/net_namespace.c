@@ -18,3 +18,12 @@ __lwtcls_helper struct user_namespace *lwtcls_helper_net_user_ns(const struct ne
 {
 	return net->user_ns;
 }
+
+__lwtcls_helper int lwtcls_helper_rt_genid_ipv6(const struct net *net)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return rt_genid_ipv6(net);
+#else
+	return 0;
+#endif
+}

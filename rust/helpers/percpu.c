@@ -28,3 +28,13 @@ __lwtcls_helper unsigned int lwtcls_helper_cpumask_next_possible(int cpu)
 {
 	return cpumask_next(cpu, cpu_possible_mask);
 }
+
+__lwtcls_helper u64 *lwtcls_helper_this_cpu_ptr(u64 *address)
+{
+	return this_cpu_ptr((u64 __force __percpu *)address);
+}
+
+__lwtcls_helper u32 lwtcls_helper_this_cpu_cmpxchg(u32 *address, u32 old, u32 new)
+{
+	return this_cpu_cmpxchg(*(u32 __force __percpu *)address, old, new);
+}

@@ -11,3 +11,8 @@ __lwtcls_helper void lwtcls_helper_synchronize_rcu_tasks(void)
 {
 	synchronize_rcu_tasks();
 }
+
+__lwtcls_helper void lwtcls_helper_call_rcu_hurry(struct rcu_head *head, rcu_callback_t func)
+{
+	call_rcu_hurry(head, func);
+}

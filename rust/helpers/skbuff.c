@@ -85,12 +85,6 @@ lwtcls_helper_skb_set_redirected_noclear(struct sk_buff *skb, bool from_ingress)
 	skb_set_redirected_noclear(skb, from_ingress);
 }
 
-__lwtcls_helper void
-lwtcls_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
-{
-	skb_dst_set(skb, dst);
-}
-
 __lwtcls_helper void lwtcls_helper_skb_reset_network_header(struct sk_buff *skb)
 {
 	skb_reset_network_header(skb);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+#include <linux/ipv6.h>
 #include <net/inet_sock.h>
 
 __lwtcls_helper struct net *lwtcls_helper_sock_net(const struct sock *sk)
@@ -21,4 +22,9 @@ __lwtcls_helper int lwtcls_helper_sk_bound_dev_if(const struct sock *sk)
 __lwtcls_helper struct sock *lwtcls_helper_sk_to_full_sk(struct sock *sk)
 {
 	return sk_to_full_sk(sk);
+}
+
+__lwtcls_helper struct ipv6_pinfo *lwtcls_helper_inet6_sk(const struct sock *sk)
+{
+	return inet6_sk(sk);
 }

@@ -3,7 +3,6 @@
 //! The encapsulation's attributes (`LWT_BPF_*`, `include/uapi/linux/lwtunnel.h`).
 
 use super::{
-    counters::RouteCounters,
     BpfEncap,
     Hook, //
 };
@@ -26,6 +25,7 @@ use crate::abstractions::{
             Message, //
         }, //
     },
+    sync::lazy::Lazy,
     uapi::{
         LWT_BPF_IN,
         LWT_BPF_MAX_HEADROOM,
@@ -86,7 +86,7 @@ pub(super) fn parse<'a, 'b>(
             input: parse_hook(input, extack)?,
             output: parse_hook(output, extack)?,
             xmit: parse_hook(xmit, extack)?,
-            counters: RouteCounters::new(),
+            extra: Lazy::new(),
         }),
     })
 }

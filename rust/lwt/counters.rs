@@ -2,22 +2,18 @@
 
 //! What is counted of a program on a route, while `kernel.bpf_stats_enabled` is 1.
 
-use super::HookType;
+use super::{
+    HookType,
+    Site, //
+};
 use crate::abstractions::{
-    sync::{
-        lazy::Lazy,
-        percpu::Counters, //
-    },
+    sync::percpu::Counters,
     uapi::{
         BPF_DROP,
         BPF_LWT_REROUTE,
         BPF_OK,
         BPF_REDIRECT, //
     }, //
-};
-use kernel::alloc::flags::{
-    GFP_NOWAIT,
-    __GFP_NOWARN, //
 };
 
 macro_rules! counted {
@@ -78,24 +74,34 @@ impl Counted {
     }
 }
 
-/// The counters of one route: those of each hook. They take no memory until something is counted.
-pub(super) struct RouteCounters(Lazy<[Counters<{ Counted::NUMBER }>; 3]>);
+/// The counters of one route: those of each hook.
+pub(super) struct RouteCounters([Counters<{ Counted::NUMBER }>; 3]);
 
 impl RouteCounters {
-    #[inline]
     pub(super) const fn new() -> Self {
-        Self(Lazy::new())
+        Self([Counters::new(), Counters::new(), Counters::new()])
     }
 
-    /// Counts one of something, of the hook that runs programs of type `P`. What there is no memory
-    /// for is not counted.
+    /// What was counted of a hook: first the runs, then each.
+    fn read<P: HookType>(&self) -> (u64, [u64; Counted::NUMBER]) {
+        let sums = self
+            .0
+            .get(P::NUMBER)
+            .and_then(Counters::sum)
+            .unwrap_or([0; Counted::NUMBER]);
+        (sums.iter().take(Counted::VERDICTS).sum(), sums)
+    }
+}
+
+impl<P: HookType> Site<'_, P> {
+    /// Counts one of something. What there is no memory for is not counted.
     #[cold]
     #[inline(never)]
-    pub(super) fn count<P: HookType>(&self, what: Counted) {
-        let all = self.0.get_or_init(GFP_NOWAIT | __GFP_NOWARN, || {
-            [Counters::new(), Counters::new(), Counters::new()]
-        });
-        if let Some(counters) = all.and_then(|all| all.get(P::NUMBER)) {
+    pub(super) fn count(self, what: Counted) {
+        if let Some(counters) = self
+            .extra()
+            .and_then(|extra| extra.counters.0.get(P::NUMBER))
+        {
             counters.add([(what as usize, 1)]);
         }
     }
@@ -103,16 +109,14 @@ impl RouteCounters {
     /// Counts a run that returned `code`.
     #[cold]
     #[inline(never)]
-    pub(super) fn count_run<P: HookType>(&self, code: u32) {
-        self.count::<P>(Counted::verdict(code));
+    pub(super) fn count_run(self, code: u32) {
+        self.count(Counted::verdict(code));
     }
 
-    /// What was counted of a hook: first the runs, then each.
-    pub(super) fn read<P: HookType>(&self) -> (u64, [u64; Counted::NUMBER]) {
-        let all = self.0.get();
-        let sums = all
-            .and_then(|all| all.get(P::NUMBER)?.sum())
-            .unwrap_or([0; Counted::NUMBER]);
-        (sums.iter().take(Counted::VERDICTS).sum(), sums)
+    /// What was counted: first the runs, then each.
+    pub(super) fn counts(self) -> (u64, [u64; Counted::NUMBER]) {
+        self.extra.get().map_or((0, [0; Counted::NUMBER]), |extra| {
+            extra.counters.read::<P>()
+        })
     }
 }

@@ -58,8 +58,9 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new<P: HookType>(owner: Owner, Site { hook, counters }: Site<'a, P>) -> Self {
-        let (runs, counts) = counters.read::<P>();
+    fn new<P: HookType>(owner: Owner, site: Site<'a, P>) -> Self {
+        let (runs, counts) = site.counts();
+        let hook = site.hook;
         Self {
             owner,
             hook: P::NAME,

@@ -63,7 +63,7 @@ impl<P: HookType> Site<'_, P> {
         } = exception;
         // What a program returned was counted when it did.
         if counted != Counted::Illegal && stats_enabled() {
-            self.counters.count::<P>(counted);
+            self.count(counted);
         }
         trace::exception(&skb, P::NAME, self.hook.prog.id(), code, error, reason);
         skb.free(reason);

@@ -13,6 +13,7 @@ mod gso;
 mod push;
 mod redirect;
 mod reroute;
+mod route_cache;
 mod run;
 
 #[cfg(lwtcls_kunit)]
@@ -52,10 +53,21 @@ use crate::abstractions::{
         },
         skbuff::Skb, //
     },
+    sync::{
+        bottom_half::BhDisabled,
+        lazy::Lazy, //
+    },
     uapi::LWTUNNEL_ENCAP_BPF, //
 };
 use counters::RouteCounters;
-use kernel::prelude::*;
+use kernel::{
+    alloc::flags::{
+        GFP_NOWAIT,
+        __GFP_NOWARN, //
+    },
+    prelude::*, //
+};
+use route_cache::RouteCache;
 
 pub(crate) use debugfs::files;
 
@@ -93,13 +105,19 @@ pub(crate) struct BpfEncap {
     input: Option<Hook<LwtIn>>,
     output: Option<Hook<LwtOut>>,
     xmit: Option<Hook<LwtXmit>>,
-    counters: RouteCounters,
+    extra: Lazy<Extra>,
 }
 
-/// A program of a route, and the counters of the route.
+/// What a route has once its packets are counted or rerouted. It takes no memory before.
+struct Extra {
+    counters: RouteCounters,
+    cache: RouteCache,
+}
+
+/// A program of a route, and what the route has besides.
 struct Site<'a, P> {
     hook: &'a Hook<P>,
-    counters: &'a RouteCounters,
+    extra: &'a Lazy<Extra>,
 }
 
 impl<P> Clone for Site<'_, P> {
@@ -110,12 +128,23 @@ impl<P> Clone for Site<'_, P> {
 
 impl<P> Copy for Site<'_, P> {}
 
+impl<'a, P> Site<'a, P> {
+    /// What the route has besides, made if there is nothing yet. `None` if there is no memory.
+    #[inline(always)]
+    fn extra(self) -> Option<&'a Extra> {
+        self.extra.get_or_init(GFP_NOWAIT | __GFP_NOWARN, || Extra {
+            counters: RouteCounters::new(),
+            cache: RouteCache::new(),
+        })
+    }
+}
+
 impl BpfEncap {
     #[inline(always)]
     fn site<'a, P: HookType>(&'a self, hook: &'a Option<Hook<P>>) -> Option<Site<'a, P>> {
         hook.as_ref().map(|hook| Site {
             hook,
-            counters: &self.counters,
+            extra: &self.extra,
         })
     }
 }
@@ -134,25 +163,25 @@ impl Encap for BpfEncap {
     }
 
     #[inline(always)]
-    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
+    fn input(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
         match self.site(&self.input) {
-            Some(site) => run::input(site, skb, dst),
+            Some(site) => run::input(bh, site, skb, dst),
             None => Ok(Verdict::Continue(skb)),
         }
     }
 
     #[inline(always)]
-    fn output(&self, skb: Skb, _dst: Dst<'_>) -> Result<Verdict<Sent>> {
+    fn output(&self, bh: &BhDisabled<'_>, skb: Skb, _dst: Dst<'_>) -> Result<Verdict<Sent>> {
         match self.site(&self.output) {
-            Some(site) => run::output(site, skb),
+            Some(site) => run::output(bh, site, skb),
             None => Ok(Verdict::Continue(skb)),
         }
     }
 
     #[inline(always)]
-    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Xmit {
+    fn xmit(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Xmit {
         match self.site(&self.xmit) {
-            Some(site) => run::xmit(site, skb, dst),
+            Some(site) => run::xmit(bh, site, skb, dst),
             None => Xmit::go_on(skb),
         }
     }

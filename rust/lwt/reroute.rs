@@ -4,30 +4,35 @@
 
 use super::{
     counters::Counted,
-    exception::Exception, //
+    exception::Exception,
+    Site, //
 };
 use crate::abstractions::{
+    bpf::LwtXmit,
     compat::EAFNOSUPPORT,
     net::{
         dst::{
             Dst,
-            DstRef, //
+            Found, //
+        },
+        flow::{
+            Flow,
+            In6Addr,
+            Origin, //
         },
         lwtunnel::{
             Received,
             Sent, //
         },
-        route::{
-            self,
-            Flow4,
-            Flow6,
-            In6Addr,
-            Origin, //
-        },
+        route,
         skbuff::{
             DropReason,
             Skb, //
         }, //
+    },
+    sync::{
+        bottom_half::BhDisabled,
+        rcu::ReadSide, //
     },
     uapi::{
         ETH_P_IP,
@@ -36,24 +41,26 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// What of an IPv4 header a route is looked up by.
+/// What of an IPv4 header a route is looked up by. Addresses are in network byte order.
 struct Header4 {
     tos: u8,
     protocol: u8,
-    saddr: [u8; 4],
-    daddr: [u8; 4],
+    saddr: u32,
+    daddr: u32,
 }
 
 impl Header4 {
     #[inline(always)]
     fn of(skb: &Skb) -> Result<Self, Exception> {
-        let [_, tos, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3]: [u8;
-            20] = skb.network_header().ok_or(Exception::truncated())?;
+        let [first, _, third, saddr, daddr]: [u32; 5] =
+            skb.network_header().ok_or(Exception::truncated())?;
+        let [_, tos, _, _] = first.to_ne_bytes();
+        let [_, protocol, _, _] = third.to_ne_bytes();
         Ok(Self {
             tos,
             protocol,
-            saddr: [s0, s1, s2, s3],
-            daddr: [d0, d1, d2, d3],
+            saddr,
+            daddr,
         })
     }
 }
@@ -123,16 +130,20 @@ pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Except
 
 /// Routes a packet on its way out anew. Gives it back if that cannot be.
 /// C: `bpf_lwt_xmit_reroute()`.
-#[inline(always)]
-pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> {
+///
+/// Not inlined, so that packets that go on as they are do not pay for its stack frame.
+#[inline(never)]
+pub(super) fn xmit(
+    bh: &BhDisabled<'_>,
+    site: Site<'_, LwtXmit>,
+    mut skb: Skb,
+    dst: Dst<'_>,
+) -> Result<Sent, (Skb, Exception)> {
     let rcu = dst.rcu();
     skb.update_ip_cb(dst.is_inet());
-    let found = lookup(&skb, dst).and_then(|found| {
-        let new = found.dst(&rcu);
-        new.error()
-            .map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))?;
+    let found = find(bh, site, &skb, dst).and_then(|found| {
         // What was reserved was for the old route. This does nothing if it is enough.
-        skb.cow_head(new.dev().ll_reserved_space())
+        skb.cow_head(found.dst(&rcu).dev().ll_reserved_space())
             .map_err(Exception::no_memory)?;
         Ok(found)
     });
@@ -143,38 +154,59 @@ pub(super) fn xmit(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)>
 }
 
 #[inline(always)]
-fn lookup(skb: &Skb, dst: Dst<'_>) -> Result<DstRef, Exception> {
+fn find<'a>(
+    bh: &BhDisabled<'_>,
+    site: Site<'_, LwtXmit>,
+    skb: &Skb,
+    dst: Dst<'a>,
+) -> Result<Found<'a>, Exception> {
+    let rcu = dst.rcu();
     let protocol = skb.protocol_be();
     if protocol != ETH_P_IP && protocol != ETH_P_IPV6 {
         return Err(unhandled());
     }
     let origin = Origin::of(skb, dst);
     let oif = match origin.bound_ifindex() {
-        0 => dst.dev().l3_master_ifindex(&dst.rcu()),
+        0 => dst.dev().l3_master_ifindex(&rcu),
         bound => bound,
     };
-    if protocol == ETH_P_IP {
-        let header = Header4::of(skb)?;
-        let flow = Flow4 {
-            oif,
-            mark: skb.mark(),
-            tos: header.tos,
-            protocol: header.protocol,
-            saddr: header.saddr,
-            daddr: header.daddr,
-        };
-        route::output4(&origin, &flow).map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
+    // Once for each family: what the other one has besides costs nothing then.
+    let found = if protocol == ETH_P_IP {
+        let Header4 {
+            tos,
+            protocol,
+            saddr,
+            daddr,
+        } = Header4::of(skb)?;
+        let flow = Flow::v4(&origin, oif, skb.mark(), tos, protocol, saddr, daddr);
+        site.look_up(bh, &rcu, &origin, skb, flow)
     } else {
-        let header = Header6::of(skb)?;
-        let flow = Flow6 {
-            oif,
-            mark: skb.mark(),
-            flowinfo: header.flowinfo,
-            protocol: header.protocol,
-            saddr: header.saddr,
-            daddr: header.daddr,
-        };
-        route::output6(&origin, skb, &flow)
-            .map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
+        let Header6 {
+            flowinfo,
+            protocol,
+            saddr,
+            daddr,
+        } = Header6::of(skb)?;
+        let flow = Flow::v6(&origin, oif, skb.mark(), flowinfo, protocol, saddr, daddr);
+        site.look_up(bh, &rcu, &origin, skb, flow)
+    };
+    found.map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
+}
+
+impl Site<'_, LwtXmit> {
+    /// The errno is that of the lookup, or of a route that leads nowhere.
+    #[inline(always)]
+    fn look_up<'a>(
+        self,
+        bh: &BhDisabled<'_>,
+        rcu: &ReadSide<'a>,
+        origin: &Origin<'_>,
+        skb: &Skb,
+        flow: Flow,
+    ) -> Result<Found<'a>> {
+        match self.extra() {
+            Some(extra) => extra.cache.find(bh, rcu, origin, skb, flow),
+            None => flow.look_up(origin, skb).map(Found::Held),
+        }
     }
 }

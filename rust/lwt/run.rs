@@ -32,6 +32,7 @@ use crate::abstractions::{
             Skb, //
         }, //
     },
+    sync::bottom_half::BhDisabled,
     uapi::{
         BPF_DROP,
         BPF_LWT_REROUTE,
@@ -66,7 +67,7 @@ impl<P: HookType> Site<'_, P> {
     fn run(self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         let code = self.hook.prog.run(ctx, skb);
         if stats_enabled() {
-            self.counters.count_run::<P>(code);
+            self.count_run(code);
         }
         code
     }
@@ -85,11 +86,12 @@ impl<P: HookType> Site<'_, P> {
 /// C: `bpf_input()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn input(
+    bh: &BhDisabled<'_>,
     site: Site<'_, LwtIn>,
     mut skb: Skb,
     dst: Dst<'_>,
 ) -> Result<Verdict<Received>> {
-    match RunContext::enter(|ctx| site.run(ctx, &mut skb)) {
+    match RunContext::enter(bh, |ctx| site.run(ctx, &mut skb)) {
         BPF_OK => Ok(Verdict::Continue(skb)),
         BPF_LWT_REROUTE => reroute::input(skb, dst)
             .map(Verdict::Consumed)
@@ -105,8 +107,12 @@ pub(super) fn input(
 
 /// C: `bpf_output()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn output(site: Site<'_, LwtOut>, mut skb: Skb) -> Result<Verdict<Sent>> {
-    match RunContext::enter(|ctx| site.run(ctx, &mut skb)) {
+pub(super) fn output(
+    bh: &BhDisabled<'_>,
+    site: Site<'_, LwtOut>,
+    mut skb: Skb,
+) -> Result<Verdict<Sent>> {
+    match RunContext::enter(bh, |ctx| site.run(ctx, &mut skb)) {
         // The route was just looked up: there is nothing to look up again.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
         BPF_DROP => Err(dropped(skb)),
@@ -120,11 +126,16 @@ pub(super) fn output(site: Site<'_, LwtOut>, mut skb: Skb) -> Result<Verdict<Sen
 
 /// C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn xmit(site: Site<'_, LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit {
+pub(super) fn xmit(
+    bh: &BhDisabled<'_>,
+    site: Site<'_, LwtXmit>,
+    mut skb: Skb,
+    dst: Dst<'_>,
+) -> Xmit {
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let left = RunContext::enter(|ctx| match site.run(ctx, &mut skb) {
+    let left = RunContext::enter(bh, |ctx| match site.run(ctx, &mut skb) {
         // With bottom halves still off: what `bpf_redirect()` notes belongs to this CPU.
         BPF_REDIRECT => {
             redirect::redirect(ctx, site, skb);
@@ -138,7 +149,7 @@ pub(super) fn xmit(site: Site<'_, LwtXmit>, mut skb: Skb, dst: Dst<'_>) -> Xmit 
     match code {
         BPF_OK => {}
         BPF_LWT_REROUTE => {
-            let sent = reroute::xmit(skb, dst);
+            let sent = reroute::xmit(bh, site, skb, dst);
             return Xmit::gone(sent.map_err(|(skb, why)| site.give_up(code, why, skb)));
         }
         BPF_DROP => return Xmit::gone(Err(dropped(skb))),

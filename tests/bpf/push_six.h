@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Puts an IPv6 header in front of a packet and asks for a route for that: SECTION
- * is the type of the program.
+ * is the type of the program, SOURCE the source address.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+
+#ifndef SOURCE
+#define SOURCE { 0xfd, 0x07, [15] = 1 }
+#endif
 
 SEC(SECTION) int push_six(struct __sk_buff *skb)
 {
@@ -16,7 +20,7 @@ SEC(SECTION) int push_six(struct __sk_buff *skb)
 		.nexthdr = IPPROTO_IPIP,
 		.hop_limit = 64,
 		.payload_len = bpf_htons(skb->len),
-		.saddr.in6_u.u6_addr8 = { 0xfd, 0x07, [15] = 1 },
+		.saddr.in6_u.u6_addr8 = SOURCE,
 		.daddr.in6_u.u6_addr8 = { 0xfd, 0x09, [15] = 2 },
 	};
 

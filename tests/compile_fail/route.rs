@@ -9,16 +9,14 @@ use crate::abstractions::{
             DstRef, //
         },
         encap::EncapSkb,
+        flow::Origin,
         lwtunnel::{
             Received,
             Sent,
             Verdict, //
         },
         netdevice::NetDevice,
-        route::{
-            self,
-            Origin, //
-        },
+        route,
         skbuff::{
             SkBuff,
             Skb, //

@@ -26,45 +26,20 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// While a value of this type exists, the task has a BPF network context: its own, or a caller's.
-pub(crate) struct RunContext<'a>(BhDisabled<'a>);
+pub(crate) struct RunContext<'a>(&'a BhDisabled<'a>);
 
 impl RunContext<'_> {
-    /// Turns bottom halves off, and runs `f` with a BPF network context. Any context but hard
-    /// interrupts. C: the frame of `run_lwt_bpf()`.
-    ///
-    /// Packets that were received come with bottom halves off, and nobody turns them on behind our
-    /// back: these are spared the call that turns them on again.
+    /// Runs `f` with a BPF network context. C: the frame of `run_lwt_bpf()`.
     #[inline(always)]
-    pub(crate) fn enter<R>(f: impl FnOnce(&RunContext<'_>) -> R) -> R {
-        // SAFETY: FFI calls with no requirements; undone below.
-        let was_off = unsafe {
-            let was_off = bindings::in_softirq();
-            if !was_off {
-                bindings::local_bh_disable();
-            }
-            was_off
-        };
+    pub(crate) fn enter<R>(bh: &BhDisabled<'_>, f: impl FnOnce(&RunContext<'_>) -> R) -> R {
         let mut frame = MaybeUninit::<bindings::bpf_net_context>::uninit();
-        // SAFETY: `frame` stays in place until it is taken out of the task again, below. The
-        // callee initialises what it must; readers of the rest look at the flags that it cleared.
-        // Bottom halves stay off until the end of this function: whoever turned them off before us
-        // goes on when we have returned.
-        let (set, bh) = unsafe {
-            (
-                bindings::bpf_net_ctx_set(frame.as_mut_ptr()),
-                BhDisabled::assume(),
-            )
-        };
+        // SAFETY: `frame` stays in place until it is taken out of the task again, below. The callee
+        // initialises what it must; readers of the rest look at the flags that it cleared.
+        let set = unsafe { bindings::bpf_net_ctx_set(frame.as_mut_ptr()) };
         // INVARIANT: The context was set above, or by one of our callers.
         let result = f(&RunContext(bh));
         // SAFETY: `set` is what the call above returned: null if the context is not ours to clear.
-        // Bottom halves are on again if they were disabled above.
-        unsafe {
-            bindings::bpf_net_ctx_clear(set);
-            if !was_off {
-                bindings::local_bh_enable();
-            }
-        }
+        unsafe { bindings::bpf_net_ctx_clear(set) };
         result
     }
 
@@ -110,7 +85,7 @@ impl<'a> Deref for RunContext<'a> {
 
     #[inline(always)]
     fn deref(&self) -> &BhDisabled<'a> {
-        &self.0
+        self.0
     }
 }
 

@@ -17,7 +17,13 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::flags::{
+        GFP_NOWAIT,
+        __GFP_NOWARN, //
+    },
+    prelude::*, //
+};
 
 /// The device of a route. C: `dst_dev_rcu()`.
 ///
@@ -96,6 +102,25 @@ impl<'a> Dst<'a> {
         Self(dst, PhantomData)
     }
 
+    /// A reference to the route, if that is what the packet has, which keeps it: somebody may give it
+    /// back, and it need not stay for an RCU read side that has begun later than its end. A packet
+    /// without one is on a route that stays.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is valid, and on this route.
+    #[inline(always)]
+    pub(super) unsafe fn hold_for(self, skb: *mut bindings::sk_buff) -> Option<DstRef> {
+        // SAFETY: By the safety requirements of this function, and the packet has a reference.
+        unsafe {
+            let held = refdst(skb).read() & bindings::SKB_DST_NOREF as c_ulong == 0;
+            held.then(|| {
+                bindings::dst_hold(self.0);
+                DstRef::from_raw(self.0)
+            })
+        }
+    }
+
     /// The C view of the route.
     #[cfg(lwtcls_kunit)]
     pub(in crate::abstractions) fn as_ptr(self) -> *mut bindings::dst_entry {
@@ -123,7 +148,7 @@ impl<'a> Dst<'a> {
     /// C: `dst->ops->family`.
     #[inline(always)]
     pub(crate) fn is_inet(self) -> bool {
-        // SAFETY: The route is valid by the type invariant, and its operations are static.
+        // SAFETY: The route is valid by the type invariant, and its operations are as long.
         unsafe { u32::from((*(*self.0).ops).family) == bindings::AF_INET }
     }
 
@@ -133,6 +158,141 @@ impl<'a> Dst<'a> {
         // SAFETY: The route is valid by the type invariant.
         success(unsafe { (*self.0).error.into() })
     }
+}
+
+/// A route to put a packet on.
+pub(crate) enum Found<'a> {
+    /// One that is held for the packet.
+    Held(DstRef),
+    /// One that stays for the RCU read side: whoever keeps the packet for longer holds it.
+    Noted(Dst<'a>),
+}
+
+impl Found<'_> {
+    /// The route.
+    #[inline(always)]
+    pub(crate) fn dst<'a>(&'a self, rcu: &'a ReadSide<'_>) -> Dst<'a> {
+        match self {
+            Self::Held(dst) => dst.dst(rcu),
+            Self::Noted(dst) => *dst,
+        }
+    }
+
+    /// Puts a packet on the route. It had one before, so what both note besides is noted.
+    /// C: `skb_dst_set()`, `skb_dst_set_noref()`.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is valid and ours, has no route, and leaves this one before the RCU read side ends, or
+    /// holds it.
+    #[inline(always)]
+    pub(super) unsafe fn attach(self, skb: *mut bindings::sk_buff) {
+        let refdst = match self {
+            Self::Held(dst) => dst.into_raw() as c_ulong,
+            Self::Noted(dst) => dst.0 as c_ulong | bindings::SKB_DST_NOREF as c_ulong,
+        };
+        // SAFETY: By the safety requirements of this function.
+        unsafe { self::refdst(skb).write(refdst) };
+    }
+}
+
+/// A note of a route, which holds it for as long as anybody likes. Zero is a note of none.
+///
+/// Packets may be on the route without holding it: the reference is given back after a grace period.
+#[derive(Zeroable)]
+pub(crate) struct DstNote {
+    held: Option<KBox<Held>>,
+    cookie: u32,
+}
+
+/// A reference, and what RCU needs to give it back later.
+#[repr(C)]
+struct Held {
+    rcu: bindings::callback_head,
+    dst: DstRef,
+}
+
+// SAFETY: A route may be looked at, and given back, on any CPU. Nobody looks at the rest before RCU
+// has it.
+unsafe impl Send for Held {}
+
+impl DstNote {
+    /// The route, unless something was announced since it was noted by which a lookup would find another
+    /// one. C: `dst_check()`.
+    #[inline(always)]
+    pub(crate) fn get<'a>(&self, _rcu: &ReadSide<'a>) -> Option<Dst<'a>> {
+        let dst = self.held.as_ref()?.dst.0.as_ptr();
+        // SAFETY: Valid by the invariant of the reference, which is not given back before this read
+        // side ends. What is held has a device.
+        unsafe {
+            let valid = bindings::dst_check(dst, self.cookie);
+            (!valid.is_null()).then(|| Dst::from_raw(dst))
+        }
+    }
+
+    /// Notes the route that a lookup has found. False if there is no memory, or if it is one that
+    /// cannot be noted: XFRM has checks of its own; a route with a tunnel state might lead to what has
+    /// the note, which would then never go; and one of IPv6 has to be freed before its namespace, so
+    /// that has to be the initial one. Does not sleep.
+    pub(crate) fn set(&mut self, found: &DstRef, rcu: &ReadSide<'_>) -> bool {
+        let dst = found.0.as_ptr();
+        // SAFETY: Valid by the type invariant.
+        let lasts = unsafe {
+            !bindings::dst_is_xfrm(dst)
+                && (*dst).lwtstate.is_null()
+                && bindings::dst_outlives_net(dst)
+        };
+        if !lasts {
+            return false;
+        }
+        let cookie = if found.dst(rcu).is_inet() {
+            0
+        } else {
+            // SAFETY: Valid by the type invariant, and one of IPv6 that is not XFRM's.
+            unsafe { bindings::rt6_get_cookie(dst) }
+        };
+        if self.held.as_ref().is_some_and(|held| held.dst.0 == found.0) {
+            self.cookie = cookie;
+            return true;
+        }
+        let held = Held {
+            // SAFETY: Zero is what C has there before `call_rcu()`.
+            rcu: unsafe { core::mem::zeroed() },
+            dst: found.clone(),
+        };
+        let Ok(held) = KBox::new(held, GFP_NOWAIT | __GFP_NOWARN) else {
+            return false;
+        };
+        self.forget();
+        self.held = Some(held);
+        self.cookie = cookie;
+        true
+    }
+
+    /// Gives the route back, after a grace period. Whoever unloads code waits for callbacks of RCU.
+    fn forget(&mut self) {
+        if let Some(held) = self.held.take() {
+            let held = KBox::into_raw(held);
+            // SAFETY: Out of a box, and nobody else knows it.
+            unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(release)) };
+        }
+    }
+}
+
+impl Drop for DstNote {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+/// C: `rcu_callback_t`.
+///
+/// # Safety
+///
+/// `rcu` is that of a [`Held`] which came out of a box and is not used any more.
+unsafe extern "C" fn release(rcu: *mut bindings::callback_head) {
+    // SAFETY: By the safety requirements of this function; it is the first field.
+    drop(unsafe { KBox::from_raw(rcu.cast::<Held>()) });
 }
 
 /// A counted reference to a route. Its drop gives it back.
@@ -153,6 +313,14 @@ impl DstRef {
         Self(unsafe { NonNull::new_unchecked(dst) })
     }
 
+    /// The route, unless it is one that leads nowhere: why that is so then.
+    #[inline(always)]
+    pub(super) fn usable(self) -> Result<Self> {
+        // SAFETY: Valid by the type invariant.
+        success(unsafe { (*self.0.as_ptr()).error.into() })?;
+        Ok(self)
+    }
+
     /// The route, as long as it is referred to, and within an RCU read side.
     #[inline(always)]
     pub(crate) fn dst<'a>(&'a self, _rcu: &'a ReadSide<'_>) -> Dst<'a> {
@@ -165,6 +333,15 @@ impl DstRef {
     #[inline(always)]
     pub(super) fn into_raw(self) -> *mut bindings::dst_entry {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl Clone for DstRef {
+    fn clone(&self) -> Self {
+        // SAFETY: Valid by the type invariant.
+        unsafe { bindings::dst_hold(self.0.as_ptr()) };
+        // INVARIANT: The line above has added one.
+        Self(self.0)
     }
 }
 

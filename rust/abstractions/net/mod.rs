@@ -4,6 +4,7 @@
 
 pub(crate) mod dst;
 pub(crate) mod encap;
+pub(crate) mod flow;
 pub(crate) mod lwtunnel;
 pub(crate) mod namespace;
 pub(crate) mod netdevice;

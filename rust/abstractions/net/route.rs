@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Looking routes up, and sending packets on their way.
+//! Putting packets on routes, and sending them on their way.
 //!
 //! C headers: [`include/net/route.h`](srctree/include/net/route.h),
 //! [`include/net/ip6_route.h`](srctree/include/net/ip6_route.h)
@@ -10,8 +10,9 @@ use super::{
         skb_dst,
         skb_dst_drop,
         Dst,
-        DstRef, //
+        Found, //
     },
+    flow::dscp,
     lwtunnel::{
         Received,
         Sent, //
@@ -29,147 +30,8 @@ use crate::abstractions::{
     sync::rcu::ReadSide,
     uapi::ETH_P_IP, //
 };
-use core::{
-    marker::PhantomData,
-    mem::offset_of, //
-};
-use kernel::{
-    error::from_err_ptr,
-    prelude::*, //
-};
-
-/// A namespace and a user, on whose behalf a packet is sent.
-///
-/// # Invariants
-///
-/// `net` and `sk`, unless it is null, are valid for `'a`.
-pub(crate) struct Origin<'a> {
-    net: *mut bindings::net,
-    sk: *mut bindings::sock,
-    _lives: PhantomData<(&'a SkBuff, Dst<'a>)>,
-}
-
-impl<'a> Origin<'a> {
-    /// Those of the packet's socket; without one, the namespace of the device that its route leads
-    /// out of, and the superuser. C: `sk_to_full_sk()`, `sock_net()`, `dev_net()`.
-    #[inline(always)]
-    pub(crate) fn of(skb: &'a SkBuff, dst: Dst<'a>) -> Self {
-        // INVARIANT: The packet, which is borrowed, holds its socket, and that its namespace. That
-        // of a device stays for the RCU read side in which the route is used.
-        // SAFETY: The packet is valid, and refers to its socket.
-        unsafe {
-            let sk = bindings::sk_to_full_sk((*skb.as_ptr()).sk);
-            Self {
-                net: if sk.is_null() {
-                    dst.dev().net()
-                } else {
-                    bindings::sock_net(sk)
-                },
-                sk,
-                _lives: PhantomData,
-            }
-        }
-    }
-
-    /// The device that the socket is bound to; 0 if there is none. C: `sk->sk_bound_dev_if`.
-    #[inline(always)]
-    pub(crate) fn bound_ifindex(&self) -> c_int {
-        if self.sk.is_null() {
-            return 0;
-        }
-        // SAFETY: Valid by the type invariant.
-        unsafe { bindings::sk_bound_dev_if(self.sk) }
-    }
-}
-
-/// The part of the type of service that routes are looked up by. C: `inet_dsfield_to_dscp()`.
-#[inline(always)]
-fn dscp(tos: u8) -> bindings::dscp_t {
-    tos & bindings::INET_DSCP_MASK as u8
-}
-
-/// What an IPv4 route is looked up by. Addresses are in network byte order.
-pub(crate) struct Flow4 {
-    /// The device that it is to lead out of; 0 if any will do.
-    pub(crate) oif: c_int,
-    /// The mark of the packet.
-    pub(crate) mark: u32,
-    /// The type of service, of which the upper six bits count.
-    pub(crate) tos: u8,
-    /// `IPPROTO_*`.
-    pub(crate) protocol: u8,
-    /// Where it comes from, which need not be an address of this host.
-    pub(crate) saddr: [u8; 4],
-    /// Where it goes to.
-    pub(crate) daddr: [u8; 4],
-}
-
-/// An IPv6 address as it lies in memory, which is copied faster in words than in bytes.
-pub(crate) type In6Addr = [u64; 2];
-
-/// What an IPv6 route is looked up by.
-pub(crate) struct Flow6 {
-    /// The device that it is to lead out of; 0 if any will do.
-    pub(crate) oif: c_int,
-    /// The mark of the packet.
-    pub(crate) mark: u32,
-    /// The first four bytes of the header, of which traffic class and flow label count.
-    pub(crate) flowinfo: [u8; 4],
-    /// `IPPROTO_*`.
-    pub(crate) protocol: u8,
-    /// Where it comes from.
-    pub(crate) saddr: In6Addr,
-    /// Where it goes to.
-    pub(crate) daddr: In6Addr,
-}
-
-/// Looks up an output route. The errno is that of the lookup. Softirq or process context.
-/// C: `ip_route_output_key()`.
-#[inline(always)]
-pub(crate) fn output4(origin: &Origin<'_>, flow: &Flow4) -> Result<DstRef> {
-    // SAFETY: Namespace and socket are valid by the invariant of `origin`; the callee reads the
-    // rest. A route that is no error is valid, has a device, and comes with a reference.
-    unsafe {
-        let mut fl4: bindings::flowi4 = core::mem::zeroed();
-        fl4.__fl_common.flowic_oif = flow.oif;
-        fl4.__fl_common.flowic_mark = flow.mark;
-        fl4.__fl_common.flowic_uid = bindings::sock_net_uid(origin.net, origin.sk);
-        fl4.__fl_common.flowic_dscp = dscp(flow.tos);
-        fl4.__fl_common.flowic_flags = bindings::FLOWI_FLAG_ANYSRC as u8;
-        fl4.__fl_common.flowic_proto = flow.protocol;
-        fl4.saddr = u32::from_ne_bytes(flow.saddr);
-        fl4.daddr = u32::from_ne_bytes(flow.daddr);
-        let rt = from_err_ptr(bindings::ip_route_output_key(origin.net, &mut fl4))?;
-        Ok(DstRef::from_raw(&raw mut (*rt).dst))
-    }
-}
-
-/// As [`output4`], for IPv6; `EAFNOSUPPORT` in a kernel that was booted with `ipv6.disable=1`.
-/// C: `ip6_dst_lookup_flow()`.
-#[inline(always)]
-pub(crate) fn output6(origin: &Origin<'_>, skb: &SkBuff, flow: &Flow6) -> Result<DstRef> {
-    const { assert!(size_of::<In6Addr>() == size_of::<bindings::in6_addr>()) };
-    // SAFETY: Namespace and socket are valid by the invariant of `origin`, the packet by the
-    // reference; the callee reads the rest. The addresses are as large as what is written to them. A
-    // route that is no error is valid, has a device, and comes with a reference.
-    unsafe {
-        let mut fl6: bindings::flowi6 = core::mem::zeroed();
-        fl6.__fl_common.flowic_oif = flow.oif;
-        fl6.__fl_common.flowic_mark = flow.mark;
-        fl6.__fl_common.flowic_uid = bindings::sock_net_uid(origin.net, origin.sk);
-        fl6.__fl_common.flowic_proto = flow.protocol;
-        fl6.flowlabel = u32::from_ne_bytes(flow.flowinfo) & bindings::IPV6_FLOWINFO_MASK;
-        (&raw mut fl6.saddr)
-            .cast::<In6Addr>()
-            .write_unaligned(flow.saddr);
-        (&raw mut fl6.daddr)
-            .cast::<In6Addr>()
-            .write_unaligned(flow.daddr);
-        let sk = (*skb.as_ptr()).sk;
-        let dst = bindings::ip6_dst_lookup_flow(origin.net, sk, &mut fl6, core::ptr::null());
-        Ok(DstRef::from_raw(from_err_ptr(dst)?))
-    }
-}
+use core::mem::offset_of;
+use kernel::prelude::*;
 
 impl SkBuff {
     /// Makes the IP layer's control block one of the header that the packet begins with now.
@@ -269,28 +131,22 @@ impl SkBuff {
 
     /// Takes the packet off its route, and looks up the one that it would have if it came in by
     /// `dev`. If there is none, the kernel says why; the packet has no route then. The route stays
-    /// for the RCU read side. C: `ip_route_input_noref()`.
+    /// for the RCU read side. Addresses are in network byte order. C: `ip_route_input_noref()`.
     #[inline(always)]
     pub(crate) fn route_input4(
         &mut self,
         _rcu: &ReadSide<'_>,
         dev: &NetDevice,
         tos: u8,
-        saddr: [u8; 4],
-        daddr: [u8; 4],
+        saddr: u32,
+        daddr: u32,
     ) -> Result<(), DropReason> {
         let skb = self.as_ptr();
         // SAFETY: Packet and device are valid by the references, and this is an RCU read side by the
         // token.
         let reason = unsafe {
             skb_dst_drop(skb);
-            bindings::ip_route_input_noref(
-                skb,
-                u32::from_ne_bytes(daddr),
-                u32::from_ne_bytes(saddr),
-                dscp(tos),
-                dev.as_ptr(),
-            )
+            bindings::ip_route_input_noref(skb, daddr, saddr, dscp(tos), dev.as_ptr())
         };
         if reason == 0 {
             Ok(())
@@ -339,16 +195,16 @@ pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Result<Received, Skb> {
 }
 
 /// Puts a packet on a route, and has it take that on its way out. Consumes both.
-/// C: `skb_dst_set()`, `dst_output()`, `net_xmit_errno()`.
+/// C: `dst_output()`, `net_xmit_errno()`.
 #[inline(always)]
-pub(crate) fn output(rcu: &ReadSide<'_>, skb: Skb, dst: DstRef) -> Sent {
-    let net = dst.dst(rcu).dev().net();
+pub(crate) fn output(rcu: &ReadSide<'_>, skb: Skb, found: Found<'_>) -> Sent {
+    let net = found.dst(rcu).dev().net();
     let skb = skb.into_raw();
     // SAFETY: Both are valid, and given away. The namespace of the device stays for the RCU read
-    // side.
+    // side, and so does a route that is not held: whoever keeps the packet for longer holds it.
     Sent::new(unsafe {
         skb_dst_drop(skb);
-        bindings::skb_dst_set(skb, dst.into_raw());
+        found.attach(skb);
         bindings::dst_output(net, (*skb).sk, skb)
     })
 }

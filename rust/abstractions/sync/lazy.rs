@@ -37,6 +37,7 @@ impl<T> Lazy<T> {
     }
 
     /// The value, if it was made.
+    #[inline(always)]
     pub(crate) fn get(&self) -> Option<&T> {
         // SAFETY: Null, or a value that stays as long as `self`, by the type invariant.
         unsafe { self.0.load(Acquire).as_ref() }
@@ -44,10 +45,17 @@ impl<T> Lazy<T> {
 
     /// The value, made by `f` if there is none. `None` if there is no memory for it. May sleep if
     /// `flags` say so.
+    #[inline(always)]
     pub(crate) fn get_or_init(&self, flags: Flags, f: impl FnOnce() -> T) -> Option<&T> {
         if let Some(value) = self.get() {
             return Some(value);
         }
+        self.init(flags, f)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn init(&self, flags: Flags, f: impl FnOnce() -> T) -> Option<&T> {
         let new = KBox::into_raw(KBox::new(f(), flags).ok()?);
         // INVARIANT: Out of a box, and only if there was none.
         if self.0.cmpxchg(ptr::null_mut(), new, Release).is_err() {

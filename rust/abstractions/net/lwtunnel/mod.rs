@@ -13,7 +13,8 @@ mod takeover;
 use super::{
     dst::{
         skb_dst,
-        Dst, //
+        Dst,
+        DstRef, //
     },
     namespace::Inum,
     netlink::{
@@ -27,10 +28,12 @@ use super::{
 use crate::abstractions::{
     bindings,
     compat::{
+        rcu_barrier,
         EAFNOSUPPORT,
         ENOBUFS,
         EOPNOTSUPP, //
-    }, //
+    },
+    sync::bottom_half::BhDisabled, //
 };
 use core::{
     marker::PhantomData,
@@ -221,7 +224,7 @@ impl Xmit {
 /// An encapsulation. C: `struct lwtunnel_encap_ops`.
 ///
 /// A value of the type lives in the tunnel state of each route that has it configured. The hooks
-/// run in softirq or process context, inside an RCU read side critical section.
+/// run in softirq or process context, inside an RCU read side critical section, with bottom halves off.
 #[vtable]
 pub(crate) trait Encap: Sized + Send + Sync {
     /// Which slot of the kernel's table it takes (`LWTUNNEL_ENCAP_*`).
@@ -239,13 +242,13 @@ pub(crate) trait Encap: Sized + Send + Sync {
     ) -> Result<Built<impl Init<Self, Error>>>;
 
     /// A packet is about to be delivered or forwarded. C: `input`.
-    fn input(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
+    fn input(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
 
     /// A packet is about to be sent, not yet fragmented. C: `output`.
-    fn output(&self, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
+    fn output(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
 
     /// A packet is about to get its MAC header. C: `xmit`.
-    fn xmit(&self, skb: Skb, dst: Dst<'_>) -> Xmit;
+    fn xmit(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Xmit;
 
     /// Writes what [`Self::build`] could read, the headroom with it. C: `fill_encap`. Under RCU.
     fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result;
@@ -429,7 +432,8 @@ impl<T: Encap> Adapter<T> {
         unsafe { is_ours((*skb_dst(skb)).lwtstate) }
     }
 
-    /// The encapsulation of a packet's route, its tunnel state, the route, and the packet as ours.
+    /// The encapsulation of a packet's route, its tunnel state, a token of the context, the route, the
+    /// packet as ours, and what has to be kept until the hook returns.
     ///
     /// # Safety
     ///
@@ -438,18 +442,31 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     unsafe fn enter<'a>(
         skb: *mut bindings::sk_buff,
-    ) -> (&'a T, *mut bindings::lwtunnel_state, Dst<'a>, Skb) {
-        // SAFETY: The packet is valid, and the core called us for the state of its route. A program
-        // may take the packet off the route, but route and state are freed after a grace period only,
-        // and the core called us inside an RCU read side critical section.
+    ) -> (
+        &'a T,
+        *mut bindings::lwtunnel_state,
+        BhDisabled<'a>,
+        Dst<'a>,
+        Skb,
+        Option<DstRef>,
+    ) {
+        // SAFETY: The packet is valid, and the core called us for the state of its route, which the
+        // route keeps, inside an RCU read side critical section. A program may take the packet off the
+        // route: if the packet held it, it is held here, too, and if not it stays for the read side.
+        // Bottom halves are off: `lwtunnel_output()` and `lwtunnel_xmit()` see to that, and packets are
+        // received so.
         unsafe {
-            let dst = skb_dst(skb);
-            let lws = (*dst).lwtstate;
+            let raw = skb_dst(skb);
+            let lws = (*raw).lwtstate;
+            let dst = Dst::from_raw(raw);
+            let held = dst.hold_for(skb);
             (
                 &Self::state(lws).encap,
                 lws,
-                Dst::from_raw(dst),
+                BhDisabled::assume(),
+                dst,
                 Skb::from_raw(skb),
+                held,
             )
         }
     }
@@ -468,13 +485,13 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, lws, dst, skb) = unsafe {
+        let (encap, lws, bh, dst, skb, _held) = unsafe {
             if !Self::serves(skb) {
                 return takeover::input(T::TYPE, skb);
             }
             Self::enter(skb)
         };
-        match encap.input(skb, dst) {
+        match encap.input(&bh, skb, dst) {
             // SAFETY: The state stays during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
                 // SAFETY: The route's own handler, which takes the packet.
@@ -496,13 +513,13 @@ impl<T: Encap> Adapter<T> {
         skb: *mut bindings::sk_buff,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, lws, dst, skb) = unsafe {
+        let (encap, lws, bh, dst, skb, _held) = unsafe {
             if !Self::serves(skb) {
                 return takeover::output(T::TYPE, net, sk, skb);
             }
             Self::enter(skb)
         };
-        match encap.output(skb, dst) {
+        match encap.output(&bh, skb, dst) {
             // SAFETY: The state stays during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
                 // Its result is the sender's to read, `NET_XMIT_*` included.
@@ -521,13 +538,13 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     pub(crate) unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, _, dst, skb) = unsafe {
+        let (encap, _, bh, dst, skb, _held) = unsafe {
             if !Self::serves(skb) {
                 return takeover::xmit(T::TYPE, skb);
             }
             Self::enter(skb)
         };
-        encap.xmit(skb, dst).0
+        encap.xmit(&bh, skb, dst).0
     }
 
     /// # Safety
@@ -813,5 +830,7 @@ impl<T: Encap> Drop for Registration<T> {
             // SAFETY: Registered by `new`. Waits until no packet is inside a callback.
             unsafe { bindings::lwtunnel_encap_del_ops(self.ops, T::TYPE) };
         }
+        // Notes that packets have made of routes (`DstNote`) may have callbacks left.
+        rcu_barrier();
     }
 }

@@ -1,0 +1,492 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The route that a CPU notes for the packets of a tunnel: it is that which a lookup would find."""
+
+import contextlib
+import errno
+import itertools
+import os
+import random
+import re
+import socket
+import struct
+import time
+from collections import Counter
+
+import pytest
+from conftest import SLOWER, eventually, sh
+from journal import JOURNAL
+from nl import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    NLM_F_REQUEST,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTM_NEWROUTE,
+    attr,
+    inside,
+    open_in,
+    rtmsg,
+)
+from sides import SIDE
+from sockets import (
+    IP_MTU_DISCOVER,
+    IPV6_MTU_DISCOVER,
+    PMTUDISC_DONT,
+    checksum,
+    counters,
+    make_socket,
+    sysctl,
+)
+from wires import IP_TRANSPARENT, IPV6_TCLASS, IPV6_TRANSPARENT, PORT, Sender, Wires
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+# Changes the destination from FIRST to OTHER, and asks.
+OTHER = "encap bpf xmit obj lwt_xmit_other.o section lwt_xmit"
+# Marks with 7, and asks.
+MARK = "encap bpf xmit obj lwt_xmit_mark.o section lwt_xmit"
+# The second packet of a flow is noted, and the third finds the note.
+BURST = 4
+# Protocols of which the kernel knows nothing.
+PROTOCOLS = 253, 254
+# A tick is a hundredth of a second at most.
+TICK = 0.02
+
+
+class Initial(Wires):
+    """Wires whose namespace a is the one that the kernel begins with, where routes of
+    IPv6 are noted, too."""
+
+    MAKE_A = "netns attach a 1"
+    # What is set there, and what it was. A flow label for each socket would tell flows apart, and
+    # nothing else had to.
+    SETTINGS = {"ipv6/auto_flowlabels": (0, 1), "ipv4/ip_forward": (1, 0),
+                "ipv6/conf/all/forwarding": (1, 0), "ipv4/icmp_ratelimit": (0, 1000),
+                "ipv6/icmp/ratelimit": (0, 1000)}
+
+    def __init__(self):
+        assert os.readlink("/proc/1/ns/net") == os.readlink("/proc/self/ns/net")
+        super().__init__()
+        for name, (value, _) in self.SETTINGS.items():
+            sysctl("a", name, value)
+
+    def close(self):
+        try:
+            # Nobody deletes this namespace: what a scenario that failed has left would stay.
+            sh("ip -n a link del va; ip -n a link del wa; ip -n a nexthop flush; "
+               "ip -n a xfrm policy flush; for each in 50 51; do ip -n a rule del pref $each; "
+               "ip -6 -n a rule del pref $each; done", check=False)
+            for name, (_, value) in self.SETTINGS.items():
+                sysctl("a", name, value)
+        finally:
+            super().close()
+
+
+@pytest.fixture(scope="module", name="wires")
+def fixture_wires():
+    """The network of this file."""
+    with contextlib.closing(Initial()) as made:
+        yield made
+
+
+def burst(sender, address, data, count=BURST):
+    """Packets without a pause, within one tick of the kernel's clock if the machine is fast."""
+    for _ in range(count):
+        sender.sendto(data, (address, PORT))
+
+
+def alternate(wires, family, senders, rounds=20):
+    """Two flows take turns by one route; where the packets of each arrive. A note that told them
+    apart too little would serve for both."""
+    for _ in range(rounds):
+        for data, (sender, address) in senders.items():
+            burst(sender, address, data)
+    found = {name: Counter(wires.got(name, family)) for name in "bc"}
+    return {name: dict(arrived) for name, arrived in found.items()}, rounds * BURST
+
+
+SETTINGS = {
+    "fwmark 3": lambda sender: sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 3),
+    "dsfield 0x10": lambda sender: sender.socket.setsockopt(
+        *((socket.IPPROTO_IP, socket.IP_TOS) if sender.family == 4
+          else (socket.IPPROTO_IPV6, IPV6_TCLASS)), 0x10),
+    "uidrange 1000-1000": lambda sender: os.fchown(sender.socket.fileno(), 1000, -1),
+    "from": lambda sender: (
+        sender.option(IP_TRANSPARENT, IPV6_TRANSPARENT, 1),
+        sender.socket.bind(("192.0.2.7" if sender.family == 4 else "2001:db8::7", 0))),
+}
+
+
+@FAMILIES
+@pytest.mark.parametrize("rule", SETTINGS)
+def test_flows_that_a_rule_tells_apart_do_not_share_a_note(wires, family, rule):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    words = {4: "from 192.0.2.7", 6: "from 2001:db8::7"}[family] if rule == "from" else rule
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['b'][family]}",
+                      f"route add {other} {via['c'][family]} table 100",
+                      f"rule add pref 50 {words} lookup 100"), \
+            Sender("a", family) as plain, Sender("a", family) as ruled:
+        SETTINGS[rule](ruled)
+        found, each = alternate(wires, family, {b"plain": (plain.socket, first),
+                                                b"ruled": (ruled.socket, first)})
+        assert found == {"b": {b"plain": each}, "c": {b"ruled": each}}
+
+
+@FAMILIES
+def test_flows_to_different_addresses_do_not_share_a_note(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    both = {4: "10.0.0.0/14", 6: "fd00::/14"}[family]
+    with wires.having("a", family,
+                      f"route add {both} {MARK} {via['b'][family]}",
+                      f"route add {first} {via['b'][family]} table 100",
+                      f"route add {other} {via['c'][family]} table 100",
+                      "rule add pref 50 fwmark 7 lookup 100"), Sender("a", family) as sender:
+        found, each = alternate(wires, family, {b"first": (sender.socket, first),
+                                                b"other": (sender.socket, other)})
+        assert found == {"b": {b"first": each}, "c": {b"other": each}}
+
+
+@FAMILIES
+def test_flow_of_a_socket_that_is_bound_to_a_device_has_a_note_of_its_own(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['c'][family]}",
+                      f"route add {other} {via['b'][family]} metric 10",
+                      f"route add {other} {via['c'][family]} metric 20"), \
+            Sender("a", family) as plain, Sender("a", family) as bound:
+        bound.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wa")
+        found, each = alternate(wires, family, {b"plain": (plain.socket, first),
+                                                b"bound": (bound.socket, first)})
+        assert found == {"b": {b"plain": each}, "c": {b"bound": each}}
+
+
+@FAMILIES
+def test_flows_of_different_protocols_do_not_share_a_note(wires, family):
+    first, via = wires.FIRST[family], wires.VIA
+    rounds = 20
+    with wires.having("a", family,
+                      f"route add {first} {MARK} {via['b'][family]}",
+                      f"route add {first} {via['b'][family]} table 100",
+                      f"route add {first} {via['c'][family]} table 101",
+                      f"rule add pref 50 fwmark 7 ipproto {PROTOCOLS[0]} lookup 100",
+                      f"rule add pref 51 fwmark 7 ipproto {PROTOCOLS[1]} lookup 101"):
+        senders = [make_socket("a", family, socket.SOCK_RAW, number) for number in PROTOCOLS]
+        receivers = {(name, number): make_socket(name, family, socket.SOCK_RAW, number)
+                     for name, number in itertools.product("bc", PROTOCOLS)}
+        for _ in range(rounds):
+            for sender in senders:
+                for _ in range(BURST):
+                    sender.sendto(b"x", (first, 0))
+        # What is sent last arrives last.
+        wires.where(family)
+        found = Counter()
+        for who, receiver in receivers.items():
+            receiver.setblocking(False)
+            try:
+                while receiver.recv(2048):
+                    found[who] += 1
+            except BlockingIOError:
+                pass
+        for made in [*senders, *receivers.values()]:
+            made.close()
+    assert found == {("b", PROTOCOLS[0]): rounds * BURST, ("c", PROTOCOLS[1]): rounds * BURST}
+
+
+@FAMILIES
+def test_first_packet_after_a_change_takes_the_new_route(wires, family):
+    """The change comes by a request of this process: often within the tick in which the last packet
+    was sent."""
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    domain, bits = (socket.AF_INET, 32) if family == 4 else (socket.AF_INET6, 128)
+    with inside("a"):
+        index = {name: socket.if_nametoindex(name + "a") for name in "vw"}
+    requests = {}
+    for name, device in (("b", "v"), ("c", "w")):
+        gateway = via[name][family].split()[1]
+        body = rtmsg(domain, bits, 254, 4, 0, 1)
+        body += attr(RTA_DST, socket.inet_pton(domain, other)) + attr(RTA_OIF, index[device])
+        body += attr(RTA_GATEWAY, socket.inet_pton(domain, gateway)) + attr(RTA_PRIORITY, 10)
+        flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+        requests[name] = struct.pack("=IHHII", 16 + len(body), RTM_NEWROUTE, flags, 1, 0) + body
+    quick = 0
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['b'][family]} metric 10"), \
+            Sender("a", family) as sender, open_in("a") as netlink:
+        for number in range(100):
+            name = "cb"[number % 2]
+            began = time.monotonic()
+            burst(sender.socket, first, b"before")
+            netlink.send(requests[name])
+            assert struct.unpack_from("=i", netlink.recv(4096), 16) == (0,)
+            sender.socket.sendto(name.encode(), (first, PORT))
+            quick += time.monotonic() - began < 0.002
+            if number % 10 == 9:
+                found = {each: Counter(wires.got(each, family)) for each in "bc"}
+                assert [found["b"][b"b"], found["c"][b"c"]] == [5, 5], found
+                assert found["b"][b"c"] == found["c"][b"b"] == 0, found
+    # On a kernel on which none is that fast, nothing was tried.
+    assert quick > 0 or SLOWER > 1
+
+
+class Change:
+    """Something that is one way or the other, and the commands that make it so."""
+
+    def __init__(self, name, there, gone):
+        self.name, self.commands, self.there = name, {True: there, False: gone}, False
+
+    def turn(self):
+        self.there = not self.there
+        for command in self.commands[self.there]:
+            if callable(command):
+                command()
+            else:
+                sh(f"ip {command}")
+        # What nobody announces is seen at the next tick.
+        time.sleep(TICK)
+
+
+def changes(wires, family):
+    """What routes depend on, but for what the flow itself says."""
+    other, via = wires.OTHER[family], wires.VIA
+    ip, b, c = f"-{family} -n a", via["b"][family], via["c"][family]
+    to_x = {4: "via 10.7.0.2 dev xa", 6: "via fd07::2 dev xa"}[family]
+    to_c = {4: "10.9.0.2", 6: "fd09::2"}[family]
+    hops = f"nexthop {b} weight {{}} nexthop {c} weight {{}}"
+
+    def join():
+        sh("ip link add xa netns a type veth peer name xc netns c")
+        wires.join("a", "xa", "c", "xc", 7)
+
+    def hash_policy(value):
+        return lambda: sysctl("a", f"ipv{family}/fib_multipath_hash_policy", value)
+
+    def neighbour(how):
+        return f"-n a neigh replace {to_c} lladdr 02:00:00:00:09:02 dev wa nud {how}"
+
+    return [
+        Change("route", [f"{ip} route add {other} {c} metric 5"],
+               [f"{ip} route del {other} {c} metric 5"]),
+        Change("unreachable", [f"{ip} route add unreachable {other} metric 3"],
+               [f"{ip} route del unreachable {other} metric 3"]),
+        Change("fallback", [f"{ip} route del {other} {b} metric 10"],
+               [f"{ip} route add {other} {b} metric 10"]),
+        Change("rule", [f"{ip} rule add pref 50 to {other} lookup 100"],
+               [f"{ip} rule del pref 50 to {other} lookup 100"]),
+        Change("rule for a user", [f"{ip} rule add pref 51 uidrange 0-0 lookup 100"],
+               [f"{ip} rule del pref 51 uidrange 0-0 lookup 100"]),
+        Change("device", [join, f"{ip} route add {other} {to_x} metric 4"], ["-n a link del xa"]),
+        Change("weights", [f"{ip} route replace {other} metric 6 {hops.format(1, 200)}"],
+               [f"{ip} route replace {other} metric 6 {hops.format(200, 1)}"]),
+        Change("hash", [hash_policy(1)], [hash_policy(0)]),
+        Change("nexthop", [f"{ip} nexthop replace id 9 {c}"], [f"{ip} nexthop replace id 9 {b}"]),
+        Change("route by nexthop", [f"{ip} route add {other} nhid 9 metric 7"],
+               [f"{ip} route del {other} nhid 9 metric 7"]),
+        Change("neighbour", [neighbour("failed")], [neighbour("permanent")]),
+        Change("MTU", [f"{ip} route add {other} {b} metric 8 mtu 1280"],
+               [f"{ip} route del {other} {b} metric 8 mtu 1280"]),
+    ]
+
+
+def looked_up(address, family):
+    """Where the kernel's own lookup leads, which nobody notes."""
+    source = {4: "10.0.0.1", 6: "fd00::1"}[family]
+    question = f"ip -{family} -n a route get {address} from {source} ipproto udp uid 0"
+    found = re.search(r" dev ([vwx]a)", sh(f"{question} 2>&1 || true"))
+    return {"va": "b", "wa": "c", "xa": "c"}[found[1]] if found else ""
+
+
+@FAMILIES
+def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    b, c = via["b"][family], via["c"][family]
+    ip = f"ip -{family} -n a"
+    seed = int(os.environ.get("LWTCLS_SEED", "20261127"))
+    chance, packets, turned, ways = random.Random(seed), 0, Counter(), Counter()
+    what = changes(wires, family)
+    sh(f"{ip} nexthop add id 9 {b}")
+    if family == 4:
+        sysctl("a", "ipv4/fib_multipath_use_neigh", 1)
+    with contextlib.ExitStack() as last, \
+            wires.having("a", family,
+                         f"route add {first} {OTHER} {b}",
+                         f"route add {other} {b} metric 10",
+                         f"route add {other} {c} metric 20",
+                         f"route add {other} {c} table 100",
+                         f"route add {other} metric 6 nexthop {b} weight 200 nexthop {c}"), \
+            Sender("a", family) as sender:
+        last.callback(sh, f"{ip} route flush {other}; {ip} nexthop del id 9", check=False)
+        try:
+            for number in range(100):
+                with contextlib.suppress(OSError):
+                    burst(sender.socket, first, b"before")
+                # Of two that are there, one goes: most of what there may be hides something else.
+                there = [change for change in what if change.there]
+                change = chance.choice(there if len(there) > 1 else what)
+                change.turn()
+                turned[change.name] += 1
+                for _ in range(BURST):
+                    with contextlib.suppress(OSError):
+                        sender.socket.sendto(b"%d" % number, (first, PORT))
+                expected = looked_up(other, family)
+                found = {name: wires.got(name, family).count(b"%d" % number) for name in "bc"}
+                arrived = {name: count for name, count in found.items() if count}
+                assert arrived == ({expected: BURST} if expected else {}), \
+                    f"{change.name} {change.there}, number {number} of seed {seed}"
+                packets += BURST
+                ways[expected] += 1
+        finally:
+            for change in what:
+                if change.there:
+                    change.turn()
+            sysctl("a", "ipv4/fib_multipath_use_neigh", 0)
+    JOURNAL.note("changes", packets=packets)
+    print(f"{packets} packets, differences 0; changes {dict(turned)}; ways {dict(ways)}")
+    # It led somewhere else at times.
+    assert min(ways["b"], ways["c"]) > 9 and len(turned) == len(what)
+
+
+def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
+    first, other, via = wires.FIRST[6], wires.OTHER[6], wires.VIA
+    policy = f"dir out dst {other}/128 priority 1"
+    with wires.having("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
+                      f"route add {other} {via['b'][6]}"), Sender("a", 6) as sender:
+        for _ in range(3):
+            burst(sender.socket, first, b"before")
+            sh(f"ip -n a xfrm policy add {policy} action block")
+            try:
+                assert [sender.send(first, b"blocked") for _ in range(BURST)] == \
+                    [errno.EPERM] * BURST
+            finally:
+                sh(f"ip -n a xfrm policy del dir out dst {other}/128")
+            burst(sender.socket, first, b"after")
+            assert Counter(wires.got("b", 6)) == {b"before": BURST, b"after": BURST}
+
+
+@pytest.mark.differs("route of a packet that is rerouted on xmit")
+def test_what_nobody_announces_counts_from_the_next_tick(wires):
+    """Routes by a device without carrier may be ignored. When a sysctl says so the kernel tells
+    nobody."""
+    first, other, via = wires.FIRST[4], wires.OTHER[4], wires.VIA
+    rounds, name = 50, "ipv4/conf/xa/ignore_routes_with_linkdown"
+    sh("ip link add xa netns a type veth peer name xc netns c")
+    wires.join("a", "xa", "c", "xc", 7)
+    sh("ip -n c link set xc down")
+    try:
+        with wires.having("a", 4, f"route add {first} {OTHER} {via['b'][4]}",
+                          f"route add {other} {via['b'][4]} metric 10",
+                          f"route add {other} via 10.7.0.2 dev xa metric 4"), \
+                Sender("a", 4) as sender:
+            eventually(lambda: "linkdown" in sh(f"ip -n a route show {other}"))
+            for _ in range(rounds):
+                sysctl("a", name, 0)
+                time.sleep(TICK)
+                burst(sender.socket, first, b"lost")
+                sysctl("a", name, 1)
+                sender.socket.sendto(b"soon", (first, PORT))
+                time.sleep(TICK)
+                sender.socket.sendto(b"later", (first, PORT))
+            found = Counter(wires.got("b", 4))
+    finally:
+        sh("ip -n a link del xa")
+    soon = found.pop(b"soon", 0)
+    assert found == {b"later": rounds}
+    assert soon == rounds or SIDE == "rust"
+    JOURNAL.note("at once", all=soon == rounds)
+
+
+IPV6_XFRM_POLICY = 35
+
+
+def blocking(address):
+    """A struct xfrm_userpolicy_info: what is sent to an address is blocked, without limits."""
+    to = socket.inet_pton(socket.AF_INET6, address)
+    selector = struct.pack("16s24xHBBB3xII", to, socket.AF_INET6, 128, 0, 0, 0, 0)
+    limits = struct.pack("4Q", *[(1 << 64) - 1] * 4) + bytes(32 + 32)
+    return selector + limits + struct.pack("IIBBBB", 1, 0, 1, 1, 0, 0) + bytes(4)
+
+
+def test_policy_of_a_socket_is_for_its_packets_alone(wires):
+    first, other, via = wires.FIRST[6], wires.OTHER[6], wires.VIA
+    with wires.having("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
+                      f"route add {other} {via['b'][6]}"), \
+            Sender("a", 6) as free, Sender("a", 6) as blocked:
+        blocked.socket.setsockopt(socket.IPPROTO_IPV6, IPV6_XFRM_POLICY,
+                                  blocking(other))
+        refused = 0
+        for _ in range(20):
+            burst(free.socket, first, b"free")
+            try:
+                blocked.socket.sendto(b"blocked", (first, PORT))
+            except PermissionError:
+                refused += 1
+        assert refused == 20
+        assert Counter(wires.got("b", 6)) == {b"free": 20 * BURST}
+
+
+@FAMILIES
+def test_note_does_not_keep_the_device(wires, family):
+    """A device goes at once, though the last packets were sent by it."""
+    first, other = wires.FIRST[family], wires.OTHER[family]
+    to_x = {4: "via 10.7.0.2 dev xa", 6: "via fd07::2 dev xa"}[family]
+    with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
+            Sender("a", family) as sender:
+        for _ in range(5):
+            sh("ip link add xa netns a type veth peer name xc netns c")
+            wires.join("a", "xa", "c", "xc", 7)
+            sh(f"ip -{family} -n a route add {other} {to_x}")
+            burst(sender.socket, first, b"x")
+            began = time.monotonic()
+            sh("ip -n a link del xa")
+            assert time.monotonic() - began < 10
+            assert sender.send(first) != 0
+            assert wires.got("c", family) == [b"x"] * BURST
+
+
+def fragments(namespace, family):
+    """How many fragments a namespace has made."""
+    return counters(namespace)["IpFragCreates" if family == 4 else "Ip6FragCreates"]
+
+
+def too_big(family, destination, port, mtu):
+    """Has b tell a by ICMP that a packet of a's to `destination` was larger than `mtu`."""
+    if family == 4:
+        packet = struct.pack("!BBHHHBBH", 0x45, 0, 1328, 0, 0, 64, socket.IPPROTO_UDP, 0)
+        packet += socket.inet_aton("10.0.0.1") + socket.inet_aton(destination)
+        kind, to, head = socket.IPPROTO_ICMP, "10.0.0.1", struct.pack("!BBHHH", 3, 4, 0, 0, mtu)
+    else:
+        packet = struct.pack("!IHBB", 6 << 28, 1308, socket.IPPROTO_UDP, 64)
+        packet += socket.inet_pton(socket.AF_INET6, "fd00::1")
+        packet += socket.inet_pton(socket.AF_INET6, destination)
+        kind, to, head = socket.IPPROTO_ICMPV6, "fd00::1", struct.pack("!BBHI", 2, 0, 0, mtu)
+    message = head + packet + struct.pack("!HHHH", port, PORT, 1308, 0)
+    if family == 4:
+        message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+    with make_socket("b", family, socket.SOCK_RAW, kind) as made:
+        made.sendto(message, (to, 0))
+
+
+@FAMILIES
+def test_path_that_became_narrow_is_narrow_for_the_next_packet(wires, family):
+    """A router tells of its MTU, of which the kernel makes an exception of the route: the sender
+    fragments what is larger from then on."""
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    with wires.having("a", family, f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['b'][family]}"), Sender("a", family) as sender:
+        sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT)
+        data = b"y" * 1300
+        burst(sender.socket, first, data)
+        assert fragments("a", family) == 0
+        too_big(family, other, sender.socket.getsockname()[1], mtu=1280 if family == 6 else 600)
+        eventually(lambda: "mtu" in sh(f"ip -{family} -n a route get {other}"))
+        # The socket was told, too.
+        sender.pending()
+        before = fragments("a", family)
+        burst(sender.socket, first, data, 1)
+        assert wires.got("b", family) == [data] * (BURST + 1)
+        assert fragments("a", family) > before
+        sh(f"ip -{family} -n a route flush cache")
