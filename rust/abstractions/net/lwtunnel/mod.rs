@@ -450,11 +450,10 @@ impl<T: Encap> Adapter<T> {
         Skb,
         Option<DstRef>,
     ) {
-        // SAFETY: The packet is valid, and the core called us for the state of its route, which the
-        // route keeps, inside an RCU read side critical section. A program may take the packet off the
-        // route: if the packet held it, it is held here, too, and if not it stays for the read side.
-        // Bottom halves are off: `lwtunnel_output()` and `lwtunnel_xmit()` see to that, and packets are
-        // received so.
+        // SAFETY: The core called us inside an RCU read side, with a valid packet whose route keeps the
+        // state. A program may take the packet off the route: it stays for the read side, or is held
+        // here as the packet held it. Bottom halves are off: `lwtunnel_output()` and `lwtunnel_xmit()`
+        // see to that, and packets are received so.
         unsafe {
             let raw = skb_dst(skb);
             let lws = (*raw).lwtstate;
