@@ -54,6 +54,13 @@ def sh(command):
     return result.stdout
 
 
+def quiet():
+    """Stops what some kernels do in their own time: DAMON looks which pages are used."""
+    knob = pathlib.Path("/sys/module/damon_stat/parameters/enabled")
+    if knob.exists():
+        knob.write_text("N")
+
+
 def network():
     """Four devices that nobody is behind. What the first receives is sent by the second, and so is
     what the fourth receives. They have no IPv4 addresses: the kernel hashes these otherwise in each
@@ -199,6 +206,16 @@ def encap(hook, obj):
 
 
 @contextlib.contextmanager
+def routes(*some):
+    """More routes."""
+    for route in some:
+        sh(f"ip route add {route}")
+    yield
+    for route in some:
+        sh(f"ip route del {route}")
+
+
+@contextlib.contextmanager
 def statistics():
     """Programs are counted meanwhile: their runs by the kernel, what comes of them by lwtcls."""
     knob = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -287,6 +304,13 @@ def encapsulation():
             for tunnel in ("ipip", "gre", "udp"):
                 with encap(hook, f"bench_{hook}_{tunnel}{outer}"):
                     packets(f"{hook}: push {tunnel} over IPv{outer}, reroute", "no hook")
+    # Lookups that end at one route, and of which no two are the same.
+    with routes("10.10.0.0/16 via 10.2.0.2 dev d2", "fd0a::/112 via fd02::2 dev d2"):
+        for hook in ("in", "xmit"):
+            for outer in (4, 6):
+                with encap(hook, f"bench_{hook}_each{outer}"):
+                    packets(f"{hook}: push udp over IPv{outer}, each to another address, reroute",
+                            "no hook")
 
 
 def reroute():
@@ -310,8 +334,8 @@ def control():
     # For the C it takes minutes to have that many: once is enough.
     sizes = (10, 1000, 100000) if WHAT == "count" else (10, 1000)
     sh("bpftool prog load tc_unspec.o /run/bpf/filter type classifier")
-    options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/filter")) + nl.attr(nl.BPF_NAME, "f") \
-        + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
+    options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/filter")) \
+        + nl.attr(nl.BPF_NAME, "tc_unspec.o:[tc]") + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 
     def bodies(some, options=None):
         return [nl.tfilter(index, handle, options, parent) for handle in some]
@@ -344,7 +368,8 @@ def control():
     time.sleep(5)
 
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/route type lwt_xmit")
-    program = nl.attr(nl.PROG_FD, nl.pinned("/run/bpf/route")) + nl.attr(nl.PROG_NAME, "r")
+    program = nl.attr(nl.PROG_FD, nl.pinned("/run/bpf/route")) \
+        + nl.attr(nl.PROG_NAME, "lwt_xmit_ok.o:[lwt_xmit]")
     with nl.Requests(None) as requests:
         head = struct.pack("=BBBBBBBBI", 2, 32, 0, 0, 254, 4, 0, 1, 0) \
             + nl.attr(nl.RTA_DST, bytes([10, 5, 0, 1])) + nl.attr(nl.RTA_OIF, 102)
@@ -360,6 +385,9 @@ def control():
                     adds.append(requests.send(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
                                               [body]))
                     dels.append(requests.send(nl.RTM_DELROUTE, 0, [body]))
+                    # What a route takes of the per-CPU memory costs what there is to look
+                    # through. The last one's is given back meanwhile.
+                    time.sleep(0.05)
             assert not requests.answers()
             where = {"windows": [number], "of": 101}
             for verb, seconds in (("add", adds), ("delete", dels)):
@@ -417,6 +445,7 @@ def main():
     sh("mkdir -p /run/bpf && mount -t bpf bpf /run/bpf")
     module = BUILD / "lwtcls.ko" if SIDE == "rust" else KERNEL / "net/sched/cls_bpf.ko"
     sh(f"insmod {module}")
+    quiet()
     network()
     if WHAT == "scale":
         scale(int(sys.argv[5]))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Pushes a header and asks for a new route: SECTION is the type of the program,
- * OUTER 4 or 6, TUNNEL IPPROTO_IPIP, IPPROTO_GRE or IPPROTO_UDP. No packet here is
+ * OUTER 4 or 6, TUNNEL IPPROTO_IPIP, IPPROTO_GRE or IPPROTO_UDP. With EACH every
+ * packet goes to another address of 10.10.0.0/16 or fd0a::/112. No packet here is
  * longer than its header can say, as those of samples/lwt_xmit_gre.c may be.
  */
 #include <linux/bpf.h>
@@ -25,6 +26,10 @@ struct outer {
 	__be16 gre[2];
 #endif
 };
+
+#ifdef EACH
+static __u16 packets;
+#endif
 
 SEC(SECTION) int push(struct __sk_buff *skb)
 {
@@ -61,6 +66,14 @@ SEC(SECTION) int push(struct __sk_buff *skb)
 #endif
 	};
 
+#ifdef EACH
+#if OUTER == 4
+	outer.ip.daddr = bpf_htonl(0x0a0a0000 | ++packets);
+#else
+	outer.ip.daddr.s6_addr[1] = 0x0a;
+	outer.ip.daddr.s6_addr16[7] = bpf_htons(++packets);
+#endif
+#endif
 	if (bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_IP, &outer, sizeof(outer)))
 		return BPF_DROP;
 	return BPF_LWT_REROUTE;
