@@ -10,6 +10,7 @@ use crate::abstractions::{
 };
 use core::{
     marker::PhantomData,
+    mem::MaybeUninit,
     ptr,
     ptr::NonNull, //
 };
@@ -86,6 +87,11 @@ impl ExtAck<'_> {
 /// Where the next attribute may begin. C: `NLA_ALIGNTO`.
 const ALIGN: usize = 4;
 
+/// So many bytes, and what has to follow them. C: `NLA_ALIGN()`.
+const fn aligned(len: usize) -> usize {
+    (len + ALIGN - 1) & !(ALIGN - 1)
+}
+
 /// An attribute of a request.
 ///
 /// # Invariants
@@ -122,29 +128,35 @@ impl<'a> Attr<'a> {
         }
     }
 
-    /// The payload, if it has exactly `N` bytes. `ERANGE` if it has fewer, `EINVAL` if it has more.
-    fn exactly<const N: usize>(
+    /// What `f` makes of the payload, if that has exactly `N` bytes. `ERANGE` if it has fewer,
+    /// `EINVAL` if it has more.
+    #[inline(always)]
+    fn exactly<const N: usize, R>(
         self,
+        f: impl FnOnce([u8; N]) -> R,
         extack: &mut ExtAck<'_>,
         why: &'static CStr,
-    ) -> Result<[u8; N]> {
+    ) -> Result<R> {
         let payload = self.payload();
-        payload.try_into().map_err(|_| {
-            let error = if payload.len() < N { ERANGE } else { EINVAL };
-            extack.refuse_attr(error, self, why)
-        })
+        match payload.try_into() {
+            Ok(bytes) => Ok(f(bytes)),
+            Err(_) => {
+                let error = if payload.len() < N { ERANGE } else { EINVAL };
+                Err(extack.refuse_attr(error, self, why))
+            }
+        }
     }
 
     /// A number in host byte order. `ERANGE` if it has fewer than two bytes, `EINVAL` if it has more.
     pub(crate) fn u16(self, extack: &mut ExtAck<'_>) -> Result<u16> {
-        self.exactly(extack, c"the attribute must be 2 bytes long")
-            .map(u16::from_ne_bytes)
+        let why = c"the attribute must be 2 bytes long";
+        self.exactly(u16::from_ne_bytes, extack, why)
     }
 
     /// A number in host byte order. `ERANGE` if it has fewer than four bytes, `EINVAL` if it has more.
     pub(crate) fn u32(self, extack: &mut ExtAck<'_>) -> Result<u32> {
-        self.exactly(extack, c"the attribute must be 4 bytes long")
-            .map(u32::from_ne_bytes)
+        let why = c"the attribute must be 4 bytes long";
+        self.exactly(u32::from_ne_bytes, extack, why)
     }
 
     /// A NUL-terminated string of at most `max` bytes. Zeros may follow its NUL, up to `max + 1` bytes
@@ -154,6 +166,21 @@ impl<'a> Attr<'a> {
     /// `ERANGE` if the payload is longer than that. `too_long` is the extack message for a string of
     /// more than `max` bytes. C: `NLA_NUL_STRING`.
     pub(crate) fn str(
+        self,
+        max: usize,
+        too_long: &'static CStr,
+        extack: &mut ExtAck<'_>,
+    ) -> Result<&'a CStr> {
+        let payload = self.payload();
+        match CStr::from_bytes_with_nul(payload) {
+            Ok(string) if payload.len() <= max + 1 => Ok(string),
+            _ => self.str_in_buffer(max, too_long, extack),
+        }
+    }
+
+    /// [`Self::str`], if the payload is not just a string of that length.
+    #[cold]
+    fn str_in_buffer(
         self,
         max: usize,
         too_long: &'static CStr,
@@ -192,13 +219,14 @@ impl<'a> Attr<'a> {
     ///
     /// `EINVAL` for a type that is 0, at least `N`, or there twice, and for bytes at the end that
     /// are no attribute. C: `__nla_parse()`.
+    #[inline(always)]
     pub(crate) fn nested<const N: usize>(self, extack: &mut ExtAck<'_>) -> Result<Attrs<'a, N>> {
-        let mut table = [ptr::null_mut(); N];
+        let mut table = MaybeUninit::<[*mut bindings::nlattr; N]>::uninit();
         // SAFETY: The table has a place for each type up to the maximum that is named. Head and
         // length are those of the payload, which is valid by the type invariant.
         success(unsafe {
             bindings::__nla_parse(
-                table.as_mut_ptr(),
+                table.as_mut_ptr().cast(),
                 const { N as c_int - 1 },
                 bindings::nla_data(self.0.as_ptr()).cast(),
                 bindings::nla_len(self.0.as_ptr()),
@@ -208,13 +236,15 @@ impl<'a> Attr<'a> {
                 extack.0,
             )
         })?;
+        // SAFETY: The callee succeeded, and so has cleared the table first.
+        let table = unsafe { table.assume_init() };
         // Of those of one type the table has the last. All of them fill the payload, so what the
         // table has does, if none is missing.
         let filled = table.iter().filter(|attr| !attr.is_null()).map(|attr| {
             // SAFETY: The callee checked that it lies in the payload.
-            usize::from(unsafe { (**attr).nla_len }).next_multiple_of(ALIGN)
+            aligned(usize::from(unsafe { (**attr).nla_len }))
         });
-        if filled.sum::<usize>() != self.payload().len().next_multiple_of(ALIGN) {
+        if filled.sum::<usize>() != aligned(self.payload().len()) {
             return Err(extack.refuse_attr(EINVAL, self, c"duplicate attribute"));
         }
         // INVARIANT: The callee checked that each attribute that it found lies in the payload.
@@ -294,6 +324,7 @@ impl Message<'_> {
     }
 
     /// Adds a number in host byte order. C: `nla_put_u32()`.
+    #[inline(always)]
     pub(crate) fn put_u32(&mut self, attr: u32, value: u32) -> Result {
         self.put(attr, &value.to_ne_bytes())
     }
@@ -387,5 +418,5 @@ impl Drop for MessageBuf {
 
 /// The bytes that an attribute with so long a payload takes in a message. C: `nla_total_size()`.
 pub(crate) const fn total_size(payload: usize) -> usize {
-    (size_of::<bindings::nlattr>() + payload).next_multiple_of(ALIGN)
+    aligned(size_of::<bindings::nlattr>() + payload)
 }
