@@ -7,4 +7,5 @@ pub(crate) mod bottom_half;
 pub(crate) mod lazy;
 pub(crate) mod percpu;
 pub(crate) mod rcu;
+pub(crate) mod refcount;
 pub(crate) mod rtnl;

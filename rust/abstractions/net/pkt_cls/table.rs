@@ -27,9 +27,12 @@ use crate::abstractions::{
     bindings,
     compat::ENOBUFS,
     success,
-    sync::rcu::{
-        self,
-        ReadSide, //
+    sync::{
+        rcu::{
+            self,
+            ReadSide, //
+        },
+        refcount::dec_not_one, //
     }, //
 };
 use core::{
@@ -125,7 +128,8 @@ impl<T: Send> Deferred<T> {
     }
 }
 
-/// A filter's place in its table. Protected by the lock of the table, but before the filter is in it.
+/// A filter's place in its table. Protected by the lock of the table, but for the count, which is
+/// atomic, and before the filter is in there.
 pub(super) struct Place(UnsafeCell<PlaceAdmin>);
 
 struct PlaceAdmin {
@@ -613,7 +617,17 @@ impl<T: Classifier> FilterTable<T> {
     }
 
     /// Gives a reference back.
+    #[inline(always)]
     fn put(&self, node: *mut Boxed<T>) {
+        // SAFETY: Referred to until here, so valid.
+        if !dec_not_one(unsafe { &(*(*node).value.place.0.get()).refs }) {
+            self.put_last(node);
+        }
+    }
+
+    /// Gives back what seems to be the last reference.
+    #[inline(never)]
+    fn put_last(&self, node: *mut Boxed<T>) {
         {
             let _admin = self.admin.lock();
             // SAFETY: Referred to until here, so valid; the lock is held. What nobody refers to and
@@ -671,8 +685,8 @@ impl<T: Classifier> PinnedDrop for FilterTable<T> {
 ///
 /// `node` is one of the table's, removed or not, and counts this reference.
 pub(crate) struct FilterRef<'a, T: Classifier> {
-    table: &'a FilterTable<T>,
     node: NonNull<Boxed<T>>,
+    table: &'a FilterTable<T>,
 }
 
 impl<'a, T: Classifier> FilterRef<'a, T> {
@@ -731,6 +745,7 @@ impl<T: Classifier> Deref for FilterRef<'_, T> {
 }
 
 impl<T: Classifier> Drop for FilterRef<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.table.put(self.node.as_ptr());
     }
