@@ -25,6 +25,7 @@ use crate::abstractions::{
 use kernel::prelude::*;
 
 /// Writes a filter, in the C's order of attributes. C: `cls_bpf_dump()`.
+#[inline(always)]
 pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     message.nest(TCA_OPTIONS as u32, |message| {
         if filter.class().is_some() {

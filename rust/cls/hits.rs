@@ -44,6 +44,27 @@ impl Hits {
         let drops = (verdict == Some(Action::SHOT)).into();
         self.0.add([(0, packets), (1, bytes), (2, drops)]);
     }
+
+    /// Writes them, zeros if nothing was ever counted.
+    #[cold]
+    fn write(&self, message: &mut Message<'_>) -> Result {
+        let [packets, bytes, drops] = self.0.sum().unwrap_or_default();
+        message.nest(TCA_STATS2 as u32, |message| {
+            let mut basic = [0; 16];
+            basic[..8].copy_from_slice(&bytes.to_ne_bytes());
+            basic[8..12].copy_from_slice(&(packets as u32).to_ne_bytes());
+            message.put_64bit(TCA_STATS_BASIC as u32, &basic, TCA_STATS_PAD as u32)?;
+            message.put_64bit(
+                TCA_STATS_PKT64 as u32,
+                &packets.to_ne_bytes(),
+                TCA_STATS_PAD as u32,
+            )?;
+            // qlen, backlog, drops, requeues, overlimits
+            let mut queue = [0; 20];
+            queue[8..12].copy_from_slice(&(drops as u32).to_ne_bytes());
+            message.put(TCA_STATS_QUEUE as u32, &queue)
+        })
+    }
 }
 
 /// Writes what a filter did, as clients read it of a qdisc: `struct gnet_stats_basic`, the packets once
@@ -51,28 +72,15 @@ impl Hits {
 ///
 /// A filter whose actions have the verdict leaves that to them. If nothing was ever counted, and nothing
 /// is, nothing is written.
+#[inline(always)]
 pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     if !filter.rule().direct_action && !filter.exts().is_empty() {
         return Ok(());
     }
-    let [packets, bytes, drops] = match filter.data().hits.0.sum() {
-        Some(sums) => sums,
-        None if stats_enabled() => [0; 3],
-        None => return Ok(()),
-    };
-    message.nest(TCA_STATS2 as u32, |message| {
-        let mut basic = [0; 16];
-        basic[..8].copy_from_slice(&bytes.to_ne_bytes());
-        basic[8..12].copy_from_slice(&(packets as u32).to_ne_bytes());
-        message.put_64bit(TCA_STATS_BASIC as u32, &basic, TCA_STATS_PAD as u32)?;
-        message.put_64bit(
-            TCA_STATS_PKT64 as u32,
-            &packets.to_ne_bytes(),
-            TCA_STATS_PAD as u32,
-        )?;
-        // qlen, backlog, drops, requeues, overlimits
-        let mut queue = [0; 20];
-        queue[8..12].copy_from_slice(&(drops as u32).to_ne_bytes());
-        message.put(TCA_STATS_QUEUE as u32, &queue)
-    })
+    let hits = &filter.data().hits;
+    if hits.0.is_used() || stats_enabled() {
+        hits.write(message)
+    } else {
+        Ok(())
+    }
 }

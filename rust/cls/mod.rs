@@ -114,6 +114,7 @@ impl Classifier for BpfClassifier {
         })
     }
 
+    #[inline(always)]
     fn dump(
         caller: &Caller,
         tp: &TcfProto<'_, Self>,

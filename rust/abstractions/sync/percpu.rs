@@ -119,6 +119,11 @@ impl<const N: usize> Counters<N> {
         }
     }
 
+    /// Whether anything was ever counted.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.0.get().is_null()
+    }
+
     /// The sums over all CPUs, while these may go on counting. `None` if nothing was ever counted.
     pub(crate) fn sum(&self) -> Option<[u64; N]> {
         let counters = self.0.get().cast::<u64>();

@@ -64,6 +64,7 @@ impl Links {
     ///
     /// `links` are valid, stay where they are, and are in no list;
     /// [`Self::remove`] is called before they go.
+    #[inline(always)]
     pub(super) unsafe fn add(links: *mut Self) {
         // SAFETY: By the safety requirements of this function; the list is locked.
         let _ = STATES.with(|head| unsafe {
