@@ -38,6 +38,7 @@
 #include "rwsem.c"
 #include "sch_generic.c"
 #include "skbuff.c"
+#include "slab.c"
 #include "sock.c"
 #include "spinlock.c"
 #include "string.c"

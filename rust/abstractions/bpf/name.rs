@@ -4,42 +4,45 @@
 //!
 //! C header: [`include/linux/rbtree.h`](srctree/include/linux/rbtree.h)
 
-use crate::abstractions::sync::bh_lock::BhLock;
-use core::{
-    alloc::Layout,
-    cmp::Ordering,
-    ptr::{
-        self,
-        NonNull, //
+use crate::abstractions::{
+    bindings::{
+        kfree,
+        kmalloc,
+        GFP_ATOMIC, //
+    },
+    sync::{
+        bh_lock::BhLock,
+        refcount::dec_not_one, //
     }, //
 };
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use kernel::{
-    alloc::{
-        allocator::Kmalloc,
-        Allocator,
-        NumaNode, //
-    },
     bindings,
     container_of,
     prelude::*,
     sync::{
         global_lock,
-        GlobalGuard, //
+        GlobalGuard,
+        Refcount, //
     },
     types::Opaque, //
 };
 
 /// A name. The string, with its NUL, follows in the same allocation.
 struct Name {
-    /// In the tree, if somebody shares it or may.
+    /// Protected by the lock of the tree, if it is in there.
     links: Opaque<bindings::rb_node>,
-    /// How many share it. 0 if it is in no tree: then it has one owner. Protected by the lock of the
-    /// tree once the name is in there.
-    users: usize,
+    /// How many share it. The last one goes with the lock of the tree held, if it is in there.
+    users: Refcount,
     /// The program that it is the name of.
     prog: u32,
     /// Bytes of the string, with its NUL.
     len: u32,
+    /// It is in the tree: somebody shares it, or may.
+    shared: bool,
 }
 
 /// The shared names of programs, by the programs' numbers.
@@ -81,10 +84,13 @@ fn find(tree: &GlobalGuard<NAMES_LOCK>, prog: u32) -> Place {
         while !(*at).is_null() {
             parent = *at;
             let name: *mut Name = container_of!(parent.cast::<Opaque<_>>(), Name, links);
-            at = match prog.cmp(&(*name).prog) {
-                Ordering::Less => &raw mut (*parent).rb_left,
-                Ordering::Greater => &raw mut (*parent).rb_right,
-                Ordering::Equal => return Place::Occupied(NonNull::new_unchecked(name)),
+            if prog == (*name).prog {
+                return Place::Occupied(NonNull::new_unchecked(name));
+            }
+            at = if prog < (*name).prog {
+                &raw mut (*parent).rb_left
+            } else {
+                &raw mut (*parent).rb_right
             };
         }
         Place::Vacant(parent, at)
@@ -95,10 +101,10 @@ fn find(tree: &GlobalGuard<NAMES_LOCK>, prog: u32) -> Place {
 ///
 /// # Invariants
 ///
-/// The name is valid. It counts this reference, or has no other.
+/// The name is valid, and counts this reference. If it is shared it is in the tree.
 pub(crate) struct SharedName(NonNull<Name>);
 
-// SAFETY: The string is never written, the count is protected by the lock, and any thread may free.
+// SAFETY: The string is never written, the count is atomic, and any thread may free.
 unsafe impl Send for SharedName {}
 
 // SAFETY: Only the string can be reached by a shared reference, and it is never written.
@@ -111,72 +117,53 @@ impl SharedName {
     ///
     /// A program that has another name keeps that, and this one is not shared.
     pub(crate) fn new(prog: u32, string: &CStr) -> Result<Self> {
-        if let Some(found) = NAMES.with(|tree| Self::share(tree, prog, string))? {
-            return Ok(found);
-        }
-        let own = Self::alloc(prog, string)?;
-        let found = NAMES.with(|tree| {
-            let found = Self::share(tree, prog, string);
-            if let Place::Vacant(parent, at) = find(tree, prog) {
+        NAMES.with(|tree| match find(tree, prog) {
+            // SAFETY: In the tree, which is locked.
+            Place::Occupied(name) if unsafe { Self::string(name) } == string => {
+                // SAFETY: In the tree, which is locked: somebody has it.
+                unsafe { (*name.as_ptr()).users.inc() };
+                // INVARIANT: Counted by the line above, and in the tree.
+                Ok(Self(name))
+            }
+            Place::Occupied(_) => Self::alloc(prog, string),
+            Place::Vacant(parent, at) => {
+                let own = Self::alloc(prog, string)?;
                 // SAFETY: The tree is locked, and this is where a search for that program ends. The
                 // name is ours alone, and stays until it is taken out.
                 unsafe {
                     let name = own.0.as_ptr();
-                    (*name).users = 1;
+                    (*name).shared = true;
                     // Not by a reference to the links, which would not reach the name around them.
                     let links = Opaque::cast_into(&raw const (*name).links);
                     bindings::rb_link_node(links, parent, at);
                     bindings::rb_insert_color(links, tree.0.get());
                 }
+                Ok(own)
             }
-            found
-        })?;
-        Ok(found.unwrap_or(own))
-    }
-
-    /// The name that the program has, if it is this one.
-    fn share(tree: &GlobalGuard<NAMES_LOCK>, prog: u32, string: &CStr) -> Option<Self> {
-        let Place::Occupied(name) = find(tree, prog) else {
-            return None;
-        };
-        // SAFETY: In the tree, which is locked.
-        unsafe {
-            if Self::string(name) != string {
-                return None;
-            }
-            (*name.as_ptr()).users += 1;
-        }
-        // INVARIANT: Counted by the line above.
-        Some(Self(name))
+        })?
     }
 
     /// A name that is not shared.
     fn alloc(prog: u32, string: &CStr) -> Result<Self> {
         let bytes = string.to_bytes_with_nul();
         let len = u32::try_from(bytes.len()).map_err(|_| ENOMEM)?;
-        let layout = Self::layout(bytes.len())?;
-        let name: NonNull<Name> = Kmalloc::alloc(layout, GFP_ATOMIC, NumaNode::NO_NODE)?.cast();
-        // SAFETY: It has that layout, and nobody else has it.
+        // SAFETY: An FFI call with no requirements. A string's length does not overflow.
+        let name = unsafe { kmalloc(size_of::<Name>() + bytes.len(), GFP_ATOMIC) };
+        let name: NonNull<Name> = NonNull::new(name).ok_or(ENOMEM)?.cast();
+        // SAFETY: It has that size, is aligned for any type, and nobody else has it.
         unsafe {
             name.write(Name {
                 links: Opaque::zeroed(),
-                users: 0,
+                users: Refcount::new(1),
                 prog,
                 len,
+                shared: false,
             });
             let start = name.add(1).cast::<u8>().as_ptr();
             ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
         }
         // INVARIANT: Made just now.
         Ok(Self(name))
-    }
-
-    /// Of a name with a string of so many bytes. `ENOMEM` if there can be none.
-    fn layout(len: usize) -> Result<Layout> {
-        let (layout, _) = Layout::new::<Name>()
-            .extend(Layout::array::<u8>(len).map_err(|_| ENOMEM)?)
-            .map_err(|_| ENOMEM)?;
-        Ok(layout)
     }
 
     /// # Safety
@@ -208,23 +195,26 @@ impl PartialEq for SharedName {
 impl Drop for SharedName {
     fn drop(&mut self) {
         let name = self.0.as_ptr();
-        // SAFETY: Valid by the type invariant, until the reference is given up below.
-        let layout = Self::layout(unsafe { (*name).len } as usize);
-        // SAFETY: Valid by the type invariant, and in the tree, which is locked, if it counts.
-        let last = NAMES.with(|tree| unsafe {
-            if (*name).users > 1 {
-                (*name).users -= 1;
-                return false;
-            }
-            if (*name).users == 1 {
-                bindings::rb_erase((*name).links.get(), tree.0.get());
-            }
-            true
-        });
-        if let (Ok(true), Ok(layout)) = (last, layout) {
-            // SAFETY: Allocated by `alloc` with that layout, in no tree, and this was the last
-            // reference.
-            unsafe { Kmalloc::free(self.0.cast(), layout) };
+        // SAFETY: Valid by the type invariant.
+        let (users, shared) = unsafe { (&(*name).users, (*name).shared) };
+        if dec_not_one(users) {
+            return;
+        }
+        // The last reference, but for those that the tree gives away until it is locked.
+        let last = !shared
+            || NAMES
+                .with(|tree| {
+                    let last = users.dec_and_test();
+                    if last {
+                        // SAFETY: In the tree by the type invariant, and the tree is locked.
+                        unsafe { bindings::rb_erase((*name).links.get(), tree.0.get()) };
+                    }
+                    last
+                })
+                .unwrap_or(false);
+        if last {
+            // SAFETY: Allocated by `alloc`, in no tree, and this was the last reference.
+            unsafe { kfree(name.cast()) };
         }
     }
 }
