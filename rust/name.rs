@@ -19,6 +19,7 @@ impl ProgName {
     pub(crate) const MAX: usize = 256;
 
     /// Reads a name, without the zeros that may follow its NUL. Errors are those of [`Attr::str`].
+    #[inline(always)]
     pub(crate) fn read<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<&'a CStr> {
         attr.str(
             Self::MAX,

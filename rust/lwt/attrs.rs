@@ -46,6 +46,7 @@ pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgN
     + netlink::total_size(size_of::<u32>());
 
 /// Reads a request. Its programs are looked up by what comes of it.
+#[inline(always)]
 pub(super) fn parse<'a, 'b>(
     attr: Attr<'a>,
     family: Family,
@@ -98,6 +99,7 @@ fn parse_headroom(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<u16> {
     }
 }
 
+#[inline(always)]
 fn parse_hook<P: LwtProg>(
     attr: Option<Attr<'_>>,
     extack: &mut ExtAck<'_>,
@@ -105,18 +107,7 @@ fn parse_hook<P: LwtProg>(
     let Some(attr) = attr else {
         return Ok(None);
     };
-    let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
-    let Some(fd) = attrs.get::<LWT_BPF_PROG_FD>() else {
-        return Err(extack.refuse_attr(
-            EINVAL,
-            attr,
-            c"the file descriptor of a program is missing",
-        ));
-    };
-    let Some(name) = attrs.get::<LWT_BPF_PROG_NAME>() else {
-        return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));
-    };
-    let name = ProgName::read(name, extack)?;
+    let (fd, name) = parse_prog(attr, extack)?;
     let prog = Prog::from_fd(fd.u32(extack)?).map_err(|error| {
         let why = if error == EBADF {
             c"the program's file descriptor is not open"
@@ -129,8 +120,26 @@ fn parse_hook<P: LwtProg>(
     Ok(Some(Hook { prog, name }))
 }
 
+/// The attribute with a program's file descriptor, and the program's name.
+#[inline(always)]
+fn parse_prog<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<(Attr<'a>, &'a CStr)> {
+    let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
+    let Some(fd) = attrs.get::<LWT_BPF_PROG_FD>() else {
+        return Err(extack.refuse_attr(
+            EINVAL,
+            attr,
+            c"the file descriptor of a program is missing",
+        ));
+    };
+    let Some(name) = attrs.get::<LWT_BPF_PROG_NAME>() else {
+        return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));
+    };
+    Ok((fd, ProgName::read(name, extack)?))
+}
+
 /// Writes the programs' names, and the headroom, if there is one. The programs' file descriptors mean
 /// nothing to the one who reads.
+#[inline(always)]
 pub(super) fn fill(encap: &BpfEncap, headroom: u16, message: &mut Message<'_>) -> Result {
     fill_hook(&encap.input, LWT_BPF_IN, message)?;
     fill_hook(&encap.output, LWT_BPF_OUT, message)?;

@@ -154,6 +154,7 @@ impl Encap for BpfEncap {
     const TYPE: u32 = LWTUNNEL_ENCAP_BPF;
     const PREDECESSOR: &'static CStr = c"bpf_encap_ops";
 
+    #[inline(always)]
     fn build<'a>(
         attr: Attr<'a>,
         family: Family,
@@ -186,6 +187,7 @@ impl Encap for BpfEncap {
         }
     }
 
+    #[inline(always)]
     fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result {
         attrs::fill(self, headroom, message)
     }
@@ -197,7 +199,9 @@ impl Encap for BpfEncap {
     // A delete request loads its programs again, so names and tags are compared. A new route only
     // shares what another one has if it runs the very same programs: the tag does not cover what is
     // in a program's maps, its constants among them.
+    #[inline(always)]
     fn same(&self, other: &Self, purpose: Purpose) -> bool {
+        #[inline(always)]
         fn same_hook<P>(a: &Option<Hook<P>>, b: &Option<Hook<P>>, reloaded: bool) -> bool {
             match (a, b) {
                 (Some(a), Some(b)) => {
