@@ -151,6 +151,28 @@ def test_flows_to_different_addresses_do_not_share_a_note(wires, family):
 
 
 @FAMILIES
+def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
+    first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
+    option = ((socket.IPPROTO_IP, socket.IP_TOS) if family == 4
+              else (socket.IPPROTO_IPV6, IPV6_TCLASS))
+    # An IPv4 rule looks at three bits.
+    classes, rounds = (0x10, 0x04, 0x08, 0x14, 0x18), 40
+    with wires.having("a", family,
+                      f"route add {first} {OTHER} {via['b'][family]}",
+                      f"route add {other} {via['b'][family]}",
+                      f"route add {other} {via['c'][family]} table 100",
+                      "rule add pref 50 dsfield 0x10 lookup 100"), \
+            Sender("a", family) as sender:
+        # More than after which a CPU gives up, and then a flow that does repeat.
+        for dsfield in (*classes * rounds, *(0x10,) * rounds, *(0x04,) * rounds):
+            sender.socket.setsockopt(*option, dsfield)
+            sender.socket.sendto(b"%#x" % dsfield, (first, PORT))
+        assert Counter(wires.got("c", family)) == {b"0x10": 2 * rounds}
+        assert Counter(wires.got("b", family)) == {
+            b"0x4": 2 * rounds, **{b"%#x" % each: rounds for each in classes[2:]}}
+
+
+@FAMILIES
 def test_flow_of_a_socket_that_is_bound_to_a_device_has_a_note_of_its_own(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     with wires.having("a", family,

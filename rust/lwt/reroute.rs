@@ -5,6 +5,11 @@
 use super::{
     counters::Counted,
     exception::Exception,
+    route_cache::{
+        Note,
+        Noted,
+        RouteCache, //
+    },
     Site, //
 };
 use crate::abstractions::{
@@ -13,6 +18,7 @@ use crate::abstractions::{
     net::{
         dst::{
             Dst,
+            DstRef,
             Found, //
         },
         flow::{
@@ -32,8 +38,10 @@ use crate::abstractions::{
     },
     sync::{
         bottom_half::BhDisabled,
+        percpu::Taken,
         rcu::ReadSide, //
     },
+    time::Tick,
     uapi::{
         ETH_P_IP,
         ETH_P_IPV6, //
@@ -54,20 +62,19 @@ impl Header4 {
     fn of(skb: &Skb) -> Result<Self, Exception> {
         let [first, _, third, saddr, daddr]: [u32; 5] =
             skb.network_header().ok_or(Exception::truncated())?;
-        let [_, tos, _, _] = first.to_ne_bytes();
-        let [_, protocol, _, _] = third.to_ne_bytes();
         Ok(Self {
-            tos,
-            protocol,
+            tos: (u32::from_be(first) >> 16) as u8,
+            protocol: (u32::from_be(third) >> 16) as u8,
             saddr,
             daddr,
         })
     }
 }
 
-/// What of an IPv6 header a route is looked up by.
+/// What of an IPv6 header a route is looked up by. All is in network byte order.
 struct Header6 {
-    flowinfo: [u8; 4],
+    /// Traffic class and flow label, and the version besides.
+    flowinfo: u32,
     protocol: u8,
     saddr: In6Addr,
     daddr: In6Addr,
@@ -76,12 +83,11 @@ struct Header6 {
 impl Header6 {
     #[inline(always)]
     fn of(skb: &Skb) -> Result<Self, Exception> {
-        let [first, s0, s1, d0, d1]: [u64; 5] =
-            skb.network_header().ok_or(Exception::truncated())?;
-        let [f0, f1, f2, f3, _, _, protocol, _] = first.to_ne_bytes();
+        let [_, s0, s1, d0, d1]: [u64; 5] = skb.network_header().ok_or(Exception::truncated())?;
+        let [flowinfo, second]: [u32; 2] = skb.network_header().ok_or(Exception::truncated())?;
         Ok(Self {
-            flowinfo: [f0, f1, f2, f3],
-            protocol,
+            flowinfo,
+            protocol: (u32::from_be(second) >> 8) as u8,
             saddr: [s0, s1],
             daddr: [d0, d1],
         })
@@ -131,82 +137,194 @@ pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Except
 /// Routes a packet on its way out anew. Gives it back if that cannot be.
 /// C: `bpf_lwt_xmit_reroute()`.
 ///
-/// Not inlined, so that packets that go on as they are do not pay for its stack frame.
-#[inline(never)]
+/// What it calls is not inlined, so that packets that go on as they are do not pay for its stack frame,
+/// and no packet for what another one needs.
+#[inline(always)]
 pub(super) fn xmit(
     bh: &BhDisabled<'_>,
     site: Site<'_, LwtXmit>,
-    mut skb: Skb,
+    skb: Skb,
     dst: Dst<'_>,
 ) -> Result<Sent, (Skb, Exception)> {
-    let rcu = dst.rcu();
+    let now = Tick::now();
+    let cache = site.extra().map(|extra| &extra.cache);
+    match cache.and_then(|cache| Some((cache, cache.note(bh, now)?))) {
+        Some((cache, note)) => xmit_by_note(skb, dst, note, now, cache, bh),
+        None => xmit_by_lookup(skb, dst),
+    }
+}
+
+#[inline(never)]
+fn xmit_by_note(
+    mut skb: Skb,
+    dst: Dst<'_>,
+    note: Taken<'_, Note>,
+    now: Tick,
+    cache: &RouteCache,
+    bh: &BhDisabled<'_>,
+) -> Result<Sent, (Skb, Exception)> {
     skb.update_ip_cb(dst.is_inet());
-    let found = find(bh, site, &skb, dst).and_then(|found| {
-        // What was reserved was for the old route. This does nothing if it is enough.
-        skb.cow_head(found.dst(&rcu).dev().ll_reserved_space())
-            .map_err(Exception::no_memory)?;
-        Ok(found)
-    });
-    match found {
-        Ok(found) => Ok(route::output(&rcu, skb, found)),
+    match find(&skb, dst, ByNote { note, now }) {
+        Ok(Noted::Route(noted)) => send(skb, dst, Found::Noted(noted)),
+        Ok(Noted::SameFlow) => xmit_and_note(skb, dst, now, cache, bh),
+        Ok(Noted::OtherFlow) => xmit_by_lookup(skb, dst),
         Err(why) => Err((skb, why)),
     }
 }
 
-#[inline(always)]
-fn find<'a>(
-    bh: &BhDisabled<'_>,
-    site: Site<'_, LwtXmit>,
-    skb: &Skb,
-    dst: Dst<'a>,
-) -> Result<Found<'a>, Exception> {
-    let rcu = dst.rcu();
-    let protocol = skb.protocol_be();
-    if protocol != ETH_P_IP && protocol != ETH_P_IPV6 {
-        return Err(unhandled());
+#[inline(never)]
+fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> {
+    skb.update_ip_cb(dst.is_inet());
+    match find(&skb, dst, ByLookup) {
+        Ok(found) => send(skb, dst, Found::Held(found)),
+        Err(why) => Err((skb, why)),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn xmit_and_note(
+    skb: Skb,
+    dst: Dst<'_>,
+    now: Tick,
+    cache: &RouteCache,
+    bh: &BhDisabled<'_>,
+) -> Result<Sent, (Skb, Exception)> {
+    match find(&skb, dst, AndNote { now, cache, bh }) {
+        Ok(found) => send(skb, dst, Found::Held(found)),
+        Err(why) => Err((skb, why)),
+    }
+}
+
+/// Puts a packet on its new route.
+#[inline(always)]
+fn send(mut skb: Skb, dst: Dst<'_>, found: Found<'_>) -> Result<Sent, (Skb, Exception)> {
+    let rcu = dst.rcu();
+    // What was reserved was for the old route. This does nothing if it is enough.
+    match skb.cow_head(found.dst(&rcu).dev().ll_reserved_space()) {
+        Ok(()) => Ok(route::output(&rcu, skb, found)),
+        Err(error) => Err((skb, Exception::no_memory(error))),
+    }
+}
+
+/// A way to a route.
+trait Way<'r> {
+    type Route;
+
+    /// The errno is that of a lookup, or of a route that leads nowhere.
+    fn find(
+        self,
+        rcu: &ReadSide<'r>,
+        origin: &Origin<'_>,
+        skb: &Skb,
+        flow: Flow,
+    ) -> Result<Self::Route>;
+}
+
+struct ByNote<'a> {
+    note: Taken<'a, Note>,
+    now: Tick,
+}
+
+impl<'r> Way<'r> for ByNote<'_> {
+    type Route = Noted<'r>;
+
+    #[inline(always)]
+    fn find(
+        self,
+        rcu: &ReadSide<'r>,
+        origin: &Origin<'_>,
+        _skb: &Skb,
+        flow: Flow,
+    ) -> Result<Noted<'r>> {
+        Ok(Note::find(self.note, self.now, rcu, origin, flow))
+    }
+}
+
+struct ByLookup;
+
+impl Way<'_> for ByLookup {
+    type Route = DstRef;
+
+    #[inline(always)]
+    fn find(
+        self,
+        _rcu: &ReadSide<'_>,
+        origin: &Origin<'_>,
+        skb: &Skb,
+        flow: Flow,
+    ) -> Result<DstRef> {
+        flow.look_up(origin, skb)
+    }
+}
+
+struct AndNote<'a> {
+    now: Tick,
+    cache: &'a RouteCache,
+    bh: &'a BhDisabled<'a>,
+}
+
+impl<'r> Way<'r> for AndNote<'_> {
+    type Route = DstRef;
+
+    #[inline(always)]
+    fn find(
+        self,
+        rcu: &ReadSide<'r>,
+        origin: &Origin<'_>,
+        skb: &Skb,
+        flow: Flow,
+    ) -> Result<DstRef> {
+        let found = flow.look_up(origin, skb)?;
+        self.cache
+            .set(self.bh, self.now, rcu, origin, &flow, &found);
+        Ok(found)
+    }
+}
+
+/// Once for each family: what the other one has besides costs nothing then.
+#[inline(always)]
+fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exception> {
+    let found = match skb.protocol_be() {
+        ETH_P_IP => {
+            let Header4 {
+                tos,
+                protocol,
+                saddr,
+                daddr,
+            } = Header4::of(skb)?;
+            go(skb, dst, way, |origin, oif| {
+                Flow::v4(origin, oif, skb.mark(), tos, protocol, saddr, daddr)
+            })
+        }
+        ETH_P_IPV6 => {
+            let Header6 {
+                flowinfo,
+                protocol,
+                saddr,
+                daddr,
+            } = Header6::of(skb)?;
+            go(skb, dst, way, |origin, oif| {
+                Flow::v6(origin, oif, skb.mark(), flowinfo, protocol, saddr, daddr)
+            })
+        }
+        _ => return Err(unhandled()),
+    };
+    found.map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
+}
+
+#[inline(always)]
+fn go<'r, W: Way<'r>>(
+    skb: &Skb,
+    dst: Dst<'r>,
+    way: W,
+    flow: impl FnOnce(&Origin<'_>, c_int) -> Flow,
+) -> Result<W::Route> {
+    let rcu = dst.rcu();
     let origin = Origin::of(skb, dst);
     let oif = match origin.bound_ifindex() {
         0 => dst.dev().l3_master_ifindex(&rcu),
         bound => bound,
     };
-    // Once for each family: what the other one has besides costs nothing then.
-    let found = if protocol == ETH_P_IP {
-        let Header4 {
-            tos,
-            protocol,
-            saddr,
-            daddr,
-        } = Header4::of(skb)?;
-        let flow = Flow::v4(&origin, oif, skb.mark(), tos, protocol, saddr, daddr);
-        site.look_up(bh, &rcu, &origin, skb, flow)
-    } else {
-        let Header6 {
-            flowinfo,
-            protocol,
-            saddr,
-            daddr,
-        } = Header6::of(skb)?;
-        let flow = Flow::v6(&origin, oif, skb.mark(), flowinfo, protocol, saddr, daddr);
-        site.look_up(bh, &rcu, &origin, skb, flow)
-    };
-    found.map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
-}
-
-impl Site<'_, LwtXmit> {
-    /// The errno is that of the lookup, or of a route that leads nowhere.
-    #[inline(always)]
-    fn look_up<'a>(
-        self,
-        bh: &BhDisabled<'_>,
-        rcu: &ReadSide<'a>,
-        origin: &Origin<'_>,
-        skb: &Skb,
-        flow: Flow,
-    ) -> Result<Found<'a>> {
-        match self.extra() {
-            Some(extra) => extra.cache.find(bh, rcu, origin, skb, flow),
-            None => flow.look_up(origin, skb).map(Found::Held),
-        }
-    }
+    way.find(&rcu, &origin, skb, flow(&origin, oif))
 }

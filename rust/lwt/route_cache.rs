@@ -16,19 +16,22 @@
 use crate::abstractions::{
     net::{
         dst::{
+            Dst,
             DstNote,
             DstRef,
-            Found, //
+            NotedDst, //
         },
         flow::{
             Flow,
             Origin, //
-        },
-        skbuff::Skb, //
+        }, //
     },
     sync::{
         bottom_half::BhDisabled,
-        percpu::PerCpuCell,
+        percpu::{
+            PerCpuCell,
+            Taken, //
+        },
         rcu::ReadSide, //
     },
     time::Tick, //
@@ -44,6 +47,10 @@ use kernel::{
 /// How many routes have one at most. Each takes 128 bytes for each CPU.
 const MAX: i32 = 4096;
 
+/// So many packets in a row of which each is of another flow than the last, and the CPU notes nothing
+/// more in this tick.
+const MISSES: u8 = 4;
+
 /// How many routes have one.
 static IN_USE: Atomic<i32> = Atomic::new(0);
 
@@ -57,10 +64,13 @@ pub(super) struct RouteCache {
 
 /// What a CPU notes. Zero is a note of nothing.
 #[derive(Zeroable)]
-struct Note {
+pub(super) struct Note {
     flow: Flow,
-    /// Whether there is a route, and when it was looked up.
+    /// Whether there is a route.
     known: bool,
+    /// How many packets in a row were of another flow than the last, [`MISSES`] at most.
+    misses: u8,
+    /// When the route was looked up, or the last of them was there.
     at: Tick,
     route: DstNote,
 }
@@ -74,63 +84,42 @@ impl RouteCache {
         }
     }
 
-    /// The route for `skb`, noted or looked up. The errno is that of the lookup.
+    /// What this CPU notes, for one packet. `None` if it does without: there is no memory, the
+    /// packets are all of different flows, or somebody who was interrupted has it.
     #[inline(always)]
-    pub(super) fn find<'a>(
-        &self,
-        bh: &BhDisabled<'_>,
-        rcu: &ReadSide<'a>,
-        origin: &Origin<'_>,
-        skb: &Skb,
-        flow: Flow,
-    ) -> Result<Found<'a>> {
-        let now = Tick::now();
-        if let Some(note) = self.notes.take(bh) {
-            if note.at == now && note.known && note.flow == flow && !origin.has_xfrm_policy() {
-                if let Some(dst) = note.route.get(rcu) {
-                    return Ok(Found::Noted(dst));
-                }
-            }
+    pub(super) fn note<'a>(&'a self, bh: &'a BhDisabled<'_>, now: Tick) -> Option<Taken<'a, Note>> {
+        let Some(note) = self.notes.take(bh) else {
+            self.prepare();
+            return None;
+        };
+        if note.misses == MISSES && note.at == now {
+            return None;
         }
-        self.look_up(bh, rcu, origin, skb, flow, now)
-            .map(Found::Held)
+        Some(note)
     }
 
-    /// Looks the route up, and notes it if the last packet was of the same flow: if each one is of
-    /// another, notes are not worth what they cost.
-    #[inline(never)]
-    fn look_up(
+    /// Notes the route that a lookup for this flow has found, if this CPU has noted the flow.
+    #[inline(always)]
+    pub(super) fn set(
         &self,
         bh: &BhDisabled<'_>,
+        now: Tick,
         rcu: &ReadSide<'_>,
         origin: &Origin<'_>,
-        skb: &Skb,
-        flow: Flow,
-        now: Tick,
-    ) -> Result<DstRef> {
-        let again = match self.notes.take(bh) {
-            Some(note) if note.flow == flow => true,
-            Some(mut note) => {
-                note.flow = flow;
-                note.known = false;
-                false
-            }
-            None => {
-                self.prepare();
-                false
-            }
-        };
-        let found = flow.look_up(origin, skb)?;
-        if again && flow.is_unicast() && !origin.has_xfrm_policy() {
-            if let Some(mut note) = self.notes.take(bh) {
-                // It is another one's if this was interrupted.
-                if note.flow == flow {
-                    note.known = note.route.set(&found, rcu);
-                    note.at = now;
-                }
+        flow: &Flow,
+        found: &DstRef,
+    ) {
+        if !flow.is_unicast() || origin.has_xfrm_policy() {
+            return;
+        }
+        if let Some(mut note) = self.notes.take(bh) {
+            // It is another one's if this was interrupted.
+            if note.flow == *flow {
+                note.known = note.route.set(found, rcu);
+                note.at = now;
+                note.misses = 0;
             }
         }
-        Ok(found)
     }
 
     #[cold]
@@ -144,6 +133,46 @@ impl RouteCache {
             // Another CPU may have allocated them.
             self.without.store(!self.notes.is_allocated(), Relaxed);
         }
+    }
+}
+
+/// What a note says of a packet.
+pub(super) enum Noted<'r> {
+    /// Its route.
+    Route(Dst<'r>),
+    /// The last packet was of the same flow, but there is no route, or no longer.
+    SameFlow,
+    /// The last packet was of another flow: if each one is of another, notes are not worth what they
+    /// cost.
+    OtherFlow,
+}
+
+impl Note {
+    /// What the note says of a packet of that flow.
+    #[inline(always)]
+    pub(super) fn find<'r>(
+        mut this: Taken<'_, Self>,
+        now: Tick,
+        rcu: &ReadSide<'r>,
+        origin: &Origin<'_>,
+        flow: Flow,
+    ) -> Noted<'r> {
+        if this.flow != flow {
+            this.misses = if this.at == now { this.misses + 1 } else { 1 };
+            this.at = now;
+            this.flow = flow;
+            this.known = false;
+            return Noted::OtherFlow;
+        }
+        if this.at != now || !this.known || origin.has_xfrm_policy() {
+            return Noted::SameFlow;
+        }
+        let route = this.route.get(rcu);
+        // What the route is checked by may take a while.
+        drop(this);
+        route
+            .and_then(NotedDst::check)
+            .map_or(Noted::SameFlow, Noted::Route)
     }
 }
 

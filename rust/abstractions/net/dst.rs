@@ -217,17 +217,17 @@ struct Held {
 unsafe impl Send for Held {}
 
 impl DstNote {
-    /// The route, unless something was announced since it was noted by which a lookup would find another
-    /// one. C: `dst_check()`.
+    /// What is noted.
     #[inline(always)]
-    pub(crate) fn get<'a>(&self, _rcu: &ReadSide<'a>) -> Option<Dst<'a>> {
+    pub(crate) fn get<'a>(&self, _rcu: &ReadSide<'a>) -> Option<NotedDst<'a>> {
         let dst = self.held.as_ref()?.dst.0.as_ptr();
-        // SAFETY: Valid by the invariant of the reference, which is not given back before this read
-        // side ends. What is held has a device.
-        unsafe {
-            let valid = bindings::dst_check(dst, self.cookie);
-            (!valid.is_null()).then(|| Dst::from_raw(dst))
-        }
+        // INVARIANT: Valid by the invariant of the reference, which is not given back before this
+        // read side ends. What is held has a device.
+        Some(NotedDst {
+            dst,
+            cookie: self.cookie,
+            _rcu: PhantomData,
+        })
     }
 
     /// Notes the route that a lookup has found. False if there is no memory, or if it is one that
@@ -275,6 +275,30 @@ impl DstNote {
             let held = KBox::into_raw(held);
             // SAFETY: Out of a box, and nobody else knows it.
             unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(release)) };
+        }
+    }
+}
+
+/// A route that was noted.
+///
+/// # Invariants
+///
+/// `dst` is valid for `'a`, which lies in an RCU read side, and has a device.
+pub(crate) struct NotedDst<'a> {
+    dst: *mut bindings::dst_entry,
+    cookie: u32,
+    _rcu: PhantomData<&'a ()>,
+}
+
+impl<'a> NotedDst<'a> {
+    /// The route, unless something was announced since it was noted by which a lookup would find another
+    /// one. C: `dst_check()`.
+    #[inline(always)]
+    pub(crate) fn check(self) -> Option<Dst<'a>> {
+        // SAFETY: Valid, and with a device, by the type invariant.
+        unsafe {
+            let valid = bindings::dst_check(self.dst, self.cookie);
+            (!valid.is_null()).then(|| Dst::from_raw(self.dst))
         }
     }
 }

@@ -127,6 +127,22 @@ impl PartialEq for Flow {
     }
 }
 
+/// Without a source address a lookup asks the socket which it prefers, and looks where a socket that is
+/// not one of IPv6 has nothing: `EINVAL`.
+///
+/// # Safety
+///
+/// `sk` is valid.
+#[cold]
+#[inline(never)]
+unsafe fn check_source(sk: *const bindings::sock, [s0, s1]: In6Addr) -> Result {
+    // SAFETY: By the safety requirements of this function.
+    if s0 | s1 == 0 && unsafe { bindings::inet6_sk(sk) }.is_null() {
+        return Err(EINVAL);
+    }
+    Ok(())
+}
+
 /// Whether there is a socket, and whether it is bound to a device.
 const HAS_SK: u8 = 1;
 const IS_BOUND: u8 = 2;
@@ -157,18 +173,19 @@ impl Flow {
         )
     }
 
-    /// A packet of IPv6. Of the first four bytes of its header, traffic class and flow label count.
+    /// A packet of IPv6. Of the first four bytes of its header, in network byte order, traffic class and
+    /// flow label count.
     #[inline(always)]
     pub(crate) fn v6(
         origin: &Origin<'_>,
         oif: c_int,
         mark: u32,
-        flowinfo: [u8; 4],
+        flowinfo: u32,
         protocol: u8,
         [s0, s1]: In6Addr,
         [d0, d1]: In6Addr,
     ) -> Self {
-        let flowinfo = u32::from_ne_bytes(flowinfo) & bindings::IPV6_FLOWINFO_MASK;
+        let flowinfo = flowinfo & bindings::IPV6_FLOWINFO_MASK;
         // SAFETY: Valid by the invariant of `origin`.
         let genid = unsafe { bindings::rt_genid_ipv6(origin.net) } as u32;
         let first = u64::from(flowinfo) | u64::from(genid) << 32;
@@ -257,10 +274,8 @@ impl Flow {
                 .cast::<In6Addr>()
                 .write_unaligned([d0, d1]);
             let sk = (*skb.as_ptr()).sk;
-            // Without a source address the callee asks the socket which it prefers, and looks where a
-            // socket that is not one of IPv6 has nothing.
-            if s0 | s1 == 0 && !sk.is_null() && bindings::inet6_sk(sk).is_null() {
-                return Err(EINVAL);
+            if !sk.is_null() {
+                check_source(sk, [s0, s1])?;
             }
             let dst = bindings::ip6_dst_lookup_flow(origin.net, sk, &mut fl6, ptr::null());
             DstRef::from_raw(from_err_ptr(dst)?).usable()
