@@ -5,6 +5,7 @@
 use super::filter::Filter;
 use crate::abstractions::{
     bpf::stats_enabled,
+    cold_path,
     net::pkt_cls::{
         Action,
         ClassResult,
@@ -51,12 +52,6 @@ enum Asked<'p, 'a> {
     /// The class: the actions of the filter decide the rest.
     Matched(&'a Filter, TcSkb<'p>),
 }
-
-/// The compiler lays out whatever calls it behind what does not. As `core::hint::cold_path()`, which
-/// is not stable in all versions of Rust that build these kernels.
-#[cold]
-#[inline]
-fn cold_path() {}
 
 /// Runs the programs of a filter and of those that follow one by one until one has a verdict, or a
 /// class.

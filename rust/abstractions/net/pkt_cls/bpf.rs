@@ -16,12 +16,13 @@ use crate::abstractions::{
 use core::ptr;
 use kernel::prelude::*;
 
-/// A program, and what its return value is.
+/// A program, and what its return value is. In this order both lie in the first cache line of a filter.
+#[repr(C)]
 pub(crate) struct BpfRule {
-    /// What a packet is given to.
-    pub(crate) prog: TcProg,
     /// Whether the return value is the verdict. If not, it is a class.
     pub(crate) direct_action: bool,
+    /// What a packet is given to.
+    pub(crate) prog: TcProg,
 }
 
 // SAFETY: The program is what drivers keep: `leak` keeps its reference.

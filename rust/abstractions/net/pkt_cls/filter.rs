@@ -47,10 +47,10 @@ pub(crate) struct Parts<'a, T: Classifier> {
 #[repr(C)]
 pub(crate) struct Filter<T: Classifier> {
     pub(super) links: Opaque<bindings::list_head>,
-    rule: ManuallyDrop<T::Rule>,
     class: BoundClass,
     /// As in `offload`, which other CPUs write to.
     skip_sw: bool,
+    rule: ManuallyDrop<T::Rule>,
     exts: Exts<'static>,
     offload: OffloadState,
     data: T::Data,

@@ -12,6 +12,7 @@ use super::super::skbuff::{
 use crate::abstractions::{
     bindings,
     bpf::TcProg,
+    cold_path,
     sync::bottom_half::BhDisabled, //
 };
 use core::{
@@ -258,6 +259,7 @@ impl<'a> TcRun<'a> {
             if (*skb).__bindgen_anon_2.tstamp == 0 {
                 let headers = (*skb).__bindgen_anon_4.headers.as_mut();
                 if headers.tstamp_type() != 0 {
+                    cold_path();
                     headers.set_tstamp_type(bindings::skb_tstamp_type_SKB_CLOCK_REALTIME as u8);
                 }
             }
