@@ -150,7 +150,8 @@ impl SharedName {
         // SAFETY: An FFI call with no requirements. A string's length does not overflow.
         let name = unsafe { kmalloc(size_of::<Name>() + bytes.len(), GFP_ATOMIC) };
         let name: NonNull<Name> = NonNull::new(name).ok_or(ENOMEM)?.cast();
-        // SAFETY: It has that size, is aligned for any type, and nobody else has it.
+        const { assert!(align_of::<Name>() <= align_of::<u64>()) };
+        // SAFETY: It has that size, is aligned as a `u64` at least, and nobody else has it.
         unsafe {
             name.write(Name {
                 links: Opaque::zeroed(),

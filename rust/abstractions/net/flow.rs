@@ -127,8 +127,10 @@ impl PartialEq for Flow {
     }
 }
 
-/// Without a source address a lookup asks the socket which it prefers, and looks where a socket that is
-/// not one of IPv6 has nothing: `EINVAL`.
+/// `EINVAL` for a packet without a source address whose socket is not one of IPv6: a lookup would ask that
+/// socket which source it prefers, by a null pointer.
+///
+/// Out of the way of packets that are forwarded, which have no socket.
 ///
 /// # Safety
 ///

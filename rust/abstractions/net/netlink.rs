@@ -87,7 +87,7 @@ impl ExtAck<'_> {
 /// Where the next attribute may begin. C: `NLA_ALIGNTO`.
 const ALIGN: usize = 4;
 
-/// So many bytes, and what has to follow them. C: `NLA_ALIGN()`.
+/// A length with its padding. C: `NLA_ALIGN()`.
 const fn aligned(len: usize) -> usize {
     (len + ALIGN - 1) & !(ALIGN - 1)
 }
@@ -173,7 +173,7 @@ impl<'a> Attr<'a> {
     ) -> Result<&'a CStr> {
         let payload = self.payload();
         match CStr::from_bytes_with_nul(payload) {
-            Ok(string) if payload.len() <= max + 1 => Ok(string),
+            Ok(string) if string.to_bytes().len() <= max => Ok(string),
             _ => self.str_in_buffer(max, too_long, extack),
         }
     }

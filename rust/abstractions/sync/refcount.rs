@@ -23,7 +23,7 @@ pub(crate) fn dec_not_one(count: &Refcount) -> bool {
     loop {
         match old {
             1 => return false,
-            // Saturated: what it counts is never freed.
+            // Saturated, or an underflow: left as it is.
             ..=0 => return true,
             _ => match count.cmpxchg(old, old - 1, Release) {
                 Ok(_) => return true,

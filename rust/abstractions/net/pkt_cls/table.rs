@@ -140,10 +140,11 @@ struct PlaceAdmin {
     refs: Refcount,
 }
 
-// SAFETY: It belongs to the table, whose lock sees to who changes it.
+// SAFETY: It belongs to the table, whose lock sees to who changes it; the count is atomic.
 unsafe impl Send for Place {}
 
-// SAFETY: Whoever has the lock of the table has it alone.
+// SAFETY: Whoever has the lock of the table has it alone, but for the count, which is atomic, and the
+// id, which does not change once the filter is in the table.
 unsafe impl Sync for Place {}
 
 impl Place {
@@ -187,7 +188,7 @@ impl<'a, T: Classifier> Entry<'a, T> {
     pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
         let mut node = KBox::<Boxed<T>>::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
         // SAFETY: The memory is ours. The value goes within `'a`, and so do the actions, or it is
-        // published. Then `FilterTable::detach` or `FilterTable::put` has the actions hold their
+        // published. Then `FilterTable::detach` or `FilterTable::put_last` has the actions hold their
         // namespace before the instance goes, which the namespace outlives. Of the rest of a node
         // only the links must have a value.
         let node = unsafe {
@@ -617,21 +618,31 @@ impl<T: Classifier> FilterTable<T> {
     }
 
     /// Gives a reference back.
+    ///
+    /// # Safety
+    ///
+    /// `node` is one of the table's, removed or not, and the caller gives one of its references away.
     #[inline(always)]
-    fn put(&self, node: *mut Boxed<T>) {
-        // SAFETY: Referred to until here, so valid.
-        if !dec_not_one(unsafe { &(*(*node).value.place.0.get()).refs }) {
-            self.put_last(node);
+    unsafe fn put(&self, node: *mut Boxed<T>) {
+        // SAFETY: By the safety requirements of this function, for both calls.
+        unsafe {
+            if !dec_not_one(&(*(*node).value.place.0.get()).refs) {
+                self.put_last(node);
+            }
         }
     }
 
     /// Gives back what seems to be the last reference.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::put`].
     #[inline(never)]
-    fn put_last(&self, node: *mut Boxed<T>) {
+    unsafe fn put_last(&self, node: *mut Boxed<T>) {
         {
             let _admin = self.admin.lock();
-            // SAFETY: Referred to until here, so valid; the lock is held. What nobody refers to and
-            // is not in the table is among the removed.
+            // SAFETY: Valid by the safety requirements of this function; the lock is held. What nobody
+            // refers to and is not in the table is among the removed.
             unsafe {
                 if !(*(*node).value.place.0.get()).refs.dec_and_test() {
                     return;
@@ -747,7 +758,8 @@ impl<T: Classifier> Deref for FilterRef<'_, T> {
 impl<T: Classifier> Drop for FilterRef<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.table.put(self.node.as_ptr());
+        // SAFETY: By the type invariant, and this is the end of the reference.
+        unsafe { self.table.put(self.node.as_ptr()) };
     }
 }
 
