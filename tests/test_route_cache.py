@@ -163,7 +163,7 @@ def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
                       f"route add {other} {via['c'][family]} table 100",
                       "rule add pref 50 dsfield 0x10 lookup 100"), \
             Sender("a", family) as sender:
-        # More than after which a CPU gives up, and then a flow that does repeat.
+        # More than it takes for a CPU to give up, and then a flow that does repeat.
         for dsfield in (*classes * rounds, *(0x10,) * rounds, *(0x04,) * rounds):
             sender.socket.setsockopt(*option, dsfield)
             sender.socket.sendto(b"%#x" % dsfield, (first, PORT))

@@ -154,6 +154,7 @@ pub(super) fn xmit(
     }
 }
 
+/// As [`xmit`], by what this CPU has noted, if it has.
 #[inline(never)]
 fn xmit_by_note(
     mut skb: Skb,
@@ -163,15 +164,18 @@ fn xmit_by_note(
     cache: &RouteCache,
     bh: &BhDisabled<'_>,
 ) -> Result<Sent, (Skb, Exception)> {
-    skb.update_ip_cb(dst.is_inet());
     match find(&skb, dst, ByNote { note, now }) {
-        Ok(Noted::Route(noted)) => send(skb, dst, Found::Noted(noted)),
+        Ok(Noted::Route(noted)) => {
+            skb.update_ip_cb(dst.is_inet());
+            send(skb, dst, Found::Noted(noted))
+        }
         Ok(Noted::SameFlow) => xmit_and_note(skb, dst, now, cache, bh),
         Ok(Noted::OtherFlow) => xmit_by_lookup(skb, dst),
         Err(why) => Err((skb, why)),
     }
 }
 
+/// As [`xmit`], by a lookup.
 #[inline(never)]
 fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> {
     skb.update_ip_cb(dst.is_inet());
@@ -181,15 +185,17 @@ fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> 
     }
 }
 
+/// As [`xmit`], by a lookup, whose result is noted.
 #[cold]
 #[inline(never)]
 fn xmit_and_note(
-    skb: Skb,
+    mut skb: Skb,
     dst: Dst<'_>,
     now: Tick,
     cache: &RouteCache,
     bh: &BhDisabled<'_>,
 ) -> Result<Sent, (Skb, Exception)> {
+    skb.update_ip_cb(dst.is_inet());
     match find(&skb, dst, AndNote { now, cache, bh }) {
         Ok(found) => send(skb, dst, Found::Held(found)),
         Err(why) => Err((skb, why)),
@@ -221,6 +227,7 @@ trait Way<'r> {
     ) -> Result<Self::Route>;
 }
 
+/// Asks the note.
 struct ByNote<'a> {
     note: Taken<'a, Note>,
     now: Tick,
@@ -241,6 +248,7 @@ impl<'r> Way<'r> for ByNote<'_> {
     }
 }
 
+/// Looks the route up.
 struct ByLookup;
 
 impl Way<'_> for ByLookup {
@@ -258,6 +266,7 @@ impl Way<'_> for ByLookup {
     }
 }
 
+/// Looks the route up, and notes it.
 struct AndNote<'a> {
     now: Tick,
     cache: &'a RouteCache,
@@ -282,7 +291,8 @@ impl<'r> Way<'r> for AndNote<'_> {
     }
 }
 
-/// Once for each family: what the other one has besides costs nothing then.
+/// Reads the header, and asks `way` for the route. Once for each family: what the other one has
+/// besides costs nothing then.
 #[inline(always)]
 fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exception> {
     let found = match skb.protocol_be() {
@@ -293,7 +303,7 @@ fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exc
                 saddr,
                 daddr,
             } = Header4::of(skb)?;
-            go(skb, dst, way, |origin, oif| {
+            resolve(skb, dst, way, |origin, oif| {
                 Flow::v4(origin, oif, skb.mark(), tos, protocol, saddr, daddr)
             })
         }
@@ -304,7 +314,7 @@ fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exc
                 saddr,
                 daddr,
             } = Header6::of(skb)?;
-            go(skb, dst, way, |origin, oif| {
+            resolve(skb, dst, way, |origin, oif| {
                 Flow::v6(origin, oif, skb.mark(), flowinfo, protocol, saddr, daddr)
             })
         }
@@ -313,8 +323,9 @@ fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exc
     found.map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
 }
 
+/// Makes the flow, and asks `way` for its route.
 #[inline(always)]
-fn go<'r, W: Way<'r>>(
+fn resolve<'r, W: Way<'r>>(
     skb: &Skb,
     dst: Dst<'r>,
     way: W,

@@ -47,8 +47,8 @@ use kernel::{
 /// How many routes have one at most. Each takes 128 bytes for each CPU.
 const MAX: i32 = 4096;
 
-/// So many packets in a row of which each is of another flow than the last, and the CPU notes nothing
-/// more in this tick.
+/// After so many packets in a row of which each is of another flow than the last, a CPU leaves its note of
+/// the route alone until the next tick.
 const MISSES: u8 = 4;
 
 /// How many routes have one.
@@ -68,9 +68,10 @@ pub(super) struct Note {
     flow: Flow,
     /// Whether there is a route.
     known: bool,
-    /// How many packets in a row were of another flow than the last, [`MISSES`] at most.
+    /// How many packets in a row were of another flow than the last, in the tick `at`; [`MISSES`] as well
+    /// if the route of the flow is one that is not noted.
     misses: u8,
-    /// When the route was looked up, or the last of them was there.
+    /// When the route was looked up, or the last of these packets came.
     at: Tick,
     route: DstNote,
 }
@@ -85,20 +86,22 @@ impl RouteCache {
     }
 
     /// What this CPU notes, for one packet. `None` if it does without: there is no memory, the
-    /// packets are all of different flows, or somebody who was interrupted has it.
+    /// packets are all of different flows, their route is one that is not noted, or somebody who was
+    /// interrupted has it.
     #[inline(always)]
     pub(super) fn note<'a>(&'a self, bh: &'a BhDisabled<'_>, now: Tick) -> Option<Taken<'a, Note>> {
         let Some(note) = self.notes.take(bh) else {
             self.prepare();
             return None;
         };
-        if note.misses == MISSES && note.at == now {
+        if note.misses >= MISSES && note.at == now {
             return None;
         }
         Some(note)
     }
 
-    /// Notes the route that a lookup for this flow has found, if this CPU has noted the flow.
+    /// Notes the route that a lookup for this flow has found, if this CPU has noted the flow. If it is one
+    /// that is not noted, the note is not asked again in this tick.
     #[inline(always)]
     pub(super) fn set(
         &self,
@@ -109,15 +112,13 @@ impl RouteCache {
         flow: &Flow,
         found: &DstRef,
     ) {
-        if !flow.is_unicast() || origin.has_xfrm_policy() {
-            return;
-        }
+        let may = flow.is_unicast() && !origin.has_xfrm_policy();
         if let Some(mut note) = self.notes.take(bh) {
             // It is another one's if this was interrupted.
             if note.flow == *flow {
-                note.known = note.route.set(found, rcu);
+                note.known = may && note.route.set(found, rcu);
+                note.misses = if note.known { 0 } else { MISSES };
                 note.at = now;
-                note.misses = 0;
             }
         }
     }
@@ -158,7 +159,11 @@ impl Note {
         flow: Flow,
     ) -> Noted<'r> {
         if this.flow != flow {
-            this.misses = if this.at == now { this.misses + 1 } else { 1 };
+            this.misses = if this.at == now {
+                this.misses.saturating_add(1)
+            } else {
+                1
+            };
             this.at = now;
             this.flow = flow;
             this.known = false;
