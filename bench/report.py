@@ -168,6 +168,48 @@ class Scaling:
                   + "   " + ", ".join(" ".join(sorted(row["writers"])) or "none" for row in both))
 
 
+class Touched:
+    """What a packet costs that is no instruction."""
+    NUMBERS = ("code lines", "data lines", "branches", "locked")
+
+    def __init__(self, out):
+        self.wrong, self.rows = [], []
+        sides = {side: self.run(out / f"{side}.touch.log") for side in SIDES}
+        for side, found in sides.items():
+            if LAST not in found:
+                self.wrong.append(f"the guest of {side} did not count all lines: {side}.touch.log")
+        for name, (_, base) in sides["c"].items():
+            if name in sides["rust"]:
+                self.rows.append({"name": name, "base": base, **{
+                    side: self.hook(found, name) for side, found in sides.items()}})
+
+    @staticmethod
+    def run(log):
+        """The numbers of each line, each in the best of the line's rounds, and the line that it is
+        compared with."""
+        counts = {int(window): list(map(int, numbers)) for window, *numbers in
+                  map(str.split, log.with_suffix(".counts").read_text().splitlines())}
+        return {line["name"]: ([min(each) for each in zip(
+            *(counts[window] for window in line["windows"]), strict=True)], line["base"])
+            for line in read(log) if line["unit"] == "packet"}
+
+    @staticmethod
+    def hook(found, name):
+        """What a line has more than the one that it is compared with; all, if there is none."""
+        numbers, base = found[name]
+        less = found[base][0] if base else [0] * len(numbers)
+        return [each - other for each, other in zip(numbers, less, strict=True)]
+
+    def show(self):
+        """Prints the table."""
+        print(f"\n{'for each packet, C and lwtcls':62}"
+              + "".join(f"{each:>14}" for each in self.NUMBERS))
+        for row in self.rows:
+            pairs = "".join(f"{c:>8}{rust:>6}" for c, rust in
+                            zip(row["c"], row["rust"], strict=True))
+            print(f"{row['name']:62}{pairs}")
+
+
 GROUPS = (
     ("Classifier, for each packet", lambda row: row["unit"] == "packet"
      and row["name"].startswith(("ingress", "egress"))),
@@ -224,14 +266,20 @@ def main():
     each other."""
     out = pathlib.Path(sys.argv[1])
     kernels = dict(zip(("rust", "c"), map(pathlib.Path, sys.argv[2:4]), strict=True))
-    hooks, scaling = Hooks(out, kernels), Scaling(out, kernels)
+    hooks, scaling, touched = Hooks(out, kernels), Scaling(out, kernels), None
     hooks.show()
     scaling.show()
     wrong = hooks.wrong + scaling.wrong
+    # Not where the kernel's addresses are not known before it is booted.
+    if (out / "c.touch.log").exists():
+        touched = Touched(out)
+        touched.show()
+        wrong += touched.wrong
     (out / "where.txt").write_text(hooks.where())
     (out / "bench.json").write_text(json.dumps(
         {"agree_within": hooks.apart, "void": bool(wrong), "lines": hooks.rows,
-         "scaling": [row | {"writers": sorted(row["writers"])} for row in scaling.rows]},
+         "scaling": [row | {"writers": sorted(row["writers"])} for row in scaling.rows],
+         "touched": touched.rows if touched else []},
         indent=1) + "\n")
     chart([row for row in hooks.rows if row["ratio"] is not None], out / "bench.svg")
     print(f"\ntwo runs agree within {hooks.apart:.2f} instructions for each packet; in {out}: "
