@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import SLOWER, eventually, sh
+from conftest import SLOWER, batch, eventually, sh
 from journal import JOURNAL
 from nl import (
     NLM_F_ACK,
@@ -49,6 +49,7 @@ OTHER = "encap bpf xmit obj lwt_xmit_other.o section lwt_xmit"
 MARK = "encap bpf xmit obj lwt_xmit_mark.o section lwt_xmit"
 # The second packet of a flow is noted, and the third finds the note.
 BURST = 4
+ETH_P_IP, ETH_P_IPV6 = 0x800, 0x86dd
 # Protocols of which the kernel knows nothing.
 PROTOCOLS = 253, 254
 # A tick is a hundredth of a second at most.
@@ -276,13 +277,21 @@ def changes(wires, family):
     """What routes depend on, but for what the flow itself says."""
     other, via = wires.OTHER[family], wires.VIA
     ip, b, c = f"-{family} -n a", via["b"][family], via["c"][family]
-    to_x = {4: "via 10.7.0.2 dev xa", 6: "via fd07::2 dev xa"}[family]
     to_c = {4: "10.9.0.2", 6: "fd09::2"}[family]
     hops = f"nexthop {b} weight {{}} nexthop {c} weight {{}}"
 
-    def join():
-        sh("ip link add xa netns a type veth peer name xc netns c")
-        wires.join("a", "xa", "c", "xc", 7)
+    def wire(device, far, number, metric):
+        """A device of a, and a route that leads out of it."""
+        def add():
+            sh(f"ip link add {device} netns a type veth peer name {device[0]}{far} netns {far}")
+            wires.join("a", device, far, device[0] + far, number)
+            gateway = {4: f"10.{number}.0.2", 6: f"fd0{number}::2"}[family]
+            sh(f"ip {ip} route add {other} via {gateway} dev {device} metric {metric}")
+        return add
+
+    def end():
+        sh("ip netns del t")
+        eventually(lambda: sh("ip -n a link show dev ta", check=False).returncode)
 
     def hash_policy(value):
         return lambda: sysctl("a", f"ipv{family}/fib_multipath_hash_policy", value)
@@ -301,9 +310,14 @@ def changes(wires, family):
                [f"{ip} rule del pref 50 to {other} lookup 100"]),
         Change("rule for a user", [f"{ip} rule add pref 51 uidrange 0-0 lookup 100"],
                [f"{ip} rule del pref 51 uidrange 0-0 lookup 100"]),
-        Change("device", [join, f"{ip} route add {other} {to_x} metric 4"], ["-n a link del xa"]),
-        Change("weights", [f"{ip} route replace {other} metric 6 {hops.format(1, 200)}"],
-               [f"{ip} route replace {other} metric 6 {hops.format(200, 1)}"]),
+        Change("device", [wire("xa", "c", 7, 4)], ["-n a link del xa"]),
+        Change("VRF", ["-n a link del ya", wire("ya", "c", 5, 2)],
+               ["-n a link set ya master red"]),
+        Change("moved device", ["-n b link del za", wire("za", "c", 6, 1)],
+               ["-n a link set za netns b"]),
+        Change("namespace", ["netns add t", wire("ta", "t", 4, 6)], [end]),
+        Change("weights", [f"{ip} route replace {other} metric 9 {hops.format(1, 200)}"],
+               [f"{ip} route replace {other} metric 9 {hops.format(200, 1)}"]),
         Change("hash", [hash_policy(1)], [hash_policy(0)]),
         Change("nexthop", [f"{ip} nexthop replace id 9 {c}"], [f"{ip} nexthop replace id 9 {b}"]),
         Change("route by nexthop", [f"{ip} route add {other} nhid 9 metric 7"],
@@ -315,11 +329,42 @@ def changes(wires, family):
 
 
 def looked_up(address, family):
-    """Where the kernel's own lookup leads, which nobody notes."""
+    """The device at the other end of that to which the kernel's own lookup leads, which nobody
+    notes; nothing, if nobody listens there."""
     source = {4: "10.0.0.1", 6: "fd00::1"}[family]
     question = f"ip -{family} -n a route get {address} from {source} ipproto udp uid 0"
-    found = re.search(r" dev ([vwx]a)", sh(f"{question} 2>&1 || true"))
-    return {"va": "b", "wa": "c", "xa": "c"}[found[1]] if found else ""
+    found = re.search(r" dev ([t-z])a", sh(f"{question} 2>&1 || true"))
+    if not found or found[1] == "t":
+        return None
+    return found[1] + ("b" if found[1] == "v" else "c")
+
+
+class Tap:
+    """What arrives in a namespace, whatever device it comes by."""
+
+    def __init__(self, namespace, family):
+        self.family = family
+        with inside(namespace):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(
+                {4: ETH_P_IP, 6: ETH_P_IPV6}[family]))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def took(self, data):
+        """By which devices, and from which addresses, packets with that data came."""
+        source, udp = {4: (slice(12, 16), 20), 6: (slice(8, 24), 40)}[self.family]
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet, (device, _, kind, *_) = self.socket.recvfrom(2048, socket.MSG_DONTWAIT)
+                if kind == socket.PACKET_HOST and packet[udp + 8:] == data:
+                    found.append((device, socket.inet_ntop(
+                        {4: socket.AF_INET, 6: socket.AF_INET6}[self.family], packet[source])))
+        return found
 
 
 @FAMILIES
@@ -339,11 +384,19 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
                          f"route add {other} {b} metric 10",
                          f"route add {other} {c} metric 20",
                          f"route add {other} {c} table 100",
-                         f"route add {other} metric 6 nexthop {b} weight 200 nexthop {c}"), \
-            Sender("a", family) as sender:
-        last.callback(sh, f"{ip} route flush {other}; {ip} nexthop del id 9", check=False)
+                         f"route add {other} metric 9 nexthop {b} weight 200 nexthop {c}"), \
+            Tap("b", family) as tap_b, Tap("c", family) as tap_c, Sender("a", family) as sender:
+        last.callback(sh, f"{ip} route flush {other}; {ip} nexthop del id 9; "
+                      "ip -n a link del ya; ip -n b link del za; ip netns del t; "
+                      "ip -n a link del red; ip -4 -n a rule del pref 1000; "
+                      "ip -6 -n a rule del pref 1000", check=False)
+        # What goes away may have gone.
+        batch("", "link add red netns a type vrf table 90", "netns add t")
+        batch("-n a", "link set red up", "link add ya type dummy")
+        batch("-n b", "link add za type dummy")
+        sh("ip netns del t")
         try:
-            for number in range(100):
+            for number in range(140):
                 with contextlib.suppress(OSError):
                     burst(sender.socket, first, b"before")
                 # Of two that are there, one goes: most of what there may be hides something else.
@@ -355,10 +408,14 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
                     with contextlib.suppress(OSError):
                         sender.socket.sendto(b"%d" % number, (first, PORT))
                 expected = looked_up(other, family)
-                found = {name: wires.got(name, family).count(b"%d" % number) for name in "bc"}
-                arrived = {name: count for name, count in found.items() if count}
-                assert arrived == ({expected: BURST} if expected else {}), \
-                    f"{change.name} {change.there}, number {number} of seed {seed}"
+                arrived = [name for name in "bc" for data in wires.got(name, family)
+                           if data == b"%d" % number]
+                taken = [each for tap in (tap_b, tap_c) for each in tap.took(b"%d" % number)]
+                JOURNAL.note("packets", number=number, taken=taken)
+                told = f"{change.name} {change.there}, number {number} of seed {seed}"
+                source = {4: "10.0.0.1", 6: "fd00::1"}[family]
+                assert taken == ([(expected, source)] * BURST if expected else []), told
+                assert arrived == ([expected[1]] * BURST if expected else []), told
                 packets += BURST
                 ways[expected] += 1
         finally:
@@ -369,7 +426,8 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
     JOURNAL.note("changes", packets=packets)
     print(f"{packets} packets, differences 0; changes {dict(turned)}; ways {dict(ways)}")
     # It led somewhere else at times.
-    assert min(ways["b"], ways["c"]) > 9 and len(turned) == len(what)
+    assert min(ways["vb"], ways["wc"]) > 9 and len(turned) == len(what)
+    assert min(ways["xc"], ways["yc"], ways["zc"]) > 0
 
 
 def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
