@@ -345,13 +345,17 @@ def control():
 
     there = 0
     with nl.Requests(None) as requests:
-        def median(name, kind, flags, some, options=None):
+        requested = {
+            "get": (nl.RTM_GETTFILTER, 0),
+            "delete": (nl.RTM_DELTFILTER, 0),
+            "add": (nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, options)}
+
+        def count(kind, flags, some, options=None):
+            """Seconds of each request, and the window that they are in."""
             with window() as number:
-                seconds = sorted(requests.send(kind, flags, [body])
-                                 for body in bodies(some, options))
+                seconds = [requests.send(kind, flags, [body]) for body in bodies(some, options)]
             assert all(answer[0] != nl.NLMSG_ERROR for answer in requests.answers())
-            line(name, None, seconds[len(seconds) // 2] * 1e9,
-                 {"windows": [number], "of": len(seconds)}, "request")
+            return seconds, number
 
         for size in sizes:
             while there < size:
@@ -362,10 +366,17 @@ def control():
             assert not requests.answers()
             # Those that were added last are the first ones that the C looks at.
             some = random.Random(size).sample(handles[:there], min(there, 101))
-            median(f"get a filter, {size} there", nl.RTM_GETTFILTER, 0, some)
-            median(f"delete a filter, {size} there", nl.RTM_DELTFILTER, 0, some)
-            median(f"add a filter, {size} there", nl.RTM_NEWTFILTER,
-                   nl.NLM_F_CREATE | nl.NLM_F_EXCL, some, options)
+            found = {verb: ([], []) for verb in requested}
+            # Of few, too many may meet an interrupt: they are asked for, deleted and added again.
+            for _ in range(101 // len(some)):
+                for verb, what in requested.items():
+                    seconds, number = count(*what[:2], some, *what[2:])
+                    found[verb][0].extend(seconds)
+                    found[verb][1].append(number)
+            for verb, (seconds, windows) in found.items():
+                line(f"{verb} a filter, {size} there", None,
+                     sorted(seconds)[len(seconds) // 2] * 1e9,
+                     {"windows": windows, "of": len(some)}, "request")
     sh("tc qdisc del dev d1 clsact")
     # The filters are freed meanwhile.
     time.sleep(5)
