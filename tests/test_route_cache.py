@@ -411,7 +411,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
                 arrived = [name for name in "bc" for data in wires.got(name, family)
                            if data == b"%d" % number]
                 taken = [each for tap in (tap_b, tap_c) for each in tap.took(b"%d" % number)]
-                JOURNAL.note("packets", number=number, taken=taken)
+                JOURNAL.note("arrivals", words=[str(number)], got=taken)
                 told = f"{change.name} {change.there}, number {number} of seed {seed}"
                 source = {4: "10.0.0.1", 6: "fd00::1"}[family]
                 assert taken == ([(expected, source)] * BURST if expected else []), told
@@ -423,7 +423,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
                 if change.there:
                     change.turn()
             sysctl("a", "ipv4/fib_multipath_use_neigh", 0)
-    JOURNAL.note("changes", packets=packets)
+    JOURNAL.note("changes", got=packets)
     print(f"{packets} packets, differences 0; changes {dict(turned)}; ways {dict(ways)}")
     # It led somewhere else at times.
     assert min(ways["vb"], ways["wc"]) > 9 and len(turned) == len(what)
@@ -476,7 +476,7 @@ def test_what_nobody_announces_counts_from_the_next_tick(wires):
     soon = found.pop(b"soon", 0)
     assert found == {b"later": rounds}
     assert soon == rounds or SIDE == "rust"
-    JOURNAL.note("at once", all=soon == rounds)
+    JOURNAL.note("at once", got=soon == rounds)
 
 
 IPV6_XFRM_POLICY = 35
