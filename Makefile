@@ -48,6 +48,9 @@ fuzz: ## 200,000 hostile requests to lwtcls and to the C; LWTCLS_FUZZ, LWTCLS_SE
 bench: ## instructions for each packet and request, beside the C's; FLAVOUR=stock
 	@scripts/bench $(FLAVOUR)
 
+cycles: ## cycles and cache misses for each packet, beside the C's, where there is KVM
+	@scripts/cycles $(FLAVOUR)
+
 memory: ## bytes and instructions for each of 1,000,000 routes and 100,000 filters, beside the C's
 	@scripts/memory
 
@@ -85,5 +88,5 @@ help: ## this
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean deb demo diff distclean doc fuzz help lint memory planted \
+.PHONY: all bench check-deb clean cycles deb demo diff distclean doc fuzz help lint memory planted \
 	rust-analyzer samples setup shell test test-debug test-races unsafe

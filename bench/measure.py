@@ -10,6 +10,9 @@ plugin of the emulator counts by address. Prints one JSON object for each line o
 measure.py SIDE BUILD KERNEL touch: the lines of packets, with few packets each. What is counted is
 up to the plugin that the emulator has.
 
+measure.py SIDE BUILD KERNEL cycles: the lines of packets, counted by perf for the events that
+LWTCLS_EVENTS names, with LWTCLS_PACKETS packets each.
+
 measure.py SIDE BUILD KERNEL scale PACKETS: sends on one processor, and on two at once, for
 a plugin as well.
 """
@@ -24,9 +27,11 @@ import pathlib
 import random
 import re
 import socket
+import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
@@ -39,9 +44,9 @@ SIDE, BUILD, KERNEL = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.a
 WHAT = sys.argv[4]
 BPF = BUILD / "bpf"
 PKTGEN = pathlib.Path("/proc/net/pktgen")
-PACKETS = 500 if WHAT == "touch" else 40000
-# Each line is counted that often, and the least taken.
-ROUNDS = 9 if WHAT == "touch" else 3
+PACKETS = {"touch": 500, "cycles": int(os.environ.get("LWTCLS_PACKETS", 0))}.get(WHAT, 40000)
+# Each line is counted that often, and the least taken; of what perf counts, the median.
+ROUNDS = {"touch": 9, "cycles": 9}.get(WHAT, 3)
 ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
 # What marks the instructions of a line, for the plugin that counts them by address.
 MARKS = mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -157,6 +162,32 @@ def per_packet():
     return min(counts), {"windows": windows, "of": PACKETS}
 
 
+def by_perf():
+    """What perf counts on the generator's processor in one round, for each packet, by event. An
+    event that the processor does not have is left out."""
+    with tempfile.NamedTemporaryFile("r") as found:
+        # It counts from before its command starts until that ends.
+        command = ["perf", "stat", "-x,", "-o", found.name, "-C", "0",
+                   "-e", os.environ["LWTCLS_EVENTS"], "cat"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as perf:
+            perf.stdin.write(b"x")
+            perf.stdin.flush()
+            perf.stdout.read(1)
+            once()
+            perf.stdin.close()
+        if perf.returncode:
+            sys.exit(f"perf: status {perf.returncode}")
+        rows = (text.split(",") for text in found if "," in text)
+        return {row[2]: float(row[0]) / PACKETS for row in rows if row[0][0] != "<"}
+
+
+def by_perf_often():
+    """The quartiles of what perf counts in some rounds, by event."""
+    rounds = [by_perf() for _ in range(ROUNDS)]
+    return {event: statistics.quantiles([each[event] for each in rounds], n=4)
+            for event in rounds[0]}
+
+
 def sent():
     """How many packets the other two devices have sent."""
     return sum(int(pathlib.Path(f"/sys/class/net/d{number}/statistics/tx_packets").read_text())
@@ -181,7 +212,10 @@ def packets(name, base, through=True):
     """Counts the packets' path as it is set up now. `through`: whether they leave the machine; a
     line that counts something else than it says is none."""
     before = sent()
-    count, where = per_packet()
+    if WHAT == "cycles":
+        count, where = None, {"events": by_perf_often()}
+    else:
+        count, where = per_packet()
     went = sent() - before
     if went != (PACKETS * ROUNDS if through else 0):
         sys.exit(f"{name}: {went} packets were sent")
@@ -219,7 +253,7 @@ def routes(*some):
 
 
 @contextlib.contextmanager
-def statistics():
+def runs_counted():
     """Programs are counted meanwhile: their runs by the kernel, what comes of them by lwtcls."""
     knob = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
     knob.write_text("1")
@@ -242,7 +276,7 @@ def classifier():
             packets(f"ingress: {count} direct-action", "clsact, no filter")
     with clsact("ingress", DA.format(1, "tc_ok")):
         packets("ingress: 1 direct-action that accepts", "clsact, no filter")
-    with clsact("ingress", DA.format(1, "tc_ok")), statistics():
+    with clsact("ingress", DA.format(1, "tc_ok")), runs_counted():
         packets("ingress: 1 direct-action that accepts, counted", "clsact, no filter")
     with clsact("ingress", DA.format(1, "tc_shot")):
         packets("ingress: 1 direct-action that drops", None, through=False)
@@ -294,7 +328,7 @@ def encapsulation():
     for hook in ("in", "out", "xmit"):
         with encap(hook, f"lwt_{hook}_ok"):
             packets(f"{hook}: OK", "no hook")
-        with encap(hook, f"lwt_{hook}_ok"), statistics():
+        with encap(hook, f"lwt_{hook}_ok"), runs_counted():
             packets(f"{hook}: OK, counted", "no hook")
         with encap(hook, f"lwt_{hook}_drop"):
             packets(f"{hook}: DROP", None, through=False)
@@ -469,7 +503,7 @@ def main():
     packets("no hook", None)
     classifier()
     encapsulation()
-    if WHAT != "touch":
+    if WHAT in ("count", "again"):
         tcx()
         control()
     reroute()
