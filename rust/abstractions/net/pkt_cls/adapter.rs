@@ -3,10 +3,8 @@
 //! The callbacks by which the core reaches a [`Classifier`].
 
 use super::{
-    table::{
-        Deferred,
-        FilterTable, //
-    },
+    deferred::Deferred,
+    table::FilterTable,
     Change,
     ClassResult,
     Classifier,
@@ -38,12 +36,8 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    error::{
-        from_result,
-        to_result, //
-    },
-    prelude::*,
-    types::Opaque, //
+    error::from_result,
+    prelude::*, //
 };
 
 /// What `tp->root` points to.
@@ -399,159 +393,5 @@ impl<T: Classifier> Adapter<T> {
         }
         // SAFETY: The message is valid.
         unsafe { (*skb).len as c_int }
-    }
-}
-
-/// The table by which the core calls a classifier, see [`classifier_entries!`].
-///
-/// # Safety
-///
-/// The table is complete, but for [`kind`]; each of its functions does what the one of that name does
-/// in [`Adapter`].
-pub(crate) unsafe trait Entries: Classifier {
-    /// The table.
-    const OPS: bindings::tcf_proto_ops;
-}
-
-/// What [`classifier_entries!`] names.
-pub(crate) mod raw {
-    pub(crate) use crate::abstractions::bindings::{
-        flow_setup_cb_t as Callback,
-        net,
-        netlink_ext_ack,
-        nlattr,
-        sk_buff,
-        tcf_proto,
-        tcf_proto_ops,
-        tcf_proto_ops_flags_TCF_PROTO_OPS_DOIT_UNLOCKED as DOIT_UNLOCKED,
-        tcf_result,
-        tcf_walker,
-        tcmsg, //
-    };
-}
-
-/// Makes the table of a classifier in a module: of C functions, and defines the functions that these call.
-macro_rules! classifier_entries {
-    (
-        $classifier:ty, $module:ty;
-        classify: $classify:ident => $rust_classify:ident,
-        init: $init:ident => $rust_init:ident,
-        destroy: $destroy:ident => $rust_destroy:ident,
-        get: $get:ident => $rust_get:ident,
-        put: $put:ident => $rust_put:ident,
-        change: $change:ident => $rust_change:ident,
-        delete: $delete:ident => $rust_delete:ident,
-        delete_empty: $delete_empty:ident => $rust_delete_empty:ident,
-        walk: $walk:ident => $rust_walk:ident,
-        reoffload: $reoffload:ident => $rust_reoffload:ident,
-        bind_class: $bind_class:ident => $rust_bind_class:ident,
-        dump: $dump:ident => $rust_dump:ident,
-        terse_dump: $terse_dump:ident => $rust_terse_dump:ident $(,)?
-    ) => {
-        #[allow(unsafe_code)]
-        const _: () = {
-            use $crate::abstractions::{
-                compat::this_module,
-                entries::entries,
-                net::pkt_cls::{
-                    raw,
-                    Adapter,
-                    Entries, //
-                }, //
-            };
-            use ::kernel::prelude::*;
-
-            entries! {
-                Adapter<$classifier>:
-                $classify => $rust_classify: classify(skb: *mut raw::sk_buff, tp: *const raw::tcf_proto, res: *mut raw::tcf_result) -> c_int;
-                $init => $rust_init: init(tp: *mut raw::tcf_proto) -> c_int;
-                $destroy => $rust_destroy: destroy(tp: *mut raw::tcf_proto, rtnl_held: bool, extack: *mut raw::netlink_ext_ack);
-                $get => $rust_get: get(tp: *mut raw::tcf_proto, handle: u32) -> *mut c_void;
-                $put => $rust_put: put(tp: *mut raw::tcf_proto, filter: *mut c_void);
-                $change => $rust_change: change(net: *mut raw::net, in_skb: *mut raw::sk_buff, tp: *mut raw::tcf_proto, base: c_ulong, handle: u32, tca: *mut *mut raw::nlattr, arg: *mut *mut c_void, flags: u32, extack: *mut raw::netlink_ext_ack) -> c_int;
-                $delete => $rust_delete: delete(tp: *mut raw::tcf_proto, filter: *mut c_void, last: *mut bool, rtnl_held: bool, extack: *mut raw::netlink_ext_ack) -> c_int;
-                $delete_empty => $rust_delete_empty: delete_empty(tp: *mut raw::tcf_proto) -> bool;
-                $walk => $rust_walk: walk(tp: *mut raw::tcf_proto, walker: *mut raw::tcf_walker, rtnl_held: bool);
-                $reoffload => $rust_reoffload: reoffload(tp: *mut raw::tcf_proto, add: bool, cb: raw::Callback, cb_priv: *mut c_void, extack: *mut raw::netlink_ext_ack) -> c_int;
-                $bind_class => $rust_bind_class: bind_class(filter: *mut c_void, classid: u32, class: c_ulong, qdisc: *mut c_void, base: c_ulong);
-                $dump => $rust_dump: dump(net: *mut raw::net, tp: *mut raw::tcf_proto, filter: *mut c_void, skb: *mut raw::sk_buff, tcm: *mut raw::tcmsg, rtnl_held: bool) -> c_int;
-                $terse_dump => $rust_terse_dump: terse_dump(net: *mut raw::net, tp: *mut raw::tcf_proto, filter: *mut c_void, skb: *mut raw::sk_buff, tcm: *mut raw::tcmsg, rtnl_held: bool) -> c_int;
-            }
-
-            // SAFETY: The C functions are the module's, which has each of them call the function
-            // that is defined for it above; the C compiler has checked their types.
-            unsafe impl Entries for $classifier {
-                const OPS: raw::tcf_proto_ops = raw::tcf_proto_ops {
-                    classify: Some($classify),
-                    init: Some($init),
-                    destroy: Some($destroy),
-                    get: Some($get),
-                    put: Some($put),
-                    change: Some($change),
-                    delete: Some($delete),
-                    delete_empty: Some($delete_empty),
-                    walk: Some($walk),
-                    reoffload: Some($reoffload),
-                    bind_class: Some($bind_class),
-                    dump: Some($dump),
-                    terse_dump: Some($terse_dump),
-                    owner: this_module::<$module>().as_ptr().cast(),
-                    flags: raw::DOIT_UNLOCKED as c_int,
-                    // SAFETY: What is absent is null, and the list links are the core's to set.
-                    ..unsafe { ::core::mem::zeroed() }
-                };
-            }
-        };
-    };
-}
-pub(crate) use classifier_entries;
-
-/// The name of a kind as the core has it.
-const fn kind(name: &CStr) -> [c_char; 16] {
-    let name = name.to_bytes_with_nul();
-    let mut kind = [0; 16];
-    let mut i = 0;
-    while i < name.len() {
-        kind[i] = name[i];
-        i += 1;
-    }
-    kind
-}
-
-/// Keeps a classifier registered until it is dropped. The core holds the module while there is an
-/// instance.
-pub(crate) struct Registration<T: Classifier> {
-    /// On the heap, for the core links the tables into a list.
-    ops: KBox<Opaque<bindings::tcf_proto_ops>>,
-    _classifier: PhantomData<fn() -> T>,
-}
-
-// SAFETY: The table belongs to the core while it is registered; we only keep it in place.
-unsafe impl<T: Classifier> Send for Registration<T> {}
-
-// SAFETY: Whoever shares it can do nothing with it.
-unsafe impl<T: Classifier> Sync for Registration<T> {}
-
-impl<T: Entries> Registration<T> {
-    /// Takes the kind `T::KIND`. `EEXIST` if another classifier has it.
-    pub(crate) fn new() -> Result<Self> {
-        let ops = bindings::tcf_proto_ops {
-            kind: const { kind(T::KIND) },
-            ..T::OPS
-        };
-        let ops = KBox::new(Opaque::new(ops), GFP_KERNEL)?;
-        // SAFETY: The table is complete, and stays in place until it is unregistered by the drop.
-        to_result(unsafe { bindings::register_tcf_proto_ops(ops.get()) })?;
-        Ok(Self {
-            ops,
-            _classifier: PhantomData,
-        })
-    }
-}
-
-impl<T: Classifier> Drop for Registration<T> {
-    fn drop(&mut self) {
-        // SAFETY: Registered by `new`. Waits for all that `Deferred` has queued.
-        unsafe { bindings::unregister_tcf_proto_ops(self.ops.get()) };
     }
 }

@@ -7,11 +7,9 @@
 //! [`include/uapi/linux/rtnetlink.h`](srctree/include/uapi/linux/rtnetlink.h)
 
 use super::{
+    deferred::Deferred,
     filter::Filter,
-    table::{
-        Deferred,
-        FilterTable, //
-    },
+    table::FilterTable,
     Classifier,
     Manner,
     TcfProto, //

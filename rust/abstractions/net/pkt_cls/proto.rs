@@ -12,6 +12,14 @@ use super::{
     table::FilterTable,
     Classifier, //
 };
+#[cfg(lwtcls_kunit)]
+use super::{
+    ClassResult,
+    TcSkb,
+    Verdict, //
+};
+#[cfg(lwtcls_kunit)]
+use crate::abstractions::sync::bottom_half::BhDisabled;
 use crate::abstractions::{
     bindings,
     sync::rtnl::{
@@ -283,5 +291,18 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
             bindings::tc_cls_common_offload_init(&mut common, self.as_ptr(), flags, extack.as_ptr())
         };
         common
+    }
+}
+
+#[cfg(lwtcls_kunit)]
+impl<T: Classifier> TcfProto<'_, T> {
+    /// Classifies a packet.
+    pub(crate) fn classify<'a>(
+        &self,
+        skb: TcSkb<'a>,
+        result: &mut ClassResult,
+        bh: &BhDisabled<'_>,
+    ) -> Verdict<'a> {
+        T::classify(self.filters().iter(&bh.read_side()), skb, result, bh)
     }
 }

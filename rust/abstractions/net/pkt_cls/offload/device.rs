@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The devices of a block.
+//!
+//! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
+
+use super::{
+    state::DeviceId,
+    Rule,
+    Told, //
+};
+use crate::abstractions::{
+    bindings,
+    net::{
+        netlink::ExtAck,
+        pkt_cls::{
+            filter::Filter,
+            Classifier,
+            TcfProto, //
+        }, //
+    },
+    sync::rtnl::Rtnl, //
+};
+use core::mem::offset_of;
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+/// A device of an instance's block.
+///
+/// # Invariants
+///
+/// RTNL and the block's `cb_lock` are held while the value lives, and `callback` may be called with
+/// `private`.
+pub(crate) struct Device<'a, T: Classifier> {
+    tp: TcfProto<'a, T>,
+    pub(super) callback: bindings::flow_setup_cb_t,
+    private: *mut c_void,
+}
+
+impl<'a, T: Classifier> Device<'a, T> {
+    /// # Safety
+    ///
+    /// As the type invariant says, for `'a`.
+    pub(in crate::abstractions::net::pkt_cls) unsafe fn new(
+        tp: TcfProto<'a, T>,
+        callback: bindings::flow_setup_cb_t,
+        private: *mut c_void,
+    ) -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self {
+            tp,
+            callback,
+            private,
+        }
+    }
+
+    /// The instance.
+    pub(crate) fn tp(&self) -> TcfProto<'a, T> {
+        self.tp
+    }
+
+    pub(super) fn id(&self) -> DeviceId {
+        DeviceId {
+            callback: self.callback.map_or(0, |callback| callback as usize),
+            private: self.private as usize,
+        }
+    }
+
+    /// Calls the device, and has the core count `filter` up or down if it agrees.
+    pub(super) fn tell(
+        &self,
+        filter: &Filter<T>,
+        told: Told<'_, T::Rule>,
+        callback: bindings::flow_setup_cb_t,
+        extack: &mut ExtAck<'_>,
+    ) -> Result {
+        let add = matches!(told, Told::Has { .. });
+        let mut command = filter.command(&self.tp, told, extack);
+        let state = filter.offload();
+        // SAFETY: All are valid during the call. The callback is the device's, or ignores its
+        // arguments. RTNL and `cb_lock` are held by the type invariant. What the device keeps of
+        // the rule is kept until it gives it up, or for ever: see the drop of `Filter`.
+        to_result(unsafe {
+            bindings::tc_setup_cb_reoffload(
+                self.tp.block(),
+                self.tp.as_ptr(),
+                add,
+                callback,
+                T::Rule::SETUP,
+                (&raw mut command).cast(),
+                self.private,
+                state.flags.as_ptr(),
+                state.in_hw_count.as_ptr(),
+            )
+        })
+    }
+}
+
+/// The devices of an instance's block that filters can be offered to. None joins or leaves while
+/// the value lives.
+///
+/// # Invariants
+///
+/// RTNL is held: nobody else holds the block's `cb_lock` exclusively, which it takes to change the
+/// list of devices. This task holds it shared if `locked`.
+pub(crate) struct Devices<'a, T: Classifier> {
+    tp: TcfProto<'a, T>,
+    locked: bool,
+    _rtnl: &'a Rtnl,
+}
+
+impl<'a, T: Classifier> Devices<'a, T> {
+    /// Process context.
+    ///
+    /// The core may drop the last reference to an instance while a device joins the block, and then
+    /// this task has `cb_lock` already, exclusively: it must not be waited for.
+    pub(in crate::abstractions::net::pkt_cls) fn new(tp: TcfProto<'a, T>, rtnl: &'a Rtnl) -> Self {
+        // SAFETY: The block is valid for as long as the instance.
+        let locked = unsafe { bindings::down_read_trylock(&raw mut (*tp.block()).cb_lock) } != 0;
+        // INVARIANT: Whoever holds the lock exclusively, or waits to, holds RTNL: nobody but this
+        // task, by `rtnl`.
+        Self {
+            tp,
+            locked,
+            _rtnl: rtnl,
+        }
+    }
+
+    /// Whether the block has devices, too, that no filter can be offered to.
+    pub(crate) fn has_others(&self) -> bool {
+        // SAFETY: The block is valid; the number changes with RTNL held only.
+        unsafe { (*self.tp.block()).nooffloaddevcnt != 0 }
+    }
+
+    /// Calls `f` for each, until it fails.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_, T>) -> Result) -> Result {
+        // SAFETY: The block is valid, and its list does not change by the type invariant. The
+        // entries are callbacks, each with what it wants to be called with.
+        unsafe {
+            let head = &raw mut (*self.tp.block()).flow_block.cb_list;
+            let mut at = (*head).next;
+            while at != head {
+                let entry = at
+                    .wrapping_byte_sub(offset_of!(bindings::flow_block_cb, list))
+                    .cast::<bindings::flow_block_cb>();
+                f(&Device::new(self.tp, (*entry).cb, (*entry).cb_priv))?;
+                at = (*at).next;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Classifier> Drop for Devices<'_, T> {
+    fn drop(&mut self) {
+        if self.locked {
+            // SAFETY: Locked by this task, by the type invariant.
+            unsafe { bindings::up_read(&raw mut (*self.tp.block()).cb_lock) };
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Which devices have a filter.
+
+use super::{
+    device::Device,
+    flags,
+    Rule,
+    Told, //
+};
+use crate::abstractions::{
+    bindings,
+    net::{
+        netlink::ExtAck,
+        pkt_cls::{
+            filter::Filter,
+            Classifier,
+            TcfProto, //
+        }, //
+    },
+    sync::rtnl::Caller, //
+};
+use core::cell::UnsafeCell;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+/// Where a filter is to be, and where it is, besides software.
+///
+/// # Invariants
+///
+/// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`; the bits
+/// `SKIP_HW` and `SKIP_SW` of `flags` stay as they were given. `devices` are those that have the
+/// filter, `in_hw_count` in number; it is used with RTNL held only, of which [`Device`] is a token.
+pub(in crate::abstractions::net::pkt_cls) struct OffloadState {
+    pub(super) flags: Atomic<u32>,
+    pub(super) in_hw_count: Atomic<u32>,
+    devices: UnsafeCell<KVec<DeviceId>>,
+}
+
+// SAFETY: RTNL protects `devices`, and the rest is atomic.
+unsafe impl Sync for OffloadState {}
+
+/// What tells a device of a block from the others: its callback, and what that is called with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct DeviceId {
+    pub(super) callback: usize,
+    pub(super) private: usize,
+}
+
+impl OffloadState {
+    /// In no device. `skip` has none or one of the bits [`flags::SKIP_HW`] and
+    /// [`flags::SKIP_SW`].
+    pub(in crate::abstractions::net::pkt_cls) fn new(skip: u32) -> Self {
+        Self {
+            flags: Atomic::new(skip & (flags::SKIP_HW | flags::SKIP_SW)),
+            in_hw_count: Atomic::new(0),
+            devices: UnsafeCell::new(KVec::new()),
+        }
+    }
+
+    /// What the user and the core have set.
+    pub(in crate::abstractions::net::pkt_cls) fn raw_flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
+    fn with_devices<T: Classifier, R>(
+        &self,
+        _rtnl: &Device<'_, T>,
+        f: impl FnOnce(&mut KVec<DeviceId>) -> R,
+    ) -> R {
+        // SAFETY: RTNL is held by the invariant of `Device`, no method of ours lends it for longer
+        // than this, and none calls another inside `f`.
+        f(unsafe { &mut *self.devices.get() })
+    }
+
+    /// Notes what the core has counted.
+    fn set_in<T: Classifier>(&self, device: &Device<'_, T>, is_in: bool) -> Result {
+        self.with_devices(device, |devices| {
+            devices.retain(|id| *id != device.id());
+            if is_in {
+                // There is room, see `Filter::offer`.
+                devices.push(device.id(), GFP_ATOMIC)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<T: Classifier> Filter<T> {
+    /// `TCA_CLS_FLAGS_*`: what the user asked for, and one of `IN_HW` and `NOT_IN_HW`.
+    pub(crate) fn flags(&self) -> u32 {
+        let now = self.offload().raw_flags();
+        if now & flags::IN_HW != 0 {
+            now
+        } else {
+            now | flags::NOT_IN_HW
+        }
+    }
+
+    /// What the user asked for.
+    pub(crate) fn skip(&self) -> u32 {
+        self.offload().raw_flags() & (flags::SKIP_HW | flags::SKIP_SW)
+    }
+
+    /// Whether no device may have it.
+    pub(crate) fn skip_hw(&self) -> bool {
+        self.skip() & flags::SKIP_HW != 0
+    }
+
+    /// Whether a device has it.
+    pub(crate) fn in_hw(&self) -> bool {
+        self.offload().raw_flags() & flags::IN_HW != 0
+    }
+
+    /// Whether that device has it.
+    pub(crate) fn is_in(&self, device: &Device<'_, T>) -> bool {
+        self.offload()
+            .with_devices(device, |devices| devices.contains(&device.id()))
+    }
+
+    /// Offers the filter to a device, in place of `old` if it has that. Returns whether the device
+    /// has the filter now; if not, it has what it had before.
+    ///
+    /// The errno is the device's, if the filter is to be nowhere but in devices; or `ENOMEM`.
+    /// C: `tc_setup_cb_reoffload()`.
+    pub(crate) fn offer(
+        &self,
+        device: &Device<'_, T>,
+        old: Option<&Self>,
+        extack: &mut ExtAck<'_>,
+    ) -> Result<bool> {
+        let old = old.filter(|old| old.is_in(device));
+        let state = self.offload();
+        state.with_devices(device, |devices| devices.reserve(1, GFP_KERNEL_ACCOUNT))?;
+        let before = state.in_hw_count.load(Relaxed);
+        let told = Told::Has {
+            new: self.rule(),
+            old: old.map(Self::rule),
+        };
+        device.tell(self, told, device.callback, extack)?;
+        let accepted = state.in_hw_count.load(Relaxed) != before;
+        if accepted {
+            state.set_in(device, true)?;
+            if let Some(old) = old {
+                // The device knows already; this is for the core, which counts.
+                let told = Told::Gone { old: old.rule() };
+                device.tell(old, told, Some(agree), &mut ExtAck::ignored())?;
+                old.offload().set_in(device, false)?;
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Takes the filter away from a device, if it has it. Returns whether the device is without it.
+    pub(crate) fn withdraw(&self, device: &Device<'_, T>, extack: &mut ExtAck<'_>) -> bool {
+        if !self.is_in(device) {
+            return true;
+        }
+        let state = self.offload();
+        let before = state.in_hw_count.load(Relaxed);
+        let told = device.tell(
+            self,
+            Told::Gone { old: self.rule() },
+            device.callback,
+            extack,
+        );
+        let without = told.is_ok() && state.in_hw_count.load(Relaxed) != before;
+        without && state.set_in(device, false).is_ok()
+    }
+
+    /// Has devices add what they counted to the statistics of the actions. RTNL is taken if a
+    /// device's driver needs it. C: `tc_setup_cb_call()`.
+    pub(crate) fn update_stats(&self, caller: &Caller, tp: &TcfProto<'_, T>) {
+        let told = Told::Count { rule: self.rule() };
+        let mut command = self.command(tp, told, &mut ExtAck::ignored());
+        // SAFETY: All are valid during the call.
+        unsafe {
+            bindings::tc_setup_cb_call(
+                tp.block(),
+                T::Rule::SETUP,
+                (&raw mut command).cast(),
+                false,
+                caller.holds_rtnl(),
+            )
+        };
+    }
+
+    pub(super) fn command(
+        &self,
+        tp: &TcfProto<'_, T>,
+        told: Told<'_, T::Rule>,
+        extack: &mut ExtAck<'_>,
+    ) -> <T::Rule as Rule>::Command {
+        let common = tp.offload_common(self.flags(), extack);
+        T::Rule::command(told, common, self.exts(), T::name(self.data()))
+    }
+}
+
+/// The callback of a device that does as it is told.
+///
+/// # Safety
+///
+/// None.
+unsafe extern "C" fn agree(
+    _kind: bindings::tc_setup_type,
+    _data: *mut c_void,
+    _private: *mut c_void,
+) -> c_int {
+    0
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Walks over a table that changes meanwhile: dumps, and requests that concern all filters.
+
+use super::{
+    entry::node_of,
+    filter_ref::FilterRef,
+    Admin,
+    FilterTable, //
+};
+use crate::abstractions::{
+    bindings,
+    net::pkt_cls::Classifier, //
+};
+use kernel::{
+    prelude::*,
+    sync::MutexGuard, //
+};
+
+impl<T: Classifier> FilterTable<T> {
+    /// The links of the filter with that handle and sequence number, or of what was put in its
+    /// place; if both are gone, of the one behind it. O(log n), if it is there.
+    fn at_or_behind(
+        &self,
+        admin: &MutexGuard<'_, Admin>,
+        id: u32,
+        seq: u64,
+    ) -> *mut bindings::list_head {
+        let head = self.list.get();
+        let now = Self::find(admin, id);
+        // SAFETY: The table has all nodes that the IDR and the list show, by the type invariant, and
+        // the lock is held.
+        unsafe {
+            if !now.is_null() && (*(*now).value.place.0.get()).seq == seq {
+                return (*now).value.links.get();
+            }
+            let mut at = (*head).next;
+            while at != head && Self::seq(at) > seq {
+                at = (*at).next;
+            }
+            at
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `links` are those of a node that a table has, and its lock is held.
+    unsafe fn seq(links: *mut bindings::list_head) -> u64 {
+        let node = node_of::<T>(links);
+        // SAFETY: By the safety requirements of this function.
+        unsafe { (*(*node).value.place.0.get()).seq }
+    }
+
+    /// The filter after `at`, or the first. O(1), unless `at` was deleted meanwhile. May sleep.
+    pub(in crate::abstractions::net::pkt_cls) fn next(
+        &self,
+        at: Option<&FilterRef<'_, T>>,
+    ) -> Option<FilterRef<'_, T>> {
+        let admin = self.admin.lock();
+        let head = self.list.get();
+        // SAFETY: The head is valid, and so is the node of a reference. The table has all nodes of
+        // the list, by the type invariant, and the lock is held.
+        unsafe {
+            let next = match at.map(|at| (*at.node.as_ptr()).value.place.0.get()) {
+                None => (*head).next,
+                Some(was) => {
+                    let links = self.at_or_behind(&admin, (*was).id, (*was).seq);
+                    if links != head && Self::seq(links) == (*was).seq {
+                        (*links).next
+                    } else {
+                        links
+                    }
+                }
+            };
+            self.refer_to_links(&admin, next)
+        }
+    }
+
+    /// What a dump that stops at a filter remembers of it: never 0, where a `long` has 64 bits.
+    ///
+    /// The handle finds the filter, and the lower bits of its sequence number tell it from another
+    /// one that has the handle later. Where there is no room for both, the latter find the filter.
+    pub(in crate::abstractions) fn bookmark(&self, at: &FilterRef<'_, T>) -> c_ulong {
+        let _admin = self.admin.lock();
+        // SAFETY: Valid by the invariant of the reference; the lock is held.
+        let (id, seq) = unsafe {
+            let admin = (*at.node.as_ptr()).value.place.0.get();
+            ((*admin).id, (*admin).seq)
+        };
+        if c_ulong::BITS == u64::BITS {
+            (seq << u32::BITS | u64::from(id)) as c_ulong
+        } else {
+            seq as c_ulong
+        }
+    }
+
+    /// The filter at which a dump has stopped, or what was put in its place; if both are gone, the
+    /// one behind it. O(log n), if it is there, and a `long` has 64 bits. May sleep.
+    pub(in crate::abstractions) fn at_bookmark(
+        &self,
+        bookmark: c_ulong,
+    ) -> Option<FilterRef<'_, T>> {
+        let admin = self.admin.lock();
+        let (id, low) = if c_ulong::BITS == u64::BITS {
+            let bookmark = bookmark as u64;
+            (bookmark as u32, (bookmark >> u32::BITS) as u32)
+        } else {
+            // No filter has the handle 0.
+            (0, bookmark as u32)
+        };
+        // Not later than the last one, and not by as much as would show in the upper bits.
+        let last = admin.seq.get();
+        let seq = last.wrapping_sub(u64::from((last as u32).wrapping_sub(low)));
+        let links = self.at_or_behind(&admin, id, seq);
+        // SAFETY: The head, or those of a node that the table has; the lock is held.
+        unsafe { self.refer_to_links(&admin, links) }
+    }
+
+    /// The filter that has `index` others in front of it. O(n). May sleep.
+    pub(crate) fn nth(&self, index: usize) -> Option<FilterRef<'_, T>> {
+        let admin = self.admin.lock();
+        let head = self.list.get();
+        // SAFETY: The table has all nodes of the list, by the type invariant, and the lock is held.
+        unsafe {
+            let mut links = (*head).next;
+            for _ in 0..index {
+                if links == head {
+                    break;
+                }
+                links = (*links).next;
+            }
+            self.refer_to_links(&admin, links)
+        }
+    }
+
+    /// Calls `f` for each filter, newest first, until it fails. The table may change meanwhile.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&FilterRef<'_, T>) -> Result) -> Result {
+        let mut at = self.next(None);
+        while let Some(filter) = at {
+            f(&filter)?;
+            at = self.next(Some(&filter));
+        }
+        Ok(())
+    }
+}
