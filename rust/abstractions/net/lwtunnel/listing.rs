@@ -10,12 +10,12 @@
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
 
 use super::{
-    states::Listed,
+    links::Listed,
+    state::State,
     Adapter,
     Encap,
     Owner,
-    Registration,
-    State, //
+    Registration, //
 };
 use crate::abstractions::{
     compat::this_module,

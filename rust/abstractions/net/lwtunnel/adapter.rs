@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The callbacks by which the core reaches an [`Encap`].
+
+use super::{
+    entries::{
+        Entries, //
+    },
+    links::Links,
+    state::{
+        is_ours,
+        State, //
+    },
+    takeover::{
+        self,
+        OURS, //
+    },
+    verdict::{
+        not_eopnotsupp,
+        Received,
+        Sent,
+        Verdict, //
+    },
+    Encap,
+    Family,
+    Purpose, //
+};
+use crate::abstractions::{
+    bindings,
+    compat::EAFNOSUPPORT,
+    net::{
+        dst::{
+            skb_dst,
+            Dst,
+            DstRef, //
+        },
+        namespace::Inum,
+        netlink::{
+            Attr,
+            ExtAck,
+            Message, //
+        },
+        skbuff::Skb, //
+    },
+    sync::bottom_half::BhDisabled, //
+};
+use core::{
+    marker::PhantomData,
+    mem::size_of,
+    ptr, //
+};
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
+
+/// The callbacks by which the core reaches `T`.
+pub(crate) struct Adapter<T>(PhantomData<T>);
+
+impl<T: Entries> Adapter<T> {
+    /// # Safety
+    ///
+    /// Called by the core when the last reference to a state of `T::TYPE`, see [`Self::input`], is
+    /// gone.
+    pub(crate) unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
+        // SAFETY: By the safety requirements of this function. `build_state` put into a state of ours
+        // what is dropped, and nobody looks at it any more. The core frees the memory.
+        unsafe {
+            if is_ours(lws) {
+                let state = State::<T>::of(lws);
+                if (*state).purpose == Purpose::Route {
+                    Links::remove(&raw mut (*state).links);
+                }
+                ptr::drop_in_place(state);
+            } else {
+                takeover::destroy(T::TYPE, lws, T::OPS.owner);
+            }
+        }
+    }
+}
+
+impl<T: Encap> Adapter<T> {
+    /// # Safety
+    ///
+    /// `lws` is a tunnel state that [`Self::build_state`] made, alive for `'a`.
+    #[inline(always)]
+    pub(super) unsafe fn state<'a>(lws: *mut bindings::lwtunnel_state) -> &'a State<T> {
+        // SAFETY: `build_state` put it there; it is only destroyed with the tunnel state.
+        unsafe { &*State::<T>::of(lws) }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core with a request for `net` whose attributes it checked. `cfg` is null, or what the
+    /// request for a route of that family was parsed into: for IPv4 a `fib_config`.
+    pub(crate) unsafe extern "C" fn build_state(
+        net: *mut bindings::net,
+        encap: *mut bindings::nlattr,
+        family: c_uint,
+        cfg: *const c_void,
+        ts: *mut *mut bindings::lwtunnel_state,
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: By the safety requirements of this function; all are there for the time of the
+            // call.
+            let (mut extack, attr, purpose) = unsafe {
+                (
+                    ExtAck::from_raw(extack),
+                    Attr::from_raw(encap),
+                    Self::purpose(family, cfg),
+                )
+            };
+            let attr = attr.ok_or(EINVAL)?;
+            let family = Family::new(family).ok_or(EAFNOSUPPORT)?;
+            let built = T::build(attr, family, &mut extack)?;
+
+            // SAFETY: An FFI call with no requirements.
+            let lws =
+                unsafe { bindings::lwtunnel_state_alloc(const { size_of::<State<T>>() as c_int }) };
+            if lws.is_null() {
+                return Err(ENOMEM);
+            }
+            let mut flags = OURS;
+            if built.input {
+                flags |= bindings::LWTUNNEL_STATE_INPUT_REDIRECT;
+            }
+            if built.output {
+                flags |= bindings::LWTUNNEL_STATE_OUTPUT_REDIRECT;
+            }
+            if built.xmit {
+                flags |= bindings::LWTUNNEL_STATE_XMIT_REDIRECT;
+            }
+            // SAFETY: Allocated just now with that room, and nobody else has seen it until it is in the
+            // list, which `Registration::new` has initialised. If there is no encapsulation, nothing else
+            // is in it yet, and the memory is ours to free. `ts` is where the core wants it.
+            unsafe {
+                (*lws).type_ = const { T::TYPE as u16 };
+                (*lws).flags = flags;
+                (*lws).headroom = built.headroom;
+                let state = State::<T>::of(lws);
+                built
+                    .encap
+                    .__init(&raw mut (*state).encap)
+                    .inspect_err(|_| bindings::kfree(lws.cast()))?;
+                (&raw mut (*state).purpose).write(purpose);
+                (&raw mut (*state).net).write(Inum::of(net));
+                (&raw mut (*state).family).write(family);
+                (&raw mut (*state).links).write(Links::new());
+                if purpose == Purpose::Route {
+                    Links::add(&raw mut (*state).links);
+                }
+                *ts = lws;
+            }
+            Ok(0)
+        })
+    }
+
+    /// Whether the state of a packet's route is one of ours.
+    ///
+    /// # Safety
+    ///
+    /// As for the hooks below.
+    #[inline(always)]
+    unsafe fn serves(skb: *mut bindings::sk_buff) -> bool {
+        // SAFETY: The packet is valid, and has a route with a state.
+        unsafe { is_ours((*skb_dst(skb)).lwtstate) }
+    }
+
+    /// The encapsulation of a packet's route, its tunnel state, a token of the context, the route, the
+    /// packet as ours, and what has to be kept until the hook returns.
+    ///
+    /// # Safety
+    ///
+    /// As for the hooks below, and the state is ours. The results are not used after the hook
+    /// returned.
+    #[inline(always)]
+    unsafe fn enter<'a>(
+        skb: *mut bindings::sk_buff,
+    ) -> (
+        &'a T,
+        *mut bindings::lwtunnel_state,
+        BhDisabled<'a>,
+        Dst<'a>,
+        Skb,
+        Option<DstRef>,
+    ) {
+        // SAFETY: The core called us inside an RCU read side, with a valid packet whose route keeps the
+        // state. A program may take the packet off the route: it stays for the read side, or is held
+        // here as the packet held it. Bottom halves are off: `lwtunnel_output()` and `lwtunnel_xmit()`
+        // see to that, and packets are received so.
+        unsafe {
+            let raw = skb_dst(skb);
+            let lws = (*raw).lwtstate;
+            let dst = Dst::from_raw(raw);
+            let held = dst.hold_for(skb);
+            (
+                &Self::state(lws).encap,
+                lws,
+                BhDisabled::assume(),
+                dst,
+                Skb::from_raw(skb),
+                held,
+            )
+        }
+    }
+
+    /// What the core is told of a hook that failed.
+    #[inline(always)]
+    fn freed(error: Error) -> c_int {
+        not_eopnotsupp(error.to_errno())
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core, inside an RCU read side critical section, with a packet that it gives
+    /// away and whose route has a state of `T::TYPE`: one of ours, or, if the slot was taken over, of
+    /// whom it was taken over from.
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let (encap, lws, bh, dst, skb, _held) = unsafe {
+            if !Self::serves(skb) {
+                return takeover::input(T::TYPE, skb);
+            }
+            Self::enter(skb)
+        };
+        match encap.input(&bh, skb, dst) {
+            // SAFETY: The state stays during the call, see `enter`.
+            Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
+                // SAFETY: The route's own handler, which takes the packet.
+                Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
+                None => EINVAL.to_errno(),
+            },
+            Ok(Verdict::Consumed(Received(code))) => code,
+            Err(error) => Self::freed(error),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::input`]; `net` and `sk` are for the route's own handler.
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn output(
+        net: *mut bindings::net,
+        sk: *mut bindings::sock,
+        skb: *mut bindings::sk_buff,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let (encap, lws, bh, dst, skb, _held) = unsafe {
+            if !Self::serves(skb) {
+                return takeover::output(T::TYPE, net, sk, skb);
+            }
+            Self::enter(skb)
+        };
+        match encap.output(&bh, skb, dst) {
+            // SAFETY: The state stays during the call, see `enter`.
+            Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
+                // Its result is the sender's to read, `NET_XMIT_*` included.
+                // SAFETY: The route's own handler, which takes the packet.
+                Some(orig) => not_eopnotsupp(unsafe { orig(net, sk, skb.into_raw()) }),
+                None => EINVAL.to_errno(),
+            },
+            Ok(Verdict::Consumed(Sent(code))) => code,
+            Err(error) => Self::freed(error),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::input`].
+    #[inline(always)]
+    pub(crate) unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let (encap, _, bh, dst, skb, _held) = unsafe {
+            if !Self::serves(skb) {
+                return takeover::xmit(T::TYPE, skb);
+            }
+            Self::enter(skb)
+        };
+        encap.xmit(&bh, skb, dst).0
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`], and a message in
+    /// the making.
+    pub(crate) unsafe extern "C" fn fill_encap(
+        skb: *mut bindings::sk_buff,
+        lws: *mut bindings::lwtunnel_state,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        unsafe {
+            if !is_ours(lws) {
+                return takeover::fill_encap(T::TYPE, skb, lws);
+            }
+        }
+        from_result(|| {
+            // SAFETY: By the safety requirements of this function, and the state is ours.
+            let (state, headroom, mut message) =
+                unsafe { (Self::state(lws), (*lws).headroom, Message::from_raw(skb)) };
+            state.encap.fill(headroom, &mut message).map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`].
+    pub(crate) unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let state = unsafe {
+            if !is_ours(lws) {
+                return takeover::get_encap_size(T::TYPE, lws);
+            }
+            Self::state(lws)
+        };
+        c_int::try_from(state.encap.size()).unwrap_or(c_int::MAX)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core under RCU with two states of `T::TYPE`, see [`Self::input`].
+    pub(crate) unsafe extern "C" fn cmp_encap(
+        a: *mut bindings::lwtunnel_state,
+        b: *mut bindings::lwtunnel_state,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let same = unsafe {
+            match (is_ours(a), is_ours(b)) {
+                (true, true) => {
+                    let same_headroom = (*a).headroom == (*b).headroom;
+                    let (a, b) = (Self::state(a), Self::state(b));
+                    let purpose = if a.purpose == Purpose::Match {
+                        a.purpose
+                    } else {
+                        b.purpose
+                    };
+                    // A new route that shared another one's state would have its headroom.
+                    (purpose == Purpose::Match || same_headroom) && a.encap.same(&b.encap, purpose)
+                }
+                (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
+                (true, false) => Self::matches(a, b),
+                (false, true) => Self::matches(b, a),
+            }
+        };
+        (!same).into()
+    }
+}
