@@ -7,7 +7,9 @@ mod mem;
 pub(crate) mod name;
 mod prog;
 pub(crate) mod push_encap;
+mod run;
 mod stats;
+mod tc_prog;
 
 pub(crate) use context::RunContext;
 pub(crate) use mem::ProgMem;
@@ -16,8 +18,10 @@ pub(crate) use prog::{
     LwtOut,
     LwtProg,
     LwtXmit,
-    Origin,
-    Prog,
-    TcProg, //
+    Prog, //
 };
 pub(crate) use stats::stats_enabled;
+pub(crate) use tc_prog::{
+    Origin,
+    TcProg, //
+};
