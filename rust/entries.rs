@@ -4,9 +4,12 @@
 //! (`rust/stubs/entries.c`), and of the Rust functions behind them.
 
 use crate::{
-    abstractions::net::{
-        lwtunnel::encap_entries,
-        pkt_cls::classifier_entries, //
+    abstractions::{
+        bpf::push_encap::push_encap_entries,
+        net::{
+            lwtunnel::encap_entries,
+            pkt_cls::classifier_entries, //
+        }, //
     },
     cls::BpfClassifier,
     lwt::BpfEncap,
@@ -23,6 +26,13 @@ encap_entries! {
     fill_encap: lwtcls_bpf_fill_encap_info => lwtcls_rust_bpf_fill_encap_info,
     get_encap_size: lwtcls_bpf_encap_nlsize => lwtcls_rust_bpf_encap_nlsize,
     cmp_encap: lwtcls_bpf_encap_cmp => lwtcls_rust_bpf_encap_cmp,
+}
+
+// rust/stubs/push_encap_entry.S has the entries.
+push_encap_entries! {
+    BpfEncap;
+    in: lwtcls_push_encap_in_entry => lwtcls_push_encap_in,
+    xmit: lwtcls_push_encap_xmit_entry => lwtcls_push_encap_xmit,
 }
 
 classifier_entries! {

@@ -16,10 +16,7 @@ mod name;
 use abstractions::{
     bpf::{
         self,
-        push_encap::{
-            self,
-            stock_push_encap, //
-        }, //
+        push_encap, //
     },
     compat::{
         flag,
@@ -53,8 +50,6 @@ module! {
     },
 }
 
-stock_push_encap!(BpfEncap);
-
 /// The encapsulation, what its programs call, and what tells of them. Unregistered in the order of the
 /// fields.
 struct Encapsulation {
@@ -79,7 +74,7 @@ impl Encapsulation {
         if encap.is_takeover() {
             pr_info!("encapsulation 'bpf' taken over from the kernel's own\n");
         }
-        let helper = push_encap::Helper::register()
+        let helper = push_encap::Helper::register::<BpfEncap>()
             .inspect_err(|error| {
                 // A kernel whose own encapsulation was there has code that pushes headers, too.
                 let instead = if encap.is_takeover() {

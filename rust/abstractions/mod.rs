@@ -11,6 +11,8 @@ mod bindings;
 pub(crate) mod bpf;
 pub(crate) mod compat;
 pub(crate) mod entries;
+#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+mod ftrace;
 mod kallsyms;
 pub(crate) mod net;
 pub(crate) mod str;
