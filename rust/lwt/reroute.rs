@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A new route for a packet that a program changed.
+//! `BPF_LWT_REROUTE`: a new route lookup for a packet that a program changed.
 
 use super::{
     counters::Counted,
@@ -49,7 +49,7 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// What of an IPv4 header a route is looked up by. Addresses are in network byte order.
+/// The IPv4 header fields that a route lookup uses. Addresses are in network byte order.
 struct Header4 {
     tos: u8,
     protocol: u8,
@@ -71,9 +71,9 @@ impl Header4 {
     }
 }
 
-/// What of an IPv6 header a route is looked up by. All is in network byte order.
+/// The IPv6 header fields that a route lookup uses, in network byte order.
 struct Header6 {
-    /// Traffic class and flow label, and the version besides.
+    /// Version, traffic class and flow label.
     flowinfo: u32,
     protocol: u8,
     saddr: In6Addr,
@@ -94,13 +94,13 @@ impl Header6 {
     }
 }
 
-/// Nobody routes packets of that protocol.
+/// Returns the exception for a packet that is neither IPv4 nor IPv6.
 #[inline(always)]
 const fn unhandled() -> Exception {
     Exception::new(Counted::Protocol, EAFNOSUPPORT, DropReason::UNHANDLED_PROTO)
 }
 
-/// There is no route. A kernel without IPv6 says so in `error`.
+/// Returns the exception for a failed lookup. `error` is `EAFNOSUPPORT` if IPv6 is disabled.
 #[inline(always)]
 fn no_route(error: Error, reason: DropReason) -> Exception {
     let reason = if error == EAFNOSUPPORT {
@@ -111,8 +111,11 @@ fn no_route(error: Error, reason: DropReason) -> Exception {
     Exception::new(Counted::NoRoute, error, reason)
 }
 
-/// Routes a packet on its way in anew, as if it had just come in by the device of its route. Gives
-/// it back if that cannot be. C: `bpf_lwt_input_reroute()`.
+/// Looks up a new input route, and delivers or forwards the packet by it.
+/// C: `bpf_lwt_input_reroute()`.
+///
+/// The input device is the device of the old route for IPv4, and `skb->dev` for IPv6. On error the
+/// caller gets the packet back.
 #[inline(always)]
 pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Exception)> {
     let rcu = dst.rcu();
@@ -134,11 +137,13 @@ pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Except
     }
 }
 
-/// Routes a packet on its way out anew. Gives it back if that cannot be.
+/// Looks up a new output route, in the route cache first, and sends the packet by it.
 /// C: `bpf_lwt_xmit_reroute()`.
 ///
-/// What it calls is not inlined, so that packets that go on as they are do not pay for its stack frame,
-/// and no packet for what another one needs.
+/// On error the caller gets the packet back.
+///
+/// The callees are not inlined: packets that are not rerouted do not pay for the stack frame, and
+/// no path pays for the frame of another one.
 #[inline(always)]
 pub(super) fn xmit(
     bh: &BhDisabled<'_>,
@@ -154,7 +159,8 @@ pub(super) fn xmit(
     }
 }
 
-/// As [`xmit`], by what this CPU has noted, if it has.
+/// Implements [`xmit`] with the note of this CPU. On a miss, falls back to a lookup, and caches its
+/// result if the last packet was of the same flow.
 #[inline(never)]
 fn xmit_by_note(
     mut skb: Skb,
@@ -175,7 +181,7 @@ fn xmit_by_note(
     }
 }
 
-/// As [`xmit`], by a lookup.
+/// Implements [`xmit`] with a lookup that is not cached.
 #[inline(never)]
 fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> {
     skb.update_ip_cb(dst.is_inet());
@@ -185,7 +191,7 @@ fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> 
     }
 }
 
-/// As [`xmit`], by a lookup, whose result is noted.
+/// Implements [`xmit`] with a lookup whose result is cached.
 #[cold]
 #[inline(never)]
 fn xmit_and_note(
@@ -202,22 +208,23 @@ fn xmit_and_note(
     }
 }
 
-/// Puts a packet on its new route.
+/// Sends a packet by its new route.
 #[inline(always)]
 fn send(mut skb: Skb, dst: Dst<'_>, found: Found<'_>) -> Result<Sent, (Skb, Exception)> {
     let rcu = dst.rcu();
-    // What was reserved was for the old route. This does nothing if it is enough.
+    // Headroom was reserved for the device of the old route. This is a no-op if it is enough for
+    // the new one.
     match skb.cow_head(found.dst(&rcu).dev().ll_reserved_space()) {
         Ok(()) => Ok(route::output(&rcu, skb, found)),
         Err(error) => Err((skb, Exception::no_memory(error))),
     }
 }
 
-/// A way to a route.
+/// A strategy to find a route: cache, lookup, or lookup and cache.
 trait Way<'r> {
     type Route;
 
-    /// The errno is that of a lookup, or of a route that leads nowhere.
+    /// Finds the route of a flow. The errno is that of the lookup, or of an error route.
     fn find(
         self,
         rcu: &ReadSide<'r>,
@@ -227,7 +234,7 @@ trait Way<'r> {
     ) -> Result<Self::Route>;
 }
 
-/// Asks the note.
+/// Finds the route in the cache.
 struct ByNote<'a> {
     note: Taken<'a, Note>,
     now: Tick,
@@ -248,7 +255,7 @@ impl<'r> Way<'r> for ByNote<'_> {
     }
 }
 
-/// Looks the route up.
+/// Finds the route by a lookup.
 struct ByLookup;
 
 impl Way<'_> for ByLookup {
@@ -266,7 +273,7 @@ impl Way<'_> for ByLookup {
     }
 }
 
-/// Looks the route up, and notes it.
+/// Finds the route by a lookup, and caches it.
 struct AndNote<'a> {
     now: Tick,
     cache: &'a RouteCache,
@@ -291,8 +298,9 @@ impl<'r> Way<'r> for AndNote<'_> {
     }
 }
 
-/// Reads the header, and asks `way` for the route. Once for each family: what the other one has
-/// besides costs nothing then.
+/// Reads the IP header, and finds the route by `way`.
+///
+/// [`resolve`] is instantiated once per family, so that no family pays for the other one's fields.
 #[inline(always)]
 fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exception> {
     let found = match skb.protocol_be() {
@@ -323,7 +331,7 @@ fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exc
     found.map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
 }
 
-/// Makes the flow, and asks `way` for its route.
+/// Builds the flow of a packet, and finds its route by `way`.
 #[inline(always)]
 fn resolve<'r, W: Way<'r>>(
     skb: &Skb,

@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The route that the packets of a tunnel took last.
+//! Per-CPU cache of the route that the packets of a tunnel took last.
 //!
-//! A tunnel gives its packets the same outer addresses, so their lookups end alike. A CPU notes
-//! what the last one has found, and spares the next packet the lookup if it asks the same and
-//! nothing has changed: the kernel announces changes of routes, rules, addresses and devices to
-//! those who keep routes, which `dst_check()` tells. What it does not announce (neighbours that
-//! fail, sysctls that routes go by, names of devices in rules) is seen at the next tick, for
-//! a note is good for the tick in which it was made.
+//! A tunnel gives its packets the same outer addresses, so their lookups find the same route. Each
+//! CPU caches the result of the last lookup, and uses it for the next packet of the same flow. An
+//! entry (a *note*) becomes invalid in two ways:
 //!
-//! A note holds the route, as a socket does: a device that goes takes the route's reference to it back.
-//! What would stay by its own note is not noted: routes with a tunnel state, which might be that which
-//! has the note. Nor is what may have to go before the note: routes of IPv6 in a namespace that may end.
+//! - Routes, rules, addresses or devices change: `dst_check()` fails, or, for IPv6,
+//!   `rt_genid_ipv6()` differs, which is a part of [`Flow`].
+//! - The jiffy in which the route was looked up ends. This bounds the delay of changes that these
+//!   two do not show: failed neighbours, sysctls that affect routing, names of devices in rules.
+//!
+//! A note holds a reference to the route, as a socket does. It does not keep a device from being
+//! unregistered: the core then replaces the device of the route. Some routes are not cached:
+//!
+//! - Routes with a tunnel state: it may be the one that owns the note, and the reference cycle
+//!   would keep both forever.
+//! - IPv6 routes outside the initial namespace: they have to be freed before their namespace, and
+//!   the note may outlive it.
+//! - Routes that depend on more than the flow: of multicast packets, of packets without a source
+//!   address, and all of them while the namespace has XFRM policies.
 
 use crate::abstractions::{
     net::{
@@ -44,34 +52,36 @@ use kernel::{
     }, //
 };
 
-/// How many routes have one at most. Each takes 128 bytes for each CPU.
+/// Maximum number of routes with a cache. Each takes 128 bytes per CPU.
 const MAX: i32 = 4096;
 
-/// After so many packets in a row of which each is of another flow than the last, a CPU leaves its note of
-/// the route alone until the next tick.
+/// Number of consecutive packets, each of another flow than the one before, after which a CPU
+/// bypasses its note of the route until the next jiffy.
 const MISSES: u8 = 4;
 
-/// How many routes have one.
+/// Number of routes with a cache.
 static IN_USE: Atomic<i32> = Atomic::new(0);
 
-/// The notes of one route. They take no memory before the first packet is rerouted; routes that
-/// there is no memory for, and more than [`MAX`] of them, do without.
+/// The cache of one tunnel route: a note per CPU.
+///
+/// It is allocated when the first packet is rerouted. Routes have no cache if the allocation fails
+/// or [`MAX`] routes have one already.
 pub(super) struct RouteCache {
     notes: PerCpuCell<Note>,
-    /// Whether it does without for good.
+    /// Whether the allocation failed, or [`MAX`] was reached. There is no second attempt.
     without: Atomic<bool>,
 }
 
-/// What a CPU notes. Zero is a note of nothing.
+/// The cache entry of one CPU. All zeroes is an empty entry.
 #[derive(Zeroable)]
 pub(super) struct Note {
     flow: Flow,
-    /// Whether there is a route.
+    /// Whether `route` is the route of `flow`.
     known: bool,
-    /// How many packets in a row were of another flow than the last, in the tick `at`; [`MISSES`] as well
-    /// if the route of the flow is one that is not noted.
+    /// The number of consecutive packets of another flow than the one before, in the jiffy `at`. It
+    /// is also set to [`MISSES`] if the route of the flow cannot be cached.
     misses: u8,
-    /// When the route was looked up, or the last of these packets came.
+    /// The jiffy of the lookup or of the last miss.
     at: Tick,
     route: DstNote,
 }
@@ -85,9 +95,11 @@ impl RouteCache {
         }
     }
 
-    /// What this CPU notes, for one packet. `None` if it does without: there is no memory, the
-    /// packets are all of different flows, their route is one that is not noted, or somebody who was
-    /// interrupted has it.
+    /// Takes the note of this CPU, for one packet.
+    ///
+    /// Returns `None` if the cache is to be bypassed: the notes are not allocated, the packets are
+    /// all of different flows, their route cannot be cached, or an interrupted context has the
+    /// note.
     #[inline(always)]
     pub(super) fn note<'a>(&'a self, bh: &'a BhDisabled<'_>, now: Tick) -> Option<Taken<'a, Note>> {
         let Some(note) = self.notes.take(bh) else {
@@ -100,8 +112,9 @@ impl RouteCache {
         Some(note)
     }
 
-    /// Notes the route that a lookup for this flow has found, if this CPU has noted the flow. If it is one
-    /// that is not noted, the note is not asked again in this tick.
+    /// Caches the route that a lookup for `flow` found, if the note of this CPU is for that flow.
+    ///
+    /// If the route cannot be cached, this CPU bypasses the note for the rest of the jiffy.
     #[inline(always)]
     pub(super) fn set(
         &self,
@@ -114,7 +127,7 @@ impl RouteCache {
     ) {
         let may = flow.is_unicast() && !origin.has_xfrm_policy();
         if let Some(mut note) = self.notes.take(bh) {
-            // It is another one's if this was interrupted.
+            // The note is for another flow if this context was interrupted during the lookup.
             if note.flow == *flow {
                 note.known = may && note.route.set(found, rcu);
                 note.misses = if note.known { 0 } else { MISSES };
@@ -137,19 +150,21 @@ impl RouteCache {
     }
 }
 
-/// What a note says of a packet.
+/// The result of a cache lookup.
 pub(super) enum Noted<'r> {
-    /// Its route.
+    /// Hit.
     Route(Dst<'r>),
-    /// The last packet was of the same flow, but there is no route, or no longer.
+    /// Miss: the last packet was of the same flow, but no valid route is cached. The result of the
+    /// lookup is worth caching.
     SameFlow,
-    /// The last packet was of another flow: if each one is of another, notes are not worth what they
-    /// cost.
+    /// Miss: the last packet was of another flow. The result of the lookup is not cached, because
+    /// that costs more than it saves if every packet is of another flow.
     OtherFlow,
 }
 
 impl Note {
-    /// What the note says of a packet of that flow.
+    /// Looks up the route of a flow in the note. If the note is for another flow, it is changed to
+    /// this one, without a route.
     #[inline(always)]
     pub(super) fn find<'r>(
         mut this: Taken<'_, Self>,
@@ -173,7 +188,7 @@ impl Note {
             return Noted::SameFlow;
         }
         let route = this.route.get(rcu);
-        // What the route is checked by may take a while.
+        // Release the note first: `dst_check()` may take a while.
         drop(this);
         route
             .and_then(NotedDst::check)
