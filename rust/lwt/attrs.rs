@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The encapsulation's attributes (`LWT_BPF_*`, `include/uapi/linux/lwtunnel.h`).
+//! Netlink attributes of the encapsulation (`LWT_BPF_*`, `include/uapi/linux/lwtunnel.h`).
 
 use super::{
     BpfEncap,
@@ -41,11 +41,14 @@ use crate::abstractions::{
 use crate::name::ProgName;
 use kernel::prelude::*;
 
-/// What [`fill`] writes at most: three programs, each with a name of full length, and the headroom.
+/// Maximum size of what [`fill`] writes: three programs with names of full length, and the
+/// headroom.
 pub(super) const SIZE: usize = 3 * netlink::total_size(netlink::total_size(ProgName::MAX + 1))
     + netlink::total_size(size_of::<u32>());
 
-/// Reads a request. Its programs are looked up by what comes of it.
+/// Parses the attributes of a request. C: `bpf_build_state()`.
+///
+/// The returned initializer looks up the programs and takes a reference to each.
 #[inline(always)]
 pub(super) fn parse<'a, 'b>(
     attr: Attr<'a>,
@@ -120,7 +123,7 @@ fn parse_hook<P: LwtProg>(
     Ok(Some(Hook { prog, name }))
 }
 
-/// The attribute with a program's file descriptor, and the program's name.
+/// Returns the attribute with the file descriptor of a program, and the name of the program.
 #[inline(always)]
 fn parse_prog<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<(Attr<'a>, &'a CStr)> {
     let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
@@ -137,8 +140,9 @@ fn parse_prog<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<(Attr<'a>, 
     Ok((fd, ProgName::read(name, extack)?))
 }
 
-/// Writes the programs' names, and the headroom, if there is one. The programs' file descriptors mean
-/// nothing to the one who reads.
+/// Dumps the names of the programs, and the headroom unless it is 0. C: `bpf_fill_encap_info()`.
+///
+/// File descriptors are not dumped: they mean nothing to another process.
 #[inline(always)]
 pub(super) fn fill(encap: &BpfEncap, headroom: u16, message: &mut Message<'_>) -> Result {
     fill_hook(&encap.input, LWT_BPF_IN, message)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What is counted of a program on a route, while `kernel.bpf_stats_enabled` is 1.
+//! Statistics of a program on a route, collected while BPF statistics are enabled (sysctl
+//! `kernel.bpf_stats_enabled`).
 
 use super::{
     HookType,
@@ -18,51 +19,52 @@ use crate::abstractions::{
 
 macro_rules! counted {
     ($($(#[$doc:meta])* $name:ident = $key:literal,)*) => {
-        /// Something that is counted.
+        /// An event that is counted.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub(super) enum Counted {
             $($(#[$doc])* $name,)*
         }
 
         impl Counted {
-            /// All of them, in the order in which they are shown, with their names.
+            /// All events with their names, in the order in which debugfs shows them.
             pub(super) const ALL: &[(Self, &str)] = &[$((Self::$name, $key),)*];
         }
     };
 }
 
 counted! {
-    /// The program let the packet go on.
+    /// The program returned `BPF_OK`.
     Ok = "ok",
-    /// The program asked for another route.
+    /// The program returned `BPF_LWT_REROUTE`.
     Reroute = "reroute",
-    /// The program asked for another device.
+    /// The program returned `BPF_REDIRECT`.
     Redirect = "redirect",
-    /// The program dropped the packet.
+    /// The program returned `BPF_DROP`.
     Drop = "drop",
-    /// The program returned what is no verdict.
+    /// The program returned no valid verdict.
     Illegal = "illegal",
-    /// There is no other route.
+    /// Reroute: the lookup found no usable route.
     NoRoute = "no_route",
-    /// There is no other device, or not one that takes the packet as it is.
+    /// Redirect: there is no target device, or it does not accept the packet in its present form.
     NoDevice = "no_device",
-    /// The packet's protocol is none that is routed, or not the one that it has to be.
+    /// Reroute: the packet is neither IPv4 nor IPv6. `BPF_OK` on xmit: the program changed the
+    /// protocol.
     Protocol = "protocol",
-    /// The packet lacks a header that is read.
+    /// A header that has to be read is missing or not in the linear data.
     Truncated = "truncated",
-    /// There is no memory.
+    /// An allocation failed.
     NoMemory = "no_memory",
-    /// The packet was sent within the sending of others too deeply.
+    /// Redirect: the limit of nested transmissions was reached, see `dev_xmit_recursion()`.
     Recursion = "recursion",
 }
 
 impl Counted {
-    /// How many of them there are.
+    /// The number of events.
     const NUMBER: usize = Self::ALL.len();
-    /// How many of them are what a program returned.
+    /// The number of events that stand for the return value of a program. They come first.
     const VERDICTS: usize = Self::Illegal as usize + 1;
 
-    /// What a program returned.
+    /// Maps the return value of a program to its event.
     fn verdict(code: u32) -> Self {
         match code {
             BPF_OK => Self::Ok,
@@ -74,7 +76,7 @@ impl Counted {
     }
 }
 
-/// The counters of one route: those of each hook.
+/// The counters of one route, by hook.
 pub(super) struct RouteCounters([Counters<{ Counted::NUMBER }>; 3]);
 
 impl RouteCounters {
@@ -82,7 +84,7 @@ impl RouteCounters {
         Self([Counters::new(), Counters::new(), Counters::new()])
     }
 
-    /// What was counted of a hook: first the runs, then each.
+    /// Returns the number of runs of a hook's program, and the count of each event.
     fn read<P: HookType>(&self) -> (u64, [u64; Counted::NUMBER]) {
         let sums = self
             .0
@@ -94,7 +96,7 @@ impl RouteCounters {
 }
 
 impl<P: HookType> Site<'_, P> {
-    /// Counts one of something. What there is no memory for is not counted.
+    /// Counts an event. The event is lost if the counters cannot be allocated.
     #[cold]
     #[inline(never)]
     pub(super) fn count(self, what: Counted) {
@@ -106,14 +108,14 @@ impl<P: HookType> Site<'_, P> {
         }
     }
 
-    /// Counts a run that returned `code`.
+    /// Counts a run of the program that returned `code`.
     #[cold]
     #[inline(never)]
     pub(super) fn count_run(self, code: u32) {
         self.count(Counted::verdict(code));
     }
 
-    /// What was counted: first the runs, then each.
+    /// Returns the number of runs of the program, and the count of each event.
     pub(super) fn counts(self) -> (u64, [u64; Counted::NUMBER]) {
         self.extra.get().map_or((0, [0; Counted::NUMBER]), |extra| {
             extra.counters.read::<P>()

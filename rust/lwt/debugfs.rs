@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What programs on routes did, in `/sys/kernel/debug/lwtcls/`: `routes` for people, `routes.json`
-//! for programs.
+//! Statistics of the programs on routes, in `/sys/kernel/debug/lwtcls/`.
+//!
+//! `routes` is the human-readable form, `routes.json` the machine-readable one.
 
 use super::{
     counters::Counted,
@@ -26,7 +27,7 @@ use kernel::{
     ModuleMetadata, //
 };
 
-/// Makes the files of the module `M`. They are there until the directory is dropped.
+/// Creates the files of the module `M`. Dropping the directory removes them.
 pub(crate) fn files<M: ModuleMetadata>(
     registration: &Registration<BpfEncap>,
 ) -> Directory<BpfEncap> {
@@ -36,7 +37,7 @@ pub(crate) fn files<M: ModuleMetadata>(
     directory
 }
 
-/// Calls `f` for each program on a route.
+/// Calls `f` for each program of a route.
 fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&Line<'_>)) {
     let hooks = [
         encap.site(&encap.input).map(|site| Line::new(owner, site)),
@@ -46,7 +47,7 @@ fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&Line<'_>)) {
     hooks.iter().flatten().for_each(f);
 }
 
-/// A program on a route.
+/// One record of a file: a program on a route.
 struct Line<'a> {
     owner: Owner,
     hook: &'static CStr,
@@ -97,8 +98,9 @@ impl fmt::Display for Tag<'_> {
     }
 }
 
-/// A name, which may be of any bytes, as JSON has a string: a byte that is not ASCII as the character
-/// of that number.
+/// Formats a name as a JSON string.
+///
+/// A name may contain any bytes. Bytes outside printable ASCII are escaped as `\u00XX`.
 struct Quoted<'a>(&'a CStr);
 
 impl fmt::Display for Quoted<'_> {
@@ -113,7 +115,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// One line for each program, for people.
+/// The file `routes`: one line per program. Counters that are 0 are left out.
 enum Text {}
 
 impl Record<BpfEncap> for Text {
@@ -140,7 +142,7 @@ impl Record<BpfEncap> for Text {
     }
 }
 
-/// One JSON object in a line for each program.
+/// The file `routes.json`: one line per program, each a JSON object.
 enum Json {}
 
 impl Record<BpfEncap> for Json {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Packets that their program did not drop, and that come to nothing all the same.
+//! Packets that are dropped although their program did not return `BPF_DROP`.
 
 use super::{
     counters::Counted,
@@ -17,13 +17,13 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// Why a packet comes to nothing.
+/// The reason why a packet is dropped.
 pub(super) struct Exception {
-    /// As what it is counted.
+    /// The event that is counted.
     counted: Counted,
-    /// What its sender is told.
+    /// The errno for the sender.
     error: Error,
-    /// What the kernel is told.
+    /// The drop reason, as in the `skb:kfree_skb` tracepoint.
     reason: DropReason,
 }
 
@@ -37,13 +37,13 @@ impl Exception {
         }
     }
 
-    /// There is no memory.
+    /// Returns the exception for a failed allocation.
     #[inline(always)]
     pub(super) const fn no_memory(error: Error) -> Self {
         Self::new(Counted::NoMemory, error, DropReason::NOMEM)
     }
 
-    /// A header is not all there.
+    /// Returns the exception for a header that is missing or not in the linear data.
     #[inline(always)]
     pub(super) const fn truncated() -> Self {
         Self::new(Counted::Truncated, EINVAL, DropReason::HDR_TRUNC)
@@ -51,8 +51,9 @@ impl Exception {
 }
 
 impl<P: HookType> Site<'_, P> {
-    /// Counts and traces what is to become of a packet, and frees it. `code` is what the program has
-    /// returned. The result is for the packet's sender.
+    /// Counts, traces and frees a packet. Returns the errno for the sender.
+    ///
+    /// `code` is the return value of the program.
     #[cold]
     #[inline(never)]
     pub(super) fn give_up(self, code: u32, exception: Exception, skb: Skb) -> Error {
@@ -61,7 +62,7 @@ impl<P: HookType> Site<'_, P> {
             error,
             reason,
         } = exception;
-        // What a program returned was counted when it did.
+        // Return values, `Counted::Illegal` among them, were counted when the program ran.
         if counted != Counted::Illegal && stats_enabled() {
             self.count(counted);
         }

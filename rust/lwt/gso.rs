@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a pushed header means for a packet that will be cut into segments.
+//! GSO packets that get an outer header.
 
 use super::push::{
     Ip,
@@ -24,35 +24,38 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// The bit of a GRE header that says that there is a checksum, in its first byte.
+/// Checksum-present bit in the first byte of a GRE header.
 const GRE_CSUM: u8 = 0x80;
 
 const TCP: GsoTypes = GsoTypes::TCPV4.and(GsoTypes::TCPV6);
-/// Tunnels that are known by the inner headers, of which a packet has but one set.
+/// Tunnels whose segmentation goes by the inner header offsets, of which an skb has only one set.
 const TUNNELS: GsoTypes = GsoTypes::GRE
     .and(GsoTypes::GRE_CSUM)
     .and(GsoTypes::UDP_TUNNEL)
     .and(GsoTypes::UDP_TUNNEL_CSUM);
 const DATAGRAMS: GsoTypes = GsoTypes::UDP_L4.and(GsoTypes::SCTP);
 
-/// What changes about the segments.
+/// The changes to the GSO fields of a packet.
 pub(super) struct Change {
-    /// What is around them besides.
+    /// GSO types to add.
     pub(super) types: GsoTypes,
-    /// How large they are from now on; `None` if as before.
+    /// The new `gso_size`, or `None` to keep the old one.
     pub(super) size: Option<u16>,
 }
 
-/// How a packet has to be cut that gets `outer` in front of it. `ENOTSUPP` if that is possible
-/// for no header, `EPROTONOSUPPORT` or `EINVAL` if it is not for this one, `EMSGSIZE` if too little
-/// would be left in a segment. C: `handle_gso_encap()`.
+/// Returns the changes that a GSO packet needs when `outer` is pushed. C: `handle_gso_encap()`.
+///
+/// Fails with
+/// - `ENOTSUPP` if packets of these GSO types cannot be encapsulated at all,
+/// - `EPROTONOSUPPORT` or `EINVAL` if they cannot be encapsulated with this header,
+/// - `EMSGSIZE` if the segments would have less than `TCP_MIN_GSO_SIZE` bytes.
 pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Result<Change> {
-    // Who cuts it would look for the inner tunnel behind the outer one, and drop it.
+    // Segmentation has the inner offsets of one tunnel only, and would drop a tunnel in a tunnel.
     if gso.types.any_of(TUNNELS) {
         return Err(ENOTSUPP);
     }
     let size = if gso.types.any_of(TCP) {
-        // The segments have to fit where they did without the header.
+        // A segment must not become longer than it was without the header.
         let len = u16::try_from(header.len()).map_err(|_| EINVAL)?;
         let left = gso
             .size
@@ -60,8 +63,8 @@ pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Resul
             .filter(|&left| left >= TCP_MIN_GSO_SIZE);
         Some(left.ok_or(EMSGSIZE)?)
     } else if gso.types.any_of(DATAGRAMS) {
-        // Who sent them gets them as he sent them. If the route's MTU did not say that there will
-        // be a header, they are fragmented.
+        // Keep gso_size: the boundaries of datagrams must not change. They are fragmented if the
+        // route's MTU does not account for the header.
         None
     } else {
         return Err(ENOTSUPP);
@@ -91,7 +94,7 @@ pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Resul
         _ => return Err(EPROTONOSUPPORT),
     };
     Ok(Change {
-        // Nobody has looked at what the program wrote.
+        // The header is untrusted input from a program.
         types: around.and(GsoTypes::DODGY),
         size,
     })

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The `bpf` encapsulation: BPF programs on the packets of a route.
+//! BPF lightweight tunnel encapsulation: runs BPF programs on the packets of a route.
 //!
-//! What `ip route add ... encap bpf [in ..] [out ..] [xmit ..] [headroom N]` configures. In C:
-//! `net/core/lwt_bpf.c`.
+//! Configured by `ip route add ... encap bpf [in ..] [out ..] [xmit ..] [headroom N]`.
+//!
+//! C version: `net/core/lwt_bpf.c`.
 
 mod attrs;
 mod counters;
@@ -71,11 +72,11 @@ use route_cache::RouteCache;
 
 pub(crate) use debugfs::files;
 
-/// A type of program, which is that of a hook.
+/// A program type together with the hook that it attaches to.
 pub(crate) trait HookType: LwtProg {
-    /// The hook's name, as `ip` has it.
+    /// The name of the hook, as in `ip route`.
     const NAME: &'static CStr;
-    /// Which of the three it is, counted from 0.
+    /// The index of the hook, 0 to 2.
     const NUMBER: usize;
 }
 
@@ -94,13 +95,13 @@ impl HookType for LwtXmit {
     const NUMBER: usize = 2;
 }
 
-/// A program on one of the hooks, with the name that the user gave it.
+/// A program on one hook, with the name that userspace gave it.
 pub(crate) struct Hook<P> {
     prog: Prog<P>,
     name: SharedName,
 }
 
-/// The programs of one route.
+/// The tunnel state of one route: its programs.
 pub(crate) struct BpfEncap {
     input: Option<Hook<LwtIn>>,
     output: Option<Hook<LwtOut>>,
@@ -108,13 +109,13 @@ pub(crate) struct BpfEncap {
     extra: Lazy<Extra>,
 }
 
-/// What a route has once its packets are counted or rerouted. It takes no memory before.
+/// Per-route data that is allocated when the first packet is counted or rerouted.
 struct Extra {
     counters: RouteCounters,
     cache: RouteCache,
 }
 
-/// A program of a route, and what the route has besides.
+/// A program of a route and the route's [`Extra`], as passed along the packet path.
 struct Site<'a, P> {
     hook: &'a Hook<P>,
     extra: &'a Lazy<Extra>,
@@ -129,7 +130,9 @@ impl<P> Clone for Site<'_, P> {
 impl<P> Copy for Site<'_, P> {}
 
 impl<'a, P> Site<'a, P> {
-    /// What the route has besides, made if there is nothing yet. `None` if there is no memory.
+    /// Returns the [`Extra`] of the route, which the first call allocates.
+    ///
+    /// Returns `None` if the allocation fails.
     #[inline(always)]
     fn extra(self) -> Option<&'a Extra> {
         self.extra.get_or_init(GFP_NOWAIT | __GFP_NOWARN, || Extra {
@@ -196,9 +199,9 @@ impl Encap for BpfEncap {
         attrs::SIZE
     }
 
-    // A delete request loads its programs again, so names and tags are compared. A new route only
-    // shares what another one has if it runs the very same programs: the tag does not cover what is
-    // in a program's maps, its constants among them.
+    // A delete request loads its programs again, so it matches by name and tag. A new route matches
+    // another one, and may then share its nexthop, only if both run the same loaded programs: the
+    // tag does not cover the contents of maps, and a program's constants are in maps.
     #[inline(always)]
     fn same(&self, other: &Self, purpose: Purpose) -> bool {
         #[inline(always)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Headers that programs put in front of packets.
+//! Outer IP headers that programs push: `bpf_lwt_push_encap(BPF_LWT_ENCAP_IP)`.
 
 #[cfg(lwtcls_kunit)]
 #[path = "../../kunit/push.rs"]
@@ -28,18 +28,18 @@ use kernel::prelude::*;
 
 /// Length of an IPv4 header without options.
 const IPV4_LEN: usize = 20;
-/// Where the protocol is in it.
+/// Offset of the protocol field in an IPv4 header.
 const IPV4_PROTOCOL: usize = 9;
-/// Where its checksum is.
+/// Position of the checksum in an IPv4 header.
 const IPV4_CHECK: core::ops::Range<usize> = 10..12;
 /// Length of an IPv6 header.
 const IPV6_LEN: usize = 40;
-/// Where the next header is named in it.
+/// Offset of the next header field in an IPv6 header.
 const IPV6_NEXTHDR: usize = 6;
 /// Length of a UDP header.
 pub(super) const UDP_LEN: usize = 8;
 
-/// The outermost header.
+/// The IP version of the outer header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ip {
     /// IPv4, with the length of the header, options included.
@@ -48,23 +48,26 @@ pub(super) enum Ip {
     V6,
 }
 
-/// What a program wants in front of a packet, as far as it was looked at.
+/// The validated fields of the header that a program wants to push.
 pub(super) struct Outer {
-    /// Which header it is.
+    /// The IP version.
     pub(super) ip: Ip,
-    /// Its first byte: the version, and for IPv4 the length.
+    /// The first byte: the version, and for IPv4 the header length.
     first: u8,
-    /// What it says itself that comes next (`IPPROTO_*`).
+    /// The protocol or next header field of the IP header (`IPPROTO_*`).
     next: u8,
-    /// What comes behind the IP header, extensions left out (`IPPROTO_*`).
+    /// The upper-layer protocol, after any IPv6 extension headers (`IPPROTO_*`).
     pub(super) protocol: u8,
-    /// Where that begins. It may be that only the packet itself has it.
+    /// The offset of the upper-layer header. It may lie past the pushed bytes, in the packet
+    /// itself.
     pub(super) transport: usize,
 }
 
 impl Outer {
-    /// Looks at what a program brought. `EINVAL`, if the header is shorter or longer than one can
-    /// be, shorter than it says itself, or announces UDP and has none.
+    /// Validates the header that a program passed.
+    ///
+    /// Fails with `EINVAL` if the header is too short or too long, if it is shorter than its own
+    /// length field says, or if its protocol is UDP and it does not contain a UDP header.
     #[inline(always)]
     pub(super) fn parse(header: ProgMem<'_>) -> Result<Self> {
         if header.len() < IPV4_LEN || header.len() > LWT_BPF_MAX_HEADROOM as usize {
@@ -108,12 +111,12 @@ impl Outer {
         Ok(this)
     }
 
-    /// Completes the header in the packet. Returns the protocol of the packet (`ETH_P_*`, network
-    /// byte order).
+    /// Completes the header in the packet: restores the validated fields, and fills in an IPv4
+    /// checksum that is 0. Returns the new `skb->protocol` (`ETH_P_*`, network byte order).
     #[inline(always)]
     fn complete(&self, room: &mut [u8]) -> u16 {
-        // The program's memory may have changed between the check and the copy. What was checked
-        // stays.
+        // The program's memory may have changed between validation and copy: write back the fields
+        // that were validated.
         match self.ip {
             Ip::V4(len) => {
                 if let Some([first, _, _, _, _, _, _, _, _, protocol, c0, c1, ..]) =
@@ -137,8 +140,8 @@ impl Outer {
     }
 }
 
-/// Goes over the extensions of an IPv6 header, as far as the program brought them, to what comes
-/// behind them, and where.
+/// Skips the IPv6 extension headers that the program passed. Returns the upper-layer protocol and
+/// its offset.
 #[inline(always)]
 fn upper_layer(header: ProgMem<'_>, next: u8) -> (u8, usize) {
     let (mut protocol, mut offset) = (next, IPV6_LEN);
@@ -155,8 +158,8 @@ fn upper_layer(header: ProgMem<'_>, next: u8) -> (u8, usize) {
     (protocol, offset)
 }
 
-/// Puts a header in front of a packet, which is then the inner one. The packet is as it was on
-/// error. C: `bpf_lwt_push_ip_encap()`.
+/// Encapsulates a packet in an outer IP header. On error the packet is unchanged.
+/// C: `bpf_lwt_push_ip_encap()`.
 #[inline(always)]
 pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
     let outer = Outer::parse(header)?;
@@ -167,12 +170,12 @@ pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
     };
     let headroom = match skb.side() {
         Side::Ingress => skb.mac_len(),
-        // A route that a program took away, or replaced by one without device, is none to push for.
+        // The program may have dropped the route, or replaced it by one without a device.
         Side::Egress => skb.dst_dev().ok_or(EINVAL)?.ll_reserved_space(),
     };
 
     let protocol = skb.push(header, headroom, |room| outer.complete(room))?;
-    // After the IPv4 checksum was filled in, so that CHECKSUM_COMPLETE covers it.
+    // After the IPv4 checksum is filled in, so that CHECKSUM_COMPLETE covers it.
     if skb.side() == Side::Ingress {
         skb.postpush_rcsum(len as u32);
     }

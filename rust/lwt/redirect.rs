@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `bpf_redirect()` on xmit.
+//! `BPF_REDIRECT` on xmit.
 
 use super::{
     counters::Counted,
@@ -24,31 +24,32 @@ use kernel::{
     prelude::*, //
 };
 
-/// The packet cannot go where its program said, of which the sender is not told.
+/// Drops a packet that cannot be redirected. The sender gets no error.
 fn refused(site: Site<'_, LwtXmit>, skb: Skb, why: Exception) {
     site.give_up(BPF_REDIRECT, why, skb);
 }
 
-/// There is no device for the packet, or it is not one that takes the packet as it is.
+/// Returns the exception for a packet without a target device, or whose target device does not
+/// accept it in its present form.
 const fn no_device(reason: DropReason) -> Exception {
     Exception::new(Counted::NoDevice, EINVAL, reason)
 }
 
-/// Sends a packet where its program said, or frees it. C: `skb_do_redirect()`.
+/// Redirects a packet to the target that its program set, or drops it. C: `skb_do_redirect()`.
 pub(super) fn redirect(ctx: &RunContext<'_>, site: Site<'_, LwtXmit>, mut skb: Skb) {
     let target = ctx.take_redirect();
     skb.reset_mac_header();
     let Some(dev) = ctx.device(&skb, &target) else {
         return refused(site, skb, no_device(DropReason::NO_TX_TARGET));
     };
-    // Neighbours and peers are for programs of tc. One that ran earlier in the same softirq may have
-    // asked for them, and then let its packet go on.
+    // `bpf_redirect_neigh()` and `bpf_redirect_peer()` are tc-only. A tc program that ran earlier
+    // in the same softirq may have left their flags, if it did not redirect its packet in the end.
     if !target.is_plain() {
         return refused(site, skb, no_device(DropReason::NO_TX_TARGET));
     }
     let mac_header = dev.has_mac_header();
     if mac_header {
-        // The program has to have made one.
+        // The device needs a MAC header, which the program must have added.
         if !skb.has_mac_header() || skb.len() == 0 {
             return refused(site, skb, no_device(DropReason::DEV_HDR));
         }
@@ -59,7 +60,7 @@ pub(super) fn redirect(ctx: &RunContext<'_>, site: Site<'_, LwtXmit>, mut skb: S
         return refused(site, skb, Exception::truncated());
     }
 
-    // What becomes of it is the device's to count.
+    // The device counts what happens to the packet from here on.
     if target.to_ingress() {
         if let Err(skb) = dev.receive(skb, mac_header) {
             refused(site, skb, Exception::truncated());

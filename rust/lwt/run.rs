@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a program's return value does to the packet.
+//! Packet path: runs a program, and acts on its return value.
 
 use super::{
     counters::Counted,
@@ -45,14 +45,14 @@ use kernel::{
     prelude::*, //
 };
 
-/// The packet is dropped, for the program says so.
+/// Frees a packet that its program drops (`BPF_DROP`). Returns the errno for the sender.
 #[inline(always)]
 fn dropped(skb: Skb) -> Error {
     skb.free(DropReason::NOT_SPECIFIED);
     EPERM
 }
 
-/// Only xmit can redirect: elsewhere the packet goes on as if the program had not asked.
+/// Warns that `BPF_REDIRECT` is only valid on xmit. On other hooks it is treated as `BPF_OK`.
 #[cold]
 fn redirect_ignored<P>(site: Site<'_, P>) {
     pr_warn_once!(
@@ -62,7 +62,7 @@ fn redirect_ignored<P>(site: Site<'_, P>) {
 }
 
 impl<P: HookType> Site<'_, P> {
-    /// Runs the program, and returns what it returned.
+    /// Runs the program on a packet, and counts the run. Returns the return value of the program.
     #[inline(always)]
     fn run(self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         let code = self.hook.prog.run(ctx, skb);
@@ -72,7 +72,7 @@ impl<P: HookType> Site<'_, P> {
         code
     }
 
-    /// An illegal return value costs the packet.
+    /// Drops a packet whose program returned no valid verdict. Returns the errno for the sender.
     #[cold]
     fn illegal(self, code: u32, skb: Skb) -> Error {
         pr_warn_once!(
@@ -83,7 +83,7 @@ impl<P: HookType> Site<'_, P> {
     }
 }
 
-/// C: `bpf_input()`, `run_lwt_bpf()`.
+/// Runs the `in` program. C: `bpf_input()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn input(
     bh: &BhDisabled<'_>,
@@ -105,7 +105,7 @@ pub(super) fn input(
     }
 }
 
-/// C: `bpf_output()`, `run_lwt_bpf()`.
+/// Runs the `out` program. C: `bpf_output()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn output(
     bh: &BhDisabled<'_>,
@@ -113,7 +113,7 @@ pub(super) fn output(
     mut skb: Skb,
 ) -> Result<Verdict<Sent>> {
     match RunContext::enter(bh, |ctx| site.run(ctx, &mut skb)) {
-        // The route was just looked up: there is nothing to look up again.
+        // No reroute: the output route has just been looked up.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
         BPF_DROP => Err(dropped(skb)),
         BPF_REDIRECT => {
@@ -124,7 +124,7 @@ pub(super) fn output(
     }
 }
 
-/// C: `bpf_xmit()`, `run_lwt_bpf()`.
+/// Runs the `xmit` program. C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn xmit(
     bh: &BhDisabled<'_>,
@@ -136,7 +136,7 @@ pub(super) fn xmit(
     let protocol = skb.protocol_be();
 
     let left = RunContext::enter(bh, |ctx| match site.run(ctx, &mut skb) {
-        // With bottom halves still off: what `bpf_redirect()` notes belongs to this CPU.
+        // Inside the BPF network context, which has the target that `bpf_redirect()` set.
         BPF_REDIRECT => {
             redirect::redirect(ctx, site, skb);
             None
@@ -156,13 +156,14 @@ pub(super) fn xmit(
         code => return Xmit::gone(Err(site.illegal(code, skb))),
     }
 
-    // A program that made another protocol of the packet had to ask for a new route.
+    // A program that changes the protocol has to return BPF_LWT_REROUTE.
     if skb.protocol_be() != protocol {
         let why = Exception::new(Counted::Protocol, EINVAL, DropReason::INVALID_PROTO);
         return Xmit::gone(Err(site.give_up(code, why, skb)));
     }
-    // The program may have used up the room for the MAC header, which neigh_hh_output() copies in
-    // aligned chunks and without a check.
+    // The program may have used up the headroom for the MAC header. neigh_hh_output() copies the
+    // MAC header in aligned chunks, and drops the packet with a WARN if there is no headroom for
+    // them.
     let headroom = skb.headroom();
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
