@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Requests to add a filter, or to put one in another's place.
+//! Requests that add or replace a filter.
 
 use super::{
     filter::{
@@ -66,7 +66,8 @@ type Writer<'w, 'a> = pkt_cls::Writer<'w, 'a, BpfClassifier>;
 pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result<FilterRef<'a>> {
     let (new, warning) = parse(change, extack)?;
     let warning = warning.or_else(|| hints::hint(change, &new));
-    // What the core has no lock of its own for, besides classes: owners of a block, devices.
+    // RTNL protects the owners of the block (`dst_needed()`), its devices (`is_dev_bound()`) and
+    // offload (`skip_sw()`). It also protects classes, which `Change::writer()` sees to.
     let prog = &new.rule().prog;
     let needs_rtnl = prog.dst_needed() || prog.is_dev_bound() || new.skip_sw();
     let result = {
@@ -79,8 +80,8 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
         }
         publish(change, &writer, new, extack)
     };
-    // A filter that came to nothing goes without the writer's locks: its actions may be the last
-    // to hold a chain, of which devices are told.
+    // On error, drop the new filter after the writer's locks: its actions may hold the last
+    // reference to a chain, and destroying a chain calls drivers under `cb_lock`.
     let filter = result.map_err(|(error, _new)| error)?;
     if let Some(what) = warning {
         extack.warn(what);
@@ -88,7 +89,8 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
     Ok(filter)
 }
 
-/// Tells the devices of the block about the filter, if it has any, and puts it where packets find it.
+/// Offers the filter to the devices of the block, if there are any, and publishes it to the packet
+/// path.
 fn publish<'a>(
     change: &Change<'a>,
     writer: &Writer<'_, 'a>,
@@ -102,7 +104,7 @@ fn publish<'a>(
     };
     let mut not_inserted = |error| match handle {
         _ if error != ENOSPC => error,
-        // There was no filter of that handle when the core looked: now it will find one.
+        // Another request took the handle after the core's lookup: the core retries, and finds it.
         Handle::Exact(_) => EAGAIN,
         Handle::Auto => extack.refuse(error, c"no handle is free"),
     };
@@ -132,13 +134,12 @@ fn publish<'a>(
     }
     .map_err(|new| {
         offload::roll_back(&devices, &new, old.map(|old| &**old));
-        // Another request took the old one, or the instance, away.
+        // Another request deleted the old filter or the tcf_proto.
         (EAGAIN, new)
     })
 }
 
-/// Reads a request, and makes the filter that it describes. If the filter is added, there may be a
-/// warning.
+/// Parses a request. Returns the new filter, and a warning for userspace if the filter is added.
 fn parse<'a>(
     change: &Change<'a>,
     extack: &mut ExtAck<'_>,
@@ -178,7 +179,7 @@ fn parse<'a>(
     let warning = if mode == Mode::DirectAction && !exts.is_empty() {
         Some(c"the actions of a direct-action filter are not run")
     } else if attrs.get::<TCA_BPF_POLICE>().is_some() && attrs.get::<TCA_BPF_ACT>().is_some() {
-        // pyroute2 sends what a policer is to do as an action as well.
+        // pyroute2 sends the policer's action as `TCA_BPF_ACT`, too.
         Some(c"the actions of a filter that has a policer are not run")
     } else {
         None
@@ -202,8 +203,9 @@ fn parse<'a>(
     Ok((entry, warning))
 }
 
-/// Refuses an id or a tag that is not that of the program, nor that of the program in whose place it
-/// is put: a client that changes what it has read sends back what it has read.
+/// Rejects an id or a tag that belongs neither to the new program nor to the one that it replaces.
+///
+/// The latter are accepted because a client may modify a dump and send it back.
 fn check_reported(
     attrs: &BpfAttrs<'_>,
     prog: &TcProg,
@@ -236,7 +238,7 @@ fn check_reported(
     Ok(())
 }
 
-/// The filter's own flags, of which there is one.
+/// Parses the flags of the classifier (`TCA_BPF_FLAGS`), of which there is one.
 fn parse_mode(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<Mode> {
     let Some(attr) = attrs.get::<TCA_BPF_FLAGS>() else {
         return Ok(Mode::Classify);
@@ -248,7 +250,7 @@ fn parse_mode(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<Mode> {
     }
 }
 
-/// The generic flags: none, or one of `SKIP_HW` and `SKIP_SW`.
+/// Parses the generic flags (`TCA_BPF_FLAGS_GEN`): none, or one of `SKIP_HW` and `SKIP_SW`.
 fn parse_skip(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
     let Some(attr) = attrs.get::<TCA_BPF_FLAGS_GEN>() else {
         return Ok(0);
@@ -282,7 +284,7 @@ fn parse_actions<'a>(
         }
     }
     Exts::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack).map_err(|error| {
-        // Not a refusal: the core begins anew, when it has loaded the action's module.
+        // Not an error: the module of an action was loaded, and the core retries the request.
         if error == EAGAIN {
             return error;
         }
@@ -336,7 +338,7 @@ fn parse_prog(
     }
 }
 
-/// C: `cls_bpf_prog_from_ops()`.
+/// Creates a program from classic bytecode. C: `cls_bpf_prog_from_ops()`.
 fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<TcProg> {
     const LENGTH: &CStr = c"bytecode must have 1 to 4096 instructions";
 
@@ -345,7 +347,7 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
     }
     let count = usize::from(len.u16(extack)?);
     if count == 0 {
-        // What tc sends if no program is named.
+        // tc sends this if the command line names no program.
         return Err(extack.refuse_attr(
             EINVAL,
             len,
@@ -370,7 +372,7 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
     })
 }
 
-/// A program that was loaded for a device runs on no other. C: `cls_bpf_prog_from_efd()`.
+/// Rejects a device-bound program on a block with other devices. C: `cls_bpf_prog_from_efd()`.
 fn check_devices(rtnl: &Rtnl, tp: TcfProto<'_>, prog: &TcProg, extack: &mut ExtAck<'_>) -> Result {
     if !prog.is_dev_bound() || tp.all_devices(rtnl, |dev| prog.is_bound_to(dev)) {
         return Ok(());

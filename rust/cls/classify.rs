@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The packet path.
+//! Packet path: runs the programs of the filters.
 
 use super::filter::Filter;
 use crate::abstractions::{
@@ -17,13 +17,13 @@ use crate::abstractions::{
     uapi::TC_H_MAJ_MASK, //
 };
 
-/// Returned by a program that classifies: the packet is not the filter's.
+/// Return value of a program without direct action: the filter does not match.
 const NO_MATCH: i32 = 0;
-/// Returned by a program that classifies: the packet is for the filter's class. Other values are
-/// the number of a class.
+/// Return value of a program without direct action: the class is the one of the filter. Any other
+/// value is a class ID.
 const OWN_CLASS: i32 = -1;
 
-/// Asks the filters one by one until one has a verdict. C: `cls_bpf_classify()`.
+/// Runs the filters in order until one has a verdict. C: `cls_bpf_classify()`.
 #[inline(always)]
 pub(super) fn classify<'p, 'a>(
     mut filters: impl Iterator<Item = &'a Filter>,
@@ -32,8 +32,8 @@ pub(super) fn classify<'p, 'a>(
     bh: &BhDisabled<'_>,
 ) -> Verdict<'p> {
     while let Some(first) = filters.next() {
-        // Programs alone see the packet, until one asks for actions: it is only prepared for them
-        // once.
+        // Prepare the packet once for a run of programs. It only has to be restored for actions,
+        // and for a verdict.
         match ask(first, &mut filters, skb.begin(), result, bh) {
             Asked::Verdict(verdict) => return verdict,
             Asked::Matched(filter, matched) => match filter.exts().exec(bh, matched, result) {
@@ -45,16 +45,15 @@ pub(super) fn classify<'p, 'a>(
     skb.verdict(Action::UNSPEC)
 }
 
-/// What programs have decided about a packet.
+/// The result of a run of programs.
 enum Asked<'p, 'a> {
-    /// All of it.
+    /// The verdict.
     Verdict(Verdict<'p>),
-    /// The class: the actions of the filter decide the rest.
+    /// A match: the class is set, and the filter's actions give the verdict.
     Matched(&'a Filter, TcSkb<'p>),
 }
 
-/// Runs the programs of a filter and of those that follow one by one until one has a verdict, or a
-/// class.
+/// Runs the programs of `filter` and of the filters after it until one has a verdict, or a class.
 #[inline(always)]
 fn ask<'p, 'a>(
     mut filter: &'a Filter,
@@ -78,7 +77,7 @@ fn ask<'p, 'a>(
         ran.normalise_tstamp();
 
         if filter.rule().direct_action {
-            // Without a verdict nobody looks at the class. C: `cls_bpf_exec_opcode()`.
+            // The class is not used without a verdict. C: `cls_bpf_exec_opcode()`.
             if let Some(action) = Action::from_code(code) {
                 let major = filter.class().classid() & TC_H_MAJ_MASK;
                 result.set_classid(major | u32::from(ran.tc_classid()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What `tc filter show` reads.
+//! Dumps of a filter, for `tc filter show`.
 
 use super::{
     filter::Filter,
@@ -24,7 +24,7 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// Writes a filter, in the C's order of attributes. C: `cls_bpf_dump()`.
+/// Dumps a filter, with the attributes in the same order as the C. C: `cls_bpf_dump()`.
 #[inline(always)]
 pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     message.nest(TCA_OPTIONS as u32, |message| {
@@ -54,8 +54,7 @@ pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     hits::dump(filter, message)
 }
 
-/// Writes where a filter is, and which actions it has: what `tc -br filter show` reads. The C has no
-/// such dump.
+/// Dumps the flags of a filter and its actions, for `tc -br filter show`. The C has no terse dump.
 pub(super) fn terse_dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     message.nest(TCA_OPTIONS as u32, |message| {
         message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.flags())?;

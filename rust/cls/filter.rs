@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One filter.
+//! The classifier's filters.
 
 use super::{
     hits::Hits,
@@ -9,22 +9,22 @@ use super::{
 use crate::abstractions::net::pkt_cls;
 use crate::name::ProgName;
 
-/// A filter.
+/// A filter of the `bpf` classifier. C: `struct cls_bpf_prog`.
 pub(super) type Filter = pkt_cls::Filter<BpfClassifier>;
 
-/// What a filter's program decides.
+/// The meaning of the return value of a filter's program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Its return value is the verdict.
+    /// It is the verdict (`TC_ACT_*`).
     DirectAction,
-    /// Its return value is a class, and the actions are the verdict.
+    /// It is the class, and the filter's actions give the verdict.
     Classify,
 }
 
-/// What is kept of a filter besides.
+/// The classifier's private data of a filter.
 pub(crate) struct Data {
-    /// What the user calls the program.
+    /// The name of the program, if userspace gave it one.
     pub(super) name: Option<ProgName>,
-    /// What it did.
+    /// Hit counters.
     pub(super) hits: Hits,
 }

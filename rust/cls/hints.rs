@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Warnings about requests that do as they say, and hardly what was meant.
+//! Extack warnings about requests that are valid but probably not what the user meant.
 //!
-//! A warning that is wrong is worse than none: what cannot be told for certain is passed over.
+//! A wrong warning is worse than none: doubtful cases get no warning.
 
 use super::{
     filter::Filter,
@@ -16,18 +16,19 @@ use kernel::prelude::*;
 
 type Change<'a> = pkt_cls::Change<'a, BpfClassifier>;
 
-/// How many filters are looked at: what a request costs must not grow with their number.
+/// Maximum number of filters to compare with, so that the cost of a request does not grow with the
+/// number of filters.
 const MOST: usize = 16;
 
-/// Bits of a class that number it within its qdisc. C: `TC_H_MIN_MASK`.
+/// The minor number of a class ID. C: `TC_H_MIN_MASK`.
 const MINOR: u32 = 0xffff;
 
-/// Qdiscs that drop a packet whose class has no minor number. They do not look at the major one.
+/// Qdiscs that drop a packet whose class ID has the minor number 0. They ignore the major number.
 const BY_MINOR: &[&CStr] = &[c"fq_codel", c"sfq"];
-/// Qdiscs that drop a packet of a class that they do not have.
+/// Qdiscs that drop a packet if its class does not exist.
 const BY_CLASS: &[&CStr] = &[c"drr", c"qfq"];
 
-/// What the user should know about a filter that is about to be added or replaced.
+/// Returns a warning about a filter that is about to be added or replaced.
 pub(super) fn hint(change: &Change<'_>, new: &Filter) -> Option<&'static CStr> {
     if is_second(change, new) {
         Some(
@@ -44,9 +45,11 @@ pub(super) fn hint(change: &Change<'_>, new: &Filter) -> Option<&'static CStr> {
     }
 }
 
-/// Whether a filter is added by a request that does not ask for a new one, next to one with the same
-/// program: without a priority the core makes up a new one, and without a handle the filter gets one
-/// that is free.
+/// Returns whether a request without `NLM_F_EXCL` (`tc filter replace` or `change`) adds a second
+/// filter with the same program.
+///
+/// Without a priority the core allocates a new one, and without a handle the filter gets a free
+/// one.
 fn is_second(change: &Change<'_>, new: &Filter) -> bool {
     if change.manner.exclusive || change.old.is_some() {
         return false;
@@ -58,8 +61,9 @@ fn is_second(change: &Change<'_>, new: &Filter) -> bool {
     }
 }
 
-/// Whether two filters have the same program, or one of the same name: a program that is loaded
-/// again is another one to the kernel.
+/// Returns whether two filters have the same program.
+///
+/// Programs of the same name are the same here: reloading a program gives it a new id.
 fn is_same(new: &Filter, other: &Filter) -> bool {
     if let (Some(new), Some(other)) = (&new.data().name, &other.data().name) {
         if new.as_cstr() == other.as_cstr() {
@@ -73,15 +77,18 @@ fn is_same(new: &Filter, other: &Filter) -> bool {
     }
 }
 
-/// Whether the qdisc drops each packet for which the program has the verdict to go on: a
-/// direct-action program names no class by its return value.
+/// Returns whether the qdisc drops every packet that the program accepts, because the packet has no
+/// class.
+///
+/// The return value of a direct-action program is no class: the class is the one of the filter,
+/// unless the program sets `tc_classid`.
 fn is_dropped(change: &Change<'_>, new: &Filter) -> bool {
     let classid = new.class().classid();
-    // Without RTNL it is clsact, or ingress.
+    // Without RTNL the filter is on clsact, ingress or a shared block.
     if !new.rule().direct_action || classid & MINOR != 0 || !change.caller.holds_rtnl() {
         return false;
     }
-    // A program without a verdict leaves the class to the filters behind it.
+    // If the program has no verdict, a later filter may set the class.
     let old = change.old.as_deref();
     let is_other = |other: &Filter| !old.is_some_and(|old| core::ptr::eq(old, other));
     if !change.tp.is_last_of_chain() || change.tp.any(2, is_other) {
@@ -92,7 +99,7 @@ fn is_dropped(change: &Change<'_>, new: &Filter) -> bool {
     if change.tp.is_in_qdisc(&rtnl, BY_MINOR) {
         !may_set()
     } else if change.tp.is_in_qdisc(&rtnl, BY_CLASS) {
-        // The program sets the minor number alone.
+        // `tc_classid` is the minor number only: the major number comes from the filter's class.
         classid == 0 || !may_set()
     } else {
         false

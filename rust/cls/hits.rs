@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a filter did, while `kernel.bpf_stats_enabled` is 1.
+//! Hit counters of a filter, updated while BPF statistics are enabled (sysctl
+//! `kernel.bpf_stats_enabled`).
 
 use super::filter::Filter;
 use crate::abstractions::{
@@ -23,7 +24,8 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// Packets and bytes that the filter had a verdict on, or a class for, and packets that it dropped.
+/// Packets and bytes that the filter matched (returned a verdict or a class for), and packets that
+/// it dropped.
 pub(super) struct Hits(Counters<3>);
 
 impl Hits {
@@ -31,8 +33,9 @@ impl Hits {
         Self(Counters::new())
     }
 
-    /// Counts a packet, as actions of tc do. `verdict` is the filter's own; `None` if its actions have
-    /// it.
+    /// Counts a packet in the units of tc actions: packets after segmentation, bytes on the wire.
+    ///
+    /// `verdict` is the verdict of the filter itself, `None` if it returned a class.
     #[inline(always)]
     pub(super) fn count(&self, skb: &TcSkb<'_>, verdict: Option<Action>) {
         self.add(skb.pkt_segs().into(), skb.pkt_len().into(), verdict);
@@ -45,7 +48,7 @@ impl Hits {
         self.0.add([(0, packets), (1, bytes), (2, drops)]);
     }
 
-    /// Writes them, zeros if nothing was ever counted.
+    /// Dumps the counters as `TCA_STATS2`: zeroes if nothing was ever counted.
     #[cold]
     fn write(&self, message: &mut Message<'_>) -> Result {
         let [packets, bytes, drops] = self.0.sum().unwrap_or_default();
@@ -67,11 +70,12 @@ impl Hits {
     }
 }
 
-/// Writes what a filter did, as clients read it of a qdisc: `struct gnet_stats_basic`, the packets once
-/// more in 64 bits, and of `struct gnet_stats_queue` the drops. The C has nothing like it.
+/// Dumps the hit counters of a filter in the format of qdisc statistics: `struct gnet_stats_basic`,
+/// the packets again in 64 bits, and the drops in `struct gnet_stats_queue`. The C has no
+/// counterpart.
 ///
-/// A filter whose actions have the verdict leaves that to them. If nothing was ever counted, and nothing
-/// is, nothing is written.
+/// Dumps nothing if the filter's actions give the verdict, because actions have statistics of their
+/// own. Dumps nothing either if nothing was ever counted and BPF statistics are disabled.
 #[inline(always)]
 pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     if !filter.rule().direct_action && !filter.exts().is_empty() {

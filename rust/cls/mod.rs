@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The `bpf` classifier: BPF programs that decide about the packets of a qdisc.
+//! BPF classifier: runs BPF programs that classify packets, or return a verdict on them.
 //!
-//! What `tc filter add ... bpf da ...` configures. In C: `net/sched/cls_bpf.c`.
+//! Configured by `tc filter add ... bpf da ...`.
+//!
+//! C version: `net/sched/cls_bpf.c`.
 
 mod change;
 mod classify;
@@ -48,7 +50,7 @@ use filter::{
 };
 use kernel::prelude::*;
 
-/// The classifier.
+/// The `bpf` classifier.
 pub(crate) enum BpfClassifier {}
 
 impl Classifier for BpfClassifier {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What devices are told about filters.
+//! Hardware offload of filters.
 //!
-//! It is known of each device whether it has a filter: it is asked to give up what it has, and
-//! nothing else. So two filters may share a program, devices that never took a filter may leave,
-//! and the one that refuses a replacement is not left with what it replaces.
+//! Each filter keeps track of the devices that have it. A device is only asked to remove filters
+//! that it has. Therefore two filters may share a program, a device that never accepted a filter
+//! may leave the block, and a device that refuses a replacement does not keep the old filter.
 
 use super::{
     filter::Filter,
@@ -26,10 +26,11 @@ type Device<'a> = pkt_cls::Device<'a, BpfClassifier>;
 type Devices<'a> = pkt_cls::Devices<'a, BpfClassifier>;
 
 /// Offers a filter to the devices of the block, in place of `old` if there is one.
+/// C: `cls_bpf_offload()`.
 ///
-/// A device that refuses it has neither afterwards, for in software there is the new one. If the
-/// filter is to be nowhere but in devices, that is an error instead; then no device has it, and
-/// those that had `old` have it again. C: `cls_bpf_offload()`.
+/// A device that refuses the filter has neither filter afterwards, because the new one runs in
+/// software. With `skip_sw` a refusal is an error: no device has the new filter then, and the
+/// devices that had `old` have it again.
 pub(super) fn install(
     devices: &Devices<'_>,
     new: &Filter,
@@ -65,9 +66,9 @@ pub(super) fn install(
     })
 }
 
-/// Undoes what [`install`] did, whether or not that was all.
+/// Undoes a complete or partial [`install`].
 ///
-/// What the devices say is not for the user, who reads why it came to this.
+/// Extack messages of the devices are ignored: userspace gets the message of the original error.
 pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter>) {
     let extack = &mut ExtAck::ignored();
     let _ = devices.for_each(|device| {
@@ -82,7 +83,7 @@ pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter
     });
 }
 
-/// Takes a filter away from the devices of the block. C: `cls_bpf_stop_offload()`.
+/// Removes a filter from the devices of the block. C: `cls_bpf_stop_offload()`.
 pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
     let _ = devices.for_each(|device| {
         leave(device, filter, extack);
@@ -90,7 +91,7 @@ pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck
     });
 }
 
-/// Offers a filter to a device that joins the block. An error keeps it from joining.
+/// Offers a filter to a device that joins the block. On error the device does not join.
 /// C: `cls_bpf_reoffload()`.
 pub(super) fn join(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
     if !filter.skip_hw() {
@@ -99,7 +100,7 @@ pub(super) fn join(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>
     Ok(())
 }
 
-/// Takes a filter away from a device, which may leave the block. C: `cls_bpf_reoffload()`.
+/// Removes a filter from a device, which may be about to leave the block. C: `cls_bpf_reoffload()`.
 pub(super) fn leave(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
     withdrawn(filter.withdraw(device, extack));
 }
