@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! bindgen's output, wrapped once.
+//! The output of bindgen.
 //!
-//! A private module of `abstractions`: no other module can name a binding.
+//! This is a private module of `abstractions`: no other module can use a binding.
 
 #![allow(
     clippy::all,
@@ -23,9 +23,9 @@
 
 /// C: `enum tc_setup_type`.
 ///
-/// It is in the type of a callback, of which a kernel with kCFI compares a hash. By name, as here,
-/// that of an enum is the hash of a structure; that of the number is another one. In a call both are
-/// passed alike.
+/// A struct of this name, because kCFI compares hashes of callback types. The hash of an enum is
+/// that of its name, as it is for a struct. The hash of a plain integer would not match. A struct
+/// with one integer is passed like the enum.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct tc_setup_type(pub(crate) kernel::ffi::c_uint);

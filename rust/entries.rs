@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The names of the callbacks, those of the C implementations with the prefix `lwtcls_`
-//! (`rust/stubs/entries.c`), and of the Rust functions behind them.
+//! Symbols of the callbacks.
+//!
+//! On the left the C functions (`rust/stubs/entries.c`), which have the names of the C
+//! implementations with the prefix `lwtcls_`. On the right the Rust functions that they call.
 
 use crate::{
     abstractions::{

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! BPF on routes and in traffic control, in Rust.
+//! BPF lightweight tunnel encapsulation and BPF traffic classifier.
 //!
-//! Registers the `bpf` lightweight-tunnel encapsulation and the `bpf` classifier.
+//! C versions: `net/core/lwt_bpf.c`, `net/sched/cls_bpf.c`.
 
 #![deny(unsafe_code)]
 
@@ -50,8 +50,8 @@ module! {
     },
 }
 
-/// The encapsulation, what its programs call, and what tells of them. Unregistered in the order of the
-/// fields.
+/// The registrations of the encapsulation: its debugfs files, the encapsulation itself, and the
+/// helper that its programs call. Unregistered in the order of the fields.
 struct Encapsulation {
     _files: lwtunnel::Directory<BpfEncap>,
     _encap: lwtunnel::Registration<BpfEncap>,
@@ -59,7 +59,10 @@ struct Encapsulation {
 }
 
 impl Encapsulation {
-    /// `None`, and a line in the log, if the name is another's, and stays so.
+    /// Registers the encapsulation. If its slot is unavailable, logs a warning and returns `None`:
+    /// the module is then the classifier only, and does not try again.
+    ///
+    /// If only the helper cannot be registered, logs a warning and continues without it.
     fn register() -> Option<Self> {
         bpf::name::init();
         let takeover = flag(&module_parameters::takeover);
@@ -76,7 +79,7 @@ impl Encapsulation {
         }
         let helper = push_encap::Helper::register::<BpfEncap>()
             .inspect_err(|error| {
-                // A kernel whose own encapsulation was there has code that pushes headers, too.
+                // A kernel with its own encapsulation (CONFIG_LWTUNNEL_BPF) can push headers, too.
                 let instead = if encap.is_takeover() {
                     "the kernel's own code pushes headers"
                 } else {
@@ -97,17 +100,18 @@ impl Encapsulation {
     }
 }
 
-/// Unregistered in the order of the fields.
+/// The registrations of the module. Unregistered in the order of the fields.
 struct LwtCls {
     _encap: Option<Encapsulation>,
     _classifier: pkt_cls::Registration<BpfClassifier>,
 }
 
 impl kernel::Module for LwtCls {
-    // Requests find the classifier as soon as it is registered, and hold the module. A module whose
-    // initialisation fails is freed whoever holds it. So nothing may fail from there on.
+    // Once the classifier is registered, init must not fail: requests may take references to the
+    // module from then on, and a failed init frees the module regardless of references.
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // EEXIST is the module loader's own word, for a module that is loaded already.
+        // For the module loader EEXIST means that the module is loaded already: return EBUSY
+        // instead.
         let classifier = pkt_cls::Registration::new().map_err(|error| {
             if error == EEXIST {
                 pr_err!("the classifier 'bpf' is taken: unload cls_bpf first\n");

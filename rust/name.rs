@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The name that a user gives to a program, as `ip` and `tc` show it: `object.o:[section]`.
+//! The name that userspace gives to a program, as shown by `ip` and `tc`: `object.o:[section]`.
 
 use crate::abstractions::{
     net::netlink::{
@@ -11,14 +11,14 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// A name, copied out of a request.
+/// A program name, copied from a request.
 pub(crate) struct ProgName(OwnedCStr);
 
 impl ProgName {
-    /// The longest name, without its NUL. C: `MAX_PROG_NAME`, `CLS_BPF_NAME_LEN`.
+    /// Maximum length, without the NUL. C: `MAX_PROG_NAME`, `CLS_BPF_NAME_LEN`.
     pub(crate) const MAX: usize = 256;
 
-    /// Reads a name, without the zeros that may follow its NUL. Errors are those of [`Attr::str`].
+    /// Reads a name from an attribute. Zeroes after the NUL are ignored. Fails like [`Attr::str`].
     #[inline(always)]
     pub(crate) fn read<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<&'a CStr> {
         attr.str(
@@ -28,12 +28,12 @@ impl ProgName {
         )
     }
 
-    /// Copies a name. Errors are those of [`Self::read`], and `ENOMEM`. May sleep.
+    /// Copies a name from an attribute. Fails like [`Self::read`], or with `ENOMEM`. May sleep.
     pub(crate) fn parse(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<Self> {
         OwnedCStr::new(Self::read(attr, extack)?).map(Self)
     }
 
-    /// The name.
+    /// Returns the name.
     pub(crate) fn as_cstr(&self) -> &CStr {
         self.0.as_cstr()
     }
