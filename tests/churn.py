@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What goes on at once while packets flow: each operation is a process of its own, which does one
-kind of thing again and again, as chance has it, and counts what it has done."""
+"""Operations that run concurrently while packets flow. Each is a process that repeats one kind of
+operation with random parameters and counts the outcomes."""
 
 import collections
 import contextlib
@@ -30,18 +30,18 @@ CLSACT = (0xFFFF0000, 0xFFFFFFF1)
 BLOCK = 0xFFFFFFFF
 CREATE, EXCL, REPLACE = nl.NLM_F_CREATE, nl.NLM_F_EXCL, nl.NLM_F_REPLACE
 UNSPEC, OK, SHOT, PIPE, GOTO_CHAIN = -1, 0, 2, 3, 0x20000000
-# A priority has up to five filters, a hook up to four of them.
+# A priority has up to five filters, a hook up to four priorities.
 PRIORITIES, HANDLES, CHAIN = range(1, 5), range(1, 6), 5
 RETURN_ALL = struct.pack("=HBBI", 6, 0, 0, 0xFFFFFFFF)
-# Numbers of devices; bpf/churn.c redirects to the first two.
+# Interface indices; bpf/churn.c redirects to the first two.
 SINK, FIRST_DUMMY, FIRST_VETH, FIRST_SHARED, LO = 9000, 10000, 20000, 30000, 1
-# The networks of what comes and goes, by kind: each has as many as there are slots.
+# Network numbers of the devices that come and go, by kind; each kind has one network per slot.
 SLOTS = range(4)
 DUMMIES, NAMESPACES, SHARED = 20, 21, 22
 
 
 class Worker:
-    """A process that does something until it is told to stop, or until a time."""
+    """A process that repeats an operation until it is told to stop, or until a deadline."""
 
     def __init__(self, name, what, *args, until=None):
         self.name = name
@@ -51,13 +51,13 @@ class Worker:
         self.process.start()
 
     def going(self):
-        """Whether to go on."""
+        """Returns whether to continue."""
         if self.until:
             return time.monotonic() < self.until
         return not self.its_pipe.poll()
 
     def run(self, what, args):
-        """The process itself."""
+        """Main function of the process."""
         done, wrong = collections.Counter(), ""
         try:
             what(done, self.going, *args)
@@ -66,11 +66,11 @@ class Worker:
         self.its_pipe.send((done, wrong))
 
     def stop(self):
-        """Tells it to stop."""
+        """Tells the process to stop."""
         self.pipe.send(None)
 
     def result(self, seconds):
-        """What it has done, and what went wrong."""
+        """Returns the counts of the process, and the traceback if it failed."""
         if not self.pipe.poll(seconds):
             return collections.Counter(), f"does not end within {seconds:.0f} s"
         result = self.pipe.recv()
@@ -78,20 +78,20 @@ class Worker:
         return result
 
     def end(self):
-        """Ends it, if it has not ended."""
+        """Kills the process if it is still running."""
         self.process.kill()
         self.process.join()
 
 
 def enter(namespace):
-    """This process is in a namespace from now on."""
+    """Moves this process into a namespace."""
     with open(f"/run/netns/{namespace}", "rb") as there:
         os.setns(there.fileno(), os.CLONE_NEWNET)
 
 
 class Asker:
-    """Requests, counted by what they do. What is refused for a reason that a race gives is counted
-    as well, anything else is an error."""
+    """Sends requests and counts their outcomes. Errnos that a race explains are counted; any other
+    errno is an error."""
 
     def __init__(self, done, namespace=None):
         self.done, self.requests = done, nl.Requests(namespace)
@@ -103,7 +103,7 @@ class Asker:
         self.requests.__exit__()
 
     def ask(self, what, kind, flags, body, *expected):
-        """Asks for something; returns whether it was done."""
+        """Sends a request and returns whether it succeeded."""
         self.requests.send(kind, flags, [body])
         for answer, payload in self.requests.answers():
             code = -struct.unpack_from("=i", payload)[0] if answer == nl.NLMSG_ERROR else 0
@@ -115,13 +115,13 @@ class Asker:
         return True
 
     def link(self, index, name, kind, data=b""):
-        """Makes a device."""
+        """Creates a device."""
         info = nl.attr(INFO_KIND, kind) + (nl.attr(INFO_DATA, data) if data else b"")
         body = interface(index, name) + nl.attr(nl.IFLA_LINKINFO, info)
         self.ask(f"{kind} made", nl.RTM_NEWLINK, CREATE | EXCL, body)
 
     def start(self, index, net, slot, host):
-        """Switches a device on, and gives it the addresses of a network."""
+        """Brings a device up and gives it the addresses of a network."""
         self.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(index, nl.IFF_UP))
         self.address(index, net, slot, host)
 
@@ -130,7 +130,7 @@ class Asker:
         self.ask(what, nl.RTM_DELLINK, 0, nl.ifinfomsg(index), *expected)
 
     def address(self, index, net, slot, host):
-        """Gives a device the addresses of a network."""
+        """Gives a device its addresses of a network."""
         for family, text, length in ((4, four(net, slot, host), 24), (6, six(net, slot, host), 64)):
             packed = socket.inet_pton(DOMAIN[family], text)
             body = struct.pack("=BBBBI", DOMAIN[family], length, nl.IFA_F_NODAD, 0, index)
@@ -138,44 +138,44 @@ class Asker:
                      body + nl.attr(nl.IFA_LOCAL, packed) + nl.attr(nl.IFA_ADDRESS, packed))
 
     def clsact(self, index, extra=b""):
-        """Gives a device hooks for filters."""
+        """Adds a clsact qdisc to a device."""
         body = struct.pack("=BxxxiIII", 0, index, *CLSACT, 0) + nl.attr(nl.TCA_KIND, "clsact")
         self.ask("clsact made", nl.RTM_NEWQDISC, CREATE | EXCL, body + extra)
 
     def no_clsact(self, index, what="clsact deleted"):
-        """Takes them away, and the filters with them."""
+        """Deletes the clsact qdisc and its filters."""
         body = struct.pack("=BxxxiIII", 0, index, *CLSACT, 0)
         self.ask(what, nl.RTM_DELQDISC, 0, body + nl.attr(nl.TCA_KIND, "clsact"))
 
 
 def interface(index, name):
-    """C: struct ifinfomsg, and a device's name."""
+    """C: struct ifinfomsg and the device's name."""
     return nl.ifinfomsg(index) + nl.attr(nl.IFLA_IFNAME, name)
 
 
 def four(net, slot, host):
-    """An address of what comes and goes."""
+    """Returns an IPv4 address in the network of a slot."""
     return f"10.{net}.{slot}.{host}"
 
 
 def six(net, slot, host):
-    """The same in IPv6. Hosts from 128 on have routes of their own."""
+    """Returns an IPv6 address in the network of a slot. Hosts from 128 on have their own routes."""
     return f"fd{net}:{slot}::{host:x}"
 
 
 class Scene:
-    """What the operations work with: programs by name, and the numbers of devices."""
+    """What the operations work with: programs by name, interface indices, the service addresses."""
 
     def __init__(self, seed, programs_, devices, services):
         self.seed, self.programs, self.devices = seed, programs_, devices
         self.services = services
 
     def random(self, *words):
-        """Random choices of an operation."""
+        """Returns a random generator for one operation."""
         return random.Random("/".join(map(str, (self.seed, *words))))
 
     def filter(self, r, chain=0):
-        """The options of a filter. A program that has its packet dropped counts it."""
+        """Returns the options of a random filter. A program that causes a drop counts it."""
         def act(verdict):
             return nl.attr(nl.BPF_ACT, nl.attr(1, nl.gact(verdict)))
 
@@ -187,13 +187,14 @@ class Scene:
             lambda: options(self.programs["tc_redirect"]),
             lambda: options(self.programs["tc_match"], 0, act(SHOT)),
             lambda: options(every, 0, act(r.choice((UNSPEC, UNSPEC, PIPE, OK)))),
-            # It must not go round and round.
+            # Only filters outside the chain jump to it, so no packet loops.
             lambda: options(every, 0, act(UNSPEC if chain else GOTO_CHAIN | CHAIN)),
             lambda: bytecode(RETURN_ALL) + act(r.choice((UNSPEC, OK))),
         ))()
 
     def encap(self, r, **hooks):
-        """The encapsulation of a route, none at times: a choice of programs for each hook."""
+        """Returns a random encapsulation, which may be empty: `hooks` maps each hook to the
+        programs to choose from."""
         found = b""
         for hook, names in hooks.items():
             if name := r.choice((None, *names)):
@@ -206,7 +207,7 @@ class Scene:
 
 
 def route(family, target, length, index, encap, gateway=None, local=False):
-    """The body of a request about a route, in the main table or that of local addresses."""
+    """Returns the body of a route request for the main table, or for the local table if `local`."""
     table, scope, kind = (255, 254, 2) if local else (254, 0 if gateway else 253, 1)
     if family == 6:
         scope = 0
@@ -218,7 +219,7 @@ def route(family, target, length, index, encap, gateway=None, local=False):
 
 
 def change_filters(done, going, scene, namespace, parent, number):
-    """Filters of a hook under traffic are added, replaced and deleted."""
+    """Adds, replaces and deletes the filters of a hook that carries traffic."""
     r, index = scene.random("filters", namespace, number), scene.devices[namespace]
 
     def body(filled=False):
@@ -250,7 +251,7 @@ def change_filters(done, going, scene, namespace, parent, number):
 
 
 def change_routes(done, going, scene):
-    """The routes of the service are replaced where it is sent to and where it is."""
+    """Replaces the routes to the service, on the sending and on the receiving side."""
     r = scene.random("routes")
     with Asker(done, "a") as a, Asker(done, "b") as b:
         while going():
@@ -268,9 +269,9 @@ def change_routes(done, going, scene):
 
 
 class Sender:
-    """Sockets whose packets are followed; what they are told is counted."""
+    """UDP sockets whose packets the programs track; errnos of sendto() are counted."""
 
-    # Dropped by a program; nobody there, or not any more; a device that is down.
+    # Dropped by a program; no such host or route; a device that is down or deleted.
     TOLD = (errno.EPERM, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENODEV, errno.ENETDOWN,
             errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENXIO)
 
@@ -279,7 +280,8 @@ class Sender:
         for family in (4, 6):
             made = self.sockets[family] = socket.socket(DOMAIN[family], socket.SOCK_DGRAM)
             made.setsockopt(socket.SOL_SOCKET, SO_MARK, OUR_MARK)
-            # What is lost must be seen to be lost, not stop the sender.
+            # A large send buffer: lost packets must be counted as lost, and must not block the
+            # sender.
             made.setsockopt(socket.SOL_SOCKET, nl.SO_SNDBUFFORCE, 1 << 26)
             made.settimeout(10)
 
@@ -294,7 +296,8 @@ class Sender:
             self.done[f"sendto: {errno.errorcode[error.errno]}"] += 1
 
     def burst(self, net, slot, count=10):
-        """Sends packets to a network, and to routes of their own there."""
+        """Sends packets to a network: to a host on its connected route and to a host with its own
+        route."""
         for host in (9, 200):
             for _ in range(count):
                 self.send(4, four(net, slot, host))
@@ -302,9 +305,9 @@ class Sender:
 
 
 def send(done, going, scene, cpu):
-    """Sends all the time: most of it to the service, the rest to what comes and goes."""
+    """Sends continuously: mostly to the service, the rest to devices that come and go."""
     os.sched_setaffinity(0, {cpu})
-    # The operations must have their turn.
+    # Leaves CPU time to the operations.
     os.nice(5)
     enter("a")
     r, sender = scene.random("send", cpu), Sender(done)
@@ -317,10 +320,9 @@ def send(done, going, scene, cpu):
 
 
 def flood(done, going, scene):
-    """Every processor sends all the time, as fast as it can: from b, by way of a, to the service.
-    C: net/core/pktgen.c"""
+    """Sends at full speed on every CPU: from b through a to the service. C: net/core/pktgen.c"""
     enter("b")
-    # Those threads are the kernel's, and have their names from it. They come first.
+    # Raises the priority of the pktgen kernel threads above that of the operations.
     for each in pathlib.Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
             if each.read_text().startswith("kpktgend_"):
@@ -338,10 +340,10 @@ def flood(done, going, scene):
             devices[-1].write_text(line)
     try:
         while going():
-            # Comes back when all have sent what they should.
+            # The write returns when all threads have sent their packets,
             (generator / "pgctrl").write_text("start")
             for device in devices:
-                # Or at once, if no thread was fast enough to begin.
+                # or at once if no thread has started yet.
                 patience = time.monotonic() + 600
                 while "Result: OK:" not in (said := device.read_text()):
                     assert time.monotonic() < patience, said
@@ -353,7 +355,7 @@ def flood(done, going, scene):
 
 
 def receive(done, going):
-    """Takes what the service gets, to the last packet."""
+    """Receives the packets of the service, to the last one."""
     enter("b")
     sockets, room = [], bytearray(2048)
     for family in (4, 6):
@@ -376,7 +378,7 @@ def receive(done, going):
 
 
 def equip(asker, scene, r, index, net, slot):
-    """Filters on a device, and routes with programs that lead out of it."""
+    """Adds filters to a device, and routes with programs through it."""
     asker.clsact(index)
     for priority in PRIORITIES:
         asker.ask("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
@@ -388,7 +390,7 @@ def equip(asker, scene, r, index, net, slot):
 
 
 def change_dummies(done, going, scene):
-    """Devices that packets go to come and go."""
+    """Creates and deletes the devices that packets go to."""
     enter("a")
     r, sender = scene.random("dummies"), Sender(done)
     with Asker(done) as asker:
@@ -400,7 +402,7 @@ def change_dummies(done, going, scene):
             asker.start(index, DUMMIES, slot, 1)
             equip(asker, scene, r, index, DUMMIES, slot)
             sender.burst(DUMMIES, slot)
-            # So there is more than one of them at a time.
+            # Deletes the oldest device, so several exist at a time.
             index = FIRST_DUMMY + (slot + 1) % len(SLOTS)
             if not exists(index):
                 continue
@@ -411,7 +413,7 @@ def change_dummies(done, going, scene):
 
 @contextlib.contextmanager
 def fresh_namespace():
-    """A namespace that nobody has but this process, and how to say which one it is."""
+    """Creates a namespace that only this process holds, and yields the file that refers to it."""
     with open("/proc/self/ns/net", "rb") as home:
         os.unshare(os.CLONE_NEWNET)
         try:
@@ -422,14 +424,14 @@ def fresh_namespace():
 
 
 def exists(index):
-    """Whether there is a device of this number."""
+    """Returns whether a device with this index exists."""
     with contextlib.suppress(OSError):
         return bool(socket.if_indextoname(index))
     return False
 
 
 def furnish(asker, scene, r, index, slot):
-    """Makes a namespace one where packets meet programs on their way in."""
+    """Sets up a namespace so that incoming packets meet programs on filters and routes."""
     asker.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(LO, nl.IFF_UP))
     asker.start(index, NAMESPACES, slot, 2)
     asker.clsact(index)
@@ -443,7 +445,8 @@ def furnish(asker, scene, r, index, slot):
 
 
 def change_namespaces(done, going, scene):
-    """Namespaces come and go, and the wires to them, while packets are on their way to them."""
+    """Creates and destroys namespaces and the veth pairs to them while packets are on their way
+    there."""
     enter("a")
     r, sender = scene.random("namespaces"), Sender(done)
     with Asker(done) as asker:
@@ -451,7 +454,7 @@ def change_namespaces(done, going, scene):
             if not going():
                 return
             slot = index // 2 % len(SLOTS)
-            # That of the last round in this slot.
+            # The device that had this slot in the last round.
             last = index - 2 * len(SLOTS)
             eventually(lambda last=last: not exists(last), 60)
             with fresh_namespace() as there:
@@ -465,13 +468,13 @@ def change_namespaces(done, going, scene):
             sender.burst(NAMESPACES, slot)
             if r.randrange(2):
                 asker.unlink("wires deleted", index)
-            # Nobody else has it.
+            # Drops the last reference to the namespace.
             there.close()
             done["namespaces destroyed"] += 1
 
 
 def change_blocks(done, going, scene):
-    """Two devices share blocks of filters, and do not any more."""
+    """Has two devices join and leave shared filter blocks."""
     enter("a")
     r, sender = scene.random("blocks"), Sender(done)
     shared = {FIRST_SHARED: False, FIRST_SHARED + 1: False}
@@ -502,7 +505,7 @@ def change_blocks(done, going, scene):
 
 
 def change_hardware(done, going, scene):
-    """Devices go that have a filter."""
+    """Removes devices that have an offloaded filter."""
     enter("b")
     r, hardware = scene.random("hardware"), Hardware(None)
     gen = nl.attr(nl.BPF_FLAGS_GEN, SKIP_SW)
@@ -522,8 +525,8 @@ def change_hardware(done, going, scene):
 
 
 def unload(done, going):
-    """Tries to take the module away, which is in use. That costs little, so it is not done all the
-    time."""
+    """Tries to unload the module while it is in use. A refusal is cheap, so a pause follows each
+    attempt."""
     while going():
         refused = LIBC.syscall(SYS_DELETE_MODULE, MODULE.stem.encode(), os.O_NONBLOCK) < 0
         code = ctypes.get_errno() if refused else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the scenarios share. They run as root in the guest, and nowhere else."""
+"""Shared helpers and fixtures of the scenarios. They run as root, only in the guest."""
 
 import contextlib
 import ctypes
@@ -32,24 +32,25 @@ SYS_DELETE_MODULE, SYS_FINIT_MODULE = 176, 313
 SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
 SYSLOG_ACTION_READ_ALL, SYSLOG_ACTION_SIZE_BUFFER = 3, 10
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
-# What takes more seconds than this hangs: a debug kernel is slow, and the machine may be busy.
+# Timeout of a command in seconds. It is generous because a debug kernel is slow and the host may be
+# busy.
 PATIENCE = 600
-# A command that a shell would only split.
+# A command without shell syntax: splitting it at spaces is enough.
 PLAIN = re.compile(r"[\w./-]+( +[\w./:,@+=%-]+)* *")
-# Lines of what scenarios have measured, for the end of the report.
+# Lines with measurements of scenarios, printed at the end of the report.
 MEASURED = []
 
 
-# A kernel that checks all that it does, and is many times slower for it. Allocations fail there on
-# request.
+# True on a debug kernel, which is several times slower and can inject allocation failures
+# (failslab).
 CHECKED = pathlib.Path("/sys/kernel/debug/failslab").exists()
 collect_ignore = [] if CHECKED else ["test_faults.py"]
 COMMAND_LINE = pathlib.Path("/proc/cmdline").read_text(encoding="utf-8").split()
 
 
 def misplaced(file):
-    """Whether a file of scenarios needs words on the kernel's command line that are not there. Its
-    second line names them."""
+    """Returns whether a file of scenarios needs words that are not on the kernel's command line.
+    The file's second line lists them after `# kernel: `."""
     with file.open(encoding="utf-8") as lines:
         next(lines)
         _, _, words = next(lines).partition("# kernel: ")
@@ -58,13 +59,13 @@ def misplaced(file):
 
 collect_ignore += [file.name for file in pathlib.Path(__file__).parent.glob("test_*.py")
                    if misplaced(file)]
-# How many times as much time a thing may take there, and how many times less often it is done.
+# Factor by which timeouts grow, and repetitions shrink, on a debug kernel.
 SLOWER = 5 if CHECKED else 1
 
 
 def often(number):
-    """How often something is done that is done again and again. A kernel that checks all takes many
-    times as long for each, and looks closer at it."""
+    """Returns how often to repeat an operation. A debug kernel repeats it less often: each
+    repetition is slower there, and is checked more closely."""
     return number // SLOWER
 
 
@@ -72,7 +73,7 @@ which = functools.cache(shutil.which)
 
 
 class Failed(Refused):
-    """A command that ended with another status than 0."""
+    """A command exited with a status other than 0."""
 
     def __init__(self, command, result):
         super().__init__(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
@@ -81,8 +82,9 @@ class Failed(Refused):
 
 
 def sh(command, check=True, lines=""):
-    """Runs what a user would type, in the directory of the BPF objects. `lines`: its input."""
-    # Where there is nothing for a shell to do, it would only cost as much as the command.
+    """Runs a command as a user would type it, in the directory of the BPF objects. `lines` is its
+    standard input."""
+    # Starting a shell costs as much as the command, so it is left out if the command needs none.
     words = command.split() if PLAIN.fullmatch(command) else []
     if not (words and which(words[0])):
         words = ["sh", "-c", command]
@@ -96,25 +98,25 @@ def sh(command, check=True, lines=""):
 
 
 def batch(options, *lines):
-    """Runs lines of ip in one process: a start costs more than all that it then does."""
+    """Runs lines of ip in one process: starting ip costs more than executing its lines."""
     sh(f"ip {options} -batch -", lines="".join(f"{line}\n" for line in lines))
 
 
 def refused(command):
-    """Runs what must be refused, and returns what the user reads."""
+    """Runs a command that must fail, and returns its output."""
     result = sh(command, check=False)
     assert result.returncode != 0, f"accepted: {command}"
     return result.stdout + result.stderr
 
 
 def reads(sentence, command):
-    """Runs what lwtcls refuses for a reason that the user must read."""
+    """Runs a command that lwtcls must refuse with this extack message."""
     said = refused(command)
     assert SIDE == "c" or sentence.lower() in said.lower()
 
 
 def eventually(what, seconds=30):
-    """Waits until `what()` holds: things that end after a grace period."""
+    """Waits until `what()` is true, for example until a grace period has ended."""
     deadline, mark = time.monotonic() + seconds * SLOWER, JOURNAL.mark()
     while not what():
         assert time.monotonic() < deadline, "did not come about"
@@ -123,7 +125,7 @@ def eventually(what, seconds=30):
 
 
 def program_ids():
-    """The numbers of all BPF programs in the kernel. C: bpf(BPF_PROG_GET_NEXT_ID)."""
+    """Returns the ids of all BPF programs in the kernel. C: bpf(BPF_PROG_GET_NEXT_ID)."""
     found, attr = [0], ctypes.create_string_buffer(12)
     while True:
         struct.pack_into("=III", attr, 0, found[-1], 0, 0)
@@ -133,14 +135,15 @@ def program_ids():
 
 
 def programs():
-    """The BPF programs in the kernel that networking attaches, as bpftool lists them."""
+    """Returns the loaded BPF programs of the types that networking attaches, as bpftool lists
+    them."""
     kinds = ("lwt_in", "lwt_out", "lwt_xmit", "sched_cls")
     return [prog for prog in json.loads(sh("bpftool -j prog show")) if prog["type"] in kinds]
 
 
 @contextlib.contextmanager
 def program(kind, obj):
-    """A loaded program's file descriptor, which is all that holds it."""
+    """Yields the file descriptor of a loaded program, which holds the only reference to it."""
     path = f"/run/bpf/{obj}"
     sh(f"bpftool prog load {obj}.o {path} type {kind}")
     try:
@@ -154,8 +157,8 @@ def program(kind, obj):
 
 
 def mapped(fd, kind):
-    """What a file has, as an object of a ctypes type. Python's own mmap believes the size that a
-    file says it has, which for some of the kernel's is none."""
+    """Maps a file and returns it as an object of a ctypes type. Python's mmap relies on the file's
+    size, which is 0 for some files of the kernel."""
     LIBC.mmap.restype = ctypes.c_void_p
     place = LIBC.mmap(None, ctypes.c_size_t(ctypes.sizeof(kind)),
                       mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, fd, ctypes.c_long(0))
@@ -165,36 +168,37 @@ def mapped(fd, kind):
 
 
 def unmap(what):
-    """Gives back what `mapped()` gave."""
+    """Unmaps an object that `mapped()` returned."""
     LIBC.munmap(ctypes.c_void_p(ctypes.addressof(what)), ctypes.c_size_t(ctypes.sizeof(what)))
 
 
 def loaded(name="lwtcls"):
-    """Whether a module is there."""
+    """Returns whether a module is loaded."""
     return pathlib.Path(f"/sys/module/{name}").exists()
 
 
 def insert(path, parameters=""):
-    """Loads a module; returns the errno. A process for it costs as much as the module."""
+    """Loads a module and returns the errno. This is a system call because starting insmod costs as
+    much as loading the module."""
     with open(path, "rb") as file:
         done = LIBC.syscall(SYS_FINIT_MODULE, file.fileno(), parameters.encode(), 0)
         return ctypes.get_errno() if done else 0
 
 
 def fetch(name):
-    """Has the kernel load one of its own modules, for what does not ask for it by itself. Where it
-    is built in, there is nothing to do."""
+    """Loads one of the kernel's own modules that is not loaded on demand. Does nothing if it is
+    built in."""
     modprobe = pathlib.Path("/proc/sys/kernel/modprobe").read_text(encoding="utf-8").strip()
     sh(f"{modprobe} -q {name}", check=False)
 
 
 def remove(name):
-    """Unloads a module, as soon as that may be."""
+    """Unloads a module as soon as it is unused."""
     eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
 
 
 def kernel_log():
-    """The lines of the kernel's log, without their times."""
+    """Returns the lines of the kernel log without timestamps."""
     text = ctypes.create_string_buffer(LIBC.klogctl(SYSLOG_ACTION_SIZE_BUFFER, None, 0))
     length = LIBC.klogctl(SYSLOG_ACTION_READ_ALL, text, len(text))
     if length < 0:
@@ -205,7 +209,7 @@ def kernel_log():
 
 @pytest.fixture(scope="session", autouse=True)
 def module():
-    """The module is there for all scenarios, and gone without a trace after the last."""
+    """Loads the module before the first scenario and unloads it after the last."""
     sh(f"insmod {MODULE}")
     yield
     sh(f"rmmod {MODULE.stem}")
@@ -213,7 +217,7 @@ def module():
 
 @pytest.fixture(autouse=True)
 def nothing_left():
-    """No scenario may leave a program or a user of the module behind."""
+    """Checks that a scenario leaves neither BPF programs nor references to the module behind."""
     before = program_ids()
     users = pathlib.Path(f"/sys/module/{MODULE.stem}/refcnt")
     used = users.read_text()
@@ -223,13 +227,13 @@ def nothing_left():
 
 
 def pytest_addoption(parser):
-    """How many scenarios of each file, if not all."""
+    """Adds --sample, which limits the number of scenarios of each file."""
     parser.addoption("--sample", type=int, metavar="N",
                      help="run N scenarios of each file, from its first to its last one")
 
 
 def sampled(items, number):
-    """Some of the scenarios, as far from each other as they can be."""
+    """Returns `number` of the scenarios, evenly spaced from the first to the last."""
     if number >= len(items):
         return items
     return [items[at * (len(items) - 1) // max(number - 1, 1)] for at in range(number)]
@@ -237,7 +241,7 @@ def sampled(items, number):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leaves away what is not in the sample."""
+    """Deselects the scenarios that are not in the sample."""
     if not (number := config.getoption("sample")):
         return
     files = {}
@@ -249,13 +253,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
-    """What is not about this or that scenario."""
+    """Registers the plugins that apply to all scenarios."""
     for plugin in (needs, sides, journal):
         config.pluginmanager.register(plugin)
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What was measured, and one line for the host, which counts."""
+    """Prints the measurements, and one summary line that the host parses."""
     for line in MEASURED:
         terminalreporter.write_line(f"measured: {line}")
     stats = {key: len(value) for key, value in terminalreporter.stats.items() if key}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hostile netlink messages, made of nothing but a seed.
+"""Hostile netlink messages, generated from a seed alone.
 
-A message is a tree of attributes that the kernel would accept, which is then spoilt in most cases.
-No answer changes what follows: two kernels that are given the same seed are asked the same.
+A message starts as a tree of attributes that the kernel accepts; most trees are then corrupted. The
+answers do not influence later messages: two kernels that get the same seed get the same requests.
 """
 
 import errno
@@ -20,32 +20,33 @@ NHA_ID, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = 1, 5, 6, 7, 8
 DUMP_TERSE = 1
 HTB_PARMS, HTB_INIT = 1, 2
 MAGIC_BLOCK, BLOCK = 0xFFFFFFFF, 7
-# Where the open files of the requests are, whatever else this process has open.
+# Descriptor numbers of the files that requests refer to, above all others of this process.
 FIRST_FD = 900
 FDS = ("in", "out", "xmit", "xmit_other", "tc", "tc_other", "tc_realm", "map", "file")
 CLOSED = 1 << 20
-# After so many messages what there is is taken away, so that what one kernel accepted and another
-# one did not has no consequences for long. With 1 it has none, but nothing is there to be replaced.
+# All filters and routes are deleted after this many messages. This limits how long a message that
+# one kernel accepts and another refuses affects later ones. With 1 there is no such effect, but
+# nothing to replace either.
 ROUND = int(os.environ.get("LWTCLS_ROUND", "250"))
-# How the answer to a message is called that the kernel does not answer.
+# Stands for the errno of a message that the kernel does not answer.
 SILENT = 255
 BOUNDARIES = (0, 1, 2, 3, 4, 7, 8, 255, 256, 257, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF,
               0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
 class World(NamedTuple):
-    """The numbers of what messages are about: two devices, one for filters and one for routes."""
+    """Interface indices that messages refer to: one device for filters, one for routes."""
 
     filters: int
     routes: int
 
     def fd(self, name):
-        """The number of an open file."""
+        """Returns the descriptor number of a file, or a closed one."""
         return FIRST_FD + FDS.index(name) if name in FDS else CLOSED
 
 
 class Node:
-    """An attribute: bytes, or attributes, and how much its length lies."""
+    """An attribute: bytes or nested attributes, and an error (`skew`) to add to its length."""
 
     def __init__(self, kind, body=b"", skew=0):
         if isinstance(body, int):
@@ -55,13 +56,13 @@ class Node:
         self.kind, self.body, self.skew = kind, body, skew
 
     def copy(self):
-        """The same attribute once more."""
+        """Returns a copy of the attribute."""
         body = self.body
         return Node(self.kind, [each.copy() for each in body] if isinstance(body, list) else body,
                     self.skew)
 
     def encode(self):
-        """Its bytes, padded."""
+        """Returns the encoded attribute, padded."""
         data = encode(self.body) if isinstance(self.body, list) else self.body
         length = (4 + len(data) + self.skew) & 0xFFFF
         data = struct.pack("=HH", length, self.kind & 0xFFFF) + data
@@ -69,12 +70,12 @@ class Node:
 
 
 def encode(nodes):
-    """The bytes of attributes."""
+    """Returns the encoded attributes."""
     return b"".join(node.encode() for node in nodes)
 
 
 def htb_class_parts(ifindex, minor):
-    """Head and attributes of any request about a class."""
+    """Returns the header and the attributes of a class request."""
     # C: struct tc_htb_opt, 1 Gbit/s.
     rate = struct.pack("=BBHhHI", 0, 1, 0, 0, 0, 125000000)
     parms = Node(HTB_PARMS, rate + rate + struct.pack("=5I", 1600, 1600, 1600, 0, 0))
@@ -83,7 +84,7 @@ def htb_class_parts(ifindex, minor):
 
 
 def htb(ifindex):
-    """The body of any request about the qdisc that has the classes."""
+    """Returns the body of a request for the HTB qdisc."""
     # C: struct tc_htb_glob.
     init = Node(HTB_INIT, struct.pack("=5I", 3, 10, 0, 0, 0))
     return struct.pack("=BxxxIIII", 0, ifindex, 0x10000, 0xFFFFFFFF, 0) + encode(
@@ -91,30 +92,31 @@ def htb(ifindex):
 
 
 def htb_class(ifindex, minor):
-    """The body of any request about a class."""
+    """Returns the body of a class request."""
     head, nodes = htb_class_parts(ifindex, minor)
     return head + encode(nodes)
 
 
 class Message(NamedTuple):
-    """A request. `inner`: spoilt, if at all, below the options or the encapsulation only."""
+    """A request. `inner`: at most the options or the encapsulation are corrupted, and nothing
+    outside of them."""
 
     kind: int
     flags: int
     head: bytes
     nodes: list
     inner: bool
-    # Bytes cut from the end, and whether the header's length is that of before.
+    # Bytes cut off at the end, and whether the header keeps the original length.
     cut: int = 0
     lies: bool = False
 
     def body(self):
-        """What follows the header."""
+        """Returns what follows the netlink header."""
         data = self.head + encode(self.nodes)
         return data[:len(data) - self.cut] if self.cut else data
 
     def packed(self, sequence):
-        """The whole message."""
+        """Returns the whole message."""
         body = self.body()
         length = 16 + len(body) + (self.cut if self.lies else 0)
         flags = self.flags | nl.NLM_F_REQUEST | nl.NLM_F_ACK
@@ -122,7 +124,7 @@ class Message(NamedTuple):
 
 
 def attributes(data):
-    """The attributes in some bytes: (type, payload) of each, and how many bytes are left over."""
+    """Parses attributes: returns a list of (type, payload), and the number of bytes left over."""
     found, at = [], 0
     while len(data) - at >= 4:
         length, kind = struct.unpack_from("=HH", data, at)
@@ -134,8 +136,9 @@ def attributes(data):
 
 
 def never_ends(options):
-    """Whether two actions of a filter have the same index. If there is none of it yet, the kernel
-    itself begins such a request anew for ever, with RTNL held, whoever's the filter is."""
+    """Returns whether two actions of a filter have the same index. If no action with that index
+    exists yet, the kernel retries such a request for ever with RTNL held, whatever the
+    classifier."""
     seen = []
     for _, action in attributes(dict(attributes(options)[0]).get(nl.BPF_ACT, b""))[0]:
         parms = dict(attributes(dict(attributes(action)[0]).get(nl.ACT_OPTIONS, b""))[0])
@@ -145,7 +148,7 @@ def never_ends(options):
 
 
 def walk(nodes):
-    """All attributes, with the list that has each."""
+    """Yields each attribute of a tree with the list that contains it."""
     for node in nodes:
         yield nodes, node
         if isinstance(node.body, list):
@@ -153,24 +156,24 @@ def walk(nodes):
 
 
 class Maker:
-    """Makes one message."""
+    """Generates one message."""
 
     def __init__(self, seed, number, world):
-        # Each message has a source of its own: it can be made without those before it.
+        # Each message has its own generator, so it can be reproduced without the ones before it.
         self.r, self.world = random.Random(f"{seed}/{number}"), world
-        # Whether the core has nothing against what is around the options or the encapsulation.
+        # Whether everything outside the options or the encapsulation is acceptable to the core.
         self.plain = True
 
     def chance(self, percent):
-        """True so often."""
+        """Returns true with this probability."""
         return self.r.randrange(100) < percent
 
     def number(self):
-        """A number that somebody may not have thought of."""
+        """Returns a number that is likely to be a corner case."""
         return self.r.choice(BOUNDARIES) if self.chance(60) else self.r.getrandbits(32)
 
     def name(self, label):
-        """The name of a program. As a rule it says which one it is."""
+        """Returns a program's name, usually one that identifies the program."""
         if self.chance(85):
             return Node(nl.PROG_NAME, f"n-{label}")
         length = self.r.choice((0, 1, 2, 254, 255, 256, 257, 300, 4000))
@@ -181,17 +184,17 @@ class Maker:
              text + bytes(2))))
 
     def fd(self, *good):
-        """A descriptor, as a rule a good one, and what it is called."""
+        """Returns a label and a descriptor, usually of a suitable program."""
         label = self.r.choice(good if self.chance(85) else (*FDS, "closed"))
         return label, self.world.fd(label)
 
     def hook(self, kind, *good):
-        """A program on a hook of a route."""
+        """Returns the attribute of a route's hook, with a program."""
         label, fd = self.fd(*good)
         return Node(kind, [Node(nl.PROG_FD, fd), self.name(label)])
 
     def encap(self):
-        """The attributes of an encapsulation."""
+        """Returns the attributes of an encapsulation."""
         hooks = ((nl.LWT_IN, "in"), (nl.LWT_OUT, "out"), (nl.LWT_XMIT, "xmit", "xmit_other"))
         nodes = [self.hook(*each) for each in self.r.sample(hooks, self.r.choice((1, 1, 1, 2, 3)))]
         if self.chance(30):
@@ -200,16 +203,16 @@ class Maker:
         return nodes
 
     def bytecode(self):
-        """Classic bytecode, with its length."""
-        # A filter of 4096 is accepted, but no dump has the room for it.
+        """Returns classic bytecode and its length."""
+        # A filter with 4096 instructions is accepted, but does not fit into a dump.
         count = self.r.choice((1, 1, 2, 3, 16, 3000)) if self.chance(90) else 4097
-        # One in twenty has an instruction that there is not.
+        # One program in twenty contains an invalid instruction.
         insns = struct.pack("=HBBI", 0x28, 0, 0, 12) * (count - 1) + struct.pack(
             "=HBBI", 6 if self.chance(95) else 0xFFFF, 0, 0, self.number())
         return [Node(nl.BPF_OPS_LEN, struct.pack("=H", count)), Node(nl.BPF_OPS, insns)]
 
     def actions(self):
-        """Some generic actions."""
+        """Returns one or two gact actions."""
         def gact():
             parms = struct.pack("=IIiii", 0, 0, self.r.choice((0, 2, 3, -1, 99)), 0, 0)
             return [Node(nl.ACT_KIND, "gact"), Node(nl.ACT_OPTIONS, [Node(nl.GACT_PARMS, parms)])]
@@ -217,7 +220,7 @@ class Maker:
         return Node(nl.BPF_ACT, [Node(1 + i, gact()) for i in range(self.r.choice((1, 1, 2)))])
 
     def options(self):
-        """The attributes of a filter."""
+        """Returns the attributes of a filter."""
         if self.chance(70):
             label, fd = self.fd("tc", "tc_other", "tc_realm")
             nodes = [Node(nl.BPF_FD, fd)]
@@ -245,7 +248,7 @@ class Maker:
         return nodes
 
     def filter(self):
-        """A request about filters."""
+        """Returns a filter request."""
         kind = self.r.choices((nl.RTM_NEWTFILTER, nl.RTM_DELTFILTER, nl.RTM_GETTFILTER),
                               (70, 15, 15))[0]
         ifindex, parent = self.r.choices(
@@ -275,14 +278,14 @@ class Maker:
         return kind, flags, head, nodes, [node for node in nodes if node.kind == nl.TCA_OPTIONS]
 
     def class_(self):
-        """A request about classes, to which filters are bound."""
+        """Returns a class request; filters are bound to these classes."""
         kind = self.r.choice((nl.RTM_NEWTCLASS, nl.RTM_DELTCLASS))
         minor = self.r.choice((1, 2, 2, 3, 4))
         head, nodes = htb_class_parts(self.world.routes, minor)
         return kind, nl.NLM_F_CREATE if kind == nl.RTM_NEWTCLASS else 0, head, nodes, []
 
     def path(self, family, gateway, oif, encap_type, encap, what):
-        """Where packets go: the attributes of a route or of a nexthop."""
+        """Returns the attributes of a route or nexthop that say where packets go."""
         nodes = [Node(oif, self.world.routes),
                  Node(gateway, socket.inet_pton(family, "10.8.0.2" if family == socket.AF_INET
                                                 else "fd08::2"))]
@@ -293,7 +296,7 @@ class Maker:
         return nodes
 
     def route(self):
-        """A request about routes."""
+        """Returns a route request."""
         kind = self.r.choices((nl.RTM_NEWROUTE, nl.RTM_DELROUTE, nl.RTM_GETROUTE), (75, 15, 10))[0]
         family = self.r.choice((socket.AF_INET, socket.AF_INET6))
         host = self.r.randrange(1, 5)
@@ -324,13 +327,13 @@ class Maker:
                 [node for node in nodes if node.body is encap])
 
     def hop(self, nodes):
-        """One of the ways of a route with several."""
+        """Returns one nexthop of a multipath route."""
         data = encode(nodes)
         length = 8 + len(data) if self.chance(95) else self.r.choice((0, 7, 8, 12, 0xFFFF))
         return struct.pack("=HBBI", length, 0, 0, self.world.routes) + data
 
     def nexthop(self):
-        """A request about nexthops."""
+        """Returns a nexthop request."""
         kind = self.r.choices((nl.RTM_NEWNEXTHOP, nl.RTM_DELNEXTHOP, nl.RTM_GETNEXTHOP),
                               (70, 15, 15))[0]
         family = self.r.choice((socket.AF_INET, socket.AF_INET6))
@@ -344,7 +347,7 @@ class Maker:
                 [node for node in nodes if node.body is encap])
 
     def spoil(self, tree):
-        """Spoils one attribute of a tree."""
+        """Corrupts one attribute of a tree."""
         places = list(walk(tree))
         if not places:
             return
@@ -355,57 +358,57 @@ class Maker:
                            siblings, at, node, places)
 
     def drop(self, siblings, at, *_):
-        """It is missing."""
+        """Removes the attribute."""
         del siblings[at]
 
     def double(self, siblings, at, node, _):
-        """It is there twice, and may differ."""
+        """Duplicates the attribute; a later corruption may change one of the two."""
         siblings.insert(self.r.randrange(len(siblings) + 1), node.copy())
 
     def lie(self, _siblings, _at, node, _places):
-        """Its length is not its length."""
+        """Makes the attribute's length wrong."""
         node.skew = self.r.choice((-8, -4, -3, -2, -1, 1, 2, 3, 4, 8, 1000, 0x8000))
 
     def resize(self, _siblings, _at, node, _places):
-        """It is of another length."""
+        """Changes the size of the payload."""
         data = encode(node.body) if isinstance(node.body, list) else node.body
         length = self.r.choice((0, 1, 2, 3, 4, 5, 7, 8, 12, len(data) + 1, len(data) + 4,
                                 max(0, len(data) - 1), max(0, len(data) - 4), 300, 4000))
         node.body = (data + bytes(length))[:length]
 
     def retype(self, _siblings, _at, node, _places):
-        """It is of another type."""
+        """Changes the type."""
         node.kind = self.r.choice((*range(0, 14), 60, 0x3FFF, node.kind + 1))
 
     def flag(self, _siblings, _at, node, _places):
-        """It has flags of which nobody asks."""
+        """Toggles flags of the type."""
         node.kind ^= self.r.choice((NLA_F_NESTED, NLA_F_NESTED, NLA_F_NET_BYTEORDER))
 
     def noise(self, _siblings, _at, node, _places):
-        """It is of any bytes."""
+        """Replaces the payload with random bytes."""
         data = encode(node.body) if isinstance(node.body, list) else node.body
         node.body = self.r.randbytes(len(data))
 
     def bound(self, _siblings, _at, node, _places):
-        """It is a number at a boundary."""
+        """Replaces the payload with a boundary value."""
         node.body = struct.pack(self.r.choice(("=I", "=I", "=H", "=Q")), 0)
         node.body = (self.number().to_bytes(8, "little"))[:len(node.body)]
 
     def wrap(self, siblings, at, node, _places):
-        """It is a level too deep."""
+        """Nests the attribute one level deeper."""
         siblings[at] = Node(node.kind, [node])
 
     def graft(self, siblings, at, _node, places):
-        """In its place is another one of the message."""
+        """Replaces the attribute with a copy of another attribute of the message."""
         siblings[at] = self.r.choice(places)[1].copy()
 
     def flatten(self, siblings, at, node, _places):
-        """What is in it is in its place."""
+        """Replaces the attribute with its nested attributes."""
         if isinstance(node.body, list):
             siblings[at:at + 1] = node.body
 
     def message(self):
-        """The message."""
+        """Returns the message."""
         make = self.r.choices((self.filter, self.route, self.nexthop, self.class_),
                               (50, 40, 8, 2))[0]
         kind, flags, head, nodes, inner = make()
@@ -432,12 +435,12 @@ class Maker:
 
 
 def message(seed, number, world):
-    """The message of a number, which may be made alone."""
+    """Returns the message with this number. It does not depend on other messages."""
     return Maker(seed, number, world).message()
 
 
 class Answer(NamedTuple):
-    """An errno, and why."""
+    """The errno and the extack message of an answer."""
 
     error: int
     why: str
@@ -447,7 +450,7 @@ class Answer(NamedTuple):
 
 
 class Asker:
-    """A socket whose answers are complete when the call that asks returns."""
+    """A netlink socket that reads the complete answer before the request returns."""
 
     def __init__(self, namespace):
         self.sock = nl.open_in(namespace)
@@ -464,12 +467,13 @@ class Asker:
         self.sock.close()
 
     def send(self, data):
-        """Sends a message; returns the answer, and the payloads that came before it."""
+        """Sends a message; returns the answer, and the payloads that preceded it."""
         self.sock.send(data)
         found = []
         while True:
-            # The kernel does all that is asked for before the call returns: what is not there by
-            # now does not come. Each part of a dump is made when the one before it is read.
+            # The kernel processes a request before sendmsg() returns, so an answer that is not
+            # there yet does not come. Later parts of a dump are generated as the earlier ones are
+            # read.
             try:
                 got = self.sock.recv(1 << 20)
             except BlockingIOError:
@@ -483,7 +487,7 @@ class Asker:
                 at += (length + 3) & ~3
 
     def ask(self, kind, flags, body):
-        """Asks; returns the answer, and what was asked for."""
+        """Sends a request; returns the answer, and the payloads that preceded it."""
         self.sequence += 1
         flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
         return self.send(struct.pack("=IHHII", 16 + len(body), kind, flags, self.sequence, 0)
@@ -491,7 +495,7 @@ class Asker:
 
 
 def read_answer(data, kind, flags):
-    """The errno and the extack message of an answer."""
+    """Returns the errno and the extack message of an answer."""
     error = -struct.unpack_from("=i", data, 16)[0] if len(data) >= 20 else 0
     if not flags & nl.NLM_F_ACK_TLVS:
         return Answer(error, "")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets, and programs that do to them what comes to their minds, made of nothing but a seed.
+"""Random packets, and random programs that modify them, generated from a seed alone.
 
-The packets come in by devices of which this thread has the other end, and leave by devices that
-keep none: all that is done to them is done before the system call returns.
+Packets enter through devices whose other end this thread holds, and leave through devices that
+queue none. All processing is therefore complete when the system call returns.
 """
 
 import contextlib
@@ -21,24 +21,25 @@ from tunnels import KINDS, UDP, packet
 PROGRAMS = {"in": 10, "out": 11, "xmit": 12, "tc": 3}
 STORE_BYTES, CLONE_REDIRECT, SET_TUNNEL_KEY, REDIRECT, REALM = 9, 13, 21, 23, 24
 CHANGE_TAIL, CHANGE_HEAD, PUSH, SET_TSTAMP, ENCAP_IP = 38, 43, 73, 192, 2
-# Places in struct __sk_buff.
+# Offsets in struct __sk_buff.
 MARK, PRIORITY, TC_CLASSID, TSTAMP, TSTAMP_TYPE = 8, 32, 72, 152, 180
 LOOPBACK = 1
 BPF_OK, BPF_DROP, BPF_REDIRECT, BPF_REROUTE = 0, 2, 7, 128
 UDP_SEGMENT = 103
 TUN = "tun0", "tap0"
-# Where packets are sent to: by the route with the program, to nowhere, and by routes without one.
+# Destinations of packets: through the route with the program, unreachable, and through other
+# routes.
 TARGETS = {4: ("10.1.0.1", "10.1.0.1", "10.1.0.1", "10.3.0.1", "10.4.0.1", "10.8.0.2", "10.8.0.1"),
            6: ("fd01::1", "fd01::1", "fd01::1", "fd03::1", "fd04::1", "fd08::2", "fd08::1")}
-# The ways that the route with the program may take: device and gateway.
+# Device and gateway that the route with the program may use.
 WAYS = (("d1", "8"), ("d1", "8"), ("d2", "9"), ("tun0", ""), ("tap0", "21"))
 
-# Where filters are: devices and parents.
+# Where filters are attached: devices and parents.
 PLACES = (("tun0", nl.TC_H_CLSACT_INGRESS), ("d1", nl.TC_H_CLSACT_EGRESS), ("d1", 0x10000))
 
 
 class Program:
-    """Writes a program: what it has in r6 is the packet."""
+    """Generates a program. Its register r6 holds the context."""
 
     def __init__(self, r, hook, ground):
         self.r, self.hook, self.ground = r, hook, ground
@@ -46,7 +47,8 @@ class Program:
         self.said = []
 
     def call(self, number, *arguments):
-        """Calls a helper with the packet and some numbers; None: what is on the stack."""
+        """Emits a helper call with the context and numbers; None stands for the bytes on the
+        stack."""
         self.text += insn(0xbf, 0x61)
         for register, each in enumerate(arguments, 2):
             if each is None:
@@ -56,7 +58,7 @@ class Program:
         self.text += number if isinstance(number, bytes) else insn(0x85, number=number)
 
     def stack(self, data):
-        """Puts bytes on the stack."""
+        """Emits stores of bytes on the stack."""
         self.room = (len(data) + 7) & ~7
         data += bytes(self.room - len(data))
         for at in range(0, self.room, 4):
@@ -67,7 +69,7 @@ class Program:
         family = self.r.choice((4, 6))
         data = bytearray(self.r.choice([kind for kind in KINDS.values() if family in kind.devices]
                                        ).header(family).data)
-        # An address that there is a route to.
+        # Chooses an outer destination that has a route.
         there = 4 if data[0] >> 4 == 4 else 6
         if self.r.randrange(4):
             address = socket.inet_pton(socket.AF_INET if there == 4 else socket.AF_INET6,
@@ -81,7 +83,7 @@ class Program:
         self.call(PUSH, ENCAP_IP, None, len(data[:256]))
 
     def redirect(self):
-        """Says where to."""
+        """Redirects to a device."""
         places, flags = (*self.ground.index.values(), 0, 99999), (0, 0, 0, 2, 8)
         if self.may_return:
             places, flags = (*places, LOOPBACK), (0, 0, 1, 1, 2, 8)
@@ -90,18 +92,18 @@ class Program:
         self.text += insn(0x85, number=REDIRECT)
 
     def head(self):
-        """Makes a link header."""
+        """Adds a MAC header."""
         self.call(CHANGE_HEAD, self.r.choice((14, 14, 14, 1, 40, 200)), 0)
         self.stack(bytes.fromhex("020000000077020000000078") + self.r.choice(
             (b"\x08\0", b"\x86\xdd")))
         self.call(STORE_BYTES, 0, None, 14, 0)
 
     def tail(self):
-        """Makes the packet longer or shorter."""
+        """Changes the length of the packet."""
         self.call(CHANGE_TAIL, self.r.choice((0, 1, 14, 20, 60, 2000)), 0)
 
     def bytes(self):
-        """Changes bytes of the packet: any, or where it goes."""
+        """Overwrites bytes of the packet: a random one, or the destination address."""
         if self.r.randrange(2):
             at, data = self.r.choice((0, 1, 3, 6, 9, 10, 12, 20)), self.r.randbytes(1)
         else:
@@ -113,29 +115,29 @@ class Program:
         self.call(STORE_BYTES, at, None, len(data), 0)
 
     def tunnel_key(self):
-        """Takes the packet off its route."""
+        """Sets a tunnel key, which replaces the packet's dst."""
         self.stack(bytes(8))
         self.call(SET_TUNNEL_KEY, None, 8, 0)
 
     def clone(self):
-        """Sends a copy."""
-        # From within a qdisc nothing may be sent by the same qdisc, whoever's the filter is: the
-        # kernel waits for itself.
+        """Sends a clone."""
+        # A filter on a qdisc must not send through the same qdisc: the kernel deadlocks there,
+        # whatever the classifier.
         self.call(CLONE_REDIRECT, self.ground.index[self.r.choice(
             TUN if self.hook == "tc" else list(self.ground.index))], 0)
 
     def realm(self):
-        """Looks at the route."""
+        """Reads the realm of the route."""
         self.call(REALM)
 
     def field(self):
-        """Writes what the packet has beside its data."""
+        """Writes a field of struct __sk_buff."""
         places = (MARK, PRIORITY, TC_CLASSID) if self.hook == "tc" else (MARK, PRIORITY)
         self.text += insn(0xb7, 7, number=self.r.choice((0, 1, 3, 0x10002, 0x7FFFFFFF)))
         self.text += insn(0x63, 0x76, self.r.choice(places))
 
     def time(self):
-        """Writes the packet's time, and of which clock it is."""
+        """Sets the packet's timestamp and its clock."""
         self.call(SET_TSTAMP, 1, 1)
         if self.r.randrange(2):
             self.text += insn(0xb7, 7) + insn(0x7b, 0x76, TSTAMP)
@@ -143,26 +145,27 @@ class Program:
             self.text += insn(0x71, 0x67, TSTAMP_TYPE)
 
     def end(self, code):
-        """Has the verdict."""
+        """Emits the return of a verdict."""
         self.text += insn(0xb7, number=code) + insn(0x95)
 
     def make(self):
-        """The program's descriptor."""
+        """Loads the program and returns its descriptor."""
         r = self.r
         steps = {"in": [self.push], "out": [self.realm],
                  "xmit": [self.push, self.push, self.redirect, self.redirect, self.head, self.head,
                           self.tail, self.bytes, self.bytes, self.tunnel_key, self.clone,
                           self.field],
-                 # None that changes the packet's length: actions behind it would count its
-                 # segments as they were, at which the kernel warns, whoever's the filter is.
+                 # None changes the packet's length: actions that follow would account GSO segments
+                 # by the old length, which triggers a warning in the kernel, whatever the
+                 # classifier.
                  "tc": [self.redirect, self.head, self.bytes, self.clone, self.realm,
                         self.field, self.field, self.time, self.tunnel_key]}[self.hook]
         chosen = [r.choice(steps) for _ in range(r.choice((0, 1, 1, 2, 2, 3)))]
         if self.hook == "xmit" and r.randrange(4) == 0:
             chosen = r.choice(([self.redirect], [self.head, self.redirect],
                                [self.head, self.field, self.redirect]))
-        # What comes in again comes to the same program again: it must not live for ever, nor
-        # become more.
+        # A packet that loops back meets the same program again. Such a program must not keep it
+        # alive for ever, nor multiply it.
         self.may_return = self.hook == "xmit" and not {self.push, self.bytes, self.clone} & {
             *chosen}
         for step in chosen:
@@ -171,7 +174,7 @@ class Program:
             codes = (0, 1, 2, 3, 4, 7, 8, -1, 0x10002, 99)
         else:
             codes = (BPF_OK, BPF_OK, BPF_DROP, BPF_REDIRECT, BPF_REROUTE, BPF_REROUTE, 1, -1, 99)
-        # What is redirected has been told where to, as a rule.
+        # A verdict of redirect usually follows a helper call that names the target.
         code = r.choice(codes)
         if self.redirect in chosen and r.randrange(3):
             code = BPF_REDIRECT
@@ -182,7 +185,7 @@ class Program:
 
 
 class Device:
-    """A device of which this process is the other end, which takes packets to be segmented."""
+    """A tun or tap device whose other end this process holds; it accepts GSO packets."""
 
     TUNSETIFF, NO_PI, VNET_HDR = 0x400454CA, 0x1000, 0x4000
 
@@ -194,7 +197,7 @@ class Device:
                 "16sH22x", name.encode(), kind | self.NO_PI | self.VNET_HDR))
 
     def write(self, segments, frame):
-        """The device receives a packet; whether the kernel took it."""
+        """Injects a packet as received by the device; returns the errno."""
         try:
             os.write(self.file, segments + frame)
         except OSError as error:
@@ -202,14 +205,14 @@ class Device:
         return 0
 
     def drain(self):
-        """Takes away what it has sent."""
+        """Reads and discards the packets that the device has sent."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 os.read(self.file, 1 << 17)
 
 
 def whole(r):
-    """A packet that nobody has to cut, and its family."""
+    """Returns a packet that needs no segmentation, its family, and an empty virtio_net_hdr."""
     family = r.choice((4, 6))
     ends = ("10.20.0.5" if family == 4 else "fd20::5", r.choice(TARGETS[family]))
     data = bytearray(packet(family, *ends, r.randbytes(r.choice((0, 1, 30, 200, 1300)))))
@@ -222,7 +225,7 @@ def whole(r):
 
 
 def to_be_cut(r):
-    """A packet that is to be cut into segments, its family, and how. C: struct virtio_net_hdr."""
+    """Returns a GSO packet, its family, and its header. C: struct virtio_net_hdr."""
     family, tcp = r.choice((4, 6)), r.randrange(3)
     source, target = ("10.20.0.5" if family == 4 else "fd20::5"), r.choice(TARGETS[family])
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
@@ -246,7 +249,7 @@ def to_be_cut(r):
 
 
 class Ground:
-    """A namespace with what packets can meet."""
+    """A namespace with the devices, routes, sockets and qdiscs that packets can meet."""
 
     def __init__(self):
         self.sockets, self.devices = {}, {}
@@ -285,7 +288,7 @@ class Ground:
            "tc -n f class add dev d1 parent 1: classid 1:2 htb rate 1gbit")
 
     def close(self):
-        """Takes all of it away."""
+        """Deletes everything."""
         self.asker.close()
         for each in self.sockets.values():
             each.close()
@@ -294,13 +297,13 @@ class Ground:
         batch("", "netns del f")
 
     def ask(self, kind, flags, body):
-        """Asks for something; returns the errno."""
+        """Sends a netlink request; returns the errno."""
         flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
         self.asker.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
         return -struct.unpack_from("=i", self.asker.recv(65536), 16)[0]
 
     def route(self, r, family, hook, fd, number):
-        """The route to the target has a program on a hook."""
+        """Replaces the route to the target by one with a program on a hook; returns the errno."""
         device, net = r.choice(WAYS)
         domain = socket.AF_INET if family == 4 else socket.AF_INET6
         body = nl.rtmsg(domain, 32 if family == 4 else 128, 254, 4,
@@ -319,7 +322,7 @@ class Ground:
                         body + nl.attr(nl.RTA_ENCAP, encap))
 
     def filter(self, r, fd):
-        """A hook of a device has a filter; returns the errno."""
+        """Adds a filter to a hook of a device; returns the errno."""
         where = r.choice(PLACES)
         options = nl.attr(nl.BPF_FD, fd)
         if r.randrange(3):
@@ -333,20 +336,20 @@ class Ground:
         return self.ask(nl.RTM_NEWTFILTER, flags, body)
 
     def forget(self):
-        """Takes all filters away."""
+        """Deletes all filters."""
         for name, parent in PLACES:
             self.ask(nl.RTM_DELTFILTER, 0, struct.pack(
                 "=BxxxIIII", 0, self.index[name], 0, parent, 0))
 
     def send(self, r):
-        """Sends a packet in one way or another; returns the errno."""
+        """Sends a random packet in a random way; returns the errno."""
         made, family, segments = (to_be_cut if r.randrange(3) == 0 else whole)(r)
         how = r.choice(("tun0", "tun0", "tap0", "raw", "udp"))
         if how in self.devices:
             if how == "tap0":
                 made = (bytes.fromhex("020000000077020000000078")
                         + (b"\x08\0" if family == 4 else b"\x86\xdd") + made)
-                # What counts from the network header counts from the link header here.
+                # On a tap, offsets count from the MAC header instead of the network header.
                 flags, kind, head, size, start, at = struct.unpack("=BBHHHH", segments)
                 segments = struct.pack("=BBHHHH", flags, kind, head + 14 * bool(kind), size,
                                        start + 14 * bool(kind), at)
@@ -364,5 +367,5 @@ class Ground:
 
 
 def name_of(number):
-    """The name of an errno."""
+    """Returns the name of an errno."""
     return errno.errorcode.get(number, number)

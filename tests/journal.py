@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a scenario observes, in the order in which it does, for scripts/differences.py to compare.
+"""Records what a scenario observes, in order, for scripts/differences.py to compare.
 
-The primitives that scenarios look at the kernel with keep it; a scenario knows nothing of it. What
-is kept is what was seen: that ids and times are not the same each time is for the reader to know.
+The primitives that inspect the kernel record their results; scenarios do not deal with the journal.
+Results are recorded as seen: the reader of the journal has to allow for ids and times that differ
+between runs.
 """
 
 import base64
@@ -16,24 +17,24 @@ import zlib
 import pytest
 import sides
 
-# A longer list is kept in part: its beginning and its end.
+# Lists of more than twice this length keep only so many entries of their beginning and end.
 MOST = 200
 
 
 class Journal:
-    """The observations of a scenario, while it runs: not of what prepares and follows it."""
+    """The observations of a scenario's body, without those of its setup and teardown."""
 
     def __init__(self):
         self.entries, self.beside, self.on = [], [], False
         self.here = threading.local()
 
     def begin(self):
-        """A scenario begins."""
+        """Starts recording a scenario."""
         self.entries, self.beside, self.on = [], [], True
 
     def note(self, of, **what):
-        """Keeps an observation, unless it is part of another one. Of other threads nobody knows
-        when, and how often, they see something."""
+        """Records an observation, unless it is part of another one. Observations of other threads
+        have no defined order or number, so they are kept apart and without duplicates."""
         if not self.on or getattr(self.here, "quiet", 0):
             return
         entry = {"of": of, **{name: plain(value) for name, value in what.items()}}
@@ -44,7 +45,7 @@ class Journal:
 
     @contextlib.contextmanager
     def quiet(self):
-        """What this thread sees meanwhile is not kept."""
+        """Suppresses the observations of this thread."""
         self.here.quiet = getattr(self.here, "quiet", 0) + 1
         try:
             yield
@@ -52,11 +53,11 @@ class Journal:
             self.here.quiet -= 1
 
     def mark(self):
-        """Where the journal is, to go back to."""
+        """Returns the current position, for `forget()`."""
         return len(self.entries)
 
     def forget(self, mark):
-        """Goes back: of what is asked again and again the last answer counts."""
+        """Drops the observations since a mark. A polled condition records only its last result."""
         del self.entries[mark:]
 
 
@@ -64,7 +65,7 @@ JOURNAL = Journal()
 
 
 def plain(value):
-    """A value as JSON can have it."""
+    """Converts a value to JSON types."""
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": bytes(value).hex()}
     if isinstance(value, (list, tuple)):
@@ -75,7 +76,8 @@ def plain(value):
 
 
 def observed(function):
-    """What this function returns is an observation, and what it asks for that is none."""
+    """Decorates a function: records its return value, and not the observations that it makes
+    itself."""
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         words = [each for each in args if isinstance(each, str)]
@@ -91,7 +93,7 @@ def observed(function):
 
 
 class Printer:
-    """Prints the journal of each scenario in a line: standard output is all that leaves the
+    """Prints the journal of each scenario as one line, because only standard output leaves the
     guest."""
 
     def __init__(self, config):
@@ -99,7 +101,7 @@ class Printer:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
-        """Begins the record of a scenario."""
+        """Starts the record of a scenario."""
         marks = {name: sides.named(item, name)
                  for name in ("beyond_c", "differs", "only_here", "by_chance")}
         self.record = {"name": item.nodeid, "outcome": "", **marks}
@@ -107,7 +109,8 @@ class Printer:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
-        """The scenario itself. Where there is nothing to compare with, nothing is kept."""
+        """Records the body of a scenario, unless only lwtcls runs it and there is nothing to
+        compare."""
         if not item.get_closest_marker("only_here"):
             JOURNAL.begin()
         try:
@@ -116,7 +119,7 @@ class Printer:
             JOURNAL.on = False
 
     def pytest_runtest_logreport(self, report):
-        """Notes what became of it; what is worst counts."""
+        """Records the outcome; the worst one of the phases counts."""
         if report.longrepr:
             self.record["failure"] = report.longreprtext[-1000:]
         if report.failed:
@@ -138,6 +141,6 @@ class Printer:
 
 
 def pytest_configure(config):
-    """The journal is printed for who asks for it."""
+    """Enables the journal if LWTCLS_JOURNAL is set."""
     if os.environ.get("LWTCLS_JOURNAL"):
         config.pluginmanager.register(Printer(config), "lwtcls-journal")

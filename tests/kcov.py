@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which code of the module this thread has reached in the kernel, if the kernel is built to say so.
+"""Records which code of the module this thread reaches, if the kernel has KCOV.
 
-Only what is executed for a system call counts, as KCOV does; what is done later by a softirq or a
-kernel thread does not.
+KCOV counts only code that runs in the context of the thread's system calls, and no softirqs or
+kernel threads.
 """
 
 import base64
@@ -21,7 +21,7 @@ WORDS = 1 << 20
 
 
 class Coverage:
-    """What was reached, as places in the sections of the module's file."""
+    """The code that was reached, as offsets in the sections of the module's file."""
 
     def __init__(self):
         self.reached, self.file = set(), None
@@ -33,7 +33,8 @@ class Coverage:
         fcntl.ioctl(self.file, ENABLE, TRACE_PC)
 
     def collect(self):
-        """Takes in what was reached since this was called last. The module is where it was."""
+        """Collects the code that was reached since the last call. Requires that the module has not
+        been reloaded since."""
         if self.file is None or not (count := self.words[0]):
             return
         found = set(self.words[1:count + 1])
@@ -41,12 +42,13 @@ class Coverage:
         self.reached |= {self.place(address) for address in found}
 
     def forget(self):
-        """Leaves out what was reached since: nobody knows where the module was."""
+        """Discards what was recorded since the last call, because the module's address is not
+        known."""
         if self.file is not None:
             self.words[0] = 0
 
     def begin(self):
-        """The module was loaded: it may be elsewhere."""
+        """Reads the addresses of the sections after the module was loaded."""
         texts = {}
         for file in SECTIONS.glob(".*text*"):
             if start := int(file.read_text(), 16):
@@ -54,20 +56,20 @@ class Coverage:
         self.texts = sorted(texts.items(), reverse=True)
 
     def place(self, address):
-        """A place's section, and where in it."""
+        """Returns the section of an address and the offset in it."""
         for start, name in self.texts:
             if address >= start:
                 return name, address - start
         return "", address
 
     def close(self):
-        """Records no more."""
+        """Stops recording."""
         if self.file is not None:
             fcntl.ioctl(self.file, DISABLE, 0)
             os.close(self.file)
 
     def show(self):
-        """What was reached, in lines for scripts/coverage.py to read."""
+        """Returns lines with the coverage for scripts/coverage.py."""
         text = "\n".join(f"{name} {offset:x}" for name, offset in sorted(self.reached))
         text = base64.b85encode(zlib.compress(text.encode(), 9)).decode()
         return [f"coverage: {text[at:at + 2000]}" for at in range(0, len(text), 2000)]

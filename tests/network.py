@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The network of most scenarios, which stands as long as each of them leaves it as it was."""
+"""The network of most scenarios. It is reused as long as each scenario leaves it unchanged."""
 
 import contextlib
 import functools
@@ -14,62 +14,63 @@ from conftest import batch, eventually, sh
 from journal import JOURNAL, observed
 from sockets import answers
 
-# Their attributes that count: the address, the name, the MTU, the master and the length of the
-# queue of a link; and the addresses of the others.
+# The attributes that are compared: address, name, MTU, master and queue length of a link; the
+# addresses of other objects.
 IFLA, IFA, NDA = (1, 3, 4, 10, 13), (1, 2), (1, 2)
 RTN_LOCAL, NUD_PERMANENT = 2, 0x80
 TC_H_ROOT, TC_H_INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
-# Of the link alone: the kernel adds them when it sees that the link works.
+# Link-local and multicast prefixes, which the kernel adds when the link comes up.
 LINK_LOCAL = (b"\xfe\x80", b"\xff")
 
 
 def of_the_link(attributes, kind=nl.RTA_DST):
-    """Whether an address among attributes is one of the link alone."""
+    """Returns whether an address attribute is link-local or multicast."""
     return attributes.get(kind, b"").startswith(LINK_LOCAL)
 
 
 def some(attributes, kinds):
-    """Some of the attributes, for comparison."""
+    """Returns some of the attributes, for comparison."""
     return tuple((kind, attributes[kind]) for kind in kinds if kind in attributes)
 
 
 def link(head, attributes):
-    """C: struct ifinfomsg, of whose flags it counts whether the device is up."""
+    """C: struct ifinfomsg; of its flags only IFF_UP is compared."""
     return head[:8], head[8] & 1, some(attributes, IFLA)
 
 
 def address(head, attributes):
-    """C: struct ifaddrmsg, but its flags."""
+    """C: struct ifaddrmsg without its flags."""
     if of_the_link(attributes, nl.IFA_ADDRESS):
         return None
     return head[:2], head[3:], some(attributes, IFA)
 
 
 def route(head, attributes):
-    """C: struct rtmsg, but its flags."""
+    """C: struct rtmsg without its flags."""
     if of_the_link(attributes):
         return None
     return head[:8], some(attributes, sorted(set(attributes) - {nl.RTA_CACHEINFO}))
 
 
 def neighbour(head, attributes):
-    """C: struct ndmsg, of those who stay."""
+    """C: struct ndmsg of permanent neighbours."""
     return (head, some(attributes, NDA)) if head[8] & NUD_PERMANENT else None
 
 
 def whole(head, attributes):
-    """All of it."""
+    """Everything of the message."""
     return head, some(attributes, sorted(attributes))
 
 
 def qdisc(head, attributes):
-    """C: struct tcmsg, of those that somebody has added: ifindex, handle, parent."""
+    """C: struct tcmsg (ifindex, handle, parent) of qdiscs with a handle, which the user has
+    added."""
     ifindex, handle, parent = struct.unpack_from("=iII", head, 4)
     return (ifindex, handle, parent) if handle >> 16 else None
 
 
-# What a namespace has: how it is asked for, the length of what comes before the attributes, and
-# what of it counts.
+# The state of a namespace by request type: the length of the header before the attributes, and the
+# function that selects what is compared.
 PARTS = {
     nl.RTM_GETLINK: (16, link), nl.RTM_GETADDR: (8, address), nl.RTM_GETROUTE: (12, route),
     nl.RTM_GETNEIGH: (12, neighbour), nl.RTM_GETRULE: (12, whole), nl.RTM_GETNEXTHOP: (8, whole),
@@ -78,7 +79,7 @@ PARTS = {
 
 
 def state(namespace):
-    """What a namespace has, of each kind."""
+    """Returns the state of a namespace, by type of request."""
     found = {}
     with nl.Requests(namespace) as requests:
         for kind, (length, of) in PARTS.items():
@@ -89,8 +90,8 @@ def state(namespace):
 
 
 def put_back(namespace, first):
-    """Takes away the qdiscs and routes that a scenario has added, and puts routes back that it has
-    taken away."""
+    """Deletes the qdiscs and routes that a scenario has added, and restores the routes that it has
+    deleted."""
     now = state(namespace)
     for ifindex, handle, parent in now[nl.RTM_GETQDISC]:
         if parent in (TC_H_ROOT, TC_H_INGRESS):
@@ -98,7 +99,7 @@ def put_back(namespace, first):
                        struct.pack("=BxxxiIII", 0, ifindex, handle, parent, 0))
     here, there = now[nl.RTM_GETROUTE], first[nl.RTM_GETROUTE]
     for head, attributes in here - there:
-        # To name a program here would take its descriptor.
+        # The encapsulation is left out because naming its program would take a descriptor.
         nl.request(namespace, nl.RTM_DELROUTE, 0, body(head, (
             (kind, value) for kind, value in attributes
             if kind not in (nl.RTA_ENCAP, nl.RTA_ENCAP_TYPE))))
@@ -108,18 +109,18 @@ def put_back(namespace, first):
 
 
 def body(head, attributes):
-    """The body of a request about a route."""
+    """Returns the body of a route request."""
     return head + bytes(4) + b"".join(nl.attr(kind, value) for kind, value in attributes)
 
 
 class Net:
-    """Two namespaces, a and b, joined by a veth pair; b has a service address besides.
+    """Two namespaces, a and b, joined by a veth pair; b also has a service address.
 
-    The address of the service is reached by a route that the scenario adds.
+    A scenario adds the route to the service address.
     """
 
     standing = None
-    # How the first one comes about.
+    # How namespace a is created.
     MAKE_A = "netns add a"
 
     def __init__(self):
@@ -138,7 +139,8 @@ class Net:
                 f"addr add 10.0.0.{host}/24 dev v{name}",
                 f"addr add fd00::{host}/64 dev v{name} nodad",
                 f"link set v{name} up",
-                # A scenario that drops packets must not leave a neighbour in doubt.
+                # Permanent entries: a scenario that drops packets must not leave a stale or failed
+                # neighbour.
                 *(f"neigh add {net}{3 - host} lladdr 02:00:00:00:00:0{3 - host} dev v{name}"
                   for net in ("10.0.0.", "fd00::")),
                 *(("addr add 10.1.0.1/32 dev lo", "addr add fd01::1/128 dev lo nodad")
@@ -147,7 +149,7 @@ class Net:
 
     @classmethod
     def ready(cls):
-        """The network that stands, or a new one."""
+        """Returns the network that is up, or creates one."""
         if not cls.standing:
             made = cls()
             eventually(made.settled)
@@ -157,12 +159,12 @@ class Net:
 
     @classmethod
     def clear(cls):
-        """There is none that stands."""
+        """Deletes the network that is up."""
         if cls.standing:
             cls.standing.close()
 
     def settled(self):
-        """Whether the kernel has seen that the link works."""
+        """Returns whether the kernel has noticed the carrier of the link."""
         return all(
             any(head[7] == RTN_LOCAL and dict(attributes).get(nl.RTA_DST)
                 == socket.inet_pton(socket.AF_INET6, f"fd00::{host}")
@@ -170,8 +172,8 @@ class Net:
             for name, host in (("a", 1), ("b", 2)))
 
     def give_back(self):
-        """A scenario ends. The network stands if it is what it was, or can be made so; else the
-        next scenario gets a new one."""
+        """Ends a scenario. Keeps the network if its state is or can be restored; otherwise the next
+        scenario gets a new one."""
         if Net.standing is not self:
             return
         try:
@@ -180,44 +182,44 @@ class Net:
                     put_back(name, first)
             same = [state(name) for name in "ab"] == self.first
         except OSError:
-            # One of its namespaces is gone.
+            # A namespace was deleted.
             same = False
         if not same:
             self.close()
 
     @functools.cached_property
     def ifindex(self):
-        """The number of a's end of the link."""
+        """The index of va."""
         with nl.inside("a"):
             return socket.if_nametoindex("va")
 
     def close(self):
-        """Takes all of it away."""
+        """Deletes the network."""
         if Net.standing is self:
             Net.standing = None
         there = [name for name in ("a", "b") if pathlib.Path(f"/run/netns/{name}").exists()]
         batch("", *(f"netns del {name}" for name in there))
 
     def service(self, family):
-        """The service address of b."""
+        """Returns the service address of b."""
         return "10.1.0.1" if family == 4 else "fd01::1"
 
     def gateway(self, family):
-        """The address of b on the link."""
+        """Returns the address of b on the link."""
         return "10.0.0.2" if family == 4 else "fd00::2"
 
     def route(self, family, encap="", verb="replace"):
-        """Gives a its route to the service."""
+        """Sets a's route to the service."""
         sh(f"ip -{family} -n a route {verb} {self.service(family)} "
            f"{encap} via {self.gateway(family)} dev va")
 
     def local(self, family, encap=""):
-        """Gives b its route for what is addressed to the service."""
+        """Sets b's local route for the service address."""
         route = f"table local local {self.service(family)}"
         batch(f"-{family} -n b", f"route del {route}", f"route add {route} {encap} dev lo")
 
     def encap(self, hook, name, family):
-        """Puts a program on a hook of the way from a to the service."""
+        """Attaches a program to a hook of the route from a to the service."""
         encap = f"encap bpf {hook} obj lwt_{hook}_{name}.o section lwt_{hook}"
         if hook == "in":
             self.route(family)
@@ -227,11 +229,11 @@ class Net:
 
     @observed
     def ping(self, family=4, address=None, count=1, wait=3, **options):
-        """How many echo requests the service answers, and that within some seconds."""
+        """Returns how many echo requests the service answers within some seconds."""
         return answers("a", family, address or self.service(family), count, wait=wait, **options)
 
     def dropped(self, family=4, **options):
-        """Whether the service does not answer for a time in which it always would."""
+        """Returns whether no answer arrives in a time that is always enough for one."""
         return not self.ping(family, wait=0.4, **options)
 
     def tc(self, what, namespace="a"):
@@ -239,21 +241,22 @@ class Net:
         return sh(f"tc -n {namespace} {what}")
 
     def filters(self, where="dev va egress", namespace="a"):
-        """The filters of a hook as tc lists them, instances and headers left out."""
+        """Returns the filters of a hook as tc lists them, without entries for the tcf_proto
+        alone."""
         listed = json.loads(sh(f"tc -n {namespace} -j -d filter show {where}"))
         return [entry for entry in listed if "handle" in entry.get("options", {})]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def fixture_standing(module):
-    """No network is left."""
+    """Deletes the network after the last scenario."""
     yield
     Net.clear()
 
 
 @pytest.fixture(name="net")
 def fixture_net():
-    """A network as new."""
+    """A network in its initial state."""
     made = Net.ready()
     yield made
     with JOURNAL.quiet():
@@ -262,13 +265,13 @@ def fixture_net():
 
 @pytest.fixture(name="fresh")
 def fixture_fresh():
-    """A network that is new, for what a device is told once and nobody can ask it about."""
+    """A newly created network, for scenarios that set device state that cannot be read back."""
     with contextlib.closing(Net()) as made:
         yield made
 
 
 @pytest.fixture(scope="module", name="lasting")
 def fixture_lasting():
-    """A network for all scenarios of a file, which leave it as it was."""
+    """A network for all scenarios of a file, which must leave it unchanged."""
     with contextlib.closing(Net()) as made:
         yield made

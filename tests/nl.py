@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Requests that no tool would send: rtnetlink messages by the byte.
+"""Raw rtnetlink messages, including malformed ones that no tool sends.
 
-pyroute2 encodes attributes by what they mean; these must be able to be wrong.
+pyroute2 encodes attributes by their meaning; these must be able to be wrong.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ TC_H_CLSACT, TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS = 0xFFFFFFF1, 0xFFFFFFF2, 0
 
 
 def attr(kind, payload=b""):
-    """One attribute, padded."""
+    """Returns one attribute, padded."""
     if isinstance(payload, int):
         payload = struct.pack("=I", payload)
     if isinstance(payload, str):
@@ -59,7 +59,7 @@ def attr(kind, payload=b""):
 
 @contextlib.contextmanager
 def inside(namespace):
-    """What this thread opens meanwhile belongs to a namespace."""
+    """Moves this thread into a namespace: what it opens meanwhile belongs there."""
     with (
         open(f"/run/netns/{namespace}", "rb") as target,
         open("/proc/thread-self/ns/net", "rb") as home,
@@ -72,13 +72,13 @@ def inside(namespace):
 
 
 def open_in(namespace):
-    """A socket for requests in a namespace, or where this process is."""
+    """Returns a netlink socket in a namespace, or in the current one."""
     with inside(namespace) if namespace else contextlib.nullcontext():
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 
 
 def request(namespace, kind, flags, body):
-    """Sends a request in a namespace; returns (errno, the extack message) of the answer."""
+    """Sends a request in a namespace; returns (errno, extack message)."""
     with open_in(namespace) as sock:
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         sock.settimeout(10)
@@ -100,18 +100,18 @@ def request(namespace, kind, flags, body):
 
 
 def ifinfomsg(index=0, flags=0, changed=None):
-    """How the body of any request about a device begins: some flags are set, which are those that
-    are changed if no others are said to be."""
+    """Returns the header of a link request. `changed` is the mask of flags to change, by default
+    those that are set."""
     return struct.pack("=BxHiII", 0, 0, index, flags, flags if changed is None else changed)
 
 
 def rtmsg(domain, length=0, table=0, protocol=0, scope=0, kind=0):
-    """How the body of any request about a route, or about all of a domain, begins."""
+    """Returns the header of a request about a route, or about all routes of a family."""
     return struct.pack("=BBBBBBBBI", domain, length, 0, 0, table, protocol, scope, kind, 0)
 
 
 def destination(family):
-    """How the body of any request about a route to the service begins."""
+    """Returns the start of the body of a request about a route to the service."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     address = "10.1.0.1" if family == 4 else "fd01::1"
     body = rtmsg(domain, 32 if family == 4 else 128, 254, 4, 0, 1)
@@ -119,7 +119,7 @@ def destination(family):
 
 
 def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
-    """Adds a route to the service, with `encap` as the encapsulation's attributes."""
+    """Adds a route to the service; `encap` holds the attributes of the encapsulation."""
     domain, gateway = (socket.AF_INET, "10.0.0.2") if family == 4 else (socket.AF_INET6, "fd00::2")
     body = destination(family)
     body += attr(RTA_GATEWAY, socket.inet_pton(domain, gateway))
@@ -131,7 +131,7 @@ def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
 
 def filter_(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1,
             parent=TC_H_CLSACT_EGRESS, protocol=0x0300):
-    """A filter for all protocols on egress; `options` may be None."""
+    """Adds a filter, by default on egress for all protocols; `options` may be None."""
     body = struct.pack("=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | protocol)
     body += attr(TCA_KIND, "bpf") + extra
     if options is not None:
@@ -140,13 +140,13 @@ def filter_(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1,
 
 
 def gact(verdict, index=0):
-    """One generic action, as an entry of TCA_BPF_ACT goes on."""
+    """Returns the attributes of one gact action, for an entry of TCA_BPF_ACT."""
     parms = struct.pack("=IIiii", index, 0, verdict, 0, 0)
     return attr(ACT_KIND, "gact") + attr(ACT_OPTIONS, attr(GACT_PARMS, parms))
 
 
 def attrs(data):
-    """The attributes in some bytes, by type."""
+    """Parses attributes: returns the payloads by type."""
     found, at = {}, 0
     while at + 4 <= len(data):
         length, kind = struct.unpack_from("=HH", data, at)
@@ -156,12 +156,13 @@ def attrs(data):
 
 
 def every(ifindex, parent=TC_H_CLSACT_EGRESS):
-    """The body of a request for all filters of a hook."""
+    """Returns the body of a request about all filters of a hook."""
     return struct.pack("=BxxxiIII", 0, ifindex, 0, parent, 0)
 
 
 def filters(ifindex, handle=None, parent=TC_H_CLSACT_EGRESS, prio=1, protocol=0x0300):
-    """The attributes of TCA_OPTIONS of filters in a, by handle: those of the dump, or of one."""
+    """Returns the parsed TCA_OPTIONS of filters in a, by handle: of all filters by a dump, or of
+    one."""
     found = {}
     with Requests("a") as requests:
         if handle is None:
@@ -181,7 +182,7 @@ def filters(ifindex, handle=None, parent=TC_H_CLSACT_EGRESS, prio=1, protocol=0x
 
 
 def pinned(path):
-    """A file descriptor of a pinned BPF object. C: bpf(BPF_OBJ_GET)."""
+    """Returns a file descriptor of a pinned BPF object. C: bpf(BPF_OBJ_GET)."""
     libc = ctypes.CDLL(None, use_errno=True)
     name = ctypes.create_string_buffer(path.encode())
     request_ = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(name), 0, 0), 128)
@@ -192,14 +193,14 @@ def pinned(path):
 
 
 def handle_of(message):
-    """The handle of the filter that a message is about; 0 if it is about a priority."""
+    """Returns the handle in a message about a filter; 0 if the message is about a tcf_proto."""
     kind, payload = message
     assert kind == RTM_NEWTFILTER, f"not about a filter: {kind}"
     return struct.unpack_from("=I", payload, 8)[0]
 
 
 def tfilter(ifindex, handle, options=None, parent=TC_H_CLSACT_EGRESS, prio=1):
-    """The body of any request about a filter for all protocols; tc calls the kind 'bpf'."""
+    """Returns the body of a request about a filter for all protocols."""
     body = struct.pack("=BxxxIIII", 0, ifindex, handle, parent, prio << 16 | 0x0300)
     body += attr(TCA_KIND, "bpf")
     if options is not None:
@@ -208,7 +209,7 @@ def tfilter(ifindex, handle, options=None, parent=TC_H_CLSACT_EGRESS, prio=1):
 
 
 class Requests:
-    """A socket that stays open in a namespace, for many requests at a time."""
+    """A socket in a namespace that stays open for many requests."""
 
     def __init__(self, namespace):
         self.sock = open_in(namespace)
@@ -223,10 +224,10 @@ class Requests:
         self.sock.close()
 
     def send(self, kind, flags, bodies):
-        """Sends requests as one datagram; returns the seconds that the kernel was busy with it.
+        """Sends requests as one datagram; returns the seconds that the call took.
 
-        The kernel answers all of them before the call returns. Those that do not ask for an
-        answer get one only if they fail.
+        The kernel processes all of them before the call returns. Requests without NLM_F_ACK get an
+        answer only if they fail.
         """
         flags |= NLM_F_REQUEST
         data = b"".join(
@@ -237,7 +238,7 @@ class Requests:
         return time.perf_counter() - start
 
     def answers(self):
-        """What has been answered so far: (type, payload) of each message."""
+        """Returns the answers so far: (type, payload) of each message."""
         found = []
         while select.select([self.sock], [], [], 0)[0]:
             found += messages(self.sock.recv(1 << 20))
@@ -245,7 +246,7 @@ class Requests:
         return found
 
     def dump(self, kind, body):
-        """Asks for a dump; returns its messages, and the seconds that the kernel was busy."""
+        """Requests a dump; returns its messages, and the seconds that the calls took."""
         found = []
         seconds = self.send(kind, NLM_F_DUMP, [body])
         while not found or found[-1][0] != NLMSG_DONE:
@@ -257,8 +258,8 @@ class Requests:
         return found[:-1], seconds
 
     def parts(self, kind, body):
-        """Asks for a dump, and yields its messages, as many at a time as the kernel gives. It is
-        ahead by a part or two."""
+        """Requests a dump and yields its messages, one datagram at a time. The kernel is one or two
+        datagrams ahead."""
         self.send(kind, NLM_F_DUMP, [body])
         done = False
         while not done:
@@ -268,7 +269,7 @@ class Requests:
 
 
 def messages(data):
-    """The messages of a datagram: (type, payload) of each."""
+    """Parses a datagram: returns (type, payload) of each message."""
     at, found = 0, []
     while at < len(data):
         length, kind = struct.unpack_from("=IH", data, at)

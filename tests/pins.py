@@ -15,7 +15,7 @@ DIRECT_ACTION = nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 
 
 class Pins:
-    """The file descriptors of an object's programs and maps, by their names."""
+    """File descriptors of an object's programs and maps, by name."""
 
     def __init__(self, name):
         self.name, self.where = name, pathlib.Path(f"/run/bpf/{name}")
@@ -35,7 +35,7 @@ class Pins:
         self.close()
 
     def close(self):
-        """Lets all of it go."""
+        """Closes the descriptors and removes the pins."""
         for fd in self.fds.values():
             os.close(fd)
         shutil.rmtree(self.where)
@@ -55,11 +55,11 @@ class Pins:
         return struct.unpack(layout, data)
 
     def filter(self, index, parent, name, *, handle=1, prio=1, extra=b""):
-        """Gives a device of a a direct-action filter with one of the programs."""
+        """Adds a direct-action filter with one of the programs to a device of namespace a."""
         options = (nl.attr(nl.BPF_FD, self.fds[name]) + nl.attr(nl.BPF_NAME, name)
                    + DIRECT_ACTION + extra)
         assert nl.filter_(index, options, handle, prio=prio, parent=parent) == (0, "")
 
     def encap(self, hook, name):
-        """The words of a route that has one of the programs on a hook."""
+        """Returns the words for ip that attach one of the programs to a hook of a route."""
         return f"encap bpf {hook} pinned {self.where}/{name}"

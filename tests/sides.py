@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whose behaviour the scenarios see: ours, or, on the reference kernel, that of the C.
+"""Which implementation the scenarios test: lwtcls, or, on the reference kernel, the C code.
 
-What the C does otherwise is said by marks, in the words of docs/differences.md: a name of a
-difference is the first column of a row of its table.
+Marks say where the C code behaves differently. They name a difference by the first column of its
+row in docs/differences.md.
 """
 
 import os
@@ -23,41 +23,42 @@ MARKS = {
 
 
 class Refused(Exception):
-    """A command that ended with another status than 0."""
+    """A command exited with a status other than 0."""
 
 
 def rows():
-    """The names of the differences that are intended."""
+    """Returns the names of the intended differences."""
     lines = [line for line in DIFFERENCES.read_text(encoding="utf-8").splitlines()
              if line.startswith("| ")]
     return [line.split("|")[1].strip() for line in lines[1:]]
 
 
 def ours(sentence):
-    """What lwtcls says in a sentence. The C may say anything here, for what it says is compared."""
+    """Returns the extack message of lwtcls. With the C code, any message is accepted here because
+    the journal compares the messages."""
     return sentence if SIDE == "rust" else mock.ANY
 
 
 def applying(item, name):
-    """The marks of that name that concern a scenario with its parameters."""
+    """Returns a scenario's marks of this name that apply to its parameters."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
     return [mark for mark in item.iter_markers(name)
             if all(params[key] in values for key, values in mark.kwargs.get("when", {}).items())]
 
 
 def named(item, mark):
-    """The rows that a scenario's marks of a kind name."""
+    """Returns the rows that a scenario's marks of this name refer to."""
     return [row for each in applying(item, mark) for row in each.args]
 
 
 def pytest_configure(config):
-    """Says what the scenarios' marks are."""
+    """Registers the marks."""
     for words in MARKS.values():
         config.addinivalue_line("markers", words)
 
 
 def has_to_fail(item):
-    """Has a scenario fail that is beyond the C."""
+    """Expects a scenario to fail if it is marked as beyond the C code."""
     if not (names := named(item, "beyond_c")):
         return
     run = all(mark.kwargs.get("run", True) for mark in applying(item, "beyond_c"))
@@ -67,7 +68,8 @@ def has_to_fail(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Names must be those of rows. On the C, what is ours alone is not run."""
+    """Checks that marks name existing rows. With the C code, deselects scenarios that only lwtcls
+    runs."""
     known = set(rows())
     for item in items:
         for row in named(item, "beyond_c") + named(item, "differs"):

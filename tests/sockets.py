@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sockets of namespaces that this process has itself: no start of a process between a packet and
-what came of it."""
+"""Sockets in namespaces, opened by this process: no process has to start between a packet and the
+check of its effect."""
 
 import contextlib
 import itertools
@@ -18,18 +18,18 @@ from nl import inside
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER = 10, 23
 PMTUDISC_DONT, PMTUDISC_DO = 0, 2
 PINGS = itertools.count(1)
-# Counters of echo requests and of their answers.
+# SNMP counters of echo requests sent and of replies received.
 NAMES = {4: ("IcmpOutEchos", "IcmpInEchoReps"), 6: ("Icmp6OutEchos", "Icmp6InEchoReplies")}
 
 
 def sysctl(namespace, name, value):
-    """Sets what a namespace has for itself below /proc/sys/net."""
+    """Sets a sysctl of a namespace below /proc/sys/net."""
     with inside(namespace):
         pathlib.Path(f"/proc/sys/net/{name}").write_text(str(value))
 
 
 def make_socket(namespace, family, kind=socket.SOCK_DGRAM, protocol=0):
-    """A socket of a namespace."""
+    """Returns a socket in a namespace."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     with inside(namespace):
         made = socket.socket(domain, kind, protocol)
@@ -38,7 +38,7 @@ def make_socket(namespace, family, kind=socket.SOCK_DGRAM, protocol=0):
 
 
 def checksum(data):
-    """The Internet checksum of bytes; that of what has its right checksum in it is 0."""
+    """Returns the Internet checksum; it is 0 for data that includes its correct checksum."""
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
@@ -47,8 +47,8 @@ def checksum(data):
 
 
 def answers(namespace, family, address, count=1, *, size=56, whole=False, wait=2.0):
-    """How many echo requests with `size` bytes of data are answered: these very ones, which may
-    not be fragmented if they are `whole`. What is missing is waited for, for some seconds."""
+    """Sends echo requests with `size` bytes of data, and returns how many of them are answered
+    within `wait` seconds. `whole` forbids fragmentation."""
     question = {4: 8, 6: 128}[family]
     answer = {4: 0, 6: 129}[family]
     kind = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}[family]
@@ -62,7 +62,7 @@ def answers(namespace, family, address, count=1, *, size=56, whole=False, wait=2
             if family == 4:
                 data = data[:2] + struct.pack("!H", checksum(data)) + data[4:]
             missing.add(which)
-            # What is dropped here is not answered, either.
+            # A request that is dropped here is not answered either.
             with contextlib.suppress(OSError):
                 made.sendto(data, (address, 0))
         deadline = time.monotonic() + wait
@@ -80,32 +80,33 @@ def answers(namespace, family, address, count=1, *, size=56, whole=False, wait=2
 
 
 def ping(namespace, family, address):
-    """Whether an address answers."""
+    """Returns whether an address answers."""
     return answers(namespace, family, address) == 1
 
 
 def counters(namespace):
-    """What a namespace counts, by the names of `nstat`: `TcpRetransSegs`, `Icmp6OutEchos`."""
+    """Returns the SNMP counters of a namespace by their `nstat` names, such as `TcpRetransSegs` and
+    `Icmp6OutEchos`."""
     with JOURNAL.quiet():
         return json.loads(sh(f"ip netns exec {namespace} nstat -jasz"))["kernel"]
 
 
 def echoes(namespace):
-    """How many echo requests a namespace has sent, and how many answers it has had, by family."""
+    """Returns the echo requests sent and the replies received by a namespace, by family."""
     now = counters(namespace)
     return {family: (now[question], now[answer]) for family, (question, answer) in NAMES.items()}
 
 
 @contextlib.contextmanager
 def every_echo_answered(namespace):
-    """Each echo request that a namespace sends meanwhile is answered; yields how many there were,
-    by family. `ping` cannot tell: after its last request it waits for twice its longest round trip
-    and no longer."""
+    """Checks that each echo request that a namespace sends meanwhile is answered; yields their
+    number by family. `ping` cannot tell because it waits after its last request for only twice its
+    longest round trip."""
     def since():
         return {family: [now - then for now, then in zip(counts, first[family], strict=True)]
                 for family, counts in echoes(namespace).items()}
 
-    # What earlier scenarios asked is answered first.
+    # Waits until the requests of earlier scenarios are answered.
     first, sent = echoes(namespace), {}
     while time.sleep(0.2) or (now := echoes(namespace)) != first:
         first = now

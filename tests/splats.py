@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel says when something is wrong with it. Read on the host, too: no imports of ours."""
+"""Recognizes kernel splats in a log. The host uses this file too, so it imports none of the
+others."""
 
 import re
 
@@ -10,19 +11,19 @@ SPLAT = re.compile(
     r"|rust_kernel: panicked|list_(add|del) corruption|Call Trace:|scheduling while atomic"
     r"|sleeping function called|stack guard page|soft lockup|hard LOCKUP|kmemleak: \d+ new"
 )
-# Between these lines allocations fail because a scenario wants it, and the allocator's report of
-# it, with a call trace, is no complaint. Nor is what the kernel does then to memory of its own,
-# while it reads the types of a module: that happens before the module's own code runs.
+# Between these lines a scenario injects allocation failures, so the allocator's report and its call
+# trace are expected. So is KASAN's report about btf_relocate(), a bug of the kernel that failing
+# allocations trigger while it parses the module's BTF, before the module's own code runs.
 FAILING, FAILING_NO_MORE = "lwtcls: allocations fail", "lwtcls: allocations succeed again"
 MISSING = re.compile(r": (page allocation failure|vmalloc error): |KASAN: .* in btf_relocate\+")
 MISSING_END = "</TASK>"
 UNTRACKED = "ref_tracker: memory allocation failure"
-# KCSAN names the two functions that race. Those of the kernel's own are many, and not ours.
+# KCSAN names both racing functions. Races within the kernel are many, and out of scope.
 RACE, OURS = "BUG: KCSAN: ", "[lwtcls]"
 
 
 def splats(lines):
-    """The numbers of the lines, from 0, that are complaints."""
+    """Returns the numbers, from 0, of the lines with a splat."""
     found, failing, missing = [], False, False
     for number, line in enumerate(lines):
         if FAILING in line:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel tells of what it does, by tracefs."""
+"""Trace events and the function tracer, by tracefs."""
 
 import contextlib
 import pathlib
@@ -12,14 +12,14 @@ TRACING = pathlib.Path("/sys/kernel/tracing")
 
 
 def mount():
-    """Sees to it that tracefs is there."""
+    """Mounts tracefs if it is not mounted."""
     if not any(TRACING.iterdir()):
         sh(f"mount -t tracefs tracefs {TRACING}")
 
 
 @contextlib.contextmanager
 def events(*names):
-    """The kernel keeps events of these names ("system/event"). Yields what reads their lines."""
+    """Records trace events ("system/event"). Yields a function that reads their lines."""
     mount()
     instance = TRACING / "instances/scenario"
     instance.mkdir()
@@ -39,7 +39,7 @@ def events(*names):
 
 @contextlib.contextmanager
 def traced(functions):
-    """The function tracer has some functions. Yields what reads what it has seen."""
+    """Traces functions with the function tracer. Yields a function that reads the trace."""
     mount()
 
     def write(file, text):
@@ -56,7 +56,8 @@ def traced(functions):
 
 @contextlib.contextmanager
 def lost():
-    """Yields what reads the reasons for which the module frees packets, and its own events."""
+    """Yields a function that reads the drop reasons of packets that the module frees, and the
+    module's own trace events."""
     own = ["lwtcls/exception"] if SIDE == "rust" else []
     with events("skb/kfree_skb", *own) as read:
         def found():
@@ -71,6 +72,6 @@ def lost():
 
 
 def exception(entry, hook, verdict, error, reason):
-    """Whether an event tells just that."""
+    """Returns whether a trace event has exactly these values."""
     return (entry["hook"], int(entry["ret"]), int(entry["error"]), entry["reason"]) == (
         hook, verdict, -error, reason)

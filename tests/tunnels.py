@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Headers for programs to push, the program that pushes them, and a far end that takes them off
-again by the kernel's own tunnels."""
+"""Headers to push, the program that pushes them, and a remote end that decapsulates with the
+kernel's own tunnels."""
 
 import contextlib
 import ctypes
@@ -21,22 +21,22 @@ from wires import PORT, Wires
 
 BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_PROG_TEST_RUN = 1, 2, 10
 BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4
-# Where it is in struct __sk_buff.
+# Offset in struct __sk_buff.
 GSO_SIZE = 176
 IPIP, UDP, IPV6, GRE = 4, 17, 41, 47
 PROTOCOL = {4: IPIP, 6: IPV6}
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
 DOMAIN = {4: socket.AF_INET, 6: socket.AF_INET6}
-# Ports of the far end.
+# UDP ports of the remote end.
 VXLAN_PORT, GUE_PORT, FOU_PORT = 4789, 5555, 5556
 VNI = {4: 42, 6: 43}
 MAC = {4: "02:00:00:00:00:42", 6: "02:00:00:00:00:43"}
-# Packets that are yet to be segmented are known by their hop limit.
+# Hop limits that tell pushed headers of GSO packets from others.
 HOPS, GSO_HOPS = 64, 128
 
 
 def bpf(command, layout, *values):
-    """bpf(2). Returns its result, and what it left in the attributes."""
+    """Calls bpf(2). Returns its result, and the attributes as the kernel left them."""
     attr = ctypes.create_string_buffer(struct.pack(layout, *values), 128)
     result = LIBC.syscall(SYS_BPF, command, attr, len(attr))
     if result < 0:
@@ -46,12 +46,12 @@ def bpf(command, layout, *values):
 
 
 def run_on(fd, packet, *, repeat=1, flags=0, gso=0):
-    """Runs a program on a packet with a link header, not one of a device, which is yet to be cut
-    into segments of `gso` bytes. Returns what it returns, as a signed number, and the packet as it
-    is then, without the link header. C: bpf(BPF_PROG_TEST_RUN)."""
+    """Runs a program on a packet with a MAC header that no device has received; with `gso`, on a
+    GSO packet of that gso_size. Returns the program's return value, signed, and the resulting
+    packet without its MAC header. C: bpf(BPF_PROG_TEST_RUN)."""
     given = ctypes.create_string_buffer(packet, len(packet))
     back = ctypes.create_string_buffer(len(packet) + 4096)
-    # C: struct __sk_buff. There is no way to say what protocol the segments are of.
+    # C: struct __sk_buff. It has no field for the gso_type.
     context = ctypes.create_string_buffer(192)
     struct.pack_into("=I", context, GSO_SIZE, gso)
     about = (len(context), 0, ctypes.addressof(context), 0) if gso else (0, 0, 0, 0)
@@ -61,33 +61,34 @@ def run_on(fd, packet, *, repeat=1, flags=0, gso=0):
 
 
 def outer(family, number=1):
-    """The addresses of an outer header. Nobody has the first one: what comes back by mistake is
-    lost, and the last digit of it says which of the far end's tunnels is meant."""
+    """Returns source and destination of an outer header. No host has the source, so packets sent
+    back by mistake are lost; its last digit selects a tunnel of the remote end."""
     return {4: (f"10.7.0.{number}", "10.9.0.2"), 6: (f"fd07::{number}", "fd09::2")}[family]
 
 
 class Header(NamedTuple):
-    """What a program pushes. `lengths` are places of numbers, and from where on they count; `sum`
-    is the place of a checksum that begins as the sum of a pseudo header without its length."""
+    """A header to push. `lengths` lists the offsets of length fields, each with the offset from
+    which it counts. `sum` is the offset of a checksum field that holds the pseudo-header sum
+    without the length, and the offset from which it counts."""
 
     data: bytes
     lengths: tuple = ()
     sum: tuple = (0, 0)
 
     def source(self):
-        """The source address."""
+        """Returns the source address."""
         if self.data[0] >> 4 == 4:
             return socket.inet_ntop(socket.AF_INET, self.data[12:16])
         return socket.inet_ntop(socket.AF_INET6, self.data[8:24])
 
     def packed(self):
-        """The program's struct order."""
+        """C: struct order of the program."""
         places = (*self.lengths, (0, 0), (0, 0))[:2] + (self.sum,)
         return struct.pack("=Q6H264s4x", len(self.data), *(n for at in places for n in at),
                            self.data)
 
     def pushed(self, inner):
-        """The bytes that are pushed before an inner packet."""
+        """Returns the header as pushed before an inner packet, with its lengths filled in."""
         data = bytearray(self.data)
         for at, start in self.lengths:
             struct.pack_into("!H", data, at, len(data) + len(inner) - start)
@@ -95,8 +96,8 @@ class Header(NamedTuple):
 
 
 def ip(family, protocol, rest=b"", number=1, *, to=None, hops=HOPS, options=b"", **fields):
-    """An IP header and what follows it. Fields of IPv4: tos, id, flags; of IPv6: flow, and whether
-    an extension is between the two, which says nothing."""
+    """Returns an IP header followed by `rest`. Fields of IPv4: tos, id, flags; of IPv6: flow, and
+    extension, which adds a destination options header with padding only."""
     source, target = (socket.inet_pton(DOMAIN[family], each) for each in outer(family, number))
     if to:
         target = socket.inet_pton(DOMAIN[family], to)
@@ -106,7 +107,7 @@ def ip(family, protocol, rest=b"", number=1, *, to=None, hops=HOPS, options=b"",
             fields.get("id", 0), fields.get("flags", 0), hops, protocol, 0, source, target)
         return Header(data + options + rest, ((2, 0),))
     if fields.get("extension"):
-        # Six bytes of padding.
+        # PadN option, six bytes in all.
         rest = struct.pack("!BBBB4x", protocol, 0, 1, 4) + rest
         protocol = socket.IPPROTO_DSTOPTS
     data = struct.pack("!IHBB16s16s", 6 << 28 | fields.get("flow", 0), 0, protocol, hops, source,
@@ -115,8 +116,8 @@ def ip(family, protocol, rest=b"", number=1, *, to=None, hops=HOPS, options=b"",
 
 
 def udp(family, port, rest=b"", number=1, *, check=False, options=b"", **fields):
-    """Headers of IP and UDP, and what follows. With `check`, the checksum is begun as that of a
-    packet is that will be segmented."""
+    """Returns IP and UDP headers followed by `rest`. With `check`, the checksum field holds the
+    pseudo-header sum, as in a GSO packet."""
     made = ip(family, UDP, struct.pack("!HHHH", 0xC000 + number, port, 0, 0) + rest, number,
               options=options, **fields)
     at = (20 if family == 4 else 40) + len(options) + 8 * fields.get("extension", False)
@@ -129,18 +130,18 @@ def udp(family, port, rest=b"", number=1, *, check=False, options=b"", **fields)
 
 
 def gre(family, inner, number=1, *, check=False, **fields):
-    """Headers of IP and GRE."""
+    """Returns IP and GRE headers."""
     rest = struct.pack("!HH", 0x8000 * check, ETHERTYPE[inner]) + bytes(4 * check)
     return ip(family, GRE, rest, number, **fields)
 
 
 def plain(family, inner, number=1, **fields):
-    """IP in IP."""
+    """Returns the outer header of IP in IP."""
     return ip(family, PROTOCOL[inner], b"", number, **fields)
 
 
 def vxlan(family, inner, number=1, **fields):
-    """Headers of IP, UDP, VXLAN and Ethernet."""
+    """Returns IP, UDP, VXLAN and Ethernet headers."""
     mac = bytes.fromhex(MAC[family].replace(":", ""))
     rest = struct.pack("!II6s6sH", 0x08000000, VNI[family] << 8, mac, mac[:5] + b"\x99",
                        ETHERTYPE[inner])
@@ -148,22 +149,23 @@ def vxlan(family, inner, number=1, **fields):
 
 
 def gue(family, inner, number=3, **fields):
-    """Headers of IP, UDP and GUE."""
+    """Returns IP, UDP and GUE headers."""
     return udp(family, GUE_PORT, struct.pack("!BBH", 0, PROTOCOL[inner], 0), number, **fields)
 
 
 def direct(family, inner, number=3, **fields):
-    """GUE's other variant, whose header is none: the inner packet says what it is."""
+    """Returns IP and UDP headers for GUE variant 1, which has no GUE header: the first byte of the
+    inner packet gives its IP version."""
     return udp(family, GUE_PORT, b"", number, **fields)
 
 
 def fou(family, inner, number=3, **fields):
-    """Headers of IP and UDP; the port says what is inside."""
+    """Returns IP and UDP headers for FOU, where the port gives the inner protocol."""
     return udp(family, FOU_PORT, b"", number, **fields)
 
 
 def packet(family, source, target, data=b"packet"):
-    """A whole UDP packet, with its checksums."""
+    """Returns a whole UDP packet with valid checksums."""
     addresses = b"".join(socket.inet_pton(DOMAIN[family], each) for each in (source, target))
     length = 8 + len(data)
     datagram = struct.pack("!HHHH", 1000, PORT, length, 0) + data
@@ -176,15 +178,15 @@ def packet(family, source, target, data=b"packet"):
 
 
 class Kind(NamedTuple):
-    """A kind of tunnel: the outer family, what makes its header, and, for each inner family that
-    it can carry, the device of the far end that the packets come through."""
+    """A kind of tunnel: the outer family, the function that makes its header, and, for each inner
+    family that it can carry, the remote end's device that receives the packets."""
 
     outer: int
     make: callable
     devices: dict
 
     def header(self, inner, **fields):
-        """The header for inner packets of a family."""
+        """Returns the header for inner packets of a family."""
         return self.make(self.outer, inner, **fields)
 
 
@@ -205,7 +207,7 @@ KINDS = {
 
 
 class Pusher:
-    """The program that pushes what it is told to, for both hooks, loaded once."""
+    """The push program for both hooks, loaded once; it pushes the header that a map holds."""
 
     PINS = pathlib.Path("/run/bpf/push")
 
@@ -216,7 +218,7 @@ class Pusher:
                      for name in ("push_in", "push_xmit", "orders", "seen")}
 
     def close(self):
-        """Lets all of it go."""
+        """Closes the descriptors and removes the pins."""
         for number in self.pins.values():
             os.close(number)
         shutil.rmtree(self.PINS)
@@ -230,15 +232,14 @@ class Pusher:
         return data.raw
 
     def order(self, header, gso=None):
-        """Says what is pushed, and before packets that are yet to be segmented."""
+        """Sets the header to push, and the one for GSO packets."""
         for key, each in enumerate((header, gso or header)):
             self.element(BPF_MAP_UPDATE_ELEM, "orders", key, each.packed())
             self.element(BPF_MAP_UPDATE_ELEM, "seen", key, bytes(24))
 
     @contextlib.contextmanager
     def pushing(self, header, gso=None):
-        """The program has a header for its packets, and maybe another one for those that are yet
-        to be segmented."""
+        """Has the program push a header, and possibly another one for GSO packets."""
         self.order(header, gso)
         try:
             yield
@@ -247,23 +248,23 @@ class Pusher:
 
     @observed
     def seen(self, gso=False):
-        """Packets since the last order, how many of them the helper refused, and why it refused
-        the last one."""
+        """Returns the packets since the last order, how many of them the helper refused, and the
+        last errno."""
         data = self.element(BPF_MAP_LOOKUP_ELEM, "seen", int(gso), bytes(24))
         packets, refused, error = struct.unpack("=QQq", data)
         return packets, refused, errno.errorcode.get(-error, -error)
 
     @observed
     def run(self, hook, header, packet, flags=0, gso=0):
-        """Runs the program as `run_on()` does. Returns the error that the helper gave, and what
-        the packet is then."""
+        """Runs the program as `run_on()` does. Returns the errno of the helper, and the resulting
+        packet."""
         with self.pushing(header):
             _, back = run_on(self.pins[f"push_{hook}"], packet, flags=flags, gso=gso)
             return self.seen(gso > 0)[2], back
 
 
 class Capture:
-    """The IP packets that a device has received from elsewhere."""
+    """Captures the IP packets that a device receives."""
 
     ROOM = 33
 
@@ -285,7 +286,8 @@ class Capture:
 
     @observed
     def packets(self):
-        """The packets with this source address, as far as they are wanted, and their lengths."""
+        """Returns the captured packets from this source address, each truncated to `whole` bytes,
+        and their lengths."""
         found, room = [], bytearray(self.whole)
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -296,9 +298,10 @@ class Capture:
 
 
 class Tunnels(Wires):
-    """Wires, c being the far end of tunnels of all kinds. It has two addresses of the service.
-    What is sent to one of them by b meets the program in a on input, what is sent to the other one
-    by a itself meets it on xmit. Without a header, all of it goes astray."""
+    """Wires in which c is the remote end of tunnels of all kinds. It has two service addresses.
+    What b sends to one of them meets the program in a on input; what a itself sends to the other
+    one meets it on xmit. Without a pushed header, a routes these packets to b, and they never reach
+    c."""
 
     CLIENT = {"in": "b", "xmit": "a"}
     SERVICE = {"in": {4: "10.3.0.1", 6: "fd03::1"}, "xmit": {4: "10.4.0.1", 6: "fd04::1"}}
@@ -308,7 +311,7 @@ class Tunnels(Wires):
     def __init__(self):
         super().__init__()
         self.state = "whole"
-        # Whoever fails here has to take the network away all the same.
+        # The network is deleted even if its setup fails.
         self.push = None
         try:
             self.push = Pusher()
@@ -344,7 +347,7 @@ class Tunnels(Wires):
             "vx6": f"vxlan id {VNI[6]} local fd09::2 dstport {VXLAN_PORT} nolearning "
                    "udp6zerocsumrx",
         }
-        # The kernel does not do so for "ip fou".
+        # "ip fou" does not load these modules on demand.
         fetch("fou")
         fetch("fou6")
         batch("-n c",
@@ -358,8 +361,8 @@ class Tunnels(Wires):
         batch("-6 -n c", f"fou add port {GUE_PORT} gue")
 
     def lead(self):
-        """Leads what is sent to the service into the program. An object is loaded for each route
-        anew, so what is pinned makes this quick."""
+        """Adds the routes through the program. They use pinned programs, because otherwise ip loads
+        the object again for each route."""
         for family, gateway in ((4, "10.0.0.1"), (6, "fd00::1")):
             way = self.VIA["b"][family]
             batch(f"-{family} -n a",
@@ -370,13 +373,13 @@ class Tunnels(Wires):
                   f"route add {self.SERVICE['in'][family]} via {gateway} mtu {self.MTU}")
 
     def encap(self, hook):
-        """What a route is given to have the program."""
+        """Returns the words for ip that attach the program to a route."""
         return f"encap bpf {hook} pinned {self.push.PINS}/push_{hook}"
 
     def shape(self, state):
-        """Says what a's link to c does with what is yet to be segmented: sends it as it is
-        ("whole"); cuts it into segments ("cut"); computes their checksums as well, so that the
-        receiver verifies them ("bare"). It stays so: to change it takes a while."""
+        """Sets the offloads of a's link to c: GSO packets are sent as they are ("whole"); segmented
+        in software ("cut"); segmented with checksums computed in software, so that the receiver
+        verifies them ("bare"). The setting persists because changing it is slow."""
         if state == self.state:
             return
         off = {"whole": (), "cut": self.SEGMENTS, "bare": ("tx", *self.SEGMENTS)}[state]
@@ -386,7 +389,7 @@ class Tunnels(Wires):
 
     @observed
     def received(self, device):
-        """How many packets a device of c has received."""
+        """Returns how many packets a device of c has received."""
         with inside("c"):
             lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
         for line in lines:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Three namespaces, and who sends and receives in them."""
+"""Three namespaces, and senders and receivers in them."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ PORT = 9
 
 
 class Sender:
-    """A UDP socket that is told what becomes of its packets."""
+    """A UDP socket that reports the errors of its packets."""
 
     def __init__(self, namespace, family, mark=0):
         self.socket = make_socket(namespace, family)
@@ -43,7 +43,7 @@ class Sender:
         self.socket.close()
 
     def option(self, four, six, value):
-        """Sets an option that both families have, each by a number of its own."""
+        """Sets an option that has a different number in each family."""
         if self.family == 4:
             self.socket.setsockopt(socket.IPPROTO_IP, four, value)
         else:
@@ -51,8 +51,8 @@ class Sender:
 
     @observed
     def send(self, address, data=b"x"):
-        """Sends, and returns the errno that the sender is told, 0 for none. A packet that is not
-        on its way any more was given back: nothing is left in the socket's queue."""
+        """Sends a packet and returns the errno that the sender sees, 0 for none. Waits until the
+        packet is delivered or freed: the socket's send queue is then empty."""
         told = 0
         try:
             self.socket.sendto(data, (address, PORT))
@@ -62,18 +62,19 @@ class Sender:
         return told
 
     def queued(self):
-        """Bytes of memory that packets of this socket have."""
+        """Returns the bytes of send buffer that packets of this socket occupy."""
         return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"1234"))[0]
 
     @observed
     def pending(self):
-        """The error that came back by ICMP, 0 for none."""
+        """Returns the error that ICMP reported, 0 for none."""
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 @observed
 def echo(family, client, server, address, size=300000, mark=0):
-    """Sends bytes over a connection whose other end sends them back; how many came back."""
+    """Sends bytes over a TCP connection to a server that echoes them; returns how many came
+    back."""
     def answer():
         made, _ = listener.accept()
         with made:
@@ -104,9 +105,9 @@ def echo(family, client, server, address, size=300000, mark=0):
 
 @observed
 def carry(family, client, server, address, size=1 << 20, lost=lambda: False):
-    """Sends bytes over a connection; whether it is these that arrive. `lost` says when there is
-    nothing to wait for any more. The connection is gone afterwards, whatever has become of it: it
-    does not try again, and keeps no route."""
+    """Sends bytes over a TCP connection; returns whether exactly these arrive. `lost` says when
+    waiting is pointless. The connection is reset at the end, so it neither retransmits nor holds a
+    route."""
     data = random.Random(size).randbytes(size)
 
     def take():
@@ -138,19 +139,19 @@ def carry(family, client, server, address, size=1 << 20, lost=lambda: False):
                 connection.shutdown(socket.SHUT_WR)
                 while taker.is_alive() and not lost():
                     taker.join(0.3)
-            # Whoever still waits is told.
+            # The reset wakes the receiver.
             connection.close()
             taker.join()
         return b"".join(got) == data
 
 
 class Tun:
-    """A device whose other end is a descriptor of this process: what it sends can be read. A tun
-    has no link header, a tap has one."""
+    """A tun or tap device whose other end this process holds: packets that it sends can be read. A
+    tun has no MAC header, a tap has one."""
 
     IFF_TUN, IFF_TAP, IFF_NO_PI = 1, 2, 0x1000
     TUNSETIFF = 0x400454CA
-    # What a program writes as the link header.
+    # The destination that a program writes into the MAC header.
     ADDRESS = "02:00:00:00:00:77"
 
     def __init__(self, namespace, name):
@@ -165,7 +166,7 @@ class Tun:
               *([f"link set {name} address {self.ADDRESS}"] if kind == self.IFF_TAP else []),
               f"link set {name} up")
         with inside(namespace):
-            # What the device receives is seen there before anybody else has it.
+            # A packet socket sees what the device receives before any other handler.
             self.tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
             self.tap.bind((name, 3))
             self.tap.setblocking(False)
@@ -179,7 +180,7 @@ class Tun:
 
     @observed
     def sent(self, data):
-        """The packets with these data that the device has sent since this was asked last."""
+        """Returns the packets with these data that the device has sent since the last call."""
         found = []
         with contextlib.suppress(BlockingIOError):
             while frame := os.read(self.file, 65536):
@@ -188,14 +189,14 @@ class Tun:
 
     @observed
     def received(self, data):
-        """The packets with these data that the device has received since this was asked last."""
+        """Returns the packets with these data that the device has received since the last call."""
         found = []
         with contextlib.suppress(BlockingIOError):
             while True:
                 try:
                     packet, where = self.tap.recvfrom(65536)
                 except OSError as error:
-                    # Says once that the device was down.
+                    # Consumes the error that the device was down.
                     if error.errno != errno.ENETDOWN:
                         raise
                     continue
@@ -205,14 +206,15 @@ class Tun:
 
 
 class Wires(Net):
-    """Net, and a third namespace c, which is wired to a as b is. b and c have the same two
-    addresses besides: a's routes alone say which of them has a packet. All of them forward."""
+    """Net, and a third namespace c that is connected to a as b is. Both b and c have the same two
+    service addresses, so a's routes alone decide which of them receives a packet. All three
+    forward."""
 
-    # What b and c both have, and a route of a decides between them.
+    # An address of b and c; a's routes choose between the two.
     FIRST = {4: "10.1.0.1", 6: "fd01::1"}
-    # What a program makes of the first one.
+    # An address to which a program rewrites the first one.
     OTHER = {4: "10.2.0.1", 6: "fd02::1"}
-    # What nobody has who is not given it.
+    # An address that no namespace has unless a scenario adds it.
     THIRD = {4: "10.3.0.1", 6: "fd03::1"}
     VIA = {
         "b": {4: "via 10.0.0.2 dev va", 6: "via fd00::2 dev va"},
@@ -220,7 +222,7 @@ class Wires(Net):
     }
 
     def __init__(self):
-        # On one CPU packets stay in order.
+        # Packets stay in order on one CPU.
         self.cpus = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(self.cpus)})
         super().__init__()
@@ -239,11 +241,11 @@ class Wires(Net):
         for name in ("a", "b", "c"):
             sysctl(name, "ipv4/ip_forward", 1)
             sysctl(name, "ipv6/conf/all/forwarding", 1)
-            # Who asks for many things that cannot be is told so each time.
+            # No rate limit: each failing packet gets its ICMP error.
             sysctl(name, "ipv4/icmp_ratelimit", 0)
             sysctl(name, "ipv6/icmp/ratelimit", 0)
-        # And who has no route, by IPv4: that has a limit of its own, of which an ICMP redirect
-        # may take all that is left. It is the same for all namespaces.
+        # The IPv4 "no route" error has its own limit, which ICMP redirects may use up. It is shared
+        # by all namespaces.
         pathlib.Path("/proc/sys/net/ipv4/route/error_cost").write_text("0")
         self.servers = {}
         for name, family in itertools.product("abc", (4, 6)):
@@ -256,7 +258,7 @@ class Wires(Net):
 
     @staticmethod
     def join(left, left_device, right, right_device, number):
-        """Gives a pair of devices addresses, neighbours, and each other."""
+        """Gives both ends of a veth pair addresses and neighbours."""
         for name, device, host in ((left, left_device, 1), (right, right_device, 2)):
             batch(
                 f"-n {name}",
@@ -278,12 +280,13 @@ class Wires(Net):
 
     @contextlib.contextmanager
     def having(self, namespace, family, *lines):
-        """Routes and rules that are added, and deleted again."""
+        """Adds routes and rules, and deletes them at the end."""
         batch(f"-{family} -n {namespace}", *lines)
         try:
             yield
         finally:
-            # Routes of other programs are other routes, but no program says all of them.
+            # The encapsulation is left out when a route is deleted: a route without one matches any
+            # program.
             encap = r" encap bpf .* section \w+( headroom \d+)?"
             undo = [re.sub(encap, "", line.replace(" add ", " del ", 1))
                     for line in reversed(lines)]
@@ -291,8 +294,8 @@ class Wires(Net):
 
     @observed
     def got(self, namespace, family):
-        """What has arrived in a namespace. What is sent last arrives last: a packet that nothing
-        is done to says that no other one is under way."""
+        """Returns what has arrived in a namespace. A final packet that no program touches arrives
+        last, so no other packet is under way."""
         server = self.servers[namespace, family]
         last = f"last {next(self.numbers)}".encode()
         to = {"a": ("127.0.0.1", "::1"), "b": ("10.0.0.2", "fd00::2"), "c": ("10.9.0.2", "fd09::2")}
@@ -304,17 +307,17 @@ class Wires(Net):
         return found
 
     def where(self, family):
-        """Which namespaces have received something since this was asked last."""
+        """Returns which namespaces have received a packet since the last call."""
         return "".join(name for name in "abc" if self.got(name, family))
 
 
 @pytest.fixture(scope="module", name="wires")
 def fixture_wires():
-    """The network of a file. A scenario takes back what it adds."""
+    """The network of a file. A scenario undoes what it adds."""
     with contextlib.closing(Wires()) as made:
         yield made
 
 
 def name_of(number):
-    """The name of an errno, which says more than a number where an assertion fails."""
+    """Returns the name of an errno, which makes a failed assertion easier to read."""
     return errno.errorcode.get(number, number)
