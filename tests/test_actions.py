@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`tc filter ... bpf` without `da`: what the filter's actions decide, and how they are kept."""
+"""`tc filter ... bpf` without `da`: the verdicts of a filter's actions, and the lifetime of
+actions."""
 
 import errno
 import json
@@ -19,9 +20,9 @@ ACT_KIND, ACT_OPTIONS = nl.ACT_KIND, nl.ACT_OPTIONS
 
 @pytest.fixture(scope="module", name="tc")
 def fixture_tc(lasting):
-    """The network with clsact on a's end, and a device beside it that only counts.
+    """The network with clsact on va, and a dummy device d0 that counts packets.
 
-    Nothing goes through either but what a scenario sends.
+    Only a scenario's own packets pass through either device.
     """
     lasting.route(4)
     lasting.tc("qdisc add dev va clsact")
@@ -34,9 +35,9 @@ def fixture_tc(lasting):
 
 @pytest.fixture(autouse=True)
 def nothing_left_here(tc):
-    """No filter is left; and with its filter an action is gone that nobody else has."""
+    """Checks that no action outlives the filters of a scenario."""
     yield
-    # With all its chains.
+    # Deletes all chains too.
     sh("printf 'qdisc del dev va clsact\\nqdisc add dev va clsact\\n' | tc -n a -batch -")
     kinds = ("gact", "mirred", "skbedit", "police", "bpf")
     lines = "\\n".join(f"actions ls action {kind}" for kind in kinds)
@@ -49,27 +50,27 @@ def add(net, what, hook="egress", options="prio 1", verb="add"):
 
 
 def actions(net, where="dev va egress"):
-    """The actions of the filters of a hook, a list for each filter."""
+    """Returns the actions of the filters of a hook, a list for each filter."""
     listed = json.loads(net.tc(f"-s -j filter show {where}"))
     return [entry["options"].get("actions", []) for entry in listed
             if entry["kind"] == "bpf" and "handle" in entry.get("options", {})]
 
 
 def packets(net, where="dev va egress"):
-    """How many packets each action of each filter has seen."""
+    """Returns how many packets each action of each filter has seen."""
     return [[act["stats"]["packets"] for act in acts] for acts in actions(net, where)]
 
 
 def references(net, index, kind="gact"):
-    """The references to an action and how many of them are filters', as tc lists them."""
+    """Returns an action's references, and how many of them filters hold, as tc lists them."""
     shown = sh(f"tc -n a actions get action {kind} index {index}")
     return tuple(map(int, re.search(r"ref (\d+) bind (\d+)", shown).groups()))
 
 
 def send(net, hook="egress", count=1, size=56):
-    """Has packets of IPv4 pass a hook, as many as it says.
+    """Sends exactly `count` IPv4 packets through a hook.
 
-    When it is told that a packet was dropped on egress, ping sends another one; UDP is not told.
+    Egress uses UDP, because ping sends another packet if it learns that one was dropped.
     """
     if hook == "ingress":
         net.ping(count=count, size=size, wait=0.4)
@@ -80,7 +81,7 @@ def send(net, hook="egress", count=1, size=56):
 
 
 def transmitted(net, device="d0"):
-    """Packets that a device has sent."""
+    """Returns the packets that a device has sent."""
     return json.loads(sh(f"ip -n a -s -j link show {device}"))[0]["stats64"]["tx"]["packets"]
 
 
@@ -142,7 +143,7 @@ def test_reclassify_begins_again(tc):
 def test_reclassify_is_bounded(tc):
     add(tc, f"{MATCH} action reclassify")
     send(tc)
-    # Once, and sixteen times again.
+    # One run, and 16 repetitions.
     assert packets(tc) == [[17]]
     assert tc.dropped()
 
@@ -156,7 +157,7 @@ def test_chain_of_an_action(tc):
     verdicts = [acts[0]["control_action"] for acts in actions(tc)]
     assert all(verdict in verdicts for verdict in (
         {"type": "goto", "chain": 5}, {"type": "pass"}, {"type": "drop"}))
-    # The action holds its chain.
+    # The action holds a reference to its chain.
     tc.tc("filter del dev va egress chain 5 protocol ip prio 1")
     assert tc.ping()
 
@@ -181,7 +182,7 @@ def test_mirrored_packets(tc, hook):
 
 
 def test_ingress_through_ifb(tc):
-    # The way of those who want to shape what comes in.
+    # The usual way to shape incoming packets.
     sh("ip -n a link add i0 type ifb && ip -n a link set i0 up")
     try:
         tc.tc("qdisc add dev i0 root handle 1: htb default 1")
@@ -210,7 +211,7 @@ def test_mark_is_seen_by_the_next(tc):
 def test_bpf_action(tc):
     add(tc, f"{MATCH} action bpf obj tc_count.o sec tc action drop")
     send(tc, count=3)
-    # The action says "pipe" by returning -1, and asks for what it was given.
+    # The program returns -1, so the action applies its default verdict, pipe.
     assert packets(tc) == [[3, 3]]
     assert counters()[0] == 3
 
@@ -239,7 +240,7 @@ def test_most_actions(tc):
     add(tc, f"{MATCH} {'action pipe ' * 31} action drop")
     send(tc, count=2)
     assert packets(tc) == [[2] * 32]
-    # More than a filter may have, with others left as they were.
+    # One action too many is refused, and leaves the other filters unchanged.
     refused(f"tc -n a filter add dev va egress prio 2 {MATCH} {'action pipe ' * 32} action drop")
     assert packets(tc) == [[2] * 32]
 
@@ -252,7 +253,7 @@ EARNED = pytest.mark.by_chance("a slow machine earns the right to send more")
 @pytest.mark.parametrize("how", ["police", "action police"])
 def test_police(tc, hook, how):
     add(tc, f"{MATCH} {how} rate 8kbit burst 3000 conform-exceed drop/ok", hook)
-    # Two of 1042 bytes are within the burst; a slow machine may earn another one.
+    # Two packets of 1042 bytes are within the burst; on a slow machine one more may be.
     send(tc, hook, 8, size=1000)
     shown = tc.tc(f"-s filter show dev va {hook}")
     assert "rate 8Kbit burst 3000b" in shown
@@ -292,7 +293,7 @@ def test_dump_is_what_was_entered(tc):
     assert [(act["kind"], act["index"], act["ref"], act["bind"]) for act in acts] == [
         ("skbedit", 11, 1, 1), ("mirred", 12, 1, 1), ("police", 13, 1, 1), ("gact", 14, 1, 1)]
     assert acts[1]["mirred_action"] == "mirror" and acts[1]["to_dev"] == "d0"
-    # What is got alone is what is dumped.
+    # A get returns the same attributes as a dump.
     alone = nl.filters(tc.ifindex, 3, protocol=0x0008)[3]
     assert alone.keys() == nl.filters(tc.ifindex)[3].keys() == {
         nl.BPF_CLASSID, nl.BPF_NAME, nl.BPF_ID, nl.BPF_TAG, nl.BPF_ACT, nl.BPF_FLAGS_GEN}
@@ -336,7 +337,7 @@ def test_replacing_takes_the_actions_along(tc):
 
 @pytest.fixture(name="shared")
 def fixture_shared(tc):
-    """An action that no filter has made."""
+    """An action that was not created by a filter."""
     tc.tc("actions add action pass index 9")
     yield tc
     tc.tc("filter del dev va egress")
@@ -350,7 +351,7 @@ def test_references_to_a_shared_action(shared):
     assert references(shared, 9) == (2, 1)
     add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 2")
     assert references(shared, 9) == (3, 2)
-    # The new filter has it before the old one lets it go.
+    # The new filter takes its reference before the old one drops its own.
     add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 2", verb="replace")
     eventually(lambda: references(shared, 9) == (3, 2))
     add(shared, MATCH, options="prio 1 handle 2", verb="replace")
@@ -397,7 +398,7 @@ def test_refused_filter_lets_a_shared_action_go(shared):
         for handle in (0, 1):
             assert nl.filter_(
                 shared.ifindex, bytecode() + acts, handle=handle, protocol=0x0008)[0]
-    # The same with good actions and a bad program.
+    # The same with valid actions and an invalid program.
     acts = nl.attr(nl.BPF_ACT, nl.attr(1, good))
     closed = nl.attr(nl.BPF_FD, 1 << 20)
     assert nl.filter_(shared.ifindex, closed + acts, protocol=0x0008)[0] == errno.EBADF
@@ -406,13 +407,13 @@ def test_refused_filter_lets_a_shared_action_go(shared):
 
 
 def bytecode():
-    """The attributes of a filter that matches all."""
+    """Returns the attributes of a filter that matches all packets."""
     ret = struct.pack("=HBBI", 6, 0, 0, 0xFFFFFFFF)
     return nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, ret)
 
 
 def act_list(*entries):
-    """The attributes of actions."""
+    """Returns the attribute with these actions."""
     return nl.attr(nl.BPF_ACT, b"".join(nl.attr(i, e) for i, e in enumerate(entries, 1)))
 
 
@@ -428,7 +429,8 @@ BAD = {
     "police without rate": (nl.attr(nl.BPF_POLICE, nl.attr(1, b"\0" * 60)), errno.EINVAL),
     "good with unknown flag": (act_list(OK) + nl.attr(nl.BPF_FLAGS, 2), errno.EINVAL),
     "good with unknown generic flag": (act_list(OK) + nl.attr(nl.BPF_FLAGS_GEN, 4), errno.EINVAL),
-    # For a filter that is there the flags are others than before; else there is no hardware.
+    # EINVAL if a filter is replaced, because its flags differ; else EOPNOTSUPP, because no device
+    # offloads.
     "good in hardware alone": (
         act_list(OK) + nl.attr(nl.BPF_FLAGS_GEN, 2), errno.EINVAL, errno.EOPNOTSUPP),
 }
@@ -450,13 +452,12 @@ def test_user_of_tc_reads_why(tc):
     add(tc, f"{MATCH} action pass", options="prio 1 handle 1")
     said = refused("tc -n a filter replace dev va egress protocol ip prio 1 handle 1 "
                    f"{MATCH} action simple sdata hello")
-    # Of the kernel's actions this one is not built, or run.sh keeps it away.
+    # act_simple is not built into the kernel, or run.sh blacklists it.
     assert "Failed to load TC action module" in said
     assert handles(tc) == [(1, 1)] and tc.ping() and packets(tc) == [[1]]
 
 
 def test_empty_list_of_actions_is_none(tc):
-    # An empty list of actions is none.
     assert nl.filter_(tc.ifindex, bytecode() + nl.attr(nl.BPF_ACT)) == (0, "")
     assert actions(tc) == [[]]
     assert tc.ping()
@@ -472,7 +473,7 @@ def test_statistics_of_the_first_action_are_the_filters(tc):
     add(tc, f"{MATCH} action pipe action drop")
     send(tc, count=2)
     shown = tc.tc("-s filter show dev va egress")
-    # The link header counts.
+    # The lengths include the MAC header.
     assert shown.count("Sent 196 bytes 2 pkt") == 2
     assert "(dropped 2," in shown.split("order 2")[1]
 
@@ -482,7 +483,7 @@ KINDS = pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
 
 @pytest.fixture(name="classful")
 def fixture_classful(tc, kind):
-    """Three classes, the first of which has what no filter wants."""
+    """Three classes; the first gets the packets that no filter classifies."""
     options = {"htb": "htb default 1", "drr": "drr", "prio": "prio bands 3 priomap" + " 0" * 16}
     tc.tc(f"qdisc add dev va root handle 1: {options[kind]}")
     if kind != "prio":
@@ -508,7 +509,7 @@ def classes(net, kind):
     ("ok", [4, 0, 0]), ("unspec", [0, 4, 0]), ("class", [0, 0, 4]),
 ])
 def test_class_of_a_match(classful, kind, name, wanted):
-    # No match, the filter's own class, and the class that the program names.
+    # No match, the filter's class, and the class that the program returns.
     classful.tc("filter add dev va parent 1: protocol ip prio 1 "
                 f"bpf obj tc_{name}.o sec tc classid 1:2")
     assert classes(classful, kind) == wanted
@@ -560,7 +561,8 @@ def test_priority_of_an_action_is_a_class(classful, kind):
     (f"{NO_MATCH} classid 1:3", [4, 0, 0]),
 ])
 def test_class_is_left_in_tc_index(classful, kind, what, wanted):
-    # Of a filter on clsact, for the qdisc that the packet comes to afterwards.
+    # A filter on clsact stores its class in skb->tc_index, for the qdisc that the packet reaches
+    # later.
     add(classful, what)
     classful.tc("filter add dev va parent 1: protocol ip bpf obj tc_index.o sec tc")
     assert classes(classful, kind) == wanted

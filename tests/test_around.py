@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that go on to other devices, sockets, neighbours and programs (tests/bpf/around.c)."""
+"""Programs that redirect to peers and neighbours, clone, assign sockets and tail-call
+(tests/bpf/around.c)."""
 
 import contextlib
 import errno
@@ -27,13 +28,13 @@ TCX_NEXT, TCX_PASS, TCX_DROP = -1, 0, 2
 BPF_F_INGRESS = 1
 HOME = {4: "10.0.0.1", 6: "fd00::1"}
 NEXTHOP = {4: "10.9.0.2", 6: "fd09::2"}
-# What nobody has who is not given it, besides THIRD.
+# Another address that no namespace has unless a scenario adds it.
 FOURTH = {4: "10.5.0.1", 6: "fd05::1"}
 DOMAIN = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class Given(NamedTuple):
-    """What the programs are given, and what they leave. The programs' struct given."""
+    """Arguments and results of the programs. C: struct given in tests/bpf/around.c."""
 
     number: int = 0
     flags: int = 0
@@ -44,7 +45,7 @@ class Given(NamedTuple):
 
 
 class Around:
-    """The programs."""
+    """The programs and their map of arguments and results."""
 
     LAYOUT = "=II16sIIq"
 
@@ -52,18 +53,18 @@ class Around:
         self.wires, self.pins, self.numbers = wires, pins, itertools.count()
 
     def give(self, number=0, flags=0, nexthop=bytes(16), family=0):
-        """Says what the programs are to do."""
+        """Sets the arguments of the programs."""
         given = Given(number & 0xFFFFFFFF, flags, nexthop.ljust(16, b"\0"), family)
         self.pins.update("given", struct.pack(self.LAYOUT, *given))
 
     @observed
     def left(self):
-        """How often a program was run, and the last answer that it got."""
+        """Returns how often a program ran, and the last result of its helper."""
         given = Given(*self.pins.lookup("given", self.LAYOUT))
         return given.runs, given.answer
 
     def filter(self, hook, name, **fields):
-        """Gives a's end of the link to b a filter."""
+        """Adds a filter with one of the programs to a hook of va."""
         self.pins.filter(index("va"), HOOKS[hook], name, **fields)
 
     def send(self, namespace, family, address, size=20, told=0):
@@ -74,7 +75,7 @@ class Around:
         return data
 
     def through(self, hook, family):
-        """Sends a packet to THIRD that passes the hook: by b, for a to forward it, or by a."""
+        """Sends a packet to THIRD that passes the hook: from b, for a to forward, or from a."""
         return self.send("b" if hook == "ingress" else "a", family, self.wires.THIRD[family])
 
 
@@ -87,7 +88,7 @@ def fixture_pins():
 
 @pytest.fixture(scope="module", name="third")
 def fixture_third(wires):
-    """c has THIRD, a sends its packets there by b, and b to a."""
+    """c has the address THIRD; a routes it through b, and b through a."""
     with contextlib.ExitStack() as stack:
         for family, third in wires.THIRD.items():
             for namespace, line in (("c", f"route add local {third} dev lo table local"),
@@ -99,14 +100,14 @@ def fixture_third(wires):
 
 @pytest.fixture(name="around")
 def fixture_around(wires, pins, third):
-    """The programs and the network, with clsact on a's end of the link to b."""
+    """The programs and the network, with clsact on va."""
     wires.tc("qdisc add dev va clsact")
     yield Around(wires, pins)
     wires.tc("qdisc del dev va clsact")
 
 
 def index(device, namespace="a"):
-    """The number of a device."""
+    """Returns the index of a device."""
     with nl.inside(namespace):
         return socket.if_nametoindex(device)
 
@@ -124,7 +125,7 @@ def test_packet_goes_on_as_received_by_the_peer(around, kind, family):
         around.give(index(name))
         before = received("c", "wc" if kind == "veth" else "nk1")
         data = around.through("ingress", family)
-        # The peer counts it as received. IPv6 itself may have sent something meanwhile.
+        # The peer counts it as received; it may also have received packets of IPv6 itself.
         assert received("c", "wc" if kind == "veth" else "nk1") > before
         assert around.left() == (1, 0)
         assert wires.got("c", family) == [data]
@@ -134,7 +135,7 @@ def test_packet_goes_on_as_received_by_the_peer(around, kind, family):
 
 
 def received(namespace, device):
-    """How many packets a device has received."""
+    """Returns how many packets a device has received."""
     with nl.inside(namespace), open("/proc/net/dev", encoding="ascii") as lines:
         found = {name.strip(): numbers.split() for name, _, numbers in
                  (line.partition(":") for line in lines)}
@@ -149,7 +150,7 @@ def test_packet_for_a_peer_that_is_none_is_dropped(around, family):
             around.give(number)
             around.through("ingress", family)
             assert around.left() == (1, 0)
-        # Elsewhere there is nobody who would receive it.
+        # On egress no peer would receive it.
         around.wires.tc("filter del dev va ingress")
         around.filter("egress", "peer")
         around.give(index("wa"))
@@ -165,7 +166,7 @@ def test_packet_goes_to_the_neighbour_that_its_route_names(around, hook, family)
     way = around.wires.VIA["c"][family]
     around.filter(hook, "neigh")
     around.give(index("wa"))
-    # It is looked up with the device: the other route is of no interest.
+    # The lookup is bound to the device, so the other route does not match.
     with around.wires.having("a", family, f"route add {third} {way} table 100",
                              "rule add pref 50 oif wa lookup 100"):
         data = around.through(hook, family)
@@ -186,14 +187,14 @@ def test_packet_goes_to_the_neighbour_that_the_program_names(around, hook, famil
                 nexthop=socket.inet_pton(DOMAIN[of], NEXTHOP[of]))
     data = around.through(hook, family)
     assert around.left() == (1, 0)
-    # Packets of IPv6 have no neighbours of IPv4.
+    # An IPv6 packet cannot use an IPv4 neighbour.
     arrives = not (family == 6 and of == 4)
     assert around.wires.got("c", family) == [data] * arrives
 
 
 @observed
 def came_in(tap, data):
-    """How many packets with these data the device has received, whoever they were for."""
+    """Returns how many packets with these data the device has received, for any destination."""
     found = 0
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -229,7 +230,7 @@ def test_packet_is_given_to_a_socket(around, family):
         assert chosen.recv(100) == data
         assert around.left() == (1, 0)
         assert around.wires.got("a", family) == []
-        # Without a socket, and with flags, it goes where it was sent.
+        # Without a socket, or with flags, the packet goes to its destination.
         for number, flags, answer in ((PORT + 200, 0, -12 if family == 4 else -36),
                                       (PORT + 100, 1, -errno.EINVAL)):
             around.give(number, flags)
@@ -263,7 +264,7 @@ def test_packet_on_its_way_out_is_given_to_no_socket(around, family):
 
 
 class Link:
-    """A tcx program on a's end of the link to b, until this is closed."""
+    """A tcx program on va, attached until it is closed."""
 
     def __init__(self, fd, hook):
         with nl.inside("a"):
@@ -285,7 +286,8 @@ def test_tcx_program_is_asked_before_filters(around, hook, family):
         "a", "b", {4: "10.0.0.2", 6: "fd00::2"}[family])
     around.filter(hook, "after")
     with Link(around.pins.fds["first"], hook):
-        # Lower half: the first one; upper half: the filter. The mark is the first one's.
+        # `runs` counts the tcx program in its lower half and the filter in its upper half. The tcx
+        # program sets the mark.
         for verdict, runs, mark, arrives in ((TCX_NEXT, 0x10001, 7, True), (TCX_PASS, 1, 0, True),
                                              (TCX_DROP, 1, 0, False)):
             around.give(verdict)
@@ -318,8 +320,8 @@ def test_bpftool_attaches_tcx_programs_beside_filters(around, hook):
         sh(f"ip netns exec a bpftool net detach tcx_{hook} dev va")
 
 
-# What is called, whether the word is handed over, and whether the packet passes. There is no
-# program that has the number 2: then the caller goes on.
+# The program to call, whether the caller passes a word in skb->cb, and whether the packet passes.
+# No program has the number 2 or 99, so the tail call fails and the caller continues.
 CALLS = [(0, 1, False), (1, 1, True), (1, 0, False), (2, 1, True), (2, 0, False), (99, 1, True)]
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filters that change a packet, each followed by one that reads it by its pointers.
+"""Filters that modify a packet, each followed by one that reads it through direct packet access.
 
-What `data`, `data_end` and `data_meta` of the second program are is compared with what
-`bpf_skb_load_bytes()` reads, and with the packet as the kernel has it (tests/bpf/chain.c)."""
+`data`, `data_end` and `data_meta` of the second program are compared with what
+`bpf_skb_load_bytes()` reads, and with the kernel's view of the packet (tests/bpf/chain.c).
+"""
 
 import contextlib
 import errno
@@ -36,13 +37,13 @@ NLA_F_NESTED = 0x8000
 HEADERS = 14 + 20 + 8
 SIZE = 600
 INWARD = ("ingress", "metadata")
-# The device that clones are redirected to.
+# Stands for the index of the device that clones are redirected to.
 DEVICE = object()
 
 
 class Change(NamedTuple):
-    """What is done to a packet: up to three numbers, what the program is told, how much longer the
-    packet is then, and whether it is one that arrives."""
+    """An operation on a packet: its arguments, the helper's result, the change of the packet's
+    length, and whether the packet arrives."""
 
     op: int
     a: object = 0
@@ -54,11 +55,12 @@ class Change(NamedTuple):
 
 
 def failing(op, error, *args, **fields):
-    """A change that is refused, after which the packet is what it was."""
+    """An operation that is refused and leaves the packet unchanged."""
     return Change(op, *args, answer=-error, **fields)
 
 
-# A length of CHANGE_TAIL and PULL_DATA is counted from that of the packet, or from FROM_ZERO.
+# The lengths of CHANGE_TAIL and PULL_DATA are relative to that of the packet, or, with FROM_ZERO,
+# absolute.
 CHANGES = {
     "change_tail": [
         Change(CHANGE_TAIL, 100, longer=100),
@@ -88,11 +90,11 @@ CHANGES = {
         failing(ADJUST_ROOM, errno.EFAULT, 0x1000, NET),
         failing(ADJUST_ROOM, ENOTSUPP, 20, 9),
         failing(ADJUST_ROOM, ENOTSUPP, -SIZE - 28, NET),
-        # Refused after the head was made larger.
+        # Refused after the headroom was enlarged.
         failing(ADJUST_ROOM, errno.EINVAL, 400, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
     ],
     "vlan_push": [
-        # The first tag is beside the packet, what was there before is then put into it.
+        # The first tag is kept in the skb's metadata. Pushing another one moves it into the packet.
         Change(VLAN_PUSH, 1, arrives=False),
         Change(VLAN_PUSH, 2, longer=4, arrives=False),
         Change(VLAN_PUSH, 3, longer=8, arrives=False),
@@ -180,7 +182,7 @@ EVERY = [(hook, name) for hook in PARENTS for name in CHANGES] + [
 
 
 class Seen(NamedTuple):
-    """What programs saw of a packet. The programs' struct seen."""
+    """What the programs saw of a packet. C: struct seen in tests/bpf/chain.c."""
 
     changed: int
     answer: int
@@ -198,7 +200,7 @@ class Seen(NamedTuple):
 
 
 class Chain:
-    """The filters of chain.c on a's end of the link to b: two of one priority, and a third one."""
+    """The filters of chain.c on va: two in one priority, and one in the next."""
 
     LAYOUT = "=Qq11Q"
 
@@ -210,12 +212,12 @@ class Chain:
             self.numbers = {DEVICE: socket.if_nametoindex("d0")}
 
     def attach(self):
-        """Gives the hook its filters. The newer one of a priority is asked first."""
+        """Adds the filters to the hook. In a priority the newest filter runs first."""
         for name, handle, prio in (("compare", 1, 1), ("change", 2, 1), ("decide", 1, 2)):
             self.pins.filter(self.index, PARENTS[self.hook], name, handle=handle, prio=prio)
 
     def order(self, change, every=False):
-        """Says what is done to the next packet, or to all."""
+        """Sets the operation on the next packet, or on all packets."""
         for key in (0, 1):
             self.pins.update("seen", bytes(struct.calcsize(self.LAYOUT)), key)
         self.pins.update("orders", struct.pack(
@@ -224,7 +226,8 @@ class Chain:
 
     @observed
     def seen(self):
-        """What was seen since the last order: by the filters of one priority, and by the next."""
+        """Returns what the programs saw since the last order: in the first priority, and in the
+        next."""
         return [Seen(*self.pins.lookup("seen", self.LAYOUT, key)) for key in (0, 1)]
 
     def packet(self, change, paged):
@@ -233,18 +236,18 @@ class Chain:
         source, target, to = ("b", "a", "10.0.0.1") if self.inward else ("a", "b", "10.0.0.2")
         with Sender(source, 4) as sender:
             if paged:
-                # What is to be cut into segments is kept in pages, also if it is short.
+                # GSO keeps the data in pages, even of a short packet.
                 sender.socket.setsockopt(socket.SOL_UDP, UDP_SEGMENT, 1000)
             data = bytes(range(1, 201)) * (SIZE // 200)
             told = sender.send(to, data)
-        # What is dropped on the way out is, where there is no queue.
+        # The sender learns of a drop on egress, and not of one in a qdisc.
         assert told == (0 if change.arrives or self.hook != "egress" else errno.ENOBUFS)
         return *self.seen(), [each == data for each in self.wires.got(target, 4)]
 
 
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
-    """The programs, and a map each for what is done and seen. They call functions of modules."""
+    """The programs and their maps. The modules provide the kfuncs that the programs call."""
     fetch("nf_conntrack")
     fetch("fou")
     with Pins("chain") as made:
@@ -253,14 +256,14 @@ def fixture_pins():
 
 @pytest.fixture(scope="module", name="dummy")
 def fixture_dummy(wires):
-    """a has a device where clones end."""
+    """A device of a for clones."""
     batch("-n a", "link add d0 type dummy", "link set d0 up")
     yield
     batch("-n a", "link del d0")
 
 
 def xdp(index, fd):
-    """Puts an XDP program in front of all else that a device receives; -1 takes it away."""
+    """Attaches a generic XDP program to a device; -1 detaches it."""
     body = nl.ifinfomsg(index) + nl.attr(IFLA_XDP | NLA_F_NESTED, nl.attr(
         IFLA_XDP_FD, struct.pack("=i", fd)) + nl.attr(IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE))
     assert nl.request("a", nl.RTM_NEWLINK, 0, body) == (0, "")
@@ -268,7 +271,7 @@ def xdp(index, fd):
 
 @contextlib.contextmanager
 def hooked(wires, pins, hook):
-    """A chain, on a device that has the hook."""
+    """Yields a chain on a device with the hook."""
     chain = Chain(wires, pins, hook)
     if hook == "htb":
         wires.tc("qdisc add dev va root handle 1: htb default 10")
@@ -290,14 +293,14 @@ def hooked(wires, pins, hook):
 
 
 def clsact(index, kind):
-    """Gives a device of a the hooks of clsact, or takes them away."""
+    """Adds or deletes the clsact qdisc of a device of a."""
     body = struct.pack("=BxxxiIII", 0, index, 0xFFFF0000, nl.TC_H_CLSACT, 0)
     assert nl.request("a", kind, nl.NLM_F_CREATE, body + nl.attr(nl.TCA_KIND, "clsact")) == (0, "")
 
 
 @contextlib.contextmanager
 def listened(namespace, device):
-    """Somebody else sees what a device receives: packets are shared or cloned there."""
+    """Opens a packet socket on a device, so the packets that it receives are shared or cloned."""
     with nl.inside(namespace):
         tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         tap.bind((device, 3))
@@ -342,9 +345,9 @@ def test_filters_see_where_generic_xdp_has_moved_the_end(wires, pins, dummy, nam
         assert (seen.moved, seen.wrong) == (0, 0)
 
 
-# What leaves a packet of a connection as it is, though not where it is. What is sent is a clone of
-# what is kept until it is acknowledged, and larger than a packet may be. What makes its head larger
-# is left out: nobody tells TCP of its new size, and TCP complains.
+# Operations that keep the contents of a TCP packet, though not its place in memory. A packet that
+# is sent is a clone of the one in the retransmit queue, and a GSO packet. Operations that enlarge
+# its head are left out: TCP does not account for its new size, and warns.
 HARMLESS = [
     Change(PULL_DATA, 0, FROM_ZERO),
     Change(STORE_BYTES, 30),

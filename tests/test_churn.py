@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All that is configured changes at once while packets flow, and each of them is accounted for.
+"""Changes all configuration concurrently while packets flow, and accounts for each packet.
 
-LWTCLS_CHURN: for how many seconds. LWTCLS_SEED: which choices are made.
+LWTCLS_CHURN: duration in seconds. LWTCLS_SEED: seed of the random choices.
 """
 
 import collections
@@ -30,14 +30,15 @@ PROGRAMS = ("tc_all", "tc_drop", "tc_match", "tc_redirect", "in_drop", "in_rerou
             "xmit_drop", "xmit_redirect", "xmit_reroute", "xmit_gre", "xmit_gre6")
 PINS = pathlib.Path("/run/bpf/churn")
 FOLLOWED = pathlib.Path("/sys/kernel/debug/lwtcls_packets")
-# Who takes packets that are not dropped: the reader of a socket, and a device that is none.
+# Functions that consume packets which are not dropped: readers of sockets, and the dummy device.
 READERS, DUMMY = ("skb_consume_udp", "udp_recvmsg", "udpv6_recvmsg"), "dummy_xmit"
-# The counters of the programs.
+# Indices of the programs' counters.
 BY_TC, BY_LWT, PUSHED, REROUTED, REDIRECTED = range(5)
 
 
 class End(NamedTuple):
-    """How some packets ended: the reason, and the kernel's function that freed them."""
+    """A kind of end of packets: how many, the drop reason, and the kernel function that freed
+    them."""
 
     count: int
     reason: str
@@ -45,17 +46,17 @@ class End(NamedTuple):
 
     @property
     def why(self):
-        """The reason, or the function if it gives none."""
+        """The drop reason, or the function if there is no reason."""
         return self.where if self.reason == "NOT_SPECIFIED" else self.reason
 
     @property
     def consumed(self):
-        """Whether they were not dropped."""
+        """Whether the packets were consumed and not dropped."""
         return self.reason == "CONSUMED"
 
     @property
     def by_program(self):
-        """Whether it is what becomes of a packet that a program drops: "tc" or "lwt"."""
+        """The kind of program that dropped the packets: "tc" or "lwt", or empty if none did."""
         if self.reason in ("TC_EGRESS", "TC_INGRESS"):
             return "tc"
         if self.reason == "NOT_SPECIFIED" and self.where.endswith("[lwtcls]"):
@@ -72,17 +73,18 @@ class Followed:
             first, _, rest = line.partition(" ")
             if first.isdigit():
                 reason, _, where = rest.partition(" ")
-                # On most kernels it is of a module.
+                # The dummy driver is a module on most kernels.
                 self.ends.append(End(int(first), reason, where.removesuffix(" [dummy]")))
             else:
                 self.numbers[first] = int(rest)
 
     def sum(self, which):
-        """Packets whose end is such a one."""
+        """Returns the number of packets whose end satisfies a condition."""
         return sum(end.count for end in self.ends if which(end))
 
     def by(self, attribute, which):
-        """Such packets by what an attribute says."""
+        """Returns the number of packets whose end satisfies a condition, by an attribute of the
+        end."""
         counts = collections.Counter()
         for end in filter(which, self.ends):
             counts[getattr(end, attribute)] += end.count
@@ -91,7 +93,7 @@ class Followed:
 
 @pytest.fixture(name="followed")
 def fixture_followed():
-    """Packets are followed."""
+    """Loads the module that tracks packets."""
     sh(f"insmod {BUILD}/tests/modules/lwtcls_packets.ko mark={churn.OUR_MARK}")
     yield
     sh("rmmod lwtcls_packets")
@@ -99,7 +101,7 @@ def fixture_followed():
 
 @pytest.fixture(name="counters")
 def fixture_counters():
-    """The programs, pinned; the descriptor of their counters."""
+    """Pins the programs, and yields the descriptor of their counters."""
     PINS.mkdir()
     try:
         sh(f"bpftool prog loadall {BPF}/churn.o {PINS} pinmaps {PINS}")
@@ -111,7 +113,7 @@ def fixture_counters():
 
 
 def counter(counters, number):
-    """What the programs have counted."""
+    """Returns one of the programs' counters."""
     key, value = ctypes.c_uint32(number), ctypes.c_uint64()
     bpf(BPF_MAP_LOOKUP_ELEM, "=IIQQQ", counters, 0, ctypes.addressof(key),
         ctypes.addressof(value), 0)
@@ -119,8 +121,8 @@ def counter(counters, number):
 
 
 def lead(net):
-    """Gives packets their ways: the far ends of tunnels, and what is behind the rules that look
-    for a program's mark."""
+    """Sets up the network: remote ends of the tunnels, and routes that rules select by a program's
+    mark."""
     batch("-n b",
           "link add gre1 type gre local 10.0.0.2 remote 10.0.0.1",
           "link add six1 type ip6gre local fd00::2 remote fd00::1",
@@ -146,7 +148,7 @@ def fixture_scene(net, counters):
     with nl.inside("b"):
         devices = {"a": net.ifindex, "b": socket.if_nametoindex("vb")}
     services = {family: (net.service(family), net.gateway(family)) for family in (4, 6)}
-    # One that stays: whatever else there is, the module is in use.
+    # This filter stays, so the module is always in use.
     assert nl.filter_(net.ifindex, options(programs["tc_all"]),
                       parent=nl.TC_H_CLSACT_INGRESS) == (0, "")
     yield churn.Scene(SEED, programs, devices, services)
@@ -155,7 +157,7 @@ def fixture_scene(net, counters):
 
 
 def operations(scene):
-    """All that goes on at once: what it is called, what does it, and with what."""
+    """Returns all concurrent operations: name, function and arguments."""
     egress, ingress = nl.TC_H_CLSACT_EGRESS, nl.TC_H_CLSACT_INGRESS
     return [
         *((f"sender {cpu}", churn.send, scene, cpu) for cpu in sorted(os.sched_getaffinity(0))),
@@ -174,7 +176,7 @@ def operations(scene):
 
 
 def done_by(work):
-    """Does all of it until its time is over; returns what was done."""
+    """Runs the operations until the time is over; returns the counts of their outcomes."""
     until = time.monotonic() + SECONDS
     workers = [churn.Worker(*each, until=until) for each in work]
     done, wrong = collections.Counter(), ""
@@ -191,11 +193,11 @@ def done_by(work):
 
 
 def run(scene):
-    """Does all of it, and returns what was done, with what the service has received."""
+    """Runs all operations and the receiver; returns the counts of their outcomes."""
     receiver = churn.Worker("receiver", churn.receive)
     try:
         done = done_by(operations(scene))
-        # If it does not come about, the sums say so.
+        # If packets remain, the sums of the scenario do not match.
         with contextlib.suppress(AssertionError):
             eventually(lambda: Followed().numbers["there"] == 0, 30)
         receiver.stop()
@@ -207,7 +209,7 @@ def run(scene):
 
 
 def words(counts, refused=None):
-    """Counts as they are read. Those of what was refused have the errno in their names."""
+    """Returns the counts as text. Names of refused operations contain the errno."""
     return ", ".join(f"{name} {count}" for name, count in counts.most_common()
                      if refused in (None, ": E" in name))
 
@@ -232,12 +234,13 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
     MEASURED.append(f"churn: operations: {words(done, False)}; refused: {words(done, True)}")
     assert not splats(kernel_log()[lines:])
 
-    # All have been seen to end, and none of them twice.
+    # Each packet has been seen to end, and only once.
     assert {name: count for name, count in seen.numbers.items() if name != "made"} == {
         "there": 0, "unseen": 0, "lost": 0, "missed": 0}
     assert made >= sent > 0 and received and by_tc and by_lwt
     assert pushed and rerouted and redirected
-    # Each end, as the kernel tells it, is what the others say that it is.
+    # The ends that the kernel reports match the counts of the programs, the receiver and the
+    # operations.
     consumed = seen.by("where", lambda end: end.consumed)
     assert set(consumed) <= {*READERS, DUMMY}, words(consumed)
     assert seen.sum(lambda end: end.consumed and end.where in READERS) == received
@@ -248,7 +251,7 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
 
 @pytest.fixture(name="generator")
 def fixture_generator():
-    """The kernel's generator of packets is there."""
+    """Loads the kernel's packet generator."""
     sh(f"insmod {KERNEL}/net/core/pktgen.ko")
     yield
     sh("rmmod pktgen")
@@ -256,7 +259,8 @@ def fixture_generator():
 
 @pytest.mark.only_here("is about who meets whom, and not about what comes of it")
 def test_all_processors_meet(generator, counters, scene):
-    """On a kernel that watches for data races they have their best chance here."""
+    """Sends from all CPUs while filters and routes change, without splats: KCSAN has its best
+    chance here."""
     lines = len(kernel_log())
     batch("-n b", "neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev vb",
           "neigh add fd00::77 lladdr 02:00:00:00:00:77 dev vb")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`tc filter ... bpf ... classid`: what a filter holds of the classes of its qdisc."""
+"""`tc filter ... bpf ... classid`: how filters bind to the classes of their qdisc."""
 
 import nl
 import pytest
@@ -14,7 +14,7 @@ HTB = pytest.mark.parametrize("kind", ["htb"])
 
 @pytest.fixture(scope="module", name="link")
 def fixture_link(lasting):
-    """The network; each scenario makes its qdisc, through which nothing goes but what it sends."""
+    """The network. Each scenario adds its qdisc, and only its own packets pass through it."""
     lasting.route(4)
     sh("ip netns exec a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/va/disable_ipv6'")
     return lasting
@@ -22,14 +22,14 @@ def fixture_link(lasting):
 
 @pytest.fixture(name="qdisc")
 def fixture_qdisc(link, kind):
-    """Classes 1:1 to 1:3, the first of which has what no filter wants."""
+    """Classes 1:1 to 1:3; the first gets the packets that no filter classifies."""
     made = {"htb": "htb default 1", "drr": "drr", "prio": "prio bands 3 priomap" + " 0" * 16}
     lines = [f"qdisc add dev va root handle 1: {made[kind]}"]
     if kind != "prio":
         lines += [f"class add dev va parent 1: classid 1:{minor} {kind} {OPTIONS[kind]}"
                   for minor in (1, 2, 3)]
     if kind == "drr":
-        # Here a packet that nobody wants is dropped.
+        # drr drops unclassified packets.
         lines += ["filter add dev va parent 1: prio 99 matchall classid 1:1"]
     batch(*lines)
     yield link
@@ -43,19 +43,19 @@ def batch(*lines):
 
 
 def at(prio, minor=None, name="unspec", verb="add", parent="1:", mode="", options=""):
-    """The line of tc for a filter of a class."""
+    """Returns the line of tc for a filter with a class."""
     flow = f"classid 1:{minor}" if minor else ""
     return (f"filter {verb} dev va parent {parent} protocol ip prio {prio} handle 1 "
             f"bpf {mode} obj tc_{name}.o sec tc {flow} {options}")
 
 
 def gone(prio, parent="1:"):
-    """The line of tc that deletes that filter."""
+    """Returns the line of tc that deletes that filter."""
     return f"filter del dev va parent {parent} protocol ip prio {prio} handle 1 bpf"
 
 
 def held(minor):
-    """Whether a class cannot be deleted because filters have it; it is deleted otherwise."""
+    """Deletes a class. Returns whether the kernel refuses that because filters are bound to it."""
     result = sh(f"tc -n a class del dev va classid 1:{minor}", check=False)
     assert not result.returncode or "in use" in result.stderr.lower()
     return result.returncode != 0
@@ -75,7 +75,7 @@ def test_filter_holds_its_class(options):
     batch(at(1, 2, options=options))
     assert held(2)
     assert held(2)
-    # No grace period has passed when the next command comes.
+    # The next command does not wait for a grace period.
     batch(gone(1), "class del dev va classid 1:2")
 
 
@@ -132,7 +132,7 @@ def test_refused_filter_holds_no_class(qdisc):
         nl.attr(nl.BPF_FD, 1 << 20),
         ret + nl.attr(nl.BPF_ACT, nl.attr(1, nl.attr(nl.ACT_KIND, "nope"))),
         ret + nl.attr(nl.BPF_FLAGS, 2),
-        # Refused as the last thing: the class has been taken by then.
+        # Refused by the last check: the filter has been bound to the class by then.
         ret + nl.attr(nl.BPF_FLAGS_GEN, 2),
     ):
         assert nl.filter_(qdisc.ifindex, what + flow, parent=0x10000)[0]
@@ -154,7 +154,8 @@ def test_refused_replacement_leaves_the_class_held(qdisc):
 
 @COUNTED
 def test_class_that_comes_later_is_found(qdisc, kind):
-    # Filters of the qdisc itself are not told: it is looked up for every packet, and not held.
+    # The kernel does not call bind_class() for filters of the qdisc itself. The class is looked up
+    # for each packet, and the filter is not bound to it.
     batch(at(1, 4))
     batch(f"class add dev va parent 1: classid 1:4 {kind} {OPTIONS[kind]}")
     assert packets(qdisc, kind, 4) == 4
@@ -173,12 +174,12 @@ def test_filter_of_an_inner_class_is_told_of_a_new_class(qdisc, kind):
     assert packets(qdisc, kind, 1) == 4
     batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
     assert packets(qdisc, kind, 12) == 4
-    # To want it deleted makes the kernel tell the filter to let go, whether it could be or not.
+    # A request to delete the class unbinds it from the filter even if it is refused.
     assert held(12)
     assert packets(qdisc, kind, 12) == 4
     assert not held(12)
     assert packets(qdisc, kind, 1) == 4
-    # And the next of that number is another one.
+    # A new class with the same number is bound again.
     batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
     assert packets(qdisc, kind, 12) == 4
     assert held(12)
@@ -197,7 +198,7 @@ def test_class_takes_its_own_filters_along():
 
 @HTB
 def test_classes_of_two_levels(qdisc, kind):
-    # The first filter leads to an inner class, whose filters are asked then.
+    # The first filter selects an inner class, whose filters run next.
     batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
           "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
           "class add dev va parent 1:10 classid 1:12 htb rate 100mbit",
@@ -231,7 +232,8 @@ def test_shared_block_holds_no_class(qdisc):
 
 @pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
 def test_class_of_a_direct_action(qdisc, kind):
-    # Of the minor number that the program writes, with the major one of the filter.
+    # The minor number is the one that the program writes, the major number that of the filter's
+    # class.
     batch(at(1, 2, name="minor", mode="da"))
     assert packets(qdisc, kind, 3) == 4
 
@@ -244,7 +246,8 @@ def test_minor_number_alone_is_no_class(qdisc, kind):
 
 @pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
 def test_program_begins_with_the_class_of_its_filter(qdisc, kind):
-    # The newest leaves 3 behind, and the older adds 1 to what it finds.
+    # The newest program leaves 1:3 behind. The older one adds 1 to the class of its own filter,
+    # 1:1.
     batch("filter add dev va parent 1: protocol ip prio 1 handle 1 "
           "bpf da obj tc_classid.o sec tc classid 1:1",
           "filter add dev va parent 1: protocol ip prio 1 handle 2 "

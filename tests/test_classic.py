@@ -14,18 +14,18 @@ OPS = struct.Struct("=HBBI")
 ALL, NONE = "1,6 0 0 4294967295,", "1,6 0 0 0,"
 IPV4 = "4,40 0 0 12,21 0 1 2048,6 0 0 4294967295,6 0 0 0"
 ICMP = "6,40 0 0 12,21 0 3 2048,48 0 0 23,21 0 1 1,6 0 0 4294967295,6 0 0 0"
-# The first byte of the network header, which begins at -0x100000.
+# Loads the first byte of the network header, at offset -0x100000 (SKF_NET_OFF).
 IPV4_BY_NETWORK_HEADER = "4,48 0 0 4293918720,21 0 1 69,6 0 0 4294967295,6 0 0 0"
 
 
 def assemble(bytecode):
-    """What tc makes of its notation: the bytes of TCA_BPF_OPS."""
+    """Converts tc's notation to the payload of TCA_BPF_OPS."""
     lines = bytecode.rstrip(",").split(",")[1:]
     return b"".join(OPS.pack(*map(int, line.split())) for line in lines)
 
 
 def classic(ops, count=None):
-    """The attributes of a filter with some bytes as its instructions."""
+    """Returns the attributes of a filter with these instructions."""
     count = len(ops) // OPS.size if count is None else count
     return nl.attr(nl.BPF_OPS_LEN, struct.pack("=H", count)) + nl.attr(nl.BPF_OPS, ops)
 
@@ -36,7 +36,7 @@ LOAD = OPS.pack(0, 0, 0, 1)
 
 @pytest.fixture(scope="module", name="tc")
 def fixture_tc(lasting):
-    """The network with clsact; each scenario takes its filters away."""
+    """The network with clsact; each scenario deletes its filters."""
     lasting.route(4)
     lasting.route(6)
     lasting.tc("qdisc add dev va clsact")
@@ -45,7 +45,7 @@ def fixture_tc(lasting):
 
 @pytest.fixture(autouse=True)
 def no_filter_left(tc):
-    """Each scenario begins with none."""
+    """Deletes all filters after a scenario."""
     yield
     sh("printf 'qdisc del dev va clsact\\nqdisc add dev va clsact\\n' | tc -n a -batch -")
 
@@ -79,7 +79,7 @@ def test_packet_of_any_length_can_be_asked_for(tc, hook):
     add(tc, "2,48 0 0 2000,6 0 0 4294967295", hook)
     assert tc.ping()
     add(tc, "2,48 0 0 97,6 0 0 4294967295", hook, options="prio 9")
-    # 14 of the link, 20 of IP, 8 of ICMP: byte 97 is the last of 56.
+    # 14 bytes of MAC header, 20 of IP and 8 of ICMP: byte 97 is the last of 56 bytes of data.
     assert tc.ping(size=55) and tc.dropped(size=56)
 
 
@@ -104,7 +104,7 @@ def test_dump(tc, bytecode):
 
 
 def test_bytecode_file(tc, tmp_path):
-    # What tcpdump -ddd prints, with commas for the ends of lines.
+    # The output of tcpdump -ddd, with commas instead of newlines.
     (tmp_path / "icmp").write_text(ICMP)
     tc.tc(f"filter add dev va egress bpf bytecode-file {tmp_path}/icmp action drop")
     assert f"bytecode '{ICMP}'" in tc.tc("filter show dev va egress")
@@ -117,7 +117,7 @@ def test_what_tcpdump_compiles(tc):
     add(tc, bytecode, "egress")
     assert tc.dropped(4) and tc.ping(6)
     tc.tc("filter del dev va egress")
-    # What comes in are the answers.
+    # Ingress sees only the replies.
     add(tc, bytecode, "ingress")
     assert tc.ping(4)
 
@@ -125,7 +125,7 @@ def test_what_tcpdump_compiles(tc):
 def test_most_instructions(tc):
     ops = LOAD * 4095 + OPS.pack(6, 0, 0, 0xFFFFFFFF)
     assert nl.filter_(tc.ifindex, classic(ops), handle=7) == (0, "")
-    # A dump has 32 kB for a filter, and this one is as large; to ask for it alone is no matter.
+    # A dump has 32 kB for a filter, which is not enough for this one; a get has no such limit.
     assert nl.filters(tc.ifindex, handle=7)[7][nl.BPF_OPS] == ops
     assert tc.ping()
 
@@ -144,7 +144,7 @@ REFUSED = {
     "length 0": (lambda: classic(RETURN, 0), errno.EINVAL),
     "length 4097": (lambda: classic(RETURN, 4097), errno.EINVAL),
     "length 65535": (lambda: classic(RETURN, 65535), errno.EINVAL),
-    # So many that the length of 16 bits in bytes would be that of one.
+    # The size in bytes, truncated to 16 bits, is that of one instruction.
     "length 8193": (lambda: classic(RETURN, 8193), errno.EINVAL),
     "4097 instructions": (lambda: classic(LOAD * 4096 + RETURN), errno.ERANGE),
     "length too large": (lambda: classic(RETURN, 2), errno.EINVAL),
@@ -183,7 +183,7 @@ def test_refused_filters_change_nothing(tc):
             assert nl.filter_(tc.ifindex, attributes(), handle=handle, prio=prio)[0]
     assert tc.tc("filter show dev va egress") == before
     assert tc.dropped()
-    # No number was lost with a refused filter.
+    # Refused filters use up no handle.
     add(tc, NONE, options="prio 1")
     assert handles(tc) == [(1, 2), (1, 1)]
 
@@ -252,7 +252,7 @@ def test_classes(tc, value, minor):
     try:
         for number in (1, 2, 3, 4):
             tc.tc(f"class add dev va parent 1: classid 1:{number} htb rate 100mbit")
-        # What IPv6 sends by itself is not to be counted.
+        # IPv6 sends packets by itself, which must not be counted.
         tc.tc("filter add dev va parent 1: protocol ipv6 prio 9 matchall classid 1:4")
         tc.tc("filter add dev va parent 1: protocol ip "
               f"bpf bytecode '1,6 0 0 {value},' flowid 1:2")

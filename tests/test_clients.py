@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Other clients than iproute2: aya and pyroute2 themselves, and the requests of others, byte for
-byte. What they send and the C accepts has to be accepted, unless the user would be misled."""
+"""Clients other than iproute2: aya and pyroute2 themselves, and the requests of others byte for
+byte. lwtcls must accept what they send and the C code accepts, unless that would mislead the
+user."""
 
 import contextlib
 import ctypes
@@ -31,7 +32,7 @@ NOT_THE_TAG = "TCA_BPF_TAG is not the tag of the program"
 
 
 def identity(fd):
-    """The number and the tag of a program, as attributes carry them. C: bpf(BPF_OBJ_GET_INFO)."""
+    """Returns a program's id and tag as attributes carry them. C: bpf(BPF_OBJ_GET_INFO_BY_FD)."""
     info = ctypes.create_string_buffer(16)
     bpf(BPF_OBJ_GET_INFO_BY_FD, "=IIQ", fd, len(info), ctypes.addressof(info))
     return info.raw[4:8], info.raw[8:16]
@@ -39,7 +40,7 @@ def identity(fd):
 
 @contextlib.contextmanager
 def by_id(number):
-    """A descriptor of the program with that number."""
+    """Yields a descriptor of the program with this id."""
     fd, _ = bpf(BPF_PROG_GET_FD_BY_ID, "=III", struct.unpack("=I", number)[0], 0, 0)
     try:
         yield fd
@@ -49,7 +50,7 @@ def by_id(number):
 
 @pytest.fixture(name="bare")
 def fixture_bare(lasting):
-    """The network with the way to the service open, and no qdisc on a's end."""
+    """The network with a route to the service, and without a qdisc on va."""
     lasting.route(4)
     yield lasting
     sh("tc -n a qdisc del dev va clsact", check=False)
@@ -57,30 +58,31 @@ def fixture_bare(lasting):
 
 @pytest.fixture(name="va")
 def fixture_va(bare):
-    """The network, with clsact on a's end."""
+    """The network, with clsact on va."""
     bare.tc("qdisc add dev va clsact")
     return bare
 
 
 @pytest.fixture(scope="module", name="fds")
 def fixture_fds():
-    """Programs: one that lets packets pass, and one that drops them."""
+    """Programs: one that passes packets, and one that drops them."""
     with program("classifier", "tc_ok") as good, program("classifier", "tc_shot") as shot:
         yield {"ok": good, "shot": shot}
 
 
 def tcmsg(ifindex, handle=0, parent=EGRESS, prio=1, protocol=ETH_P_ALL):
-    """The head of a request about filters."""
+    """Returns the header of a filter request."""
     return struct.pack("=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | socket.htons(protocol))
 
 
 def new(*args, flags=ADD):
-    """Asks for a filter: the parts of the request. Returns the errno and the extack message."""
+    """Adds a filter; the arguments are the parts of the body. Returns the errno and the extack
+    message."""
     return nl.request("a", nl.RTM_NEWTFILTER, flags, b"".join(args))
 
 
 class Aya:
-    """A process that calls aya (clients/aya/), as long as what it attaches is to stay."""
+    """A process that uses aya (clients/aya/). It runs as long as what it attaches is to stay."""
 
     def __init__(self, hook):
         self.process = subprocess.Popen(
@@ -92,7 +94,7 @@ class Aya:
         return self.process.stdout.readline().strip()
 
     def close(self):
-        """Ends it. What it has attached by a link goes with it."""
+        """Ends the process, which detaches what it has attached by a link."""
         self.process.communicate(timeout=60)
         assert self.process.returncode == 0
 
@@ -128,7 +130,7 @@ def test_aya(bare, aya, hook):
 
 @HOOKS
 def test_aya_chooses_no_place(va, aya, hook):
-    # The kernel does, and says in its answer which one.
+    # The kernel chooses both numbers, and reports them in its echo.
     assert aya("attach classifier_shot.o 0 0") == "ok"
     (shown,) = va.filters(f"dev va {hook}")
     assert (shown["pref"], shown["options"]["handle"]) == (49152, "0x1")
@@ -142,7 +144,7 @@ def test_aya_finds_filters_by_their_name(va, aya, hook):
     va.tc(f"filter add dev va {hook} prio 3 bpf da obj tc_ok.o sec tc")
     assert aya("attach classifier_shot.o 2 9") == "ok"
     assert aya("find verdict") == "ok"
-    # That of tc has another one.
+    # The filter that tc added has another name.
     assert [each["pref"] for each in va.filters(f"dev va {hook}")] == [3]
     assert "No such file" in aya("detach") or "Invalid argument" in aya("detach")
     assert va.ping()
@@ -157,7 +159,7 @@ def test_aya_attaches_at_a_place_that_is_taken(va, aya, hook):
 
 @pytest.mark.parametrize("length", [255, 256])
 def test_aya_names_of_full_length(va, fds, length):
-    # As newer versions of aya have them: 256 bytes, and the NUL.
+    # As newer versions of aya send names: up to 256 bytes, and a NUL.
     name = "a" * length
     options = (attr(nl.BPF_FD, fds["shot"]) + attr(nl.BPF_NAME, name)
                + attr(nl.BPF_FLAGS, nl.DIRECT))
@@ -211,7 +213,7 @@ def test_pyroute2(va, ipr, fds, parent):
 
 
 def test_pyroute2_policer(va, ipr, fds):
-    # What it calls the action is the policer's, but it is sent as an action as well.
+    # pyroute2's action is that of the policer, but it also sends it as TCA_BPF_ACT.
     ipr.tc("add-filter", "bpf", va.ifindex, 1, prio=1, fd=fds["shot"], name="myprog",
            parent=EGRESS, classid=1, action="drop", rate="10kbit", burst=10240, mtu=2040)
     (found,) = nl.filters(va.ifindex).values()
@@ -224,7 +226,7 @@ def test_pyroute2_policer(va, ipr, fds):
 @pytest.mark.differs("actions of a filter that has a policer")
 @pytest.mark.parametrize("actions", [attr(1, nl.gact(2)), b"?"], ids=["drop", "no action"])
 def test_actions_of_a_policer(va, fds, actions):
-    # C: struct tc_police, of which a packet's MTU is all that it has.
+    # C: struct tc_police with only the MTU set.
     police = struct.pack("=IiIII", 0, 0, 0, 0, 2000).ljust(56, b"\0")
     options = (attr(nl.BPF_FD, fds["ok"]) + attr(nl.BPF_ACT, actions)
                + attr(nl.BPF_POLICE, attr(1, police)))
@@ -274,7 +276,8 @@ ANDROID = "prog_clatd_schedcls_egress4_clat_rawip:[*fsobj]"
 
 
 def android(ifindex, fd, name, prio=4, protocol=ETH_P_IP, parent=EGRESS):
-    """What Android's libtcutils asks for: a structure in which all attributes have their place."""
+    """Returns the request of Android's libtcutils: a C structure in which the attributes have fixed
+    offsets."""
     options = (attr(nl.BPF_FD, fd) + attr(nl.BPF_NAME, name.encode().ljust(256, b"\0"))
                + attr(nl.BPF_FLAGS, nl.DIRECT))
     return (tcmsg(ifindex, 0, parent, prio, protocol) + attr(nl.TCA_KIND, b"bpf\0")
@@ -290,14 +293,14 @@ def test_android(va, fds, hook, name):
     assert len(body) == 20 + 8 + 4 + 8 + 260 + 8
     assert new(body) == (0, "")
     assert va.dropped()
-    # The zeros are no part of the name.
+    # The padding is not part of the name.
     (found,) = nl.filters(va.ifindex, parent=parent).values()
     assert found[nl.BPF_NAME] == name.encode() + b"\0"
     (shown,) = va.filters(f"dev va {hook}")
     assert (shown["protocol"], shown["pref"]) == ("ip", 4)
     assert shown["options"]["bpf_name"] == name
 
-    # It replaces a filter by taking it away and adding it again.
+    # libtcutils replaces a filter by deleting it and adding it again.
     remove = tcmsg(va.ifindex, 0, parent, 4, ETH_P_IP)
     assert nl.request("a", nl.RTM_DELTFILTER, 0, remove) == (0, "")
     assert va.filters(f"dev va {hook}") == []
@@ -309,7 +312,7 @@ def test_android(va, fds, hook, name):
 
 
 def go(ifindex, fd, name, handle=1, classid=0, direct=True):
-    """What the Go package vishvananda/netlink asks for, which Cilium uses as well."""
+    """Returns the request of the Go package vishvananda/netlink, which Cilium uses too."""
     options = attr(nl.BPF_CLASSID, classid) if classid else b""
     options += (attr(nl.BPF_FD, fd) + attr(nl.BPF_NAME, name)
                 + attr(nl.BPF_FLAGS, nl.DIRECT if direct else 0))
@@ -317,7 +320,7 @@ def go(ifindex, fd, name, handle=1, classid=0, direct=True):
 
 
 def test_go_netlink(va, fds):
-    # FilterAdd(), FilterReplace() twice, and FilterDel(), which sends all of it.
+    # FilterAdd(), FilterReplace() twice, and FilterDel(), which sends all attributes.
     name = "cil_to_netdev-eth0"
     assert new(go(va.ifindex, fds["ok"], name)) == (0, "")
     assert va.ping()
@@ -336,7 +339,8 @@ def test_go_netlink(va, fds):
 @pytest.mark.differs("`LWT_BPF_XMIT_HEADROOM` of a route")
 @FAMILIES
 def test_go_netlink_routes(lasting, family):
-    # It reads a name with its NUL, and adds another one when it sends that name again.
+    # The package keeps the NUL of a name that it reads, and appends another one when it sends the
+    # name.
     with program("lwt_xmit", "lwt_xmit_ok") as good, program("lwt_xmit", "lwt_xmit_drop") as drop:
         for fd, name in ((good, b"one\0"), (drop, b"two\0\0"), (good, b"three\0\0\0")):
             prog = attr(nl.PROG_FD, fd) + attr(nl.PROG_NAME, name)
@@ -358,8 +362,8 @@ def go_route(net, family, encap):
                       body + attr(nl.RTA_OIF, net.ifindex))
 
 
-# The order in which the Go package florianl/go-tc and the Rust crate netlink-packet-route send what
-# they have read.
+# The order in which the Go package florianl/go-tc and the Rust crate netlink-packet-route send the
+# attributes that they have read.
 ORDERS = {
     "go-tc": (nl.BPF_FD, nl.BPF_NAME, nl.BPF_ID, nl.BPF_CLASSID, nl.BPF_TAG, nl.BPF_FLAGS),
     "netlink-packet-route": (nl.BPF_CLASSID, nl.BPF_NAME, nl.BPF_ID, nl.BPF_TAG, nl.BPF_FLAGS,
@@ -369,7 +373,7 @@ READ = pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 
 
 def again(ifindex, options, order, handle=1):
-    """Asks for a filter with attributes that were read, in some order."""
+    """Sends a filter request with attributes that were read, in this order."""
     body = b"".join(attr(kind, options[kind]) for kind in order if kind in options)
     return new(tcmsg(ifindex, handle), attr(nl.TCA_KIND, "bpf"), attr(nl.TCA_OPTIONS, body),
                flags=nl.NLM_F_CREATE)
@@ -377,14 +381,14 @@ def again(ifindex, options, order, handle=1):
 
 @pytest.fixture(name="read")
 def fixture_read(va, fds):
-    """What a dump has of a filter whose program drops packets."""
+    """The attributes that a dump has of a filter whose program drops packets."""
     assert new(go(va.ifindex, fds["shot"], "before")) == (0, "")
     return nl.filters(va.ifindex)[1]
 
 
 @READ
 def test_read_change_replace(va, read, order):
-    # The program by its number, a new name and a class; all else as it was read.
+    # The same program, a new name and a class; the rest as it was read.
     assert {nl.BPF_ID, nl.BPF_TAG} <= set(read)
     with by_id(read[nl.BPF_ID]) as fd:
         changed = read | {nl.BPF_FD: fd, nl.BPF_NAME: b"after\0", nl.BPF_CLASSID: 0x10001}
@@ -393,14 +397,14 @@ def test_read_change_replace(va, read, order):
         assert found == read | {nl.BPF_NAME: b"after\0",
                                 nl.BPF_CLASSID: struct.pack("=I", 0x10001)}
         assert va.dropped()
-        # And another filter like it.
+        # A second filter with the same attributes is accepted too.
         assert again(va.ifindex, changed, order, handle=2) == (0, "")
     assert nl.filters(va.ifindex)[2] == found
 
 
 @READ
 def test_read_change_the_program_replace(va, read, fds, order):
-    # What was read is that of the program that goes.
+    # The id and the tag are those of the program that is replaced.
     changed = read | {nl.BPF_FD: fds["ok"]}
     assert again(va.ifindex, changed, order) == (0, "")
     number, tag = identity(fds["ok"])
@@ -419,7 +423,7 @@ def test_identity_of_another_program(va, read, fds, kind, message):
             for handle in (1, 2):
                 assert again(va.ifindex, asked, ORDERS["go-tc"], handle) == (
                     errno.EINVAL, message)
-        # A filter that is new has nobody's place.
+        # A new filter replaces no program that the id or the tag could refer to.
         asked = read | {nl.BPF_FD: fds["ok"]}
         del asked[{nl.BPF_ID: nl.BPF_TAG, nl.BPF_TAG: nl.BPF_ID}[kind]]
         assert again(va.ifindex, asked, ORDERS["go-tc"], 2) == (errno.EINVAL, message)
@@ -428,7 +432,7 @@ def test_identity_of_another_program(va, read, fds, kind, message):
 
 
 def test_state_of_offload_cannot_be_sent_back(va, read, fds):
-    # In the C neither: who sends it has to leave it out.
+    # The C code refuses it too: clients have to leave out these flags.
     assert read[nl.BPF_FLAGS_GEN] == struct.pack("=I", 8)
     changed = read | {nl.BPF_FD: fds["shot"]}
     assert again(va.ifindex, changed, sorted(changed)) == (

@@ -13,7 +13,7 @@ BOTH = pytest.mark.parametrize("hook", ["ingress", "egress"])
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):
-    """The network, with clsact on a's end and the way to the service open."""
+    """The network, with clsact on va and routes to the service."""
     batch("-n a", *(f"route add {net.service(family)} via {net.gateway(family)} dev va"
                     for family in (4, 6)))
     net.tc("qdisc add dev va clsact")
@@ -21,12 +21,12 @@ def fixture_tc(net):
 
 
 def add(net, hook, name, verb="add", options=""):
-    """Adds a filter with a program of one verdict."""
+    """Adds a filter whose program returns a fixed verdict."""
     net.tc(f"filter {verb} dev va {hook} {options} bpf da obj tc_{name}.o sec tc")
 
 
 def handles(net, hook="egress"):
-    """Preferences and handles, in the order of the dump."""
+    """Returns preferences and handles in the order of the dump."""
     return [(f["pref"], int(f["options"]["handle"], 16)) for f in net.filters(f"dev va {hook}")]
 
 
@@ -209,18 +209,18 @@ def test_program_sees_each_packet(tc, hook):
     assert tc.ping()
     tc.tc(f"filter add dev va {hook} protocol ip bpf da obj tc_count.o sec tc")
     assert tc.ping(count=5, size=100)
-    # The link header counts, also where the packet has left it behind.
+    # The lengths include the MAC header, on ingress too, where the packet's data begin after it.
     assert counters() == [5, 5 * (14 + 20 + 8 + 100)]
 
 
 def test_redirect(tc):
-    # What b sends comes back to it: it sees its own echo requests as answers from nobody.
+    # The replies of b are sent back to b.
     tc.tc("filter add dev va ingress bpf da obj tc_redirect.o sec tc")
     assert tc.dropped()
 
 
 def sent(net, classid, kind):
-    """Packets that a class has sent."""
+    """Returns the packets that a class has sent."""
     shown = net.tc(f"-s class show dev va classid {classid}")
     assert kind in shown
     return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown).group(1))
@@ -228,7 +228,7 @@ def sent(net, classid, kind):
 
 @pytest.fixture(name="htb")
 def fixture_htb(net):
-    """The network, with a classful qdisc on a's end."""
+    """The network, with htb on va."""
     net.route(4)
     net.tc("qdisc add dev va root handle 1: htb default 10")
     for minor in (10, 20, 21):
@@ -257,7 +257,7 @@ def test_shot_in_a_class(htb):
 
 
 def test_redirect_in_a_class_drops(htb):
-    # Where nobody follows a redirection the kernel drops the packet.
+    # A classful qdisc does not follow redirects, so the kernel drops the packet.
     htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_redirect.o sec tc classid 1:20")
     assert htb.dropped()
     htb.tc("filter del dev va parent 1:")
@@ -275,7 +275,7 @@ def test_bands_of_prio(net):
 def test_bound_class_cannot_be_deleted(htb):
     htb.tc("filter add dev va parent 1: prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:20")
     assert "in use" in refused("tc -n a class del dev va classid 1:20").lower()
-    # Replacing moves the tie.
+    # A replaced filter is bound to its new class only.
     htb.tc("filter replace dev va parent 1: prio 1 handle 1 "
            "bpf da obj tc_ok.o sec tc classid 1:21")
     htb.tc("class del dev va classid 1:20")
@@ -285,7 +285,7 @@ def test_bound_class_cannot_be_deleted(htb):
 
 
 def test_class_that_comes_later_is_bound(htb):
-    # Filters of a class follow what comes; those of the qdisc itself the kernel does not ask.
+    # The kernel calls bind_class() for filters of a class, and not for those of the qdisc itself.
     htb.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
     htb.tc("filter add dev va parent 1:1 prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:30")
     htb.tc("class add dev va parent 1:1 classid 1:30 htb rate 100mbit")

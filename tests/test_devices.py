@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filters on, routes by, and redirection to the kinds of devices and qdiscs that users have."""
+"""Filters on, routes through, and redirection to common kinds of devices."""
 
 import itertools
 import socket
@@ -16,14 +16,14 @@ HEADER = 0x20000
 PEER = {4: "10.8.0.2", 6: "fd08::2"}
 NUMBERS = itertools.count()
 
-# How a device x0 of a is made that leads to y0 of c, by a pair pa and pc.
+# Commands that create a device x0 in a, connected to y0 in c, mostly by the veth pair pa and pc.
 PAIR = "link add pa type veth peer name pc netns c"
 SAME = ["link set pc name y0"]
 KINDS = {
     "veth": ([PAIR, "link set pa name x0"], SAME),
     "vlan": ([PAIR, "link set pa up", "link add link pa name x0 type vlan id 5"],
              ["link set pc up", "link add link pc name y0 type vlan id 5"]),
-    # One that snoops says so to the network, by packets of its own.
+    # Multicast snooping is off because the bridge would send packets of its own.
     "bridge": ([PAIR, "link add x0 type bridge mcast_snooping 0", "link set pa master x0",
                 "link set pa up"], SAME),
     "macvlan": ([PAIR, "link set pa up", "link add link pa name x0 type macvlan mode private"],
@@ -35,15 +35,15 @@ KINDS = {
 
 @pytest.fixture(scope="module", name="device", params=KINDS)
 def fixture_device(wires, request):
-    """a has a device of each kind in turn, c its other end."""
+    """Creates a device of each kind in turn in a, and its other end in c."""
     kind = request.param
     here, there = KINDS[kind]
     batch("-n a", *here)
     try:
         batch("-n c", *there)
         wires.join("a", "x0", "c", "y0", 8)
-        # The link header that programs make is for this one. It forgets its neighbours then, and
-        # others of a's devices would answer for x0.
+        # y0 gets the address that programs write into the MAC header. The change flushes its
+        # neighbours, which are added again: otherwise other devices of a would answer for x0.
         batch("-n c", f"link set y0 address {Tun.ADDRESS}",
               *(f"neigh replace {address} lladdr 02:00:00:00:08:01 dev y0"
                 for address in ("10.8.0.1", "fd08::1")))
@@ -57,7 +57,7 @@ def fixture_device(wires, request):
 
 
 def filtered(wires, name):
-    """Filters on a device see what goes to c and comes from there, and drop it."""
+    """Checks that filters on a device count and drop the packets to c and those from c."""
     wires.tc(f"qdisc add dev {name} clsact")
     try:
         for hook in ("ingress", "egress"):
@@ -88,11 +88,11 @@ def test_filters_on_the_device_below(wires, device):
 def test_filters_on_the_device_below_that_see_tags(wires, device, hook):
     wires.tc("qdisc add dev pa clsact")
     try:
-        # The tag lies beside the packet, and is the protocol that a filter is for.
+        # The tag is in the skb's metadata, and its protocol is the one that filters match.
         wires.tc(f"filter add dev pa {hook} protocol 802.1q bpf da obj tc_count.o sec tc")
         wires.tc(f"filter add dev pa {hook} protocol ip bpf da obj tc_shot.o sec tc")
         assert wires.ping(4, PEER[4], count=3) == 3
-        # Others have packets of their own there.
+        # Other senders have packets there too.
         with JOURNAL.quiet():
             assert counters()[0] >= 3
         wires.tc(f"filter add dev pa {hook} protocol 802.1q bpf da obj tc_shot.o sec tc")

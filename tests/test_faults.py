@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every allocation fails once.
+"""Fails each allocation once.
 
-The n-th allocation of an operation fails, for each n, until the operation needs no more. What
-failed has changed nothing: the old filter or route is in force, and can be replaced or deleted as
-before. Needs a kernel whose allocations fail on request, and that says who has allocated what is
-there: the debug kernel, with slab_debug=U.
+The n-th allocation of an operation fails, for each n, until the operation needs no more. A failed
+operation must not change state: the old filter or route stays in force, and can be replaced or
+deleted. Needs a kernel with fault injection that records the allocator of each object: the debug
+kernel, with slab_debug=U.
 """
 
 import collections
@@ -47,7 +47,7 @@ FAULTS, SLABS = pathlib.Path("/sys/kernel/debug"), pathlib.Path("/sys/kernel/deb
 CACHES = pathlib.Path("/sys/kernel/slab")
 NAME, OURS = MODULE.stem, f"[{MODULE.stem}]"
 SPARE = BUILD / "tests/modules/lwtcls_spare.ko"
-# What is told whose memory was not there.
+# Errnos of an operation that could not allocate memory.
 TOLD = {errno.ENOMEM, errno.ENOBUFS}
 MOST = 5000
 CREATE, REPLACE = nl.NLM_F_CREATE | nl.NLM_F_EXCL, nl.NLM_F_CREATE | nl.NLM_F_REPLACE
@@ -56,24 +56,25 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
 def say(line):
-    """Says something in the kernel's log."""
+    """Writes a line to the kernel log."""
     pathlib.Path("/dev/kmsg").write_text(line)
 
 
 def pages(fail):
-    """Whether pages fail as well as objects do."""
+    """Enables or disables failures of page allocations, in addition to those of slab objects."""
     (FAULTS / "fail_page_alloc/min-order").write_text("0" if fail else "20")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def fixture_failing():
-    """Also fails what may sleep for its memory, and single pages. Nobody is told by the log."""
+    """Enables failures of allocations that may sleep and of single pages, without a log line for
+    each."""
     assert (CACHES / "kmalloc-64/store_user").read_text() == "1\n", "start with slab_debug=U"
     for what in ("failslab", "fail_page_alloc"):
         (FAULTS / what / "ignore-gfp-wait").write_text("N")
         (FAULTS / what / "verbose").write_text("0")
     pages(True)
-    # What is kept for later is kept for each processor.
+    # Stays on one CPU because caches are per CPU.
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})
     say(FAILING)
@@ -83,29 +84,29 @@ def fixture_failing():
 
 
 def objects():
-    """The objects that were allocated by functions of ours, or on their behalf: how many, by cache
-    and by who has allocated them."""
+    """Returns the number of live objects allocated by the module, or on its behalf, by cache and
+    call trace."""
     found = collections.Counter()
     for traces in SLABS.glob("*/alloc_traces"):
         cache = traces.parent.name
-        # Areas of addresses are kept for later.
+        # The kernel frees vmap areas lazily.
         if cache == "vmap_area" or OURS not in traces.read_text():
             continue
-        # What is freed stays in quarantine for a while, and looks as if it were in use.
+        # Objects in KASAN's quarantine look as if they were in use; shrinking the cache frees them.
         (CACHES / cache / "shrink").write_text("1")
         for entry in re.split(r"\n(?=\s*\d+ )", traces.read_text()):
-            # Trackers of references are kept when these are gone; what is not given back is
-            # complained of by the kernel when its device or namespace goes.
+            # ref_tracker keeps its objects after the reference is dropped. The kernel itself
+            # reports leaked references when the device or namespace goes away.
             if OURS in entry and "ref_tracker_alloc" not in entry:
                 count, _, who = entry.strip().partition(" ")
-                # Ages and process numbers differ from one to the next.
+                # Ages and process ids differ between objects.
                 who = re.sub(r"\b(age|pid|cpus|waste)=\S+", "", who)
                 found[cache, " ".join(who.split())] += int(count)
     return found
 
 
 def errno_of(function, *args):
-    """The errno that a function gets, 0 for none."""
+    """Returns the errno of a function, 0 for none."""
     try:
         function(*args)
     except OSError as error:
@@ -114,7 +115,7 @@ def errno_of(function, *args):
 
 
 class Nth:
-    """The n-th allocation of this thread is one that fails."""
+    """Fails the n-th allocation of this thread."""
 
     def __init__(self):
         self.file = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
@@ -122,7 +123,7 @@ class Nth:
 
     @contextlib.contextmanager
     def failing(self, nth):
-        """Says in `came` whether there were that many."""
+        """Sets `came` to whether there were that many allocations."""
         os.pwrite(self.file, str(nth).encode(), 0)
         try:
             yield
@@ -131,15 +132,15 @@ class Nth:
             os.pwrite(self.file, b"0", 0)
 
     def call(self, nth, function, *args):
-        """The errno that a function gets, 0 for none."""
+        """Returns the errno of a function whose n-th allocation fails, 0 for none."""
         with self.failing(nth):
             return errno_of(function, *args)
 
 
 @contextlib.contextmanager
 def memory_for(size):
-    """This thread gets objects of so many bytes in all, and no more of them."""
-    # Not before it is known whose they are.
+    """Limits this thread to objects of `size` bytes in total."""
+    # The task filter is set first, so that no other task's allocations fail.
     attributes = {"task-filter": "Y", "space": size, "times": -1, "probability": 100}
     for name, value in attributes.items():
         (FAULTS / "failslab" / name).write_text(str(value))
@@ -155,18 +156,18 @@ def memory_for(size):
 
 @pytest.fixture(name="nth")
 def fixture_nth():
-    """What has an allocation fail."""
+    """A control of allocation failures."""
     made = Nth()
     yield made
     os.close(made.file)
 
 
 class Unknown(Exception):
-    """The operation was done, or not: the answer needs memory, too."""
+    """Reports that the outcome is unknown, because the answer needs memory too."""
 
 
 class Request:
-    """A request that is sent again and again, each time by a socket of its own."""
+    """A request that is sent repeatedly, each time from a new socket."""
 
     def __init__(self, nth, kind, flags, body):
         self.nth, self.dump = nth, flags & nl.NLM_F_DUMP == nl.NLM_F_DUMP
@@ -184,7 +185,8 @@ class Request:
         return answers[-1]
 
     def exchange(self, sock, answers):
-        """Sends the request, and reads until it is answered. `answers`: None when it is sent."""
+        """Sends the request, and reads until it is answered. Appends None to `answers` once it is
+        sent."""
         sock.send(self.message)
         answers.append(None)
         while answers[-1] is None:
@@ -194,9 +196,9 @@ class Request:
 
 
 def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
-    """Has the first allocation fail, then the second, and so on. `attempt(n)` returns an errno;
-    unless that is 0, `state()` is what it was before. `undo()` takes back what was done."""
-    # Once without, for what the kernel keeps for later.
+    """Fails the first allocation, then the second, and so on. `attempt(n)` returns an errno; unless
+    it is 0, `state()` must be unchanged. `undo()` reverts a successful attempt."""
+    # A run without failures fills the kernel's caches.
     assert attempt(0) == 0
     undo()
     lines, before, seen = len(kernel_log()), (state(), program_ids()), set()
@@ -215,7 +217,7 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
                 undo()
         else:
             if error == 0:
-                # The kernel could do without that memory, or there was no failure any more.
+                # The kernel can do without that memory, or no allocation failed.
                 undo()
             else:
                 assert error in told, f"allocation {number}: {errno.errorcode.get(error, error)}"
@@ -226,7 +228,7 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
         with contextlib.suppress(AssertionError):
             eventually(lambda: now() == before, 10)
         assert now() == before
-    # What goes after a grace period goes now, if it goes at all.
+    # Waits for objects that are freed after a grace period.
     with contextlib.suppress(AssertionError):
         eventually(lambda: not objects() - had, 10)
     lost = objects() - had
@@ -239,7 +241,7 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
 
 
 def filters(net, parent=nl.TC_H_CLSACT_EGRESS):
-    """The filters of a, as a dump shows them, but their actions' ages."""
+    """Returns the filters of a as a dump shows them, without the actions, which have ages."""
     with JOURNAL.quiet():
         found = nl.filters(net.ifindex, parent=parent)
     return {handle: {key: value for key, value in attrs.items() if key != nl.BPF_ACT}
@@ -247,18 +249,18 @@ def filters(net, parent=nl.TC_H_CLSACT_EGRESS):
 
 
 def direct(fd):
-    """The options of a direct-action filter."""
+    """Returns the options of a direct-action filter."""
     return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "name") + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 
 
 def action(fd):
-    """The options of a filter with an action."""
+    """Returns the options of a filter with an action."""
     return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "name") \
         + nl.attr(nl.BPF_ACT, nl.attr(1, nl.gact(0)))
 
 
 def classic(_fd):
-    """The options of a filter with bytecode."""
+    """Returns the options of a filter with bytecode."""
     return nl.attr(nl.BPF_OPS_LEN, struct.pack("=H", 1)) \
         + nl.attr(nl.BPF_OPS, struct.pack("=HBBI", 6, 0, 0, 0))
 
@@ -269,7 +271,7 @@ FORMS = pytest.mark.parametrize("form", OPTIONS)
 
 @pytest.fixture(name="clsact")
 def fixture_clsact(net):
-    """A network whose device takes filters, and has one, besides those that come and go."""
+    """The network, with clsact on va and a filter that stays."""
     net.tc("qdisc add dev va clsact")
     with program("classifier", "tc_ok") as fd:
         assert nl.filter_(net.ifindex, direct(fd), handle=7) == (0, "")
@@ -336,7 +338,7 @@ def test_dumping_filters(clsact, nth):
 
 @pytest.fixture(name="port")
 def fixture_port(net):
-    """A device that takes filters into its hardware."""
+    """A device that offloads filters."""
     hardware = Hardware(net)
     made = hardware.plug()
     net.tc(f"qdisc add dev {made} clsact")
@@ -353,10 +355,11 @@ def test_adding_a_filter_to_hardware(net, port, nth):
 
 
 def test_loading_the_module(nth):
-    """A module that finds no memory is not there, and is loaded as ever when there is some."""
+    """The module fails to load and leaves nothing behind if an allocation fails, and loads once
+    memory is available."""
     sh(f"rmmod {NAME}")
-    # What is missing for the module's own code is the kernel's affair, which says a lot about it;
-    # and so is what it wants to know of a module's trace events and types.
+    # The kernel's loader allocates the pages for the module's code, and logs at length if it
+    # cannot. It also reads the module's trace events and BTF. Neither is tested here.
     pages(False)
     spared = ("trace_module_notify", "btf_module_notify")
     listed = pathlib.Path("/proc/kallsyms").read_text().splitlines()
@@ -381,7 +384,8 @@ def test_loading_the_module(nth):
 
 
 def routes(family):
-    """The routes of a to the service, but their ages. Others come when an address is ready."""
+    """Returns a's routes to the service, without their ages. Other routes appear when an address
+    becomes ready."""
     to = nl.attrs(nl.destination(family)[12:])[nl.RTA_DST]
     with JOURNAL.quiet(), nl.Requests("a") as requests:
         found, _ = requests.dump(nl.RTM_GETROUTE, nl.rtmsg(DOMAIN[family]))
@@ -391,21 +395,21 @@ def routes(family):
 
 
 def encap(*fds):
-    """An encapsulation with programs on input, output, and xmit."""
+    """Returns an encapsulation with programs on input, output and xmit."""
     return b"".join(nl.attr(hook, nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, "name"))
                     for hook, fd in zip((nl.LWT_IN, nl.LWT_OUT, nl.LWT_XMIT), fds, strict=True))
 
 
 @contextlib.contextmanager
 def three_programs():
-    """An encapsulation with all three programs."""
+    """Yields an encapsulation with all three programs."""
     with program("lwt_in", "lwt_in_ok") as one, program("lwt_out", "lwt_out_ok") as two, \
             program("lwt_xmit", "lwt_xmit_ok") as three:
         yield encap(one, two, three)
 
 
 def route(net, family, attributes):
-    """The body of a request for a route to the service."""
+    """Returns the body of a request for a route to the service."""
     return nl.destination(family) \
         + nl.attr(nl.RTA_GATEWAY, socket.inet_pton(DOMAIN[family], net.gateway(family))) \
         + nl.attr(nl.RTA_OIF, net.ifindex) \
@@ -424,7 +428,7 @@ def test_adding_a_route(net, nth, family):
 
 @contextlib.contextmanager
 def standing_route(net, family):
-    """A route that drops. Yields what puts it back."""
+    """Adds a route that drops packets. Yields a function that restores it."""
     with program("lwt_xmit", "lwt_xmit_drop") as fd:
         body = route(net, family, nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd)
                                           + nl.attr(nl.PROG_NAME, "drop")))
@@ -457,8 +461,9 @@ def test_deleting_a_route(net, nth, family):
 
 @pytest.mark.needs("LWTUNNEL_BPF")
 def test_deleting_a_route_of_the_kernels_own_by_its_program(net, nth):
-    """To compare it with what the request names, both are written down. Without memory for that the
-    route stays; without memory for the request's own encapsulation the kernel deletes any route."""
+    """lwtcls compares such a route with the request by dumping both encapsulations. Without memory
+    for the dump the route stays; without memory for the encapsulation of the request the kernel
+    deletes the route whatever its program."""
     with program("lwt_xmit", "lwt_xmit_drop") as fd:
         body = route(net, 4, nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd)
                                      + nl.attr(nl.PROG_NAME, "drop")))
@@ -484,12 +489,12 @@ def test_dumping_routes(net, nth, family):
 
 
 def udp_socket(family):
-    """A socket of a for packets."""
+    """Returns a UDP socket in a."""
     with inside("a"):
         return socket.socket(DOMAIN[family], socket.SOCK_DGRAM)
 
 
-# What a program on output or xmit does with the packets of a itself.
+# Programs that act on locally generated packets on output or xmit.
 SENT = {"xmit": ("ok", "redirect", "mark"), "out": ("ok", "reroute")}
 
 
@@ -497,7 +502,7 @@ SENT = {"xmit": ("ok", "redirect", "mark"), "out": ("ok", "reroute")}
 @pytest.mark.parametrize("hook, name", [(hook, name) for hook, names in SENT.items()
                                         for name in names])
 def test_sending_a_packet(net, nth, family, hook, name):
-    """A packet that finds no memory is lost, and the next one goes through."""
+    """A packet for which an allocation fails is lost, and the next one passes."""
     net.encap(hook, name, family)
     with udp_socket(family) as sock:
         to = (net.service(family), 9)
@@ -511,8 +516,9 @@ def test_sending_a_packet(net, nth, family, hook, name):
     "packet on xmit, no memory for the link header",
     "drop reason of such packets, and of those whose protocol a program changed")
 def test_making_room_for_the_link_header(net, family):
-    """Where a program has used it up, and there is no memory for more, the packet is freed, and
-    dropwatch is told why. Its data has reserves: a single failure would not be noticed."""
+    """If a program uses up the headroom and there is no memory for more, the packet is freed with a
+    drop reason. The memory is limited because the skb's data has reserves, which hide a single
+    failure."""
     net.encap("xmit", "narrow", family)
     told = []
     with Sender("a", family) as sender, events("skb/kfree_skb") as freed:
@@ -523,7 +529,7 @@ def test_making_room_for_the_link_header(net, family):
             if not told[-1]:
                 break
         reasons = {line.rpartition(" reason: ")[2] for line in freed() if OURS in line}
-    # A route that gets no memory leads nowhere.
+    # A route lookup without memory fails with ENETUNREACH.
     assert set(told) <= TOLD | {errno.ENETUNREACH, 0}
     assert errno.ENOMEM in told and told[-1] == 0
     assert reasons == {"NOMEM"}
@@ -533,23 +539,24 @@ def test_making_room_for_the_link_header(net, family):
 @FAMILIES
 @pytest.mark.parametrize("kind", ["gre", "gue", "gre6"])
 def test_pushing_a_header(net, nth, family, kind):
-    """So is one that is to get a header; the header is there or it is not."""
+    """A packet for which an allocation fails passes with a complete header or is lost, and the next
+    one passes."""
     pusher = Pusher()
     try:
         sh(f"ip -{family} -n a route add {net.service(family)} "
            f"encap bpf xmit pinned {pusher.PINS}/push_xmit headroom 64 "
            f"via {net.gateway(family)} dev va")
-        # The way of the outer packets.
+        # The routes of the outer packets.
         sh("ip -n a route add 10.9.0.0/24 via 10.0.0.2 && "
            "ip -6 -n a route add fd09::/64 via fd00::2")
         to = (net.service(family), 9)
         with udp_socket(family) as sock, pusher.pushing(KINDS[kind].header(family)):
-            # The program drops what gets no header.
+            # The program drops a packet if the helper fails.
             sweep(f"IPv{family} packet, xmit push {kind}", nth,
                   lambda number: nth.call(number, sock.sendto, b"x", to),
                   told=TOLD | {errno.EPERM})
             _, refused, error = pusher.seen()
-            # Where the header finds room already no memory is asked for.
+            # No memory is needed if there is enough headroom.
             assert not refused or error == "ENOMEM"
         sh(f"ip -{family} -n a route del {net.service(family)}")
     finally:
@@ -559,12 +566,13 @@ def test_pushing_a_header(net, nth, family, kind):
 @FAMILIES
 @pytest.mark.parametrize("name", ["ok", "reroute"])
 def test_receiving_a_packet(net, nth, family, name):
-    """What comes in by a tun is received by the thread that writes it."""
+    """A packet for which an allocation fails on input is lost, and the next one passes. Writing to
+    a tun device runs the receive path in the same thread."""
     sysctl("a", "ipv4/ip_forward", 1)
     sysctl("a", "ipv6/conf/all/forwarding", 1)
     sysctl("a", "ipv4/conf/all/rp_filter", 0)
     net.encap("in", name, family)
-    # The hook is to be in a, whose route it is that forwards.
+    # The forwarding route of a has the program, so the hook runs in a.
     sh(f"ip -{family} -n a route replace {net.service(family)} "
        f"encap bpf in obj lwt_in_{name}.o section lwt_in via {net.gateway(family)} dev va")
     source = {4: "10.8.0.2", 6: "fd08::2"}[family]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Requests, headers and verdicts that nobody would send, programs that nobody would write, and
-devices that do as they like, by the thousand, from a seed.
+"""Thousands of malformed requests, random headers, verdicts and programs, and misbehaving devices,
+generated from a seed.
 
-LWTCLS_FUZZ: how many requests. LWTCLS_SEED: which ones. LWTCLS_ROUND: how many until all that they
-have made is taken away. What was answered is printed, for scripts/fuzz-diff.py to lay beside what
-another kernel answered to the same.
+LWTCLS_FUZZ: number of requests. LWTCLS_SEED: the seed. LWTCLS_ROUND: number of requests after which
+everything that they have created is deleted. The answers are printed for scripts/fuzz-diff.py,
+which compares them with those of another kernel.
 """
 
 import base64
@@ -62,9 +62,9 @@ from tunnels import KINDS, Header, Pusher, bpf, packet
 
 SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
 COUNT = int(os.environ.get("LWTCLS_FUZZ", "5000"))
-# How many programs for packets, and acts with devices.
+# Number of random packet programs, and of operations on devices.
 MORE = min(COUNT // 10, 2000)
-# So often the state is compared before and after a request.
+# The state is compared before and after each n-th request.
 CHECK = 20
 LOADED = {"in": ("lwt_in", "lwt_in_ok"), "out": ("lwt_out", "lwt_out_ok"),
           "xmit": ("lwt_xmit", "lwt_xmit_ok"), "xmit_other": ("lwt_xmit", "lwt_xmit_drop"),
@@ -76,7 +76,7 @@ PLACES = (("filters", nl.TC_H_CLSACT_EGRESS), ("filters", nl.TC_H_CLSACT_INGRESS
 
 
 def keep_open(made):
-    """Has the files open that the requests name, at the numbers by which they do."""
+    """Opens the files that requests refer to, at the descriptor numbers that they use."""
     files = []
     for label in FDS:
         if label in LOADED:
@@ -92,7 +92,7 @@ def keep_open(made):
 
 
 class Field:
-    """Two namespaces, and what is configured in the first one all the time."""
+    """Two namespaces, and the configuration that the requests in the first one start from."""
 
     def __init__(self):
         self.net = Net()
@@ -106,19 +106,19 @@ class Field:
         self.begin()
 
     def close(self):
-        """Takes all of it away."""
+        """Deletes everything."""
         self.asker.sock.close()
         for label in FDS:
             os.close(self.world.fd(label))
         self.net.close()
 
     def done(self, kind, flags, body):
-        """Asks for what has to be granted."""
+        """Sends a request that must succeed."""
         answer, _ = self.asker.ask(kind, flags, body)
         assert not answer.error, f"request {kind}: {answer}"
 
     def begin(self):
-        """Makes places for filters and routes."""
+        """Creates the qdiscs, classes and addresses that filters and routes refer to."""
         for ifindex, extra in ((self.world.filters, b""),
                                (self.shared, nl.attr(nl.TCA_INGRESS_BLOCK, BLOCK))):
             body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0)
@@ -134,20 +134,20 @@ class Field:
                   body + nl.attr(nl.IFA_LOCAL, address) + nl.attr(1, address))
 
     def switch(self, up):
-        """Switches the device of the routes, which go with it."""
+        """Brings the device of the routes up or down, which deletes its routes."""
         self.done(nl.RTM_NEWLINK, 0, nl.ifinfomsg(self.world.routes, up, nl.IFF_UP))
 
     def end(self):
-        """Takes all filters and routes away."""
+        """Deletes all filters and routes."""
         for ifindex in (self.world.filters, self.shared):
             self.done(nl.RTM_DELQDISC, 0,
                       struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0))
-        # With its classes, and with all chains: a request may name any.
+        # Deletes the qdisc with its classes and all chains: a request may name any chain.
         self.done(nl.RTM_DELQDISC, 0, htb(self.world.routes))
         self.switch(0)
 
     def filters(self):
-        """The filters that there are, but their actions' ages."""
+        """Returns all filters, without the actions, which have ages."""
         found = []
         for where, parent in PLACES:
             index = MAGIC_BLOCK if where == "block" else getattr(self.world, where)
@@ -162,8 +162,8 @@ class Field:
         return found
 
     def routes(self):
-        """The routes that there are, but their ages and the link's state. The kernel's own come in
-        their own time."""
+        """Returns all routes without their ages. Routes that the kernel adds, which it does
+        asynchronously, are left out."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
             answer, listed = self.asker.ask(nl.RTM_GETROUTE, nl.NLM_F_DUMP,
@@ -177,20 +177,20 @@ class Field:
         return found
 
     def state(self):
-        """All that requests may change."""
+        """Returns all state that requests may change."""
         return self.filters(), self.routes()
 
 
 @pytest.fixture(name="field")
 def fixture_field():
-    """What the requests are about."""
+    """The namespaces and devices that requests are about."""
     with contextlib.closing(Field()) as made:
         yield made
 
 
 @pytest.fixture(name="coverage", scope="module", autouse=True)
 def fixture_coverage(module):
-    """What of the module all of it reaches."""
+    """Records the module's code that all scenarios of this file reach."""
     assert module is None
     made = Coverage()
     made.begin()
@@ -202,19 +202,19 @@ def fixture_coverage(module):
 
 @pytest.fixture(autouse=True)
 def collected(coverage):
-    """Nothing of what a scenario reaches is forgotten."""
+    """Collects the coverage of each scenario."""
     yield
     coverage.collect()
 
 
 class Record:
-    """What was answered, in a form that is short to print."""
+    """The answers, in a form that is short to print."""
 
     def __init__(self, what, *words):
         self.head, self.data = " ".join(map(str, (what, SEED, *words))), bytearray()
 
     def show(self, capsys):
-        """Prints it."""
+        """Prints the record."""
         text = base64.b85encode(zlib.compress(bytes(self.data), 9)).decode()
         with capsys.disabled():
             print(f"\nfuzz: begin {self.head} {len(self.data)}")
@@ -224,7 +224,8 @@ class Record:
 
 
 def silent_in_the_core(asked, said):
-    """Refusals for which the core, not the module, has no sentence."""
+    """Returns whether the core, and not the module, refused the request without an extack
+    message."""
     name = errno.errorcode.get(said.error)
     if asked.kind == nl.RTM_NEWROUTE:
         return name in ("EEXIST", "ENOENT")
@@ -280,7 +281,7 @@ def test_refused_filters_take_no_handle(field):
     create = nl.NLM_F_CREATE
 
     def automatic():
-        """The handle that a filter gets which asks for none."""
+        """Returns the handle that the kernel chooses for a new filter."""
         field.done(nl.RTM_NEWTFILTER, create, nl.tfilter(index, 0, fd))
         handles = {struct.unpack_from("=I", each[1], 8)[0] for each in field.filters()}
         return max(handles)
@@ -302,7 +303,7 @@ def test_refused_filters_take_no_handle(field):
 
 
 def some_header(r):
-    """A header, and the family of the packet before which it is put."""
+    """Returns a random header, and the family of the packet that it is pushed to."""
     inner = r.choice((4, 6))
     if r.randrange(100) < 15:
         return Header(r.randbytes(r.randrange(0, 265))), inner
@@ -324,14 +325,14 @@ def some_header(r):
             data[r.randrange(min(len(data), 44))] = r.choice((0, 1, 4, 6, 17, 47, 0x44, 0x45, 0x4F,
                                                               0x60, 255, r.randrange(256)))
     elif what == 5:
-        # IPv4 header lengths.
+        # The header length of IPv4.
         data[0] = data[0] & 0xF0 | r.randrange(16)
     return Header(bytes(data[:264]), made.lengths if r.randrange(2) else ()), inner
 
 
 @pytest.fixture(name="pusher")
 def fixture_pusher():
-    """The program that pushes what it is told to."""
+    """The program that pushes the header that a map holds."""
     made = Pusher()
     try:
         yield made
@@ -340,7 +341,7 @@ def fixture_pusher():
 
 
 def header_of(number):
-    """The hook, the header and the packet of a number."""
+    """Returns the hook, header, packet and family with this number."""
     r = random.Random(f"{SEED}/push/{number}")
     hook = r.choice(("in", "xmit"))
     header, family = some_header(r)
@@ -369,7 +370,7 @@ def test_headers(pusher, coverage, capsys):
             pushed = 0 if error or not header.data else len(header.data)
             assert len(after) == pushed + len(inner), f"header {number}: {error}"
             if hook == "in":
-                # That of the C is wrong for some.
+                # The C code miscomputes CHECKSUM_COMPLETE for some headers.
                 again = pusher.run(hook, header, link + inner, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
                 assert again == (error, after), f"header {number}: {again[0]}"
     record.show(capsys)
@@ -383,18 +384,18 @@ VERDICTS = (*range(11), -1, *(random.Random(f"{SEED}/verdicts").getrandbits(32)
 
 
 def judge(net, hook, number, fd):
-    """Puts a program where the packets to the service come by."""
+    """Attaches a program to a hook that the packets to the service pass."""
     if hook == "tc":
         flags = nl.attr(nl.BPF_FLAGS, nl.DIRECT)
         assert nl.filter_(net.ifindex, nl.attr(nl.BPF_FD, fd) + flags) == (0, "")
         return
-    # Another name each time, for to the C a route with the same names is the same one.
+    # The name differs each time, because to the C code routes with the same names are equal.
     each = nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, f"n-{number}")
     if hook != "in":
         encap = nl.attr({"out": nl.LWT_OUT, "xmit": nl.LWT_XMIT}[hook], each)
         assert nl.route(4, net.ifindex, encap) == (0, "")
         return
-    # In b it is delivered: table and type are "local".
+    # b delivers the packet, so the table and the type are "local".
     body = nl.rtmsg(socket.AF_INET, 32, 255, 4, 254, 2)
     body += nl.attr(nl.RTA_DST, socket.inet_aton("10.1.0.1")) + nl.attr(nl.RTA_OIF, 1)
     body += nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
@@ -404,7 +405,7 @@ def judge(net, hook, number, fd):
 
 @pytest.mark.parametrize("hook, kind", [("in", 10), ("out", 11), ("xmit", 12), ("tc", 3)])
 def test_verdicts(net, hook, kind, capsys):
-    """No verdict does harm; what it does is as with the C."""
+    """No verdict causes a splat; the effect of each is recorded for comparison with the C code."""
     record, lines = Record(f"verdicts-{hook}"), len(kernel_log())
     net.route(4)
     net.tc("qdisc add dev va clsact")
@@ -426,7 +427,7 @@ def test_verdicts(net, hook, kind, capsys):
                     code = error.errno
                 if hook == "tc":
                     net.tc("filter del dev va egress")
-                # What comes after it is not overtaken.
+                # This packet cannot overtake the first one.
                 client.sendto(b"after", ("10.0.0.2", 7000))
                 arrived = server.recv(100) == b"judged"
                 if arrived:
@@ -439,16 +440,18 @@ def test_verdicts(net, hook, kind, capsys):
     assert not splats(kernel_log()[lines:])
 
 
-# What has a place of ours, and the answer to us then, with the encapsulation and without.
+# Modules that take something that lwtcls needs, and the errno of loading lwtcls then, without and
+# with cls_only.
 TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_tracer": (0, 0)}
-# Nobody else can take the slot where the kernel itself has it.
+# The slot is free only if the kernel's own encapsulation is not built in.
 if not needs.has("LWTUNNEL_BPF"):
     TAKERS["lwtcls_slot"] = (0, 0)
 
 
 @pytest.mark.only_here("the module itself")
 def test_coming_and_going(coverage):
-    """The module is loaded where its places are free, and where they are not."""
+    """The module loads if its slot and kind are free, and behaves as documented if one of them is
+    taken."""
     lines = len(kernel_log())
     paths = {name: BUILD / f"tests/modules/{name}.ko" for name in TAKERS if "lwtcls" in name}
     paths["cls_bpf"] = KERNEL / "net/sched/cls_bpf.ko"
@@ -478,7 +481,7 @@ def test_coming_and_going(coverage):
 
 @pytest.mark.only_here("the C crashes")
 def test_packets(coverage):
-    """Programs do to packets what comes to their minds, and no harm."""
+    """Random programs on random packets cause no splat."""
     lines, counts = len(kernel_log()), collections.Counter()
     ground = Ground()
     try:
@@ -510,8 +513,8 @@ def test_packets(coverage):
 
 
 class Cards:
-    """A device of two ports and one of one, which take filters and refuse them as they like, and a
-    device that takes none; the shared block."""
+    """Offload devices with two ports and with one port, which accept or refuse filters at random, a
+    device without offload, and the shared block."""
 
     def __init__(self, net):
         self.net, self.hardware, self.asker = net, Hardware(net), Asker("a")
@@ -523,18 +526,18 @@ class Cards:
         except BaseException:
             self.close()
             raise
-        # What its place has in hardware, of each port.
+        # By port, the ids of the offloaded programs of its filters.
         self.offered = {}
-        # Where each is: on the block, alone, or nowhere.
+        # The state of each device: on the shared block, with its own qdisc, or without one.
         self.where = {each.ifindex: None for each in self.ports} | {net.ifindex: None}
 
     def close(self):
-        """Takes all of it away."""
+        """Deletes everything."""
         self.asker.sock.close()
         self.hardware.close()
 
     def clsact(self, ifindex, there):
-        """Gives a device a qdisc, or takes it away; returns the answer."""
+        """Adds or deletes the clsact qdisc of a device; returns the answer."""
         body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0)
         body += nl.attr(nl.TCA_KIND, "clsact")
         if there == "block":
@@ -547,13 +550,13 @@ class Cards:
         return answer
 
     def places(self):
-        """Where filters may be: the index and parent of each."""
+        """Returns where filters can be added: the index and parent of each place."""
         found = [(ifindex, nl.TC_H_CLSACT_INGRESS) for ifindex, there in self.where.items()
                  if there == "alone"]
         return found + [(MAGIC_BLOCK, BLOCK)] * ("block" in self.where.values())
 
     def filters(self, place, terse=False):
-        """The ids of the programs of a place's filters, and their generic flags."""
+        """Returns the program ids and generic flags of the filters of a place."""
         body = struct.pack("=BxxxIIII", 0, place[0], 0, place[1], 0)
         if terse:
             body += nl.attr(nl.TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE))
@@ -565,7 +568,7 @@ class Cards:
                 for each in options if nl.BPF_FLAGS_GEN in each]
 
     def check(self):
-        """What is shown is what there is."""
+        """Checks that dumps agree with the state of the devices."""
         shown = {place: self.filters(place) for place in self.places()}
         for place, found in shown.items():
             for _, flags in found:
@@ -585,7 +588,7 @@ class Cards:
                 assert offered in ([has], [has] if has else []), f"{port} has {has}: {shown}"
 
     def act(self, r):
-        """Does something; returns what, and the answer."""
+        """Performs a random operation; returns its name and errno."""
         places = self.places()
         if not places or r.randrange(100) < 20:
             ifindex = r.choice(list(self.where))
@@ -594,7 +597,7 @@ class Cards:
             return "join" if there else "leave", answer.error
         if r.randrange(100) < 20:
             port, what = r.choice(self.ports), r.choice(("tc", "tc_non_bound"))
-            # Who has a filter and accepts nothing more does not give it up, either.
+            # A port that refuses requests would also refuse to remove its filter.
             if what == "tc_non_bound" or not self.offered.get(port):
                 port.accepts(what, r.randrange(3) > 0)
             return "accept", 0
@@ -626,7 +629,7 @@ class Cards:
 @pytest.mark.needs("NETDEVSIM")
 @pytest.mark.only_here("the C leaves devices with programs that are gone")
 def test_devices(net, coverage):
-    """Devices take filters, refuse them, come and go; what is shown of them is true."""
+    """Devices accept, refuse, come and go; dumps agree with their state."""
     lines, counts = len(kernel_log()), collections.Counter()
     cards = Cards(net)
     try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How programs reach what pushes headers: the kernel's own helper, which the module answers."""
+"""How programs reach the code that pushes headers: through the kernel's own helper, which the
+module implements."""
 
 import contextlib
 import errno
@@ -34,34 +35,35 @@ from wires import PORT, Sender
 
 TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
 STUCK = BUILD / "tests/modules/lwtcls_stuck.ko"
-# 14 bytes of link header, 20 of IPv4, and 22 that count from 0.
+# 14 bytes of MAC header, 20 of IPv4, and 22 with the values from 0 on.
 PACKET = bytes.fromhex("020000000002 020000000001 0800 4500002a00004000401126a10a0000010a000002"
                        ) + bytes(range(22))
 COMES_AND_GOES = pytest.mark.only_here("the helper while the module comes and goes")
-# What a program gets without the module: the kernel's own code for pushed headers belongs to its
+# The helper's result without the module: the kernel's own code for pushed headers belongs to its
 # encapsulation.
 OWN = needs.has("LWTUNNEL_BPF")
 ALONE = 0 if OWN else -errno.EINVAL
-# What the kernel's own code says to a segment routing header on an IPv4 packet.
+# The helper's result for a segment routing header on an IPv4 packet.
 SEG6_ANSWER = -errno.EBADMSG
 
 
 @observed
 def run(fd, packet=PACKET, repeat=1):
-    """Runs a program on a packet; returns what it returns, as a signed number, and the packet
-    without its link header."""
+    """Runs a program on a packet; returns its return value, signed, and the packet without its MAC
+    header."""
     return run_on(fd, packet, repeat=repeat)
 
 
 def said_since(before):
-    """What the module has said to the kernel's log, but for whose slot it has taken over."""
+    """Returns the module's log lines since `before`, without those about the encapsulation's
+    slot."""
     return [line for line in kernel_log()[before:]
             if line.startswith("lwtcls: ") and not line.startswith("lwtcls: encapsulation ")]
 
 
 @pytest.fixture(name="unloaded")
 def fixture_unloaded():
-    """Without the module, which comes back afterwards."""
+    """Unloads the module for a scenario."""
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     yield
     if loaded("lwtcls_tracer"):
@@ -72,7 +74,7 @@ def fixture_unloaded():
 
 
 def alone(fd):
-    """Whether the kernel answers as it does without the module."""
+    """Returns whether the helper behaves as without the module."""
     answer, packet = run(fd)
     return answer == ALONE and (OWN or packet == PACKET[14:])
 
@@ -131,7 +133,7 @@ def test_module_loads_where_ftrace_does_not_help(unloaded):
     instead = "the kernel's own code pushes headers" if OWN else "programs cannot push headers"
     assert said_since(before) == [f"lwtcls: {instead}: cannot attach to bpf_lwt_push_encap() "
                                   "through ftrace (error -16)"]
-    # One of the two was to be had, but a helper that works on one hook alone would be no help.
+    # The other function could be attached, but the helper must not work on one hook alone.
     with program("lwt_in", "lwt_in_reach_ip") as fd:
         assert run(fd)[0] == ALONE
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
@@ -167,7 +169,7 @@ def test_helper_cannot_be_taken_away():
 
 @contextlib.contextmanager
 def gre(namespace):
-    """A tunnel device at b's end, for what comes from a."""
+    """A tunnel device in a namespace, for packets from a."""
     sh(f"ip -n {namespace} link add g0 type gre local 10.0.0.2 remote 10.0.0.1 && "
        f"ip -n {namespace} link set g0 up")
     try:
@@ -178,7 +180,7 @@ def gre(namespace):
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_sample_sends_through_a_tunnel(wires, family):
-    # The route of the outer packet is another one than that of the inner.
+    # The route of the outer packet differs from that of the inner packet.
     via = "dev va" if family == 4 else "via fd00::2 dev va"
     with gre("b"), wires.having(
             "a", family, f"route add {wires.FIRST[family]} encap bpf xmit obj lwt_xmit_gre.o "
@@ -205,7 +207,7 @@ def test_route_without_device_is_refused(wires):
 
 
 class Running(threading.Thread):
-    """Calls the helper all the time, from programs that no route has."""
+    """Calls the helper continuously, from programs that no route refers to."""
 
     def __init__(self, fds):
         super().__init__(daemon=True)
@@ -228,7 +230,7 @@ class Running(threading.Thread):
 @COMES_AND_GOES
 def test_rounds_of_the_module_under_traffic(unloaded, wires):
     first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
-    # To take the slot over from the kernel, and to give it back, takes grace periods of all tasks.
+    # Taking over the kernel's slot, and giving it back, waits for RCU-tasks grace periods.
     rounds = often(20 if OWN else 100)
     with program("lwt_in", "lwt_in_reach_ip") as ingress, \
             program("lwt_xmit", "lwt_xmit_reach_ip") as egress, \
@@ -251,7 +253,7 @@ def test_rounds_of_routes_under_traffic(wires):
     stop = threading.Event()
 
     def traffic(sock):
-        # Nobody has the port, and at times there is no route.
+        # No socket has the port, and at times there is no route.
         while not stop.is_set():
             with contextlib.suppress(OSError):
                 sock.sendto(b"background", (first, PORT + 1))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filters of hfsc, whose classes are chosen as those of any classful qdisc."""
+"""Filters on hfsc, a classful qdisc whose classes are chosen as those of others."""
 
 import pytest
 from test_cls import sent
@@ -7,7 +7,7 @@ from test_cls import sent
 
 @pytest.fixture(name="hfsc")
 def fixture_hfsc(net):
-    """The network, with hfsc on a's end."""
+    """The network, with hfsc on va."""
     net.route(4)
     net.tc("qdisc add dev va root handle 1: hfsc default 10")
     net.tc("class add dev va parent 1: classid 1:1 hfsc sc rate 100mbit ul rate 100mbit")
@@ -21,7 +21,7 @@ def test_hfsc_class_of_a_filter(hfsc):
     hfsc.tc(where.format("add") + " bpf da obj tc_ok.o sec tc classid 1:20")
     assert hfsc.ping(count=4) == 4
     assert sent(hfsc, "1:20", "hfsc") == 4
-    # Its class is bound, and the other one is when the filter has changed.
+    # The filter is bound to its class, and to the other class after it was replaced.
     hfsc.tc(where.format("replace") + " bpf da obj tc_ok.o sec tc classid 1:21")
     hfsc.tc("class del dev va classid 1:20")
     assert hfsc.ping(count=3) == 3

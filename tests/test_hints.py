@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Warnings about requests that hardly do what was meant: where they are due, and where not."""
+"""Warnings about requests that probably do not do what the user means, and requests that must not
+cause one."""
 
 import pytest
 from conftest import sh
@@ -11,7 +12,7 @@ EGRESS = "dev va egress"
 
 
 def warned(command, sentence):
-    """Whether tc accepts a command and prints that warning; it prints no other one."""
+    """Returns whether tc accepts a command with this warning; fails if it prints another one."""
     result = sh(f"tc -n a {command}", check=False)
     assert not result.returncode, result.stderr
     if result.stderr:
@@ -21,12 +22,12 @@ def warned(command, sentence):
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):
-    """The network, with clsact on a's end, and on that of another device."""
+    """The network, with clsact on va."""
     net.tc("qdisc add dev va clsact")
     return net
 
 
-# The last command adds a second filter, and the user wanted to replace the first.
+# The last command adds a second filter although the user means to replace the first.
 MEANT_ANOTHER = {
     "neither": [f"filter replace {EGRESS} {OK}"] * 2,
     "a priority, no handle": [f"filter replace {EGRESS} prio 1 {OK}"] * 2,
@@ -44,7 +45,7 @@ MEANT_ANOTHER = {
     "with another class": [f"filter replace {EGRESS} {OK} classid 1:1",
                            f"filter replace {EGRESS} {OK} classid 1:2"],
 }
-# The last command does what it says.
+# The last command does what the user means.
 MEANT_THAT = {
     "the first": [f"filter replace {EGRESS} {OK}"],
     "priority and handle": [f"filter replace {EGRESS} prio 1 handle 1 {OK}"] * 2,
@@ -89,7 +90,7 @@ def test_filter_that_was_meant_is_not_warned_of(tc, case):
 
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
 def test_second_filter_of_a_loaded_program_is_warned_of(tc):
-    # The names of the two filters are others, the program is the same.
+    # The two filters have different names and the same program.
     sh("bpftool prog load classifier_ok.o /run/bpf/one type classifier")
     sh("bpftool prog pin pinned /run/bpf/one /run/bpf/two")
     try:
@@ -107,7 +108,7 @@ def test_second_filter_of_a_shared_block_is_warned_of(net):
     assert warned(f"filter replace block 7 {OK}", SECOND)
 
 
-# Qdiscs, and those of the cases below in which they drop what the program passes.
+# Qdiscs, each with the cases below in which it drops the packets that the program passes.
 FLOWS = {"ok", "ok 1:0", "unspec"}
 CLASSES = {*FLOWS, "minor"}
 QDISCS = {
@@ -115,7 +116,7 @@ QDISCS = {
     "htb default 3": set(), "hfsc default 3": set(), "prio": set(), "ets bands 3": set(),
     "cake": set(),
 }
-# Programs and classes: those of the filter, and of the program that sets it.
+# A program, and the class of its filter; "minor" sets a class itself.
 CASES = ["ok", "ok 1:0", "ok 1:3", "unspec", "minor", "minor 1:0", "minor 1:1"]
 CLASS = {
     "drr": "drr", "qfq": "qfq weight 1", "htb": "htb rate 100mbit", "hfsc": "hfsc sc rate 100mbit",
@@ -124,7 +125,7 @@ UNCLASSED = "direct action without a class on a qdisc that drops what has none"
 
 
 def on_qdiscs():
-    """Each case on each qdisc."""
+    """Yields each case on each qdisc."""
     for qdisc, drops in QDISCS.items():
         needs = pytest.mark.needs(f"NET_SCH_{qdisc.split()[0].upper()}")
         for case in CASES:
@@ -152,11 +153,11 @@ def test_class_that_another_one_names_is_not_warned_of(net, qdisc):
     net.tc(f"qdisc add dev va root handle 1: {qdisc}")
     if qdisc in CLASS:
         net.tc(f"class add dev va parent 1: classid 1:3 {CLASS[qdisc]}")
-    # The value that the program returns is the class.
+    # The program returns a class.
     assert not warned("filter add dev va parent 1: prio 1 bpf obj tc_class.o sec tc", DROPS)
     assert net.ping()
     net.tc("filter del dev va parent 1:")
-    # The filter behind it, by priority or by age, names the class.
+    # The next filter, by priority or by age, has a class.
     net.tc("filter add dev va parent 1: prio 9 matchall classid 1:3")
     assert not warned("filter add dev va parent 1: prio 2 bpf da obj tc_unspec.o sec tc", DROPS)
     assert net.ping()
