@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# demo.sh BUILD: the tour, inside the guest. Every command is shown as it is
-# typed; each ping is checked for what it should do, so the tour can fail.
+# demo.sh BUILD: the demo, inside the guest. It prints each command before it
+# runs it, and fails if a ping does not do what it should.
 set -u
 tests=$(cd "$(dirname "$0")" && pwd)
 cd "$1/bpf" || exit 1
-# The programs of all kernels are in one place, the module is not.
+# All kernels share the programs, and each has its own module.
 module=$(realpath --relative-to=. "$1/lwtcls.ko")
 
 note() { printf '\n## %s\n' "$*"; }
@@ -28,7 +28,7 @@ ping_as() {
 }
 PING='ip netns exec a ping -n -c 1 -W 1 10.1.0.1'
 
-# counts WHAT FILE: ends the demo if a file lacks a line with these words.
+# counts PATTERN FILE: ends the demo if no line of a file matches.
 counts() {
 	grep -q "$1" "$2" || { echo "demo: $2 does not say: $1"; exit 1; }
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# The network of demo and shell: namespaces a and b, joined by a veth pair; b
-# has the service addresses 10.1.0.1 and fd01::1, to which a has routes.
+# The network of demo and shell: namespaces a and b, joined by a veth pair; b has
+# the service addresses 10.1.0.1 and fd01::1, to which a has routes.
 
 ip netns add a
 ip netns add b

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# Read by the shell of "make shell" as it begins: loads the module, makes the
-# network, and says what there is.
+# Sourced by the shell of "make shell" at startup: loads the module, sets up the
+# network, and prints a summary.
 
 PS1='lwtcls# '
 [ ! -e /run/lwtcls-shell ] || return 0

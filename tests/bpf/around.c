@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs that use what the kernel has around the two hooks: redirection to a
- * peer and to a neighbour, clones, sockets, and other programs by tail calls.
- * The map `given` has their arguments, and takes what the helper answered.
+ * Programs that use the features around the two hooks: redirection to a peer and to
+ * a neighbour, clones, sockets, and tail calls. The map `given` holds their
+ * arguments and the helper's result.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -40,7 +40,7 @@ static __always_inline struct given *given_now(void)
 	return bpf_map_lookup_elem(&given, &key);
 }
 
-/* Whether it is a UDP packet whose data begin with a 'p': a scenario's own. */
+/* Returns whether this is a UDP packet whose data start with 'p', as those of scenarios do. */
 static __always_inline int is_ours(struct __sk_buff *skb)
 {
 	__u8 protocol = 0, first = 0;
@@ -93,7 +93,7 @@ SEC("tc") int clone(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* Gives a UDP packet to the socket that has the port `number`. */
+/* Assigns a UDP packet to the socket bound to the port `number`. */
 SEC("tc") int assign(struct __sk_buff *skb)
 {
 	struct given *given = given_now();
@@ -126,7 +126,7 @@ SEC("tc") int assign(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* Marks what it sees, and returns `number`: a tcx program in front of filters. */
+/* A tcx program that runs before filters: marks the packet, and returns `number`. */
 SEC("tc") int first(struct __sk_buff *skb)
 {
 	struct given *given = given_now();
@@ -138,7 +138,7 @@ SEC("tc") int first(struct __sk_buff *skb)
 	return (int)given->number;
 }
 
-/* Notes that it was asked, and whether the packet was marked. */
+/* Records that it ran, and the packet's mark. */
 SEC("tc") int after(struct __sk_buff *skb)
 {
 	struct given *given = given_now();
@@ -174,8 +174,8 @@ SEC("tc") int after(struct __sk_buff *skb)
 #define DROPS TC_ACT_SHOT
 #include "tail_calls.h"
 
-/* Sets a tunnel key, which replaces the packet's route by one without device,
- * and asks for a new route, which a rule chooses by the mark.
+/* Sets a tunnel key, which replaces the packet's dst by one without a device, and
+ * reroutes the packet; a rule selects the route by the mark.
  */
 SEC("lwt_xmit") int key_and_reroute(struct __sk_buff *skb)
 {

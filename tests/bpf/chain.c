@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A chain of filters. `change` does to a packet what the map `orders` says, and
- * leaves it to the next filter. `compare` and, in the next priority, `decide`
- * read the packet by its pointers and by bpf_skb_load_bytes(), and compare both
- * with each other and with the kernel's own view of the packet.
+ * A chain of filters. `change` performs the operation in the map `orders` on a
+ * packet and leaves it to the next filter. `compare` and, in the next priority,
+ * `decide` read the packet through direct packet access and by
+ * bpf_skb_load_bytes(), and compare both with each other and with the kernel's view
+ * of the packet.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -13,11 +14,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* What is compared of a packet at most. */
+/* At most this many bytes of a packet are compared. */
 #define MOST 2048
-/* Marks the packet that the filters behind have to look at. */
+/* Marks the packets that the next filters compare. */
 #define MARK 0xc0de
-/* What the XDP program puts in front of a packet. */
+/* The metadata that the XDP program adds. */
 #define METADATA 0x0807060504030201ull
 
 enum op {
@@ -42,7 +43,7 @@ enum op {
 	SET_TSTAMP,
 };
 
-/* `every`: all packets have it done to them, not the next UDP packet alone. */
+/* `every`: applies to all packets instead of the next UDP packet. */
 struct order {
 	__u64 op;
 	__s64 a;
@@ -59,14 +60,14 @@ struct seen {
 	__u64 after;
 	__u64 compared;
 	__u64 len;
-	/* As the kernel has it. */
+	/* The kernel's view. */
 	__u64 head;
 	__u64 meta;
-	/* As the program has it. */
+	/* The program's view. */
 	__u64 direct;
 	__u64 direct_meta;
 	__u64 metadata;
-	/* What does not agree. */
+	/* Number of mismatches. */
 	__u64 moved;
 	__u64 wrong;
 };
@@ -78,7 +79,7 @@ struct {
 	__type(value, struct order);
 } orders SEC(".maps");
 
-/* What `change` and `compare` saw, and what `decide` saw. */
+/* Index 0: `change` and `compare`. Index 1: `decide`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2);
@@ -189,7 +190,7 @@ static __always_inline long store(struct __sk_buff *skb, __u32 offset, __u64 fla
 static __always_inline long obey(struct __sk_buff *skb, const struct order *order)
 {
 	struct bpf_fou_encap___chain fou = { .dport = bpf_htons(5555) };
-	/* A length is counted from that of the packet, or, with `b`, from 0. */
+	/* The length is relative to that of the packet, or absolute if `b` is set. */
 	__u32 length = order->a + (order->b ? 0 : skb->len);
 	__u64 flags = order->flags;
 	__u32 a = order->a;
@@ -261,8 +262,8 @@ SEC("tc") int change(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* Whether there are other bytes in the packet by its pointers. No branch depends on
- * what is found: the verifier would follow all of them.
+/* Returns whether direct packet access finds other bytes than bpf_skb_load_bytes(). No
+ * branch depends on the result, because the verifier would explore both sides.
  */
 static __always_inline __u64 wrong(struct __sk_buff *skb)
 {
@@ -338,7 +339,7 @@ SEC("tc") int decide(struct __sk_buff *skb)
 	return order && order->passes ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
-/* Puts eight bytes of metadata in front of a packet. */
+/* Adds eight bytes of metadata. */
 SEC("xdp") int metadata(struct xdp_md *xdp)
 {
 	__u64 *meta;
@@ -352,7 +353,7 @@ SEC("xdp") int metadata(struct xdp_md *xdp)
 	return XDP_PASS;
 }
 
-/* Generic XDP leaves the tail of a packet elsewhere than the end of its data. */
+/* With generic XDP the skb's tail is not at the end of the data that the program leaves. */
 SEC("xdp") int shorter(struct xdp_md *xdp)
 {
 	return bpf_xdp_adjust_tail(xdp, -100) ? XDP_DROP : XDP_PASS;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drops some packets and counts them, marks some, puts headers in front of some,
- * and sends some elsewhere, as chance has it. A packet of the test ends in MAGIC,
- * whatever is in front of it, or, if the kernel's generator made it, in zeros; what
- * quotes one, ICMP that is, is none, and is let go.
+ * Programs that randomly drop and count packets, mark them, push headers, or
+ * redirect them. A packet of the test ends in MAGIC, whatever headers it has, or in
+ * zeros if pktgen has made it. ICMP messages that quote such a packet are passed.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -16,11 +15,11 @@
 #include <bpf/bpf_helpers.h>
 
 #define MAGIC 0x6c777463
-/* One packet of so many. */
+/* One packet in this many is chosen. */
 #define ONE_OF 8
-/* A rule looks for it. */
+/* A rule selects a route by this mark. */
 #define MARK 7
-/* Devices: one that is always there, and the first of some that come and go. */
+/* Interface indices: a device that stays, and the first of those that come and go. */
 #define SINK 9000
 #define FIRST_DUMMY 10000
 #define DUMMIES 4
@@ -68,7 +67,7 @@ static __always_inline int chosen(struct __sk_buff *skb, __u32 network)
 	return bpf_get_prandom_u32() % ONE_OF == 0 && is_of_the_test(skb, network);
 }
 
-/* Without direct action it matches all packets, with it none. */
+/* Without direct action it matches all packets, with direct action none. */
 SEC("tc") int tc_all(struct __sk_buff *skb)
 {
 	return TC_ACT_UNSPEC;
@@ -82,7 +81,7 @@ SEC("tc") int tc_drop(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-/* For an action that drops what matches. */
+/* For a filter whose action drops the matches. */
 SEC("tc") int tc_match(struct __sk_buff *skb)
 {
 	if (!chosen(skb, ETH_HLEN))
@@ -91,7 +90,7 @@ SEC("tc") int tc_match(struct __sk_buff *skb)
 	return -1;
 }
 
-/* Whether the device is there is for the kernel to see. */
+/* The device may not exist. */
 SEC("tc") int tc_redirect(struct __sk_buff *skb)
 {
 	if (!chosen(skb, ETH_HLEN))
@@ -110,7 +109,7 @@ static __always_inline int drop(struct __sk_buff *skb)
 
 static __always_inline int reroute(struct __sk_buff *skb)
 {
-	/* Behind the rule it is not asked again. */
+	/* A packet with the mark has been rerouted already. */
 	if (!is_of_the_test(skb, 0) || skb->mark == MARK)
 		return BPF_OK;
 	add(REROUTED);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Returns a number that is in a map of constants, so that the instructions, and
- * the tag, are the same whatever it is.
+ * Returns a number from a map of constants, so that programs with different numbers
+ * have the same instructions and the same tag.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -12,7 +12,7 @@ SEC("lwt_xmit") int constant(struct __sk_buff *skb)
 {
 	const int *at = &verdict;
 
-	/* Not a number that the compiler knows. */
+	/* Hides the number from the compiler. */
 	asm volatile("" : "+r"(at));
 	return *at;
 }

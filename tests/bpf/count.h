@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counts packets and their bytes, and lets them go: SECTION is the type of the
- * program, RETURN what it returns.
+ * Counts packets and their bytes, and passes them. SECTION is the type of the
+ * program, RETURN its return value.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

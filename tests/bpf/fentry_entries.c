@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sees calls of the module's hooks by their names and the types of their arguments, and
- * counts them and their packets' bytes.
+ * Traces the module's hooks by name, with the types of their arguments, and counts
+ * calls and the bytes of their packets.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sees calls of the helper that pushes headers on xmit, and counts them.
+ * Traces the helper that pushes headers on xmit, and counts its calls.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

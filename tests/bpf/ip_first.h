@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Drops a packet whose data does not begin with an IP header. The two verdicts
- * have the same numbers for tc and for routes.
+ * Drops a packet whose data do not start with an IP header. Both verdicts have the
+ * same values for tc and for routes.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

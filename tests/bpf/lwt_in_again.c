@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Asks for a new route and changes nothing, so it is asked again: see how often.
+ * Reroutes the packet without a change, so the same program runs again; counts how
+ * often.
  */
 #define SECTION "lwt_in"
 #define RETURN BPF_LWT_REROUTE

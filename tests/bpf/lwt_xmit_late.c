@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Is run again until the packet's priority is 9, and redirects the packet then,
- * from within as many rounds, to the device whose number is its mark.
+ * Reroutes the packet until its priority is 9, and then redirects it, from within
+ * as many reroutes, to the device whose index is its mark.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes most of the room that a packet has for its link header: 16 bytes, and 8
- * more where there may be a header of fragments.
+ * Uses 12 bytes of the headroom for the MAC header, which leaves too few. The
+ * headroom is 16 bytes, and 8 more if a fragment header may be needed.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

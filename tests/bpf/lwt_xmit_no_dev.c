@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes the packet off its route, to one without a device, and pushes a header.
- * What came of it is in the map.
+ * Replaces the packet's dst by one without a device, and pushes a header. Stores
+ * the result of the helper in the map.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>

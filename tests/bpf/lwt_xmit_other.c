@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends UDP to another address: 10.2.0.1 or fd02::1, by a new route.
+ * Changes the destination of UDP packets to 10.2.0.1 or fd02::1, and reroutes them.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -12,7 +12,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* UDP has no checksum if it is 0, and says 0xffff where the sum is. */
+/* A UDP checksum of 0 means that there is none, so a sum of 0 is sent as 0xffff. */
 #define UDP_SUM (BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0)
 
 static __always_inline int other4(struct __sk_buff *skb)

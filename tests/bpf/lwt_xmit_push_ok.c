@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pushes a header of the other family, and does not ask for a new route.
+ * Pushes a header of the other family, and does not reroute the packet.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

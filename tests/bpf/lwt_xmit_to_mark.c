@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Redirects a packet to the device that its mark says: the lower 16 bits are the
- * number of the device, and two of the others say how.
+ * Redirects a packet as its mark says: the lower 16 bits are the index of the
+ * device, and two more bits are flags.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -14,7 +14,7 @@ SEC("lwt_xmit") int to_mark(struct __sk_buff *skb)
 {
 	__u32 mark = skb->mark;
 
-	/* Without a mark it is not for us. */
+	/* Packets without a mark are not the scenario's. */
 	if (!mark)
 		return BPF_OK;
 	if (mark & WITH_HEADER) {

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pushes the header that the map `orders` has, counts in the map `seen` what
- * came of it, and asks for a new route. A packet that is yet to be segmented
- * has the second entry of each, any other one the first.
+ * Pushes the header in the map `orders`, counts the results in the map `seen`, and
+ * reroutes the packet. GSO packets use the second entry of each map, others the
+ * first.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-/* More than may be pushed. */
+/* More than the maximum length of a header. */
 #define ROOM 264
 
-/* Where a number of 16 bits is in the header, and what it counts begins. */
+/* Offset of a 16-bit length field in the header, and the offset from which it counts. */
 struct place {
 	__u16 at;
 	__u16 from;
 };
 
-/* An order without a length lets the packet go as it is. Where `at` is 0 there
- * is nothing to fill in. What is at sum.at is the sum of a pseudo header that
- * lacks the length.
+/* An order with length 0 passes the packet unchanged. A place whose `at` is 0 is unused.
+ * The field at sum.at holds the pseudo-header sum without the length.
  */
 struct order {
 	__u64 len;
@@ -55,7 +54,7 @@ static __always_inline void put(__u8 *header, __u32 at, __u32 value)
 	header[at + 1] = value;
 }
 
-/* What is yet to be segmented may be longer than such a number can say: 0 says so. */
+/* A GSO packet may be longer than the field can hold, which is then 0. */
 static __always_inline __u32 length(__u32 len)
 {
 	return len <= 0xffff ? len : 0;

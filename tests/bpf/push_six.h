@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Puts an IPv6 header in front of a packet and asks for a route for that: SECTION
- * is the type of the program, SOURCE the source address.
+ * Pushes an IPv6 header and reroutes the packet. SECTION is the type of the
+ * program, SOURCE the source address.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>

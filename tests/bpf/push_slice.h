@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Pushes the header that the packet has once more, out of the packet itself: the
- * verifier takes a slice of a dynptr for memory like any other. SECTION is the
- * type of the program.
+ * Pushes a copy of the packet's header straight from the packet: the verifier
+ * accepts a slice of a dynptr like other memory. SECTION is the type of the
+ * program.
  */
 #include <linux/bpf.h>
 #include <linux/ip.h>

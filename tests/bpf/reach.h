@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Asks for an encapsulation and returns the answer: SECTION is the type of the
+ * Pushes a header and returns the result of the helper. SECTION is the type of the
  * program, ENCAP the kind of encapsulation.
  */
 #include <linux/bpf.h>
@@ -15,7 +15,7 @@ SEC(SECTION) int reach(struct __sk_buff *skb)
 	__u8 srh[24] = { 0, 2, 4 };
 
 	if (ENCAP == BPF_LWT_ENCAP_IP) {
-		/* A packet that has grown is not made longer: it is run on again. */
+		/* The packet grows in each of repeated runs: refuses to grow it further. */
 		if (skb->len > 500)
 			ip.version = 5;
 		return bpf_lwt_push_encap(skb, ENCAP, &ip, sizeof(ip));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Asks for the realm of the packet's route, which the kernel must then keep on
- * the packets of all devices that the filter is for.
+ * Reads the realm of the packet's route, so the kernel must keep the dst of packets
+ * on all devices that have the filter.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Marks a packet, and asks for a new route, which a rule can then choose by the
- * mark: SECTION is the type of the program.
+ * Marks a packet and reroutes it, so a rule can select the route by the mark.
+ * SECTION is the type of the program.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pushes a header out of memory that user space writes to meanwhile, and
- * counts of which family the packet and its first byte are then.
+ * Pushes a header from memory that userspace modifies concurrently, and counts the
+ * families of the packet and of its first byte.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Uses a pointer into the packet after a header was pushed, when a bound was
- * checked for a new pointer: what it points to ends beyond the packet then.
- * SHAPE says how; with KFUNC the header is pushed by a kernel function that the
- * verifier does not know to change the packet.
+ * Uses an old pointer into the packet after a header was pushed and the bound was
+ * checked for a new pointer, so the old one refers beyond the packet. SHAPE is the
+ * kind of use. With KFUNC a kfunc pushes the header, and the verifier does not know
+ * that it changes the packet.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
@@ -48,7 +48,7 @@ SEC("lwt_xmit") int stale(struct __sk_buff *skb)
 #if SHAPE == STACK
 	__u8 *kept;
 
-	/* Not in a register meanwhile. */
+	/* Forces a spill to the stack. */
 	asm volatile("*(u64 *)%0 = %1" : "=m"(kept) : "r"(old));
 #endif
 	push(skb);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A program that calls another one, by the number that it is given, and goes on
- * where there is none. The first of those that it can call drops the packet; the
- * second one does unless a word is handed over to it. HOOK() makes the names,
- * SECTION is the type, PASSES and DROPS are verdicts. May be included again.
+ * A program that tail-calls the program with a given number, and continues if there
+ * is none. Program 0 drops the packet; program 1 drops it unless the caller passes
+ * a word in skb->cb. HOOK() makes the names, SECTION is the type, PASSES and DROPS
+ * are verdicts. May be included more than once.
  */
 SEC(SECTION) int HOOK(drop)(struct __sk_buff *skb)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finds the filter's minor class number in tc_classid, and sends the packet to
- * the class that is numbered one higher.
+ * Reads the minor number of the filter's class from tc_classid, and selects the
+ * class with the next number.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

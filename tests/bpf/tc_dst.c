@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drops a packet that has lost its route. It reads the kernel's own structure:
- * unlike with the helper for realms nobody sees that it wants the route.
+ * Drops a packet that has lost its dst. It reads the kernel's struct sk_buff, so,
+ * unlike with bpf_get_route_realm(), the kernel does not see that it needs the dst.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Without direct action: chooses the class whose minor number an earlier hook
- * has left in tc_index.
+ * Without direct action: selects the class whose minor number an earlier hook has
+ * stored in tc_index.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drops a packet whose data does not begin with an Ethernet header for the
- * protocol that the packet says it has.
+ * Drops a packet whose data do not start with an Ethernet header for the packet's
+ * protocol.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

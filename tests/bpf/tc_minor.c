@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chooses a class by its minor number alone: the major one is the filter's.
+ * Selects a class by its minor number; the major number is that of the filter's
+ * class.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

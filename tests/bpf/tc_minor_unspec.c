@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes a class, and then leaves the packet to the next filter.
+ * Sets a class, and leaves the packet to the next filter.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Asks for a redirection to a neighbour on the device whose number is the mark,
- * and then lets the packet go on.
+ * Calls bpf_redirect_neigh() for the device whose index is the mark, and then
+ * passes the packet.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends the packet back out of the device that it is on. Of use on ingress; in
- * a classful qdisc nobody follows the redirection, but asking must do no harm.
+ * Redirects the packet out of the device that it is on. Meant for ingress; a
+ * classful qdisc does not follow the redirect, which must do no harm.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drops a packet whose time stamp is a delivery time.
+ * Drops a packet whose timestamp is a delivery time.
  */
 #include "tstamp.h"
 

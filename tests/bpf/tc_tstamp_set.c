@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Gives the packet a delivery time by the monotonic clock.
+ * Sets a delivery time on the monotonic clock.
  */
 #include "tstamp.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes the delivery time away again, and leaves the type.
+ * Clears the delivery time, and leaves its type.
  */
 #include "tstamp.h"
 

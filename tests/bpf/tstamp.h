@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Gives the packet a delivery time. A program that looks at tstamp_type writes
- * tstamp alone, and what type it is of is then for the classifier to mend.
+ * Sets a delivery time. If a program reads tstamp_type, its writes to tstamp leave
+ * the type alone, and the classifier has to correct the type afterwards.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

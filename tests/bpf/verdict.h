@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One program a file, for ip and tc load every program that an object holds:
- * SECTION is its type, RETURN what it returns.
+ * One program per file, because ip and tc load every program of an object. SECTION
+ * is its type, RETURN its return value.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

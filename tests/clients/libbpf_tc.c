@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libbpf_tc IFNAME { VERB { NAME=VALUE } }: calls libbpf's functions for tc, one
- * after the other, and prints a line of JSON: a list with what came of each.
+ * libbpf_tc IFNAME { VERB { NAME=VALUE } }: calls libbpf's tc functions in order,
+ * and prints a JSON list with the result of each in one line.
  *
  *   VERB    create, attach, query, detach or destroy
  *   hook    1 ingress, 2 egress, 4 custom, or a sum of them
  *   parent  of a custom hook
- *   object  the file with the program that is to be attached
+ *   object  the file with the program to attach
  *   fd, id, flags, handle, priority: as in struct bpf_tc_opts
  *
- * That libbpf or the kernel says no is a result. What the kernel gives as its
- * reason libbpf prints on standard error.
+ * Errors of libbpf or the kernel are results. libbpf prints the kernel's extack
+ * messages to standard error.
  */
 #include <bpf/libbpf.h>
 #include <err.h>
@@ -61,7 +61,7 @@ static const struct {
 	{ }
 };
 
-/* The program stays open until the end: a filter holds what it needs itself. */
+/* The program stays open until the process exits; a filter holds its own reference. */
 static int load(const char *path)
 {
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		errx(1, "usage: libbpf_tc IFNAME { VERB { NAME=VALUE } }");
-	/* 0, for a device that there is not, is of use as well. */
+	/* 0 for a device that does not exist, which is tested too. */
 	ifindex = if_nametoindex(argv[1]);
 
 	printf("[");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A filter and its actions do not leave the request, unless published; nor the filter its place.
+//! Filters and their actions cannot outlive the request unless published, and are not moved out of
+//! their place.
 
 use crate::abstractions::{
     bpf::TcProg,

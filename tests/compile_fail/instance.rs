@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Filters change by way of their own instance.
+//! Filters can only be changed through a `Writer` of their own tcf_proto.
 
 use crate::abstractions::net::pkt_cls::{
     Change,

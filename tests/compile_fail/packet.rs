@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A packet is given for its verdict, once, and not while it is prepared for programs.
+//! A verdict consumes its packet, which has one verdict only, and none while it is prepared for
+//! programs.
 
 use crate::abstractions::{
     net::pkt_cls::{

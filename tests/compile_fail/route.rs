@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Routes, devices and namespaces are not kept beyond the RCU read side, nor results made up.
+//! Routes, devices and namespaces cannot outlive the RCU read side, and results cannot be made up.
 
 use crate::abstractions::{
     net::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What RTNL protects lasts no longer than RTNL is held.
+//! References to what RTNL protects cannot outlive RTNL.
 
 use crate::abstractions::{
     net::{

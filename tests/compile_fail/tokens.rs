@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A classifier may run where there is no BPF network context.
+//! A classifier may run without a BPF network context, so it cannot run programs of routes or take
+//! a redirect.
 
 use crate::abstractions::{
     bpf::{

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Puts a process to sleep when it calls a function, until the parameter 'go' is 1,
- * so that a test can act on what the process has done before. The process keeps no
- * processor and no grace period of RCU waiting, so others may take their time.
+ * Puts a process to sleep in a function, until the parameter 'go' is 1, so that a
+ * test can act in between. The sleeping process blocks neither a CPU nor an RCU
+ * grace period.
  */
 #include <linux/delay.h>
 #include <linux/ftrace.h>
@@ -25,12 +25,12 @@ static bool go;
 module_param(go, bool, 0600);
 MODULE_PARM_DESC(go, "whether the process may go on");
 
-/* How many are asleep: ftrace does not wait for these. */
+/* Number of sleeping tasks, for which ftrace does not wait. */
 static atomic_t asleep = ATOMIC_INIT(0);
 
 /*
- * Without FTRACE_OPS_FL_RECURSION and FTRACE_OPS_FL_RCU, ftrace calls it with preemption
- * on, if nobody else traces the function.
+ * Without FTRACE_OPS_FL_RECURSION and FTRACE_OPS_FL_RCU, ftrace calls this with
+ * preemption enabled, if nothing else traces the function.
  */
 static void notrace sleep(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			  struct ftrace_regs *fregs)

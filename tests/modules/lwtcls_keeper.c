@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that takes BPF filters and does not give them up.
+ * A device that accepts BPF filters and refuses to remove them.
  */
 #include <linux/etherdevice.h>
 #include <linux/module.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Delays whoever calls a function, until its parameter 'go' is 1, so that a test
- * can act on what the caller has done before. A kprobe cannot sleep: the caller
- * keeps its processor, so the delay has a limit.
+ * Delays the callers of a function, until the parameter 'go' is 1, so that a test
+ * can act in between. A kprobe cannot sleep, so the caller keeps its CPU busy, and
+ * the delay has a limit.
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>

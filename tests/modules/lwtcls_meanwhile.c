@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changes a byte of a process each time that a packet's head is made larger on
- * its behalf, as another thread might do just then: makes IPv4 of the first byte
- * of an IP header, and IPv6 again.
+ * Changes a byte of a process each time that pskb_expand_head() runs on its behalf,
+ * as a racing thread could: turns the first byte of an IPv6 header into that of an
+ * IPv4 header, and back.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>

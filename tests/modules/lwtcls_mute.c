@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * While it is loaded the kernel does not say how what is at an address is called,
- * as one that is built without the names of its variables.
+ * While loaded, the kernel cannot resolve addresses to names, like a kernel built
+ * without the names of its variables.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
 
-/* In place of the function: returns to its caller. */
+/* Runs in place of the function, and returns to its caller. */
 static noinline notrace void nothing(void)
 {
 }
 
-/* Nothing is there, and has an empty name. */
+/* The result is an empty name. */
 static int say_nothing(struct kprobe *probe, struct pt_regs *regs)
 {
 	*(char *)regs_get_kernel_argument(regs, 0) = '\0';

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Has pskb_expand_head() find no memory when it is called for a packet with a
- * certain mark.
+ * Fails pskb_expand_head() with -ENOMEM for packets with a certain mark.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -27,12 +26,12 @@ static int refuse(struct kprobe *probe, struct pt_regs *regs)
 	if (!mark || skb->mark != mark)
 		return 0;
 	WRITE_ONCE(refused, refused + 1);
-	/* Nothing has been done yet: the other function returns to the caller. */
+	/* The function has not started: no_memory() returns to its caller. */
 	instruction_pointer_set(regs, (unsigned long)no_memory);
 	return 1;
 }
 
-/* Who has one may change where the function goes on. */
+/* A kprobe with a post_handler may change the instruction pointer. */
 static void nothing(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Follows the packets of marked sockets from where they are made to where they
- * are freed, so that a test can say what became of each of them. A packet is
- * known by its address, whatever is done to its data: one that is freed where
- * nobody tells is still here when all is over, or seen to be made again.
+ * Tracks the packets of marked sockets from their creation until they are freed, so
+ * that a test can account for each of them. A packet is identified by its address,
+ * whatever happens to its data. If a free is missed, the packet is still listed at
+ * the end, or its address is seen to be created again.
  *
- * What is found is in <debugfs>/lwtcls_packets.
+ * The results are in <debugfs>/lwtcls_packets.
  */
 #include <linux/debugfs.h>
 #include <linux/hashtable.h>
@@ -25,21 +25,21 @@ struct packet {
 	const struct sk_buff *skb;
 };
 
-/* Where packets end, and why. SKB_CONSUMED: they were not dropped. */
+/* Where packets were freed, and why. SKB_CONSUMED: not dropped. */
 struct end {
 	unsigned long location;
 	enum skb_drop_reason reason;
 	unsigned long count;
 };
 
-/* Of the kind that probes may take on PREEMPT_RT, where they must not allocate either. */
+/* Raw, because probes must not sleep on PREEMPT_RT; they must not allocate there either. */
 static DEFINE_RAW_SPINLOCK(lock);
 static DEFINE_HASHTABLE(packets, 12);
 static struct packet room[8192];
 static HLIST_HEAD(spare);
 static struct end ends[256];
-/* Packets that were made; that are there; that were made where one still was;
- * and that could not be followed, for want of room in @room or @ends.
+/* Packets that were created; that exist; that were created at the address of a tracked
+ * one; and that could not be tracked, because @room or @ends was full.
  */
 static unsigned long made, there, unseen, lost;
 
@@ -123,7 +123,7 @@ static void on_consume_skb(void *unused, struct sk_buff *skb, void *location)
 	finish(skb, (unsigned long)location, SKB_CONSUMED);
 }
 
-/* Both are found by name, for modules are not given the second one. */
+/* Looked up by name, because consume_skb is not exported to modules. */
 static struct {
 	const char *name;
 	void *probe;
@@ -145,7 +145,7 @@ static int on_ip6_send_skb(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-/* What a socket has handed to its reader is freed without the tracepoint, or later. */
+/* A socket frees packets that it has delivered to its reader without the tracepoint, or later. */
 static int on_skb_attempt_defer_free(struct kprobe *probe, struct pt_regs *regs)
 {
 	finish((struct sk_buff *)regs_get_kernel_argument(regs, 0),
@@ -192,7 +192,7 @@ static int packets_show(struct seq_file *file, void *unused)
 	for (i = 0; i < ARRAY_SIZE(probes); i++)
 		missed += probes[i].nmissed;
 
-	/* With the lock: what is made and what has ended are of the same moment. */
+	/* Under the lock the counters are consistent. */
 	rcu_read_lock();
 	raw_spin_lock_irq(&lock);
 	seq_printf(file, "made %lu\nthere %lu\nunseen %lu\nlost %lu\nmissed %lu\n", made, there,
@@ -242,7 +242,7 @@ static int __init lwtcls_packets_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(room); i++)
 		hlist_add_head(&room[i].node, &spare);
-	/* Who sees the end of packets is there before any begins. */
+	/* The probes of the end of packets are registered first. */
 	err = start_tracing();
 	if (err)
 		return err;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holds RTNL as long as its parameter 'held' is 1, so that a test can see who
- * needs it. A thread of its own takes and gives back the lock, for a lock must
- * not go to user space with the one who wrote the parameter. Nobody is locked
- * out for good: after a time the thread lets go by itself, and 'held' reads 0.
+ * Holds RTNL while the parameter 'held' is 1, so that a test can see what needs
+ * RTNL. A kernel thread takes and releases the lock, because the writer of the
+ * parameter must not return to userspace with it. After a time limit the thread
+ * releases the lock by itself, and 'held' reads 0.
  */
 #include <linux/completion.h>
 #include <linux/kthread.h>
@@ -13,7 +13,7 @@
 
 #define LIMIT	(100 * HZ)
 
-/* Both are changed under the lock of the module's parameters. */
+/* Both are protected by the module's parameter lock. */
 static struct task_struct *holder;
 static DECLARE_COMPLETION(taken);
 
@@ -29,7 +29,7 @@ static int hold(void *unused)
 	WRITE_ONCE(held, false);
 	rtnl_unlock();
 
-	/* Whoever stops the thread must find it. */
+	/* kthread_stop() needs the thread to exist. */
 	wait_event_interruptible(told, kthread_should_stop());
 	return 0;
 }

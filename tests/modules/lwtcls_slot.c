@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes the slot of the bpf encapsulation and does nothing with it, as a kernel
- * with the encapsulation built in would have it taken.
+ * Registers an encapsulation without operations in the slot of bpf, which is then
+ * taken as by a kernel with the encapsulation built in.
  */
 #include <linux/module.h>
 #include <net/lwtunnel.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Has no allocation fail while the kernel itself takes note of a module's trace
- * events and BTF: it warns of the former, and does not survive all of the latter.
+ * Disables fault injection while the kernel processes a module's trace events and
+ * BTF: it warns about failures in the former, and crashes on some in the latter.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -28,7 +28,7 @@ static int leave(struct kretprobe_instance *instance, struct pt_regs *regs)
 	return 0;
 }
 
-/* By address: the kernel has two functions of one of these names. */
+/* By address, because the kernel has two functions with one of these names. */
 static struct kretprobe probes[] = {
 	[0 ... 7] = {
 		.entry_handler = enter,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * While it is loaded ftrace detaches nobody, as after it has found a fault and
- * has shut itself off.
+ * While loaded, ftrace fails to detach direct calls, as after it has found a bug
+ * and disabled itself.
  */
 #include <linux/atomic.h>
 #include <linux/kprobes.h>
@@ -19,7 +19,7 @@ static const struct kernel_param_ops refused_ops = { .get = get_refused };
 module_param_cb(refused, &refused_ops, NULL, 0400);
 MODULE_PARM_DESC(refused, "how often somebody was not detached");
 
-/* Returns to the caller, with an error. */
+/* Returns an error to the caller. */
 static int refuse(struct kprobe *probe, struct pt_regs *regs)
 {
 	atomic_inc(&refused);
@@ -30,8 +30,8 @@ static int refuse(struct kprobe *probe, struct pt_regs *regs)
 }
 
 /*
- * Never called. A probe that has it is not optimized into a jump, from which
- * there is no way back to the caller.
+ * Never called. A kprobe with a post_handler is not optimized into a jump, which
+ * could not return to the caller.
  */
 static void unused(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {

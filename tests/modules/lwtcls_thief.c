@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes the slot of the bpf encapsulation over from whoever has it, and has all
- * done as before. Gives it back when it goes.
+ * Takes over the slot of the bpf encapsulation from its owner, with the same
+ * operations. Restores it when unloaded.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -13,7 +13,7 @@ static const struct lwtunnel_encap_ops **slot, *victim;
 
 static int __init lwtcls_thief_init(void)
 {
-	/* Refused, for it is no function, but not before it was looked up. */
+	/* Registering fails because this is not a function, but after its address was looked up. */
 	struct kprobe probe = { .symbol_name = "lwtun_encaps" };
 
 	if (!register_kprobe(&probe))
@@ -25,7 +25,7 @@ static int __init lwtcls_thief_init(void)
 	if (!victim)
 		return -ENOENT;
 	thief_ops = *victim;
-	/* Pairs with the rcu_dereference() of whoever looks at the slot: what it finds is whole. */
+	/* Pairs with the rcu_dereference() of readers of the slot: they see complete operations. */
 	smp_store_release(slot, &thief_ops);
 	return 0;
 }

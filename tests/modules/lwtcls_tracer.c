@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Has bpf_lwt_xmit_push_encap() as a live patch has a function: where it begins,
- * nobody else may send its callers elsewhere.
+ * Attaches to bpf_lwt_xmit_push_encap() as a live patch does: nothing else may
+ * redirect the function's callers then.
  */
 #include <linux/ftrace.h>
 #include <linux/module.h>

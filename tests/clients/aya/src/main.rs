@@ -2,16 +2,16 @@
 
 //! `aya_tc IFNAME HOOK`: attaches programs by netlink, as a user of aya does.
 //!
-//! HOOK is `ingress` or `egress`. Reads steps from standard input, one a line, and answers each with
-//! a line, `ok` or the error:
+//! HOOK is `ingress` or `egress`. Reads one step per line from standard input, and prints `ok` or
+//! the error for each:
 //!
 //! - `clsact`: adds the qdisc.
 //! - `attach OBJECT PRIORITY HANDLE`: attaches the program of an object.
-//! - `replace OBJECT`: puts another program in its place.
-//! - `detach`: removes it.
-//! - `find NAME`: removes all filters of that name, which are looked for in a dump.
+//! - `replace OBJECT`: replaces the attached program.
+//! - `detach`: detaches it.
+//! - `find NAME`: finds all filters with this name in a dump, and deletes them.
 //!
-//! What is still attached at the end of the input is removed.
+//! At the end of the input, what is still attached is detached.
 
 use aya::programs::{
     links::Link as _,
@@ -33,8 +33,8 @@ use std::{
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Runs `f` on the program of an object, which must be called `verdict`. What `f` attached outlives
-/// the object.
+/// Runs `f` on the program of an object, which must have the name `verdict`. The link that `f`
+/// returns outlives the object.
 fn with_program<T>(object: &str, f: impl FnOnce(&mut SchedClassifier) -> Result<T>) -> Result<T> {
     let mut ebpf = Ebpf::load_file(object)?;
     let program = ebpf.program_mut("verdict").ok_or("no program")?;
@@ -76,7 +76,7 @@ fn step(
     Ok(())
 }
 
-/// An error with what caused it, in one line.
+/// Returns an error and its causes in one line.
 fn chain(error: &dyn Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", chain(source)),
