@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libbpf_tc IFNAME { VERB { NAME=VALUE } }: calls libbpf's tc functions in order,
- * and prints a JSON list with the result of each in one line.
+ * and prints a JSON list of their results in one line.
  *
  *   VERB    create, attach, query, detach or destroy
  *   hook    1 ingress, 2 egress, 4 custom, or a sum of them
