@@ -1,83 +1,83 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Each target runs a script of scripts/. "make help" lists the targets.
+# Each target runs a script in scripts/. "make help" lists the targets.
 
 .DEFAULT_GOAL := all
 
 export GDB RECORD KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
 
 ##@ Use
-demo: ## watch ip and tc put BPF programs into the path of packets, on Debian's own kernel
+demo: ## watch stock ip and tc attach BPF programs to the packet path, on Debian's own kernel
 	@scripts/demo $(FLAVOUR)
 
-shell: ## the same guest for your own hands: module loaded, namespaces a and b wired
+shell: ## interactive shell in the same guest: module loaded, namespaces a and b connected
 	@scripts/shell $(FLAVOUR)
 
 ##@ Build
-all: ## the modules, against the test kernel, or KDIR=a prepared Rust kernel tree
+all: ## build the modules against the test kernel, or against a Rust kernel tree: KDIR=PATH
 	@scripts/build-module
 
-setup: ## only what the rest stands on: tools, kernel source, test kernel
+setup: ## set up the prerequisites only: tools, kernel source, test kernel
 	@scripts/setup-kernel test >/dev/null
 
-samples: ## the programs and the loader of samples/, in build/samples
+samples: ## build the programs and the loader of samples/ into build/samples
 	@scripts/build-samples
 
-deb: ## the Debian package lwtcls-dkms, in build/deb
+deb: ## build the Debian package lwtcls-dkms into build/deb
 	@scripts/deb
 
 ##@ Test
-test: ## KUnit suites and scenarios in the guest; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
+test: ## run KUnit suites and scenarios in guests; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
 	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
 
-test-debug: ## the same on the debug kernel, and each allocation fails once
+test-debug: ## the same on the debug kernel, plus scenarios that fail each allocation once
 	@scripts/test --debug $(ARGS)
 
-test-races: ## scenarios in which things meet, on a kernel that watches for data races
+test-races: ## concurrency scenarios on a KCSAN kernel
 	@scripts/test --races $(ARGS)
 
-planted: ## faults put into copies of the source, which those two have to find
+planted: ## plant faults in copies of the source; test-debug and test-races must detect each
 	@scripts/planted
 
-diff: ## the scenarios on lwtcls and on the C, and whether they see the same; ARGS as above
+diff: ## run the scenarios on lwtcls and on the C and compare the results; ARGS as above
 	@scripts/diff $(ARGS)
 
-fuzz: ## 200,000 hostile requests to lwtcls and to the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
+fuzz: ## send 200,000 hostile requests to lwtcls and the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
 	@scripts/fuzz $(ARGS)
 
-bench: ## instructions for each packet and request, beside the C's; FLAVOUR=stock
+bench: ## instructions per packet and per request, compared with the C; FLAVOUR=stock
 	@scripts/bench $(FLAVOUR)
 
-cycles: ## cycles and cache misses for each packet, beside the C's, where there is KVM
+cycles: ## cycles and cache misses per packet, compared with the C; needs KVM
 	@scripts/cycles $(FLAVOUR)
 
-memory: ## bytes and instructions for each of 1,000,000 routes and 100,000 filters, beside the C's
+memory: ## bytes and instructions per route (1,000,000) and filter (100,000), compared with the C
 	@scripts/memory
 
-check-deb: ## the Debian package installed, used and purged on a fresh Debian in a guest
+check-deb: ## install, use and purge the Debian package on a fresh Debian in a guest
 	@scripts/check-deb
 
-lint: ## formatting, clippy, checkpatch, shellcheck, and the project's own rules
+lint: ## check formatting, clippy, checkpatch, shellcheck and the project's own rules
 	@scripts/lint
 
 ##@ Read
-doc: ## rustdoc of the source, private items too, in build/doc
+doc: ## build the rustdoc, private items included, in build/doc
 	@scripts/doc
 
-rust-analyzer: ## rust-project.json, for editors
+rust-analyzer: ## write rust-project.json for editors
 	@scripts/rust-analyzer
 
-unsafe: ## docs/unsafe.md: all unsafe code, and what makes it sound
+unsafe: ## regenerate docs/unsafe.md: all unsafe code and what makes it sound
 	@scripts/unsafe-audit.py
 
 ##@ Clean
-clean: ## what was built in this checkout
+clean: ## remove what was built in this checkout
 	rm -rf build
 
-distclean: clean ## and the cache: tools, kernel source, kernels
+distclean: clean ## also remove the cache: tools, kernel source, kernels
 	@scripts/clean-cache
 
-help: ## this
+help: ## show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stands in for <linux/compiler_types.h> where clang compiles for a kernel of
- * GCC's, whose configuration says what GCC can.
+ * Replaces <linux/compiler_types.h> where clang or bindgen reads the headers of
+ * a kernel that was built by GCC. Its CONFIG_CC_* options describe GCC.
  *
- * GCC writes the segment into an operand of per-CPU data by itself, clang does
- * not; and older ones of clang miscount what "counted_by" tells the length of.
- * Of what the headers ask the configuration about the compiler, these would make
- * other code and no error.
+ * GCC adds the segment prefix to per-CPU operands by itself; clang does not.
+ * Older versions of clang compute wrong object sizes from "counted_by". Of the
+ * compiler options that headers test, only these cause wrong code without an
+ * error.
  */
 #undef CONFIG_CC_HAS_NAMED_AS
 #undef CONFIG_USE_X86_SEG_SUPPORT

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What bindgen reads. The kernel crate's own bindings know nothing of
- * lightweight tunnels and classifiers.
+ * Input of bindgen. The bindings of the kernel crate do not cover lightweight
+ * tunnels and classifiers.
  */
 #ifndef _LWTCLS_H
 #define _LWTCLS_H
@@ -51,7 +51,7 @@ void lwtcls_trace_exception(const struct sk_buff *skb, const char *hook, u32 pro
 			    u32 ret, int error, enum skb_drop_reason reason);
 
 #ifdef __BINDGEN__
-/* Macros that bindgen cannot evaluate; it drops the prefix of their names. */
+/* Macros that bindgen cannot evaluate. Kbuild strips the prefix from the names. */
 const gfp_t LWTCLS_CONST_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t LWTCLS_CONST_GFP_KERNEL = GFP_KERNEL;
 const gfp_t LWTCLS_CONST_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;

@@ -44,7 +44,7 @@ int lwtcls_cls_bpf_dump(struct net *net, struct tcf_proto *tp, void *filter,
 int lwtcls_cls_bpf_terse_dump(struct net *net, struct tcf_proto *tp, void *filter,
 			      struct sk_buff *skb, struct tcmsg *tcm, bool rtnl_held);
 
-/* The Rust functions have the types of those that call them. */
+/* Each Rust function has the type of the callback that calls it. */
 typeof(lwtcls_bpf_build_state) lwtcls_rust_bpf_build_state;
 typeof(lwtcls_bpf_destroy_state) lwtcls_rust_bpf_destroy_state;
 typeof(lwtcls_bpf_input) lwtcls_rust_bpf_input;

@@ -10,7 +10,7 @@
 #include <linux/tracepoint.h>
 #include <net/dropreason-core.h>
 
-/* Reasons by name, for who reads the trace. */
+/* Prints drop reasons by name. */
 #undef FN
 #define FN(reason) TRACE_DEFINE_ENUM(SKB_DROP_REASON_##reason);
 DEFINE_DROP_REASON(FN, FN)
@@ -18,7 +18,7 @@ DEFINE_DROP_REASON(FN, FN)
 #define FN(reason) { SKB_DROP_REASON_##reason, #reason },
 #define FNe(reason) { SKB_DROP_REASON_##reason, #reason }
 
-/* A packet that a program on a route did not drop, and that is freed all the same. */
+/* A packet on a route that is freed although no program dropped it. */
 TRACE_EVENT(exception,
 
 	TP_PROTO(const struct sk_buff *skb, const struct net_device *dev,

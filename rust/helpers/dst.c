@@ -30,7 +30,7 @@ __lwtcls_helper void lwtcls_helper_dst_hold(struct dst_entry *dst)
 	dst_hold(dst);
 }
 
-/* What those of IPv6 are freed by lies in their namespace. */
+/* An IPv6 route needs the dst_ops of its netns to be freed. */
 __lwtcls_helper bool lwtcls_helper_dst_outlives_net(const struct dst_entry *dst)
 {
 #if IS_ENABLED(CONFIG_IPV6)

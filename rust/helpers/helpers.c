@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Inline functions and macros that Rust cannot call, one shim each, one file
- * for each kernel header. Sorted.
+ * Shims for inline functions and macros, which Rust cannot call directly. One
+ * shim per function or macro, one file per kernel header, sorted.
  *
- * Where Kbuild links them as bitcode, always_inline makes them vanish into the
- * Rust that calls them. Elsewhere they are an ordinary object.
+ * Where Kbuild links them as bitcode, always_inline inlines them into their
+ * Rust callers. Elsewhere they are an ordinary object.
  */
 
 #include <linux/compiler_types.h>

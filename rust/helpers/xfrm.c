@@ -2,13 +2,13 @@
 
 #include <net/xfrm.h>
 
-/* Those that queue packets have no state. */
+/* dst_xfrm() is NULL for a bundle that queues packets. */
 __lwtcls_helper bool lwtcls_helper_dst_is_xfrm(const struct dst_entry *dst)
 {
 	return dst_xfrm(dst) || dst->flags & DST_XFRM_QUEUE;
 }
 
-/* Of the namespace, and of its sockets. */
+/* Policies of the netns, and of its sockets. */
 __lwtcls_helper bool lwtcls_helper_xfrm_has_policy_out(const struct net *net)
 {
 #ifdef CONFIG_XFRM

@@ -3,8 +3,8 @@
  * The callbacks of the encapsulation and of the classifier, under the names of the C
  * implementations with the prefix "lwtcls_". Each calls a Rust function.
  *
- * They are written in C because tracers rely on what the C compiler emits: ftrace on a
- * call at the beginning of a function, and BPF programs on BTF. Rust code has neither.
+ * They are C because tracers depend on the C compiler: ftrace needs the call that it emits
+ * at function entry, and BPF programs need BTF. Rust functions have neither.
  */
 
 #include "../../include/lwtcls_entries.h"
@@ -128,8 +128,8 @@ int lwtcls_cls_bpf_terse_dump(struct net *net, struct tcf_proto *tp, void *filte
 }
 
 /*
- * The tables are made in Rust. Here the compiler compares the types of their members with
- * those of the functions above.
+ * The ops tables that are registered are built in Rust. These unused ones make the compiler
+ * check the types of the functions above against the members.
  */
 static const struct lwtunnel_encap_ops encap_types __maybe_unused = {
 	.build_state = lwtcls_bpf_build_state,

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What ftrace calls at the entry of bpf_lwt_in_push_encap() and
- * bpf_lwt_xmit_push_encap(), before these have done anything. On entry: the
- * arguments are in registers; (%rsp) returns into the traced function, 8(%rsp)
- * to its caller.
+ * Direct-call targets of ftrace at the entry of bpf_lwt_in_push_encap() and
+ * bpf_lwt_xmit_push_encap(). On entry: arguments in registers; (%rsp) returns
+ * into the traced function, 8(%rsp) to its caller.
  */
 
 #include <linux/linkage.h>
@@ -22,15 +21,15 @@ SYM_FUNC_START(lwtcls_push_encap_\way\()_entry)
 	jne	.Lkernel_\way
 	/*
 	 * Skip the traced function. The return to its caller matches the call
-	 * that the caller made and accounted for; that of ftrace stays
-	 * unaccounted, like the return that is skipped.
+	 * that the caller made and accounted for. The call by ftrace is not
+	 * accounted, because the return that would match it is skipped.
 	 */
 	addq	$8, %rsp
 	UNWIND_HINT_FUNC
 	jmp	lwtcls_push_encap_\way
 .Lkernel_\way:
 	UNWIND_HINT_FUNC
-	/* The call by ftrace, which the return below takes off again. */
+	/* Account the call by ftrace: the return below matches it. */
 	CALL_DEPTH_ACCOUNT
 	RET
 SYM_FUNC_END(lwtcls_push_encap_\way\()_entry)
