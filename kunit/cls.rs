@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The classifier: handles, order, verdicts, and what it accepts.
+//! The classifier: handles, filter order, verdicts, requests, offload and dumps.
 
 use super::*;
 
@@ -55,7 +55,7 @@ mod tests {
     };
 
     const CLOSED_FD: u32 = 1 << 30;
-    /// Returned by a program, and meant as -1.
+    /// `TC_ACT_UNSPEC` (-1) as the return value of a program.
     const UNSPEC: u32 = u32::MAX;
 
     fn parts(watch: &ProgWatch, mode: Mode, classid: u32) -> Result<Parts<'static, BpfClassifier>> {
@@ -78,7 +78,7 @@ mod tests {
         testing::entry(parts(watch, Mode::DirectAction, 0)?)
     }
 
-    /// An instance, and what it hangs on.
+    /// A tcf_proto of the classifier, and its block.
     struct Instance {
         proto: ProtoBuf<BpfClassifier>,
     }
@@ -98,7 +98,7 @@ mod tests {
             self.insert(handle, direct(watch)?)
         }
 
-        /// As a request adds a filter that no device has to be told of.
+        /// Inserts a filter the way a request does that needs no offload.
         fn insert(&self, handle: Handle, entry: Entry<'static, BpfClassifier>) -> Result<u32> {
             let caller = testing::caller();
             let writer = self.tp().writer(&caller, entry.class().is_some());
@@ -136,7 +136,7 @@ mod tests {
             BpfClassifier::delete(&writer, &filter, &mut extack.extack())
         }
 
-        /// Whether the handle can be had now.
+        /// Returns whether the handle is free.
         fn is_free(&self, handle: u32) -> bool {
             let caller = testing::caller();
             let writer = self.tp().writer(&caller, false);
@@ -166,7 +166,7 @@ mod tests {
         ] {
             assert!(Action::from_code(code) == Some(action));
         }
-        // Reclassify, pipe, queued, repeat, consumed, goto and jump mean nothing for a program.
+        // Not verdicts of direct action: reclassify, pipe, queued, repeat, consumed, goto, jump.
         for code in [
             -1,
             1,
@@ -217,7 +217,7 @@ mod tests {
         let writer = instance.tp().writer(&caller, false);
         let reservation = writer.reserve(Handle::Auto)?;
         assert!(instance.get(1).is_err());
-        // Somebody is about to come in.
+        // A reservation counts as a filter.
         assert!(!instance.tp().filters().is_empty());
         assert!(writer.reserve(Handle::Exact(1)).is_err());
         drop(reservation);
@@ -260,7 +260,7 @@ mod tests {
         let stale = instance.get(7)?;
         instance.delete(7)?;
         assert!(instance.replace(&new, &stale) == Err(EAGAIN));
-        // Nor does it hit a filter that has the handle now.
+        // A new filter with the same handle is not replaced either.
         instance.add(&old, Handle::Exact(7))?;
         assert!(instance.replace(&new, &stale) == Err(EAGAIN));
         assert_eq!(new.refs(), 0);
@@ -276,7 +276,7 @@ mod tests {
         assert!(instance.add(&new, Handle::Exact(2)) == Err(EAGAIN));
         assert!(instance.replace(&new, &instance.get(1)?) == Err(EAGAIN));
         assert_eq!(&instance.handles()?[..], [1]);
-        // Neither program nor handle is kept.
+        // Neither the program nor the handle is leaked.
         assert_eq!(new.refs(), 0);
         assert!(instance.is_free(2));
         Ok(())
@@ -307,8 +307,8 @@ mod tests {
         }
         let mut at = 5;
         instance.tp().filters().for_each(|_| {
-            // The one that is looked at is deleted, or gets another in its place; and what comes
-            // in meanwhile is in front, even if it has the same handle.
+            // The current filter is deleted or replaced. A filter that is added meanwhile goes to
+            // the front, even with the same handle, so the walk does not visit it.
             if at % 2 == 0 {
                 instance.replace(&watch, &instance.get(at)?)?;
             } else {
@@ -329,7 +329,7 @@ mod tests {
         for handle in 1..=5 {
             instance.add(&watch, Handle::Exact(handle))?;
         }
-        // The order is 5, 4, 3, 2, 1, and it stops at 3.
+        // The order is 5, 4, 3, 2, 1. The dump stops at 3.
         let resume = |change: &dyn Fn() -> Result| {
             instance
                 .proto
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(resume(&|| Ok(()))?, 3);
         assert_eq!(resume(&|| instance.replace(&watch, &instance.get(3)?))?, 3);
         assert_eq!(resume(&|| instance.delete(4))?, 3);
-        // The one that has the handle now is in front of all others.
+        // The new filter with this handle is at the front.
         let again = || {
             instance.delete(3)?;
             instance.add(&watch, Handle::Exact(3)).map(|_| ())
@@ -392,7 +392,7 @@ mod tests {
         let (caller, mut extack) = (testing::caller(), ExtAckBuf::new()?);
         let writer = instance.tp().writer(&caller, false);
         let first = writer.reserve(Handle::Exact(1))?;
-        // The first has got this far when the second comes and goes.
+        // The second request adds and deletes its filter while the first holds a reservation.
         let second = writer.reserve(Handle::Exact(2))?.publish(direct(&watch)?);
         let second = second.map_err(|_| EAGAIN)?;
         BpfClassifier::delete(&writer, &second, &mut extack.extack())?;
@@ -421,7 +421,7 @@ mod tests {
         Ok(())
     }
 
-    /// Classifies a packet by filters that were added in the order of `programs`.
+    /// Classifies a packet with direct-action filters, added in the order of `programs`.
     fn classify(
         programs: &[(&ProgWatch, u32)],
         at_ingress: bool,
@@ -434,7 +434,7 @@ mod tests {
         classify_by(filters, at_ingress, prepare)
     }
 
-    /// As above, by any filters.
+    /// Classifies a packet with `filters`, added in their order.
     fn classify_by(
         filters: KVec<Parts<'static, BpfClassifier>>,
         at_ingress: bool,
@@ -449,7 +449,7 @@ mod tests {
         packet.enter_tc(14, at_ingress);
         prepare(&packet);
         let mut result = ResultBuf::new();
-        // As in a classful qdisc, without a BPF network context.
+        // As in a classful qdisc: no BPF network context is set.
         let action = BhDisabled::with(|bh| {
             let verdict = instance.tp().classify(packet.tc(), result.result(), bh);
             verdict.action()
@@ -460,7 +460,7 @@ mod tests {
     #[test]
     fn verdict_ends_the_search() -> Result {
         let (ok, shot) = (ProgWatch::returning(0)?, ProgWatch::returning(2)?);
-        // The newest is asked first.
+        // The newest filter runs first.
         assert!(classify(&[(&ok, 0), (&shot, 0)], false, |_| ())?.0 == Action::SHOT);
         assert!(classify(&[(&shot, 0), (&ok, 0)], false, |_| ())?.0 == Action::OK);
         Ok(())
@@ -480,7 +480,7 @@ mod tests {
     #[test]
     fn class_is_the_filters() -> Result {
         let ok = ProgWatch::returning(0)?;
-        // The minor number passes through the packet, where a program can change it.
+        // The minor number is passed in `tc_classid` of the packet, where a program can change it.
         let (_, classid, _) = classify(&[(&ok, 0x0001_0010)], false, |_| ())?;
         assert_eq!(classid, 0x0001_0010);
         let (_, classid, _) = classify(&[(&ok, 0)], false, |_| ())?;
@@ -488,7 +488,7 @@ mod tests {
         Ok(())
     }
 
-    /// Classifies a packet by filters without direct action that were added in that order.
+    /// Classifies a packet with filters without direct action, one for each return value, in order.
     fn class_of(values: &[u32], classid: u32) -> Result<(Action, u32)> {
         let mut watches = KVec::new();
         let mut filters = KVec::new();
@@ -507,9 +507,9 @@ mod tests {
         const OWN: u32 = u32::MAX;
         assert!(class_of(&[OWN], 0x0001_0010)? == (Action::OK, 0x0001_0010));
         assert!(class_of(&[0x0001_0020], 0x0001_0010)? == (Action::OK, 0x0001_0020));
-        // Nothing that a verdict of direct action would be.
+        // Without direct action, 2 is a class and not TC_ACT_SHOT.
         assert!(class_of(&[2], 0x0001_0010)? == (Action::OK, 2));
-        // No match asks the next.
+        // 0 means no match: the next filter runs.
         assert!(class_of(&[0x0001_0020, 0], 0)? == (Action::OK, 0x0001_0020));
         assert!(class_of(&[0], 0x0001_0010)?.0 == Action::UNSPEC);
         Ok(())
@@ -534,10 +534,11 @@ mod tests {
     #[test]
     fn ingress_shows_the_link_header() -> Result {
         let first = ProgWatch::first_byte()?;
-        // Byte 0 is TC_ACT_OK; without the link header byte 14 would be seen, which is nothing.
+        // Byte 0 is TC_ACT_OK. Without the MAC header the program would return byte 14, which is no
+        // action.
         let (action, _, packet) = classify(&[(&first, 0)], true, |_| ())?;
         assert!(action == Action::OK);
-        // The packet is as it was.
+        // The MAC header is pulled again.
         assert_eq!(packet.headroom(), testing::HEADROOM + 14);
         let (action, _, packet) = classify(&[(&first, 0)], false, |_| ())?;
         assert!(action == Action::OK);
@@ -554,13 +555,13 @@ mod tests {
             let run = packet.tc().begin();
             assert_eq!(run.direct_len(), 60);
             let (_, mut ran) = run.run(&prog, bh);
-            // As by a kfunc that does not say so.
+            // Like a kfunc that shortens the data without notice.
             ran.trim(40);
             let run = ran.next();
             assert_eq!(run.direct_len(), 40);
             run.end();
         });
-        // What follows finds no trace of it.
+        // The packet has its original headroom afterwards.
         assert_eq!(packet.headroom(), testing::HEADROOM + 14);
         Ok(())
     }
@@ -573,7 +574,8 @@ mod tests {
         Ok(())
     }
 
-    /// Sends a request that must be refused, and says how. `old` is a filter that is there.
+    /// Sends a request that must be refused. Returns the errno and the extack. With `old` there is
+    /// already a filter with that handle.
     fn refused(tca: Request, old: bool) -> Result<(Error, ExtAckBuf)> {
         let (watch, instance) = (ProgWatch::returning(0)?, Instance::new()?);
         if old {
@@ -586,7 +588,7 @@ mod tests {
             let change = Change::new(instance.tp(), testing::caller(), 1, tca, old);
             BpfClassifier::change(change, &mut extack.extack()).err()
         });
-        // The old state is intact.
+        // The state is unchanged.
         assert!(instance.handles()? == before);
         assert_eq!(watch.refs(), before.len() as i64);
         Ok((result.ok_or(EINVAL)?, extack))
@@ -635,7 +637,7 @@ mod tests {
         Ok(())
     }
 
-    /// Asks for a filter of handle 1 with bytecode, in the place of the one that has it.
+    /// Requests a bytecode filter with handle 1. Replaces the filter with that handle, if any.
     fn ask(instance: &Instance, skip: u32, extack: &mut ExtAckBuf) -> Result<u32> {
         let ret = [0x06, 0, 0, 0, 0, 0, 0, 0];
         let request = options(
@@ -666,7 +668,7 @@ mod tests {
         assert!(old.flags() == flags::NOT_IN_HW);
         instance.delete(1)?;
         assert!(device.is_empty() && !new.in_hw());
-        // And not of one that is not for it.
+        // A skip_hw filter is not offered to the device.
         ask(&instance, flags::SKIP_HW, &mut extack)?;
         assert!(device.is_empty());
         drop((old, new));
@@ -682,7 +684,7 @@ mod tests {
         ask(&instance, 0, &mut extack)?;
         device.set(false, true);
         ask(&instance, 0, &mut extack)?;
-        // In software there is the new one: the old one must be nowhere.
+        // Software runs the new filter, so the device must not keep the old one.
         assert!(device.is_empty() && !instance.get(1)?.in_hw());
         drop(instance);
         Ok(())
@@ -749,7 +751,7 @@ mod tests {
         testing::flush_deferred();
         assert_eq!(watch.refs(), 1);
         drop(instance);
-        // As lost as the program is.
+        // lwtcls leaks the program on purpose. Dropping the watch would destroy it.
         core::mem::forget(watch);
         Ok(())
     }
@@ -771,7 +773,7 @@ mod tests {
                 c"a bpf filter needs bytecode or a program",
             ),
             (
-                // Half of what bytecode needs.
+                // Without the instructions.
                 options(&Request::new().put(TCA_BPF_OPS_LEN, &1u16.to_ne_bytes())?)?,
                 EINVAL,
                 c"bytecode needs both its instructions and their number",
@@ -851,7 +853,7 @@ mod tests {
                 c"the length of the bytecode does not match its number of instructions",
             ),
             (
-                // Falls off its end.
+                // Does not end in a return.
                 bytecode(1, &[0; 8])?,
                 EINVAL,
                 c"the bytecode is not valid",
@@ -960,13 +962,13 @@ mod tests {
         )?;
         assert!(buf.bytes() == want.bytes());
 
-        // A filter without class and name says nothing of them.
+        // A filter without class and name dumps neither attribute.
         let mut buf = MessageBuf::new(512)?;
         let plain = direct(&watch)?;
         dump::dump(&plain, &mut buf.message())?;
         assert!(buf.bytes()[4..8] == [8, 0, TCA_BPF_ID as u8, 0]);
 
-        // A message that is too small is left as it was.
+        // A message that is too small is left unchanged.
         let mut buf = MessageBuf::new(20)?;
         assert!(dump::dump(&filter, &mut buf.message()) == Err(EMSGSIZE));
         assert!(buf.bytes().is_empty());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The encapsulation: what it accepts, and what becomes of packets.
+//! The encapsulation: configuration requests and the fate of packets.
 
 use super::*;
 
@@ -37,7 +37,7 @@ mod tests {
     };
     use crate::name::ProgName;
 
-    /// No process has so many files open.
+    /// A file descriptor that no process has open.
     const CLOSED_FD: u32 = 1 << 30;
 
     fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<Hook<P>> {
@@ -60,8 +60,8 @@ mod tests {
         }
     }
 
-    /// Runs all three hooks of a route whose programs return `code`, and says what happened to the
-    /// packets, and whether they were freed.
+    /// Runs all three hooks of a route whose programs return `code`. Returns for each packet the
+    /// outcome, and whether the packet was freed.
     fn run_all(code: u32) -> Result<[(Outcome, bool); 3]> {
         let watch = ProgWatch::returning(code)?;
         let route = encap(
@@ -112,7 +112,7 @@ mod tests {
     fn redirect_is_for_xmit_only() -> Result {
         let [input, output, xmit] = run_all(7)?;
         assert!(input == GOES_ON && output == GOES_ON);
-        // The program did not say where to.
+        // The program did not set a target for the redirect.
         assert!(xmit == (Outcome::Consumed(0), true));
         Ok(())
     }
@@ -121,7 +121,7 @@ mod tests {
     fn reroute_means_nothing_on_output() -> Result {
         let [input, output, xmit] = run_all(128)?;
         assert!(output == GOES_ON);
-        // The packet is of no protocol that has routes.
+        // The protocol of the packet is neither IPv4 nor IPv6.
         assert!(input == dropped(EAFNOSUPPORT) && xmit == dropped(EAFNOSUPPORT));
         Ok(())
     }
@@ -193,7 +193,7 @@ mod tests {
         for code in [0, 1, ENOMEM.to_errno(), EINVAL.to_errno()] {
             assert_eq!(testing::received(code), code);
         }
-        // For these the core would free the packet once more, or go on with it.
+        // For these codes the core would free the packet again, or continue with it.
         assert_eq!(testing::received(EOPNOTSUPP.to_errno()), EINVAL.to_errno());
         assert_eq!(testing::sent(0), 0);
         for code in [
@@ -204,7 +204,7 @@ mod tests {
         ] {
             assert_eq!(testing::sent(code), ENOBUFS.to_errno());
         }
-        // Congestion.
+        // NET_XMIT_CN.
         assert_eq!(testing::sent(2), 0);
         Ok(())
     }
@@ -223,7 +223,8 @@ mod tests {
         Ok(())
     }
 
-    /// Builds a route's encapsulation, which must be refused, and says how.
+    /// Builds an encapsulation that must be refused. Returns the errno, whether the extack names an
+    /// attribute, and the extack.
     fn refused(inner: &Request, family: Family) -> Result<(Error, bool, ExtAckBuf)> {
         let request = Request::new().nest(1, inner)?;
         let mut extack = ExtAckBuf::new()?;
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn other_families_are_refused() -> Result {
-        // No request of a user gets here: routes of other families take no encapsulation.
+        // Unreachable from userspace: routes of other families cannot have an encapsulation.
         for family in [0, 1, 28] {
             let inner = Request::new().nest(LWT_BPF_XMIT, &prog(CLOSED_FD, c"a")?)?;
             let (error, _, extack) = refused(&inner, Family::new(family).ok_or(EINVAL)?)?;
@@ -302,7 +303,7 @@ mod tests {
     #[test]
     fn headroom_is_256_bytes_at_most() -> Result {
         for (headroom, want) in [(0, EBADF), (256, EBADF), (257, ERANGE), (u32::MAX, ERANGE)] {
-            // With a good headroom the next thing to refuse is the program.
+            // If the headroom is accepted, the program is refused next.
             let inner = Request::new()
                 .put_u32(LWT_BPF_XMIT_HEADROOM, headroom)?
                 .nest(LWT_BPF_XMIT, &prog(CLOSED_FD, c"a")?)?;
@@ -377,7 +378,7 @@ mod tests {
             assert!(!route.same(&one(&watch, Some(c"a"), Some(c"a"))?, purpose));
             assert!(!route.same(&one(&watch, None, None)?, purpose));
         }
-        // Another program whose instructions are the same: classic ones have no tag.
+        // Another program with an equal tag: classic programs have none.
         let equal = one(&other, Some(c"a"), None)?;
         assert!(!route.same(&equal, Purpose::Route) && !equal.same(&route, Purpose::Route));
         assert!(route.same(&equal, Purpose::Match) && equal.same(&route, Purpose::Match));

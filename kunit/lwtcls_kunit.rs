@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The KUnit suites of lwtcls: its sources once more, without their registration.
+//! The KUnit suites of lwtcls. Built from the sources of lwtcls, without the registration.
 //!
-//! A suite is a child of the module that it tests, so that it sees what is private there.
+//! A suite is a child of the module that it tests, so that it can access private items.
 
 #![deny(unsafe_code)]
-// What only a registration uses.
+// Items that only the registration uses.
 #![allow(dead_code, unused_imports, unused_macros)]
 
 #[allow(unsafe_code)]
@@ -43,7 +43,7 @@ impl kernel::Module for LwtClsKunit {
 
 impl Drop for LwtClsKunit {
     fn drop(&mut self) {
-        // What the suites gave to RCU to free, by functions of this module.
+        // Pending RCU callbacks are functions of this module.
         abstractions::compat::rcu_barrier();
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Attributes, read and written.
+//! Reading and writing netlink attributes.
 
 use kernel::prelude::*;
 
@@ -43,14 +43,14 @@ mod tests {
         Ok(())
     }
 
-    /// Reads a string of at most 8 bytes.
+    /// Reads a string attribute of at most 8 bytes.
     fn string<'a>(request: &'a Request, extack: &mut ExtAckBuf) -> Result<&'a CStr> {
         request.attr().str(8, c"too long", &mut extack.extack())
     }
 
     #[test]
     fn string_ends_at_its_nul() -> Result {
-        // Zeros may follow it, in a buffer that has room for the longest string and its NUL.
+        // Zeros may follow the NUL, up to the size of the longest string and its NUL.
         for (payload, want) in [
             (&b"one\0"[..], c"one"),
             (b"\0", c""),
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn doubles_are_refused() -> Result {
-        // Whatever flags it has, and however long it is.
+        // With any flags in the type, and with another attribute in between.
         for double in [1, 1 | 1 << 15, 1 | 1 << 14] {
             let inner = Request::new()
                 .put_u32(1, 11)?
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn doubles_are_found_among_all_types() -> Result {
-        // The highest type that there is room for, and attributes without payload.
+        // Attributes without payload, up to the highest type that the parser accepts.
         for (first, second, double) in [(99, 99, true), (98, 99, false), (35, 99, false)] {
             let inner = Request::new().put(first, b"")?.put(second, b"")?;
             let request = Request::new().nest(1, &inner)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Values of which each CPU has its own.
+//! Per-CPU values.
 
 use kernel::prelude::*;
 
@@ -48,7 +48,7 @@ mod tests {
         assert!(!cell.is_allocated());
         BhDisabled::with(|bh| assert!(cell.take(bh).is_none()));
         assert!(cell.alloc());
-        // Once is enough.
+        // It is allocated only once.
         assert!(!cell.alloc());
         let value = BhDisabled::with(|bh| cell.take(bh).map(|value| *value));
         assert_eq!(value, Some(0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Pushed headers: which are taken, and what a packet is with one.
+//! Pushed headers: which are accepted, and the state of a packet after a push.
 
 use super::*;
 
@@ -32,7 +32,7 @@ mod tests {
     const ESP: u8 = 50;
     const SIDES: [Side; 2] = [Side::Ingress, Side::Egress];
 
-    /// An IPv4 header with so many bytes of options, and what follows.
+    /// Returns an IPv4 header with `options` bytes of options, followed by `rest`.
     fn v4(protocol: u8, options: usize, rest: &[u8]) -> Result<KVec<u8>> {
         let mut header = KVec::from_elem(1, IPV4_LEN + options, GFP_ATOMIC)?;
         header[0] = 0x45 + (options / 4) as u8;
@@ -42,7 +42,7 @@ mod tests {
         Ok(header)
     }
 
-    /// An IPv6 header, and what follows.
+    /// Returns an IPv6 header, followed by `rest`.
     fn v6(next: u8, rest: &[u8]) -> Result<KVec<u8>> {
         let mut header = KVec::from_elem(1, IPV6_LEN, GFP_ATOMIC)?;
         header[0] = 0x60;
@@ -51,7 +51,7 @@ mod tests {
         Ok(header)
     }
 
-    /// Runs `f` with an IPv4 packet on its way in, and its route.
+    /// Runs `f` on a received IPv4 packet and its route.
     fn with_packet(f: impl FnOnce(&mut Skb, Dst<'_>) -> Result) -> Result {
         testing::with_dst(|dst| {
             let mut skb = testing::lone_skb(80)?;
@@ -65,7 +65,7 @@ mod tests {
         testing::push::<BpfEncap>(skb, header, side)
     }
 
-    /// Pushes what has to be refused, from all sides, and sees that nothing came of it.
+    /// Pushes a header that must be refused, on each side, and checks that the packet is unchanged.
     fn refused(header: &[u8], error: Error) -> Result {
         for side in SIDES {
             with_packet(|skb, _| {
@@ -93,7 +93,7 @@ mod tests {
                     let expected = Headers {
                         protocol_be: protocol,
                         network: 0,
-                        // Only a tunnel over UDP has one of its own.
+                        // Only a UDP tunnel has an outer transport header.
                         transport: len + i32::from(INNER_LEN),
                         encapsulation: true,
                         inner_protocol_be: ETH_P_IP,
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn udp_header_is_the_transport_header() -> Result {
-        // Destination options of 8 bytes, and a routing header of 16 in front of UDP.
+        // 8 bytes of destination options and a 16-byte routing header before UDP.
         let mut behind = [0; 8 + 16 + UDP_LEN];
         (behind[0], behind[8], behind[9]) = (IPPROTO_ROUTING, IPPROTO_UDP, 1);
         for (header, at) in [
@@ -145,7 +145,7 @@ mod tests {
             with_packet(|skb, _| {
                 let header = v4(GRE, options, &[0; 4])?;
                 push(skb, &header, Side::Egress)?;
-                // A header with the right sum sums up to 0.
+                // The checksum over a header with a correct checksum is 0.
                 assert!(ip_fast_csum(&skb.bytes()[..IPV4_LEN + options]) == Some(0));
                 assert!(skb.bytes()[IPV4_CHECK] != [0, 0]);
                 Ok(())
@@ -195,7 +195,7 @@ mod tests {
         refused(&v4(GRE, 40, &[0; 197])?, EINVAL)?;
         refused(&[], EINVAL)?;
         refused(&v4(GRE, 0, &[])?[..IPV4_LEN - 1], EINVAL)?;
-        // Longer than it is, and shorter than any.
+        // The IHL exceeds the pushed bytes, or is less than 5.
         refused(&v4(GRE, 4, &[])?[..IPV4_LEN], EINVAL)?;
         for words in 0..5 {
             let mut header = v4(GRE, 0, &[0; 20])?;
@@ -216,12 +216,12 @@ mod tests {
         refused(&v4(IPPROTO_UDP, 0, &[0; UDP_LEN - 1])?, EINVAL)?;
         refused(&v4(IPPROTO_UDP, 8, &[0; UDP_LEN - 1])?, EINVAL)?;
         refused(&v6(IPPROTO_UDP, &[0; UDP_LEN - 1])?, EINVAL)?;
-        // Behind options.
+        // UDP announced by destination options.
         refused(
             &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP, 0, 0, 0, 0, 0, 0, 0])?,
             EINVAL,
         )?;
-        // The options are the packet's own.
+        // The pushed header ends before the options, which come from the packet.
         with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[])?, Side::Ingress))?;
         with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP])?, Side::Ingress))
     }
@@ -234,7 +234,7 @@ mod tests {
             let before = skb.headers();
             assert!(push(skb, &header, Side::Egress) == Err(EINVAL));
             assert!(skb.headers() == before);
-            // Others do not ask for it.
+            // Only xmit needs a route.
             push(skb, &header, Side::Ingress)
         })
     }
@@ -258,7 +258,7 @@ mod tests {
     fn header_may_be_a_part_of_the_packet() -> Result {
         let header = v4(GRE, 0, &[9; 20])?;
         for side in SIDES {
-            // One for which there is room, and one for which the packet moves.
+            // One header that fits into the headroom, and one that needs a reallocation.
             for room in [true, false] {
                 with_packet(|skb, _| {
                     skb.write(&header);
@@ -273,7 +273,7 @@ mod tests {
                     );
                     let bytes = skb.bytes();
                     assert!(bytes[len..][..len] == header[..]);
-                    // But for the checksum, which was filled in.
+                    // Equal except for the checksum, which was filled in.
                     assert!(bytes[..10] == header[..10] && bytes[12..len] == header[12..]);
                     Ok(())
                 })?;
@@ -282,8 +282,8 @@ mod tests {
         Ok(())
     }
 
-    /// What the control block says of the IP layer when a packet with IPv4 options was given
-    /// `header`, and is about to get a new route.
+    /// Pushes `header`, if any, on a packet with IPv4 options and updates the control block, as
+    /// before a reroute. Then runs `check`.
     fn with_options(header: Option<&[u8]>, check: impl FnOnce(&mut Skb)) -> Result {
         with_packet(|skb, dst| {
             skb.set_ip_options();
@@ -348,7 +348,7 @@ mod tests {
             for tcp in [GsoTypes::TCPV4, GsoTypes::TCPV6] {
                 assert!(change(tcp, 1000, &header) == Ok((types, Some(smaller))));
             }
-            // Datagrams are what they are.
+            // The gso_size of datagrams is kept.
             for datagrams in [GsoTypes::UDP_L4, GsoTypes::SCTP] {
                 assert!(change(datagrams, 1000, &header) == Ok((types, None)));
             }
@@ -362,7 +362,7 @@ mod tests {
         let tcp = |header: KVec<u8>| change(GsoTypes::TCPV4, 1000, &header);
         assert!(tcp(v4(ESP, 0, &[0; 8])?) == Err(EPROTONOSUPPORT));
         assert!(tcp(v6(ESP, &[0; 8])?) == Err(EPROTONOSUPPORT));
-        // IPv6 options are no protocol of IPv4.
+        // Protocol 0 (hop-by-hop options) exists in IPv6 only.
         assert!(tcp(v4(0, 0, &[0; 8])?) == Err(EPROTONOSUPPORT));
         assert!(tcp(v6(0, &[])?) == Err(EPROTONOSUPPORT));
         assert!(tcp(v4(GRE, 0, &[0; 3])?) == Err(EINVAL));
@@ -385,7 +385,7 @@ mod tests {
                     assert!(change(inner.and(tunnel), 1000, &header) == Err(ENOTSUPP));
                 }
             }
-            // IP in IP is found without.
+            // Segmentation of IP in IP does not use the inner header offsets.
             assert!(change(GsoTypes::TCPV4.and(GsoTypes::IPXIP4), 1000, &header).is_ok());
         }
         Ok(())

@@ -21,7 +21,7 @@ mod tests {
         SharedName::new(prog, text)
     }
 
-    /// Whether both are the same string, and not only equal ones.
+    /// Returns whether both names share one string, instead of only being equal.
     fn same(a: &SharedName, b: &SharedName) -> bool {
         a.as_cstr().as_char_ptr() == b.as_cstr().as_char_ptr()
     }
@@ -41,7 +41,7 @@ mod tests {
         let again = shared(3, c"first")?;
         let other = shared(3, c"other")?;
         assert!(first != other && other.as_cstr() == c"other");
-        // Another name is not kept once as long as the program has one that is.
+        // A second name of a program is not shared while the first one exists.
         assert!(!same(&other, &shared(3, c"other")?));
         drop(first);
         assert!(same(&again, &shared(3, c"first")?));
@@ -63,7 +63,7 @@ mod tests {
         for (prog, name) in (0..1000).zip(&names) {
             assert!(same(name, &shared(prog, c"one")?));
         }
-        // In an order that is not theirs.
+        // Drop the names in another order than that of their creation.
         while names.len() > 2 {
             let last = names.len() - 1;
             names.swap(last, last / 2);

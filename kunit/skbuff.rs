@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn headroom_is_expanded() -> Result {
-        // A reallocation wants a packet that nobody else has.
+        // `pskb_expand_head()` requires an skb that is not shared.
         let mut skb = testing::lone_skb(60)?;
         assert_eq!(skb.headroom(), HEADROOM);
         skb.expand_headroom(100)?;
@@ -60,7 +60,7 @@ mod tests {
         skb.set_checksum_complete();
         skb.postpush_mac_header();
         assert!(skb.checksum_holds());
-        // There is none to take away.
+        // There is no MAC header to strip.
         assert!(skb.strip_mac_header());
         assert!(skb.len() == 60 && skb.checksum_holds());
         Ok(())
