@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""compile_fail.py [--say] LOG NAME...: compares the errors in a log of rustc with those that the
-files in tests/compile_fail expect, and prints the names of those for which they are others. --say:
-what is wrong instead, and fails if there is anything."""
+"""compile_fail.py [--say] LOG NAME...: compares the errors in a log of rustc with those that files
+in tests/compile_fail expect, and prints the names of files whose errors differ. --say: prints the
+differences instead, and fails if there are any."""
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ CASES = pathlib.Path("tests/compile_fail")
 
 
 def expected(path):
-    """What each line expects: {line: {code or words}}."""
+    """Returns the expected errors: {line: {code or words}}."""
     found = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if mark := re.search(r"//~ (.*)$", line):
@@ -23,7 +23,7 @@ def expected(path):
 
 
 def errors(log):
-    """All errors: (file, line, code, message) of each; no file if it is in none of ours."""
+    """Yields each error as (file, line, code, message); file is None if the error has no span."""
     for line in log.read_text(errors="replace").splitlines():
         if not line.startswith('{"$message_type":"diagnostic"'):
             continue
@@ -37,7 +37,7 @@ def errors(log):
 
 
 def wrong(name, found):
-    """What is not as a file expects."""
+    """Yields the differences between the errors of a file and those that it expects."""
     path = CASES / f"{name}.rs"
     want = expected(path)
     if not want:
@@ -57,11 +57,11 @@ def wrong(name, found):
 
 
 def main():
-    """See above."""
+    """Compares the log with the expectations of each file."""
     say = sys.argv[1] == "--say"
     log, *names = sys.argv[1 + say:]
     found = list(errors(pathlib.Path(log)))
-    # The rest has to compile, or nothing is known.
+    # The other files must compile: otherwise the log proves nothing.
     other = [f"{file}:{line}: {message}" for file, line, _, message in found
              if file is not None and file.parent.name != CASES.name]
     if say and other:

@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What the set-up scripts share: where things are kept, how a step reports
-# itself, how a half-made result is kept from being taken for a whole one.
+# Shared by all scripts: paths, progress reports, locks, and access to the tool chroot. An entry of
+# the cache is complete only once it has the file .complete or its final name.
 
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# The cache holds everything that is fetched or takes minutes to build. It is
-# shared by all checkouts of a user; each entry's name says what went into it.
+# The cache holds everything that is downloaded or takes minutes to build. All checkouts of a user
+# share it. The name of an entry contains a hash of its inputs.
 CACHE=${LWTCLS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lwtcls}
 JOBS=${JOBS:-$(nproc)}
 export TOP CACHE JOBS
 
 say() { printf '==> %s\n' "$*" >&2; }
 
-# die SENTENCE [WHAT TO DO NEXT]: ends the script.
+# die MESSAGE [HINT]: prints an error and a hint, and exits.
 die() {
 	printf 'error: %s\n' "$1" >&2
 	[ $# -lt 2 ] || printf '       %s\n' "$2" >&2
 	exit 1
 }
 
-# step NAME HINT COMMAND...: runs a long command with its output kept in a log,
-# shows that it is alive, and says how long it took. HINT is what to do if it
-# fails. The command may be a function; it runs in a subshell under set -e.
+# step NAME HINT COMMAND...: runs a long command with its output in a log, shows progress, and
+# reports the time. HINT is printed if it fails. COMMAND may be a function. It runs in a subshell
+# under set -e.
 step() {
 	local name=$1 hint=$2 log start pid rc line elapsed
 	shift 2
@@ -32,8 +32,8 @@ step() {
 	log="$CACHE/log/$(printf '%s' "$name" | tr -cs 'A-Za-z0-9.\n' '-').log"
 	start=$SECONDS
 	say "$name"
-	# A process group of its own, for an interrupt must end all of it: nothing may
-	# go on writing into the cache when the lock on it is gone.
+	# Use a process group, so that an interrupt kills all of it: nothing may write to the cache
+	# after the lock is released.
 	set -m
 	( set -euo pipefail; "$@" ) >"$log" 2>&1 </dev/null &
 	pid=$!
@@ -63,7 +63,7 @@ step() {
 	say "$name: done in $((SECONDS - start)) s"
 }
 
-# Ends all that was started so, for an interrupt leaves nothing behind.
+# Kills all background jobs that run in a process group ("set -m").
 end_jobs() {
 	local job
 	for job in $(jobs -p); do
@@ -71,8 +71,8 @@ end_jobs() {
 	done
 }
 
-# attend SHOW: waits for all that was started with "set -m" and "&", and has SHOW, a
-# function, say every 30 s how far it is. An interrupt ends it all.
+# attend SHOW: waits for all jobs started with "set -m" and "&". Every 30 s it prints the output of
+# the function SHOW, which reports progress. An interrupt kills all jobs.
 attend() {
 	local start=$SECONDS shown=$SECONDS
 	trap end_jobs EXIT
@@ -86,7 +86,7 @@ attend() {
 	trap - EXIT
 }
 
-# key FILE_OR_WORD...: a short name for what is given; files count by content.
+# key FILE_OR_WORD...: prints a short hash of the arguments. Files are hashed by content.
 key() {
 	local x
 	for x in "$@"; do
@@ -94,15 +94,15 @@ key() {
 	done | sha256sum | cut -c1-12
 }
 
-# locked NAME COMMAND...: one maker of a cache entry at a time; a second
-# checkout waits for the first and then finds the entry made.
+# locked NAME COMMAND...: runs COMMAND under the lock NAME, so that only one process at a time makes
+# a cache entry. Another one waits, and then finds the entry.
 locked() {
 	local name=$1
 	shift
 	mkdir -p "$CACHE/lock"
 	(
 		flock -n 9 || {
-			say "waiting for another run that is making $name"
+			say "waiting for another run that is building $name"
 			flock 9
 		}
 		"$@" 9>&-
@@ -110,12 +110,12 @@ locked() {
 }
 
 need_root() {
-	[ "$(id -u)" = 0 ] || die "this needs root (a chroot is made and entered)" \
+	[ "$(id -u)" = 0 ] || die "this needs root, to create and enter a chroot" \
 		"run it again as root, for example: sudo make demo"
 }
 
-# The mirror that the machine's own apt uses; nothing if it has none, in which
-# case debootstrap's own default stands.
+# Prints the Debian mirror to use: LWTCLS_MIRROR, or that of the machine's apt. Prints nothing if
+# there is neither; debootstrap then uses its default.
 mirror() {
 	if [ -n "${LWTCLS_MIRROR:-}" ]; then
 		printf '%s\n' "$LWTCLS_MIRROR"
@@ -137,28 +137,28 @@ install_debootstrap() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends debootstrap
 }
 
-# bootstrap_debian ROOT: a Debian that has the backports of its suite too, and starts no
-# daemons.
+# bootstrap_debian ROOT: installs a minimal Debian with the backports of its suite. Services are not
+# started.
 bootstrap_debian() {
 	local from
 	from=$(mirror)
 	rm -rf "$1"
 	debootstrap --variant=minbase "$TOOLS_SUITE" "$1" ${from:+"$from"}
-	# The line that debootstrap wrote names the mirror.
+	# Take the mirror from the line that debootstrap wrote.
 	sed "s/ $TOOLS_SUITE / $TOOLS_SUITE-backports /" "$1/etc/apt/sources.list" \
 		>"$1/etc/apt/sources.list.d/backports.list"
 	printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
 	chmod 755 "$1/usr/sbin/policy-rc.d"
 }
 
-# in_debian ROOT COMMAND...: runs a command in such a root, as in_tools does.
+# in_debian ROOT COMMAND...: runs a command in such a root, like in_tools does in the tool chroot.
 in_debian() {
 	# shellcheck disable=SC2086
 	LWTCLS_TOOLS=$1 unshare --mount --propagation private ${LWTCLS_UNSHARE:-} -- \
 		bash "$TOP/scripts/enter-tools" "${@:2}"
 }
 
-# install_in_debian ROOT PACKAGE...
+# install_in_debian ROOT PACKAGE...: installs packages in such a root.
 install_in_debian() {
 	# shellcheck disable=SC2016
 	in_debian "$1" sh -euc '
@@ -168,14 +168,13 @@ install_in_debian() {
 		apt-get clean' sh "${@:2}"
 }
 
-# in_tools COMMAND...: runs a command in the tool chroot, with the checkout and
-# the cache at their own paths. The mounts live in a mount namespace of their
-# own, so they are gone with the command, whatever ends it. LWTCLS_UNSHARE: more
-# words for unshare.
+# in_tools COMMAND...: runs a command in the tool chroot, with the checkout and the cache mounted at
+# the same paths. The mounts are in a private mount namespace, so they end with the command.
+# LWTCLS_UNSHARE has more options for unshare.
 in_tools() {
 	local root
 	root=$(tools_dir)
-	[ -e "$root/.complete" ] || die "the tool set is not there" "run: make setup"
+	[ -e "$root/.complete" ] || die "the tool chroot is missing" "run: make setup"
 	in_debian "$root" "$@"
 }
 
@@ -185,15 +184,15 @@ tools_dir() {
 		"$(key "$TOOLS_SUITE" "$TOP/scripts/packages.txt" "$TOP/scripts/setup-tools")"
 }
 
-# debian_dir NAME: the root that setup-deb makes under that name.
+# debian_dir NAME: prints the root that setup-deb makes under that name.
 debian_dir() {
 	printf '%s/debian-%s-%s\n' "$CACHE" "$1" "$(key "$TOOLS_SUITE" "$TOP/scripts/setup-deb")"
 }
 
-# The kernel series that lwtcls is built for and tested with, newest first.
+# The supported kernel series, newest first.
 KERNEL_SERIES="7.3 7.2"
-# The unpacked kernel source: LWTCLS_LINUX, or the newest one in the cache that is
-# marked as whole. Nothing if there is none yet.
+# Prints the unpacked kernel source: LWTCLS_LINUX, or the newest complete one in the cache. Prints
+# nothing if there is none yet.
 source_dir() {
 	local series dir
 	if [ -n "${LWTCLS_LINUX:-}" ]; then
@@ -210,34 +209,34 @@ source_dir() {
 	done
 }
 
-# kernel_base FLAVOUR: the kernel that it differs from: the one that its line "# base:"
-# names, or the test kernel.
+# kernel_base FLAVOUR: prints the flavour that it is derived from: the one in its "# base:" line, or
+# the test kernel.
 kernel_base() {
 	local base
 	base=$(sed -n 's/^# base: //p' "$TOP/scripts/kernel/$1.config")
 	printf '%s\n' "${base:-test}"
 }
 
-# kernel_fragments FLAVOUR: the files that say how that kernel is configured: those of its
-# base, and what makes it another one; the later word holds.
+# kernel_fragments FLAVOUR: prints the configuration fragments: those of the base, then its own.
+# Later ones override earlier ones.
 kernel_fragments() {
 	[ "$1" = test ] || kernel_fragments "$(kernel_base "$1")"
 	printf '%s\n' "$TOP/scripts/kernel/$1.config"
 }
 
-# debian_kernel FLAVOUR: the series and Debian's name of a kernel that is fetched from Debian
-# instead of built. Nothing for one that is built.
+# debian_kernel FLAVOUR: prints the series and Debian's flavour of a kernel that is downloaded from
+# Debian. Prints nothing for one that is built.
 debian_kernel() { sed '/^#/d' "$TOP/scripts/kernel/$1.debian" 2>/dev/null || :; }
 
-# packages_dir FLAVOUR: where the packages of a fetched kernel are unpacked.
+# packages_dir FLAVOUR: prints where the packages of a downloaded kernel are unpacked.
 packages_dir() {
 	local words
 	words=$(debian_kernel "$1")
 	printf '%s/debian-%s-%s\n' "$CACHE" "${words// /-}" "$(key "$TOP/scripts/setup-debian")"
 }
 
-# kernel_dir FLAVOUR: where that kernel is built, or the build tree of a fetched one. The
-# name says which source, configuration and compilers went into it.
+# kernel_dir FLAVOUR: prints the build tree of that kernel. The name contains a hash of the source,
+# the configuration and the compiler versions.
 kernel_dir() {
 	local fragments
 	if [ -n "$(debian_kernel "$1")" ]; then
@@ -250,13 +249,13 @@ kernel_dir() {
 		"$(key "$(source_dir)" "${fragments[@]}" "$(tools_dir)/.versions")"
 }
 
-# kernel_release FLAVOUR: the "uname -r" of a fetched kernel, nothing for a built one.
+# kernel_release FLAVOUR: prints the "uname -r" of a downloaded kernel, nothing for a built one.
 kernel_release() {
 	[ -z "$(debian_kernel "$1")" ] || cat "$(packages_dir "$1")/release"
 }
 
-# kernel_modules FLAVOUR: what LWTCLS_BIND says to have the modules of a fetched kernel where
-# its user space looks for them.
+# kernel_modules FLAVOUR: prints the LWTCLS_BIND entry that mounts the modules of a downloaded
+# kernel at /usr/lib/modules.
 kernel_modules() {
 	local release
 	release=$(kernel_release "$1")
@@ -264,22 +263,22 @@ kernel_modules() {
 		printf '%s:%s\n' "$(packages_dir "$1")/usr/lib/modules/$release" "/usr/lib/modules/$release"
 }
 
-# kernel_words FILE[::SCENARIO]: what a file of scenarios needs on the command line of its
-# kernel. Its second line says so. tests/conftest.py leaves the file away elsewhere.
+# kernel_words FILE[::SCENARIO]: prints the kernel command line parameters that a scenario file
+# needs, from its second line. tests/conftest.py skips the file in guests without them.
 kernel_words() {
 	local file=${1%%::*}
 	sed -n '2s/^# kernel: //p' "$TOP/tests/${file##*/}" 2>/dev/null || :
 }
 
-# show_kernel DIR: has the tool chroot see a kernel's tree, and its source, which is elsewhere if
-# the tree is a build directory.
+# show_kernel DIR: makes a kernel tree visible in the tool chroot, and its source, which is separate
+# if the tree is a build directory.
 show_kernel() {
 	LWTCLS_BIND="$1 $(readlink -e "$1/source" || :)"
 	export LWTCLS_BIND
 }
 
-# build_programs_for FLAVOUR: builds the modules for that kernel, and the BPF programs.
-# `build` is then where they are: what was built for one kernel does not load into another.
+# build_programs_for FLAVOUR: builds the modules for that kernel, and the BPF programs. Sets `build`
+# to the output directory. Each flavour has its own, as modules load only into their kernel.
 build_programs_for() {
 	local kernel
 	build=$TOP/build
@@ -294,11 +293,11 @@ build_programs_for() {
 	[ "$1" = test ] || ln -sfn ../bpf "$build/bpf"
 }
 
-# build_for FLAVOUR: the same, and what the scenarios need besides.
+# build_for FLAVOUR: as build_programs_for, and builds everything else that the scenarios need.
 build_for() {
 	build_programs_for "$1"
 	"$TOP/scripts/build-clients"
 	[ "$1" = test ] || ln -sfn ../clients "$build/clients"
 	in_tools "$TOP/scripts/prepare" "$build" ||
-		die "the guests cannot be prepared" "mend what is said above"
+		die "preparing the guests failed" "fix the errors above"
 }
