@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""check-safety.py DIR: every unsafe block and impl has a SAFETY comment near above it that says
-something by itself, every unsafe function a Safety section."""
+"""check-safety.py DIR: checks that each unsafe block and impl has a SAFETY comment within the 8
+lines above it, which does not refer to another one, and each unsafe function a Safety section."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ import sys
 
 
 def main():
-    """Prints what is missing."""
+    """Prints the violations."""
     missing = []
     for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.rs")):
         lines = path.read_text().splitlines()

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""differences.py DIR: compares what the scenarios saw on both sides, by the logs of the two guests:
-c.log and rust.log, and their kernels' logs.
+"""differences.py DIR: compares the observations of the scenarios on both sides, from the logs of
+the two guests (c.log and rust.log) and their kernel logs.
 
-A scenario that sees another thing must say so by a mark, which names the row of
-docs/differences.md. One
-row needs no mark: where lwtcls gives a reason for a refusal and the C none.
+A scenario with different observations must have a mark that names the row of docs/differences.md.
+One row needs no mark: lwtcls gives an extack message with a refusal and the C none.
 """
 
 import base64
@@ -22,14 +21,14 @@ from normalise import Scenario
 from sides import rows
 
 SIDES = ("c", "rust")
-# The row that covers a sentence where the C has none.
+# The row for an extack message where the C has none.
 WHY = "a refused request"
-# How much of a value is shown.
+# Characters of a value to print.
 WIDTH = 300
 
 
 def journal(log):
-    """The records of a log's scenarios, by their names."""
+    """Returns the journal records of a log, by scenario name."""
     found = {}
     for line in log.read_text(errors="replace").splitlines():
         if line.startswith("journal: "):
@@ -39,11 +38,11 @@ def journal(log):
 
 
 def told(scenario, entry):
-    """What a request or a command was told: whether it was refused, by which number, in which
-    sentence of the kernel, and what else a command has complained of."""
+    """Returns the answer to a request or a command: whether it was refused, the errno, the extack
+    message, and the other lines that a command printed to stderr."""
     if entry["of"] == "request":
         return bool(entry["errno"]), [entry["errno"]], entry["sentence"], []
-    # libbpf's client tells of a refusal, and has not failed.
+    # The libbpf client prints a refusal but exits with status 0.
     refused = bool(entry.get("status")) or "libbpf: Kernel error" in entry.get("err", "")
     number, sentences, rest = [], [], []
     for line in scenario.text(entry.get("err", "")).splitlines():
@@ -57,11 +56,11 @@ def told(scenario, entry):
 
 
 def answers(theirs, ours):
-    """The difference between what both sides were told, if there is one, or the row of it."""
+    """Returns the difference between the answers of both sides, or the row that explains it."""
     if theirs[1:] == ours[1:]:
         return None, None
     _, number, sentence, rest = theirs
-    # iproute2 prints the sentence in place of the errno.
+    # iproute2 prints the extack message instead of the errno.
     same_number = ours[1] in (number, []) if number and isinstance(number[0], str) else (
         ours[1] == number)
     if ours[0] and same_number and not sentence and ours[2] and rest == ours[3]:
@@ -70,7 +69,7 @@ def answers(theirs, ours):
 
 
 def compared(records):
-    """The differences between two records, as (what was asked, both values), and the rows that
+    """Returns the differences between two records, as (request, both values), and the rows that
     need no mark."""
     scenarios = [Scenario() for _ in records]
     named, found = set(), []
@@ -99,14 +98,14 @@ def compared(records):
 
 
 class Result:
-    """What the comparison has come to."""
+    """The result of the comparison."""
 
     def __init__(self):
         self.compared = self.equal = self.differ = 0
         self.rows, self.wrong = collections.Counter(), []
 
     def scenario(self, name, theirs, ours):
-        """Counts one scenario of both sides."""
+        """Compares and counts one scenario that ran on both sides."""
         self.compared += 1
         outcomes = theirs["outcome"], ours["outcome"]
         if outcomes == ("beyond", "passed"):
@@ -132,7 +131,7 @@ class Result:
 
 
 def shown(difference):
-    """A difference as it is printed, from a bit before where the values part."""
+    """Formats a difference, starting shortly before the first character that differs."""
     asked, values = difference
     texts = [json.dumps(value) for value in values]
     same = next((at for at, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), 0)
@@ -144,7 +143,7 @@ def shown(difference):
 
 
 def main():
-    """Prints what differs, and the line that counts."""
+    """Prints the differences and the summary."""
     where, result = pathlib.Path(sys.argv[1]), Result()
     if WHY not in rows():
         sys.exit(f"docs/differences.md has no row '{WHY}'")

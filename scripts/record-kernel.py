@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""record-kernel.py FLAVOUR LOGS VERDICT: writes into README.md's table of kernels that a whole run
-has passed on this one. LOGS has what the guests have written, VERDICT the line that the run has
-ended in.
+"""record-kernel.py FLAVOUR LOGS VERDICT: records in the table of kernels in README.md that a
+complete test run passed on this kernel. LOGS is the directory of the guests' logs, VERDICT the last
+line of the run.
 """
 
 import datetime
@@ -16,7 +16,7 @@ HEAD = ["| `make test FLAVOUR=` | kernel | tests passed | when |", "|---|---|---
 
 
 def main():
-    """Writes the row in place of the last one of this flavour, or as a new one."""
+    """Replaces the row of this flavour, or appends a new one."""
     flavour, logs, verdict = sys.argv[1:4]
     passed, failed = re.fullmatch(r"(\d+) passed, (\d+) failed", verdict).groups()
     if failed != "0":

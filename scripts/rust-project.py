@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """rust-project.py LINUX KERNEL BUILD: writes rust-project.json for editors.
 
-The kernel's own generator knows the kernel's crates, but looks for modules in other places than
-ours.
+The kernel's generator describes the kernel's crates, but does not find modules in this layout.
 """
 
 import json
@@ -13,12 +12,12 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-# Crates of the kernel that a module can name.
+# Crates that a module can use.
 NAMED = ("core", "kernel", "pin_init", "zerocopy", "zerocopy_derive")
 
 
 def configured(kernel):
-    """What the kernel's configuration has as `cfg`."""
+    """Returns the `cfg` values of the kernel's configuration."""
     lines = (kernel / "include/generated/rustc_cfg").read_text().splitlines()
     return [line.removeprefix("--cfg=").replace("\n", "") for line in lines if line]
 
