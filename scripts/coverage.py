@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""coverage.py MODULE LOG...: how much of the module's code the guests have reached that wrote LOG.
+"""coverage.py MODULE LOG...: reports the line coverage of the module by the guests that wrote LOG.
 
-Counts the lines of our own source that have instructions in the module, and those of them of which
-one was executed; a line counts where it is inlined, too. Lists those that were not.
+Counts the lines of the module's source that have instructions in the module, and those with at
+least one executed instruction. Inlined copies of a line count too. Lists the lines that were not
+executed.
 
-KCOV knows of the places alone that the compiler has marked, which it saves where it can: it marks
-no block of which others tell that it was executed. What they tell is found out here. Assembly has
-no marks, and is not counted.
+KCOV reports only the places that the compiler instrumented. The compiler does not instrument a
+block whose execution follows from that of other blocks. This script infers the execution of such
+blocks from the control flow graph, by dominators and post-dominators. Assembly is not instrumented
+and not counted.
 """
 
 import base64
@@ -23,29 +25,29 @@ import zlib
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 CALLED = "__sanitizer_cov_trace_pc"
-# What is called last. A warning (ud2) is one that nobody goes on after, either.
+# Calls that do not return. Nothing continues after a warning (ud2) either.
 NO_RETURN = re.compile(r"core9panicking|__stack_chk_fail")
 ENDS = ("ret", "jmp", "ud2", "int3")
 
 
 def tool(*words, **options):
-    """What a command prints."""
+    """Returns the output of a command."""
     return subprocess.run(words, text=True, capture_output=True, check=True, **options).stdout
 
 
 class Function:
-    """Instructions that are reached by a call of the first one."""
+    """A function: its instructions and control flow."""
 
     def __init__(self):
-        # Address: where it may go on besides behind it, and whether it goes on behind it.
+        # By address: jump targets, and whether the next instruction can follow.
         self.insns, self.marks, self.indirect = {}, set(), set()
 
     def blocks(self, table):
-        """Where each block begins, and which ones come after it. `table` has the places that jumps
-        may go to whose goal is computed."""
+        """Returns the start of each basic block, and its successors. `table` has the possible
+        targets of indirect jumps."""
         order = sorted(self.insns)
         there = set(order)
-        # The last one has nothing behind it, but may go elsewhere.
+        # The last instruction has no successor in sequence, but may jump.
         begins = {order[0]} | (table & there if self.indirect else set())
         begins |= self.insns[order[-1]][0] & there
         for at, after in itertools.pairwise(order):
@@ -67,7 +69,7 @@ class Function:
         return begins, after
 
     def executed(self, been, table):
-        """The instructions that were executed if the marked places in `been` were."""
+        """Returns the instructions that were executed if the marks in `been` were."""
         begins, after = self.blocks(table)
         number = {begin: at for at, begin in enumerate(begins)}
         after = [[number[goal] for goal in after[begin]] for begin in begins]
@@ -76,8 +78,8 @@ class Function:
             for goal in goals:
                 before[goal].append(at)
         reached = {bisect.bisect(begins, mark) - 1 for mark in self.marks & been}
-        # Who has been in a block has been in all that every way there leads through, and, for no
-        # function ends in its middle, in all that every way from there to the end leads through.
+        # If a block was executed, so were its dominators, and its post-dominators, because each
+        # call of a function reaches one of its ends.
         always = [dominators(before, [0]),
                   dominators(after, [at for at, goals in enumerate(after) if not goals])]
         more = reached
@@ -88,8 +90,8 @@ class Function:
 
 
 def dominators(before, first):
-    """For each node those that all ways to it lead through, from those that are first. `before`
-    says what a node is reached from. Of a node that no way leads to only itself is known."""
+    """Returns the dominators of each node, with the entry nodes `first`. `before` has the
+    predecessors of each node. An unreachable node has only itself."""
     count = len(before)
     everything = (1 << count) - 1
     known = [everything] * count
@@ -113,14 +115,15 @@ def dominators(before, first):
 
 
 def linked(module, where):
-    """The module with all of its sections at places of their own: where, and how long they are."""
+    """Links the module, so that each section has a unique address. Returns the text sections:
+    {name: (address, size)}."""
     tool("ld", "--unresolved-symbols=ignore-all", "--emit-relocs", "-e", "0", "-o", where, module)
     heads = re.findall(r"^ +\d+ (\.\S*text) +(\S+) +(\S+)", tool("objdump", "-h", where), re.M)
     return {name: (int(start, 16), int(size, 16)) for name, size, start in heads}
 
 
 def functions(program):
-    """The functions of a program."""
+    """Returns the functions of a linked module."""
     found, at = [], None
     listed = tool("objdump", "-d", "-r", "--no-show-raw-insn", program)
     for line in listed.splitlines():
@@ -142,15 +145,15 @@ def functions(program):
 
 
 def table_of_jumps(program, text):
-    """The places in .text that tables of jumps name."""
+    """Returns the addresses in .text to which jump tables point."""
     listed = tool("objdump", "-r", "-j", ".rodata", program)
     return {text + int(each, 16) for each in re.findall(r"\s\.text\+0x([0-9a-f]+)", listed)}
 
 
 def lines_of(program, addresses):
-    """The lines of our source that each instruction is part of, by what is inlined into what."""
+    """Returns the source lines of each instruction, including those it is inlined into."""
     found, at = {address: set() for address in addresses}, None
-    # That of binutils does not read all that LLVM writes.
+    # addr2line of binutils cannot read all debug info of LLVM.
     listed = tool("llvm-addr2line", "-a", "-i", "-e", program,
                   input="\n".join(f"{address:#x}" for address in addresses))
     for line in listed.splitlines():
@@ -166,7 +169,7 @@ def lines_of(program, addresses):
 
 
 def reached(logs):
-    """The places that guests have been at: the section's name, and where in it."""
+    """Returns the places that the guests reached: (section name, offset)."""
     found = set()
     for log in logs:
         text = pathlib.Path(log).read_text(errors="replace")
@@ -179,7 +182,7 @@ def reached(logs):
 
 
 def ranges(numbers):
-    """Numbers as text, those in a row as one."""
+    """Formats numbers as text, consecutive ones as a range."""
     found = []
     for number in numbers:
         if found and found[-1][1] == number - 1:
@@ -190,18 +193,18 @@ def ranges(numbers):
 
 
 def main():
-    """Prints the share of each file, and the lines that were not reached."""
+    """Prints the coverage of each file, and the lines that were not reached."""
     places, everywhere, there, marks, hit = reached(sys.argv[2:]), set(), set(), 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         program = f"{scratch}/program"
         starts = linked(sys.argv[1], program)
-        # The kernel has other code as well that is marked.
+        # Skip instrumented code of the kernel.
         been = {starts[name][0] + offset for name, offset in places
                 if name in starts and offset < starts[name][1]}
         each, table = functions(program), table_of_jumps(program, starts[".text"][0])
         order = sorted(at for one in each for at in one.insns)
         lines = lines_of(program, order)
-    # What KCOV has is the place that the call returns to.
+    # KCOV records the return address of the call.
     marked = {at for at, after in itertools.pairwise(order) if after in been}
     for one in each:
         executed = one.executed(marked, table)

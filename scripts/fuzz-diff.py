@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""fuzz-diff.py OURS THEIRS: lays two runs of tests/test_fuzz.py with one seed side by side.
+"""fuzz-diff.py OURS THEIRS: compares two runs of tests/test_fuzz.py with the same seed.
 
-OURS and THEIRS are what the guests wrote. Each difference is put down to the row of
-docs/differences.md that explains it, which is found by reading the message anew. A request that
-one side has granted and the other one has not leaves different filters or routes behind: what
-later requests about these are told, until all of it is taken away, is put down to its row, too,
-but counted apart. Differences that no row explains are shown, and make the status 1.
+OURS and THEIRS are the logs of the guests. Each difference is matched to a row of
+docs/differences.md by re-parsing the message. A request that only one side accepts leaves different
+filters or routes behind. Until these are removed, differences in the answers to later requests
+about them are attributed to the same row, but counted separately. Differences that no row explains
+are printed, and set the exit status to 1.
 """
 
 import base64
@@ -50,7 +50,7 @@ TERSE = "`tc -br filter show`"
 BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extensions"
 EXTENSIONS = (socket.IPPROTO_HOPOPTS, socket.IPPROTO_ROUTING, socket.IPPROTO_DSTOPTS)
 SHORT_OUTER = "outer IPv4 header of less than 20 bytes by its own words"
-# What docs/differences.md has no row for.
+# Flaws without a row in docs/differences.md.
 SHORT = "a number with too few bytes"
 NO_END, HALF, NONE = "a name without end", "half a program", "no program"
 LONG_NAME = "a name with more behind it than there is room for"
@@ -58,10 +58,10 @@ HEADROOM, FLAG, FLAG_GEN = "much headroom", "an unknown flag", "a generic flag"
 NEITHER, BYTECODE = "neither or both of bytecode and a program", "bytecode that is wrong"
 DESCRIPTOR, ACTIONS = "a wrong descriptor", "actions, which may be wrong"
 CHANGED = "other generic flags than a filter there has"
-# The last instruction of bytecode: C: BPF_RET | BPF_K, BPF_RET | BPF_A
+# Opcodes of the last instruction of bytecode. C: BPF_RET | BPF_K, BPF_RET | BPF_A
 RETURN = (0x06, 0x16)
-# What either of them may say to a flaw that both refuse; other flaws are refused by one alone, or
-# not in the same words.
+# The errnos that either side may return for a flaw that both refuse. Other flaws are refused by one
+# side only, or with different errnos.
 BOTH = {SHORT: {errno.ERANGE}, NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NONE: {errno.EINVAL},
         LONG_NAME: {errno.ERANGE}, HEADROOM: {errno.ERANGE}, FLAG: {errno.EINVAL},
         NEITHER: {errno.EINVAL},
@@ -72,22 +72,22 @@ OURS = BOTH | {BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL}, HALF_BESIDE: {errn
                UNKNOWN: {errno.EINVAL}, LEFTOVER: {errno.EINVAL}, TOO_LONG: {errno.EINVAL},
                REPORTED: {errno.EINVAL}, RATE: {errno.EINVAL}, NAMED: {errno.EINVAL}}
 THEIRS = BOTH | {LEFTOVER: {errno.ERANGE}}
-# Rows by which something is refused that the C accepts.
+# Rows about requests that lwtcls refuses and the C accepts.
 REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, BEHIND, TWICE, HALF_BESIDE, NAMED)
 HEADS = {nl.RTM_NEWTFILTER: 20, nl.RTM_DELTFILTER: 20, nl.RTM_GETTFILTER: 20,
          nl.RTM_NEWTCLASS: 20, nl.RTM_DELTCLASS: 20,
          nl.RTM_NEWROUTE: 12, nl.RTM_DELROUTE: 12, nl.RTM_GETROUTE: 12,
          nl.RTM_NEWNEXTHOP: 8, nl.RTM_DELNEXTHOP: 8, nl.RTM_GETNEXTHOP: 8}
-# How a row is called where a later request shows it.
+# Suffix of a row for differences in later requests.
 LATER = ", in what it left behind"
 QUERIES = (nl.RTM_GETTFILTER, nl.RTM_GETROUTE, nl.RTM_GETNEXTHOP)
-# What the answer to a request may be for what another request did or did not do.
+# Answers that can result from the effect of an earlier request.
 OF_THE_STATE = {0, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.EBUSY,
                 errno.ENETUNREACH, errno.EHOSTUNREACH, fuzz.SILENT}
 
 
 def flaws(data, known):
-    """What is wrong with attributes, in the words of docs/differences.md where it has any."""
+    """Yields the flaws of attributes, by the row of docs/differences.md where there is one."""
     found, left = attributes(data)
     for kind, payload in found:
         if kind not in known:
@@ -142,7 +142,7 @@ def flaws(data, known):
 
 
 def wrong_bytecode(found):
-    """Whether bytecode is not as long as it says, or longer than it may be, or does not end."""
+    """Returns whether bytecode has a wrong length, is too long, or does not end with a return."""
     length, insns = found[nl.BPF_OPS_LEN], found[nl.BPF_OPS]
     return (len(length) < 2 or not insns or len(insns) > 4096 * 8
             or struct.unpack_from("=H", length)[0] * 8 != len(insns)
@@ -151,7 +151,7 @@ def wrong_bytecode(found):
 
 
 def descriptors(data, known, world):
-    """What descriptors are in attributes that are not of the kind that is asked for."""
+    """Yields a flaw for each file descriptor that is not a program of the required type."""
     for kind, payload in attributes(data)[0]:
         if kind not in known:
             continue
@@ -170,7 +170,7 @@ def descriptors(data, known, world):
 
 
 def inner_attributes(data):
-    """The encapsulations in a request about routes or nexthops: those of its ways as well."""
+    """Yields the encapsulations in a request about a route or nexthop, multipath included."""
     for kind, payload in attributes(data)[0]:
         if kind == nl.RTA_ENCAP:
             yield payload
@@ -185,7 +185,7 @@ def inner_attributes(data):
 
 
 def all_flaws(message, world):
-    """What is wrong with what the module reads of a message."""
+    """Returns the flaws in the parts of a message that the module parses."""
     data, head = message.body(), HEADS[message.kind]
     found = []
     top = attributes(data[head:])[0]
@@ -210,7 +210,7 @@ def all_flaws(message, world):
 
 
 def place(message):
-    """Whose state a request is about: that of a device's or block's filters, or of routes."""
+    """Returns which state a request is about: the filters of a device or block, or routes."""
     if HEADS[message.kind] != 20:
         return "routes"
     ifindex, _, parent = struct.unpack_from("=4xIII", message.head)
@@ -218,12 +218,12 @@ def place(message):
 
 
 def may_be(answer, said_to, found):
-    """Whether a side may answer so, for the state that it is in or for a flaw."""
+    """Returns whether a side may give this answer, because of its state or of a flaw."""
     return answer in OF_THE_STATE or any(answer in said_to.get(flaw, ()) for flaw in found)
 
 
 def generic(message):
-    """Where a filter is to be, and its generic flags."""
+    """Returns the place of a filter and its generic flags."""
     ifindex, _, parent, info = struct.unpack_from("=4xIIII", message.head)
     options = dict(attributes(message.body()[20:])[0]).get(nl.TCA_OPTIONS, b"")
     flags = dict(attributes(options)[0]).get(nl.BPF_FLAGS_GEN, b"")
@@ -231,9 +231,9 @@ def generic(message):
 
 
 def explain(message, ours, theirs, world, before, there):
-    """The row of differences.md that is behind a difference, or "", and what is wrong. `before` is
-    the row behind an earlier difference, which has left another state; `there` are filters that
-    both have made."""
+    """Returns the row of docs/differences.md that explains a difference, or "", and the flaws of
+    the message. `before` is the row of an earlier difference that left different state. `there` has
+    the filters that both sides added."""
     found = all_flaws(message, world)
     if message.kind == nl.RTM_NEWTFILTER:
         where, flags = generic(message)
@@ -242,7 +242,8 @@ def explain(message, ours, theirs, world, before, there):
     if (ours, theirs) == (0, errno.EMSGSIZE) and message.kind == nl.RTM_GETTFILTER and (
             nl.TCA_DUMP_FLAGS in dict(attributes(message.body()[20:])[0])):
         return TERSE, found
-    # The kernel deletes an IPv4 route whatever its programs if their encapsulation is refused.
+    # If the encapsulation in the request is refused, the kernel deletes an IPv4 route without
+    # comparing it.
     if not ours and message.kind == nl.RTM_DELROUTE and message.head[0] == socket.AF_INET:
         for row in REFUSALS:
             if row in found:
@@ -265,7 +266,7 @@ def explain(message, ours, theirs, world, before, there):
 
 
 def records(path):
-    """What a run recorded: the words of its head, and the bytes, by kind."""
+    """Returns the records of a run: {kind: (header words, bytes)}."""
     found, head, text = {}, None, ""
     for line in pathlib.Path(path).read_text(errors="replace").splitlines():
         said = re.search(r"fuzz: (begin|end)?(.*)", line)
@@ -282,12 +283,12 @@ def records(path):
 
 
 def name(number):
-    """What an errno is called."""
+    """Returns the name of an errno."""
     return "no answer" if number == fuzz.SILENT else errno.errorcode.get(number, str(number or 0))
 
 
 def compare_requests(ours, theirs):
-    """Prints the differences between the answers to requests; returns how many have no row."""
+    """Prints the differences between the answers to requests. Returns how many have no row."""
     (words, mine), (others, yours) = ours, theirs
     assert words == others and len(mine) == len(yours), f"not the same run: {words} {others}"
     seed, of_a_round, *indices = map(int, words)
@@ -304,7 +305,7 @@ def compare_requests(ours, theirs):
         row, found = explain(message, one, other, world, diverged.get(place(message)),
                              there)
         rows[row or f"NO ROW: ours {name(one)}, theirs {name(other)}, {sorted(set(found))}"] += 1
-        # Who only asks changes nothing.
+        # Queries do not change state.
         if not (one and other) and message.kind not in QUERIES:
             diverged[place(message)] = row
         if not row:
@@ -321,7 +322,7 @@ def compare_requests(ours, theirs):
 
 
 def compare_bytes(what, ours, theirs, size):
-    """Prints the differences between entries of so many bytes."""
+    """Prints the differences between entries of `size` bytes."""
     mine, yours = ours[1], theirs[1]
     assert ours[0] == theirs[0] and len(mine) == len(yours), f"not the same run: {what}"
     different = [at // size for at in range(0, len(mine), size)
@@ -335,7 +336,7 @@ def compare_bytes(what, ours, theirs, size):
 
 
 def lacks_udp(data):
-    """Whether an IPv6 header has extensions that announce UDP, which is not all there."""
+    """Returns whether an IPv6 header has extensions that announce UDP, but no whole UDP header."""
     if data[0] >> 4 != 6 or len(data) < 40 or data[6] not in EXTENSIONS:
         return False
     following, at = data[6], 40
@@ -345,10 +346,10 @@ def lacks_udp(data):
 
 
 def compare_headers(ours, theirs):
-    """Prints the differences between what became of headers; returns how many have no row."""
+    """Prints the differences between the results of headers. Returns how many have no row."""
     size, (words, mine), (others, yours) = 5, ours, theirs
     assert words == others and len(mine) == len(yours), f"not the same run: {words} {others}"
-    # What makes the headers is a scenario, which asks for what a guest has.
+    # test_fuzz.py generates the headers. To import it, set the environment of a guest.
     os.environ.update(LWTCLS_SEED=words[0], LWTCLS_BUILD="/", LWTCLS_KERNEL="/")
     import test_fuzz  # noqa: PLC0415
     rows, unknown = collections.Counter(), 0
@@ -374,7 +375,7 @@ def compare_headers(ours, theirs):
 
 
 def main():
-    """Prints what differs."""
+    """Prints the differences."""
     ours, theirs = records(sys.argv[1]), records(sys.argv[2])
     unknown = 0
     for what in ours:

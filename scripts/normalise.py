@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What scenarios saw, without what is another each time: the numbers that the kernel gives to
-programs, maps, actions and devices, times, and what it picks at random for packets.
+"""Normalises the observations of scenarios, so that two runs compare equal: the ids that the kernel
+assigns to programs, maps, actions and devices, times, and random fields of packets.
 
-A number is not taken away but called by the order in which a scenario first saw it: who is seen
-again has the same name again.
+An id is not removed but replaced by a name, "#N" in the order of first appearance in the scenario.
+The same id always gets the same name.
 """
 
 import json
@@ -12,15 +12,15 @@ import struct
 
 import nl
 
-# Keys of JSON, as tc, ip and bpftool print it.
+# Keys in the JSON output of tc, ip and bpftool.
 NUMBERS = {"id": "id", "prog_id": "id", "btf_id": "btf", "map_ids": "map", "ifindex": "if",
            "index": "index"}
 TIMES = {"loaded_at", "load_time", "run_time_ns", "installed", "last_used", "first_used", "rate",
          "pps"}
-# Parts of a text: numbers, addresses of devices but for those that the tests give, and times. Of a
-# ping under load nobody knows how many dots it prints.
+# Patterns in text output: ids, MAC addresses except those that the tests assign, link-local
+# addresses, and times. The number of dots that a flood ping prints is not reproducible.
 TEXT_NUMBERS = re.compile(r"\b(id|index|if)( ?)(\d+)\b")
-# libbpf names a filter by the number of its program.
+# libbpf puts the id of the program into the name of a filter.
 TEXT_NAMES = re.compile(r"(?<=:\[)\d+(?=\])")
 TEXT_ADDRESSES = re.compile(
     r"\b(?!02:00:00:00|ff:ff)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\bfe80::[0-9a-f:]+")
@@ -32,12 +32,12 @@ TEXT_TIMES = [
     re.compile(r"(?<=used )\d+(?= sec)"),
     re.compile(r"(?<=tokens: )-?\d+"),
     re.compile(r"\d+[KMG]?bit \d+pps"),
-    # What tc makes of a rate by the machine's timer, which may be a coarse one.
+    # tc computes the burst from the resolution of the machine's timer.
     re.compile(r"(?<=burst )\d+b\b"),
     re.compile(r"^[.E\x08 ]+$", re.MULTILINE),
     re.compile(r"\d+(?= rounds$)", re.MULTILINE),
 ]
-# A device has its link-local address a while after it is switched on.
+# The link-local address of a device appears some time after the device is up.
 SOON = re.compile(r"^(local|anycast) fe80:\S* dev \w+ table local .*\n", re.MULTILINE)
 PLACES = [
     (re.compile(r"\S*/(lwtcls|cls_bpf)\.ko\b"), "MODULE.ko"),
@@ -45,20 +45,20 @@ PLACES = [
     (re.compile(r"\S*/kernel-(test|reference)-\w+"), "KERNEL"),
 ]
 
-# Attributes of actions: what has their number in its first word, and what has their times.
+# Attributes of actions: the one that starts with the index, and the one with the times.
 PARMS, TIMES_OF = {"police": 1}, {"police": 6}
-# Of an attribute's type; the rest of it is flags.
+# NLA_TYPE_MASK: the other bits of an attribute's type are flags.
 MASK = 0x3FFF
 HEADERS = {4: 20, 6: 40}
 IPIP, TCP, UDP, IPV6, FRAGMENT, GRE, DSTOPTS, SCTP = 4, 6, 17, 41, 44, 47, 60, 132
 ICMP, ICMPV6 = 1, 58
 FIRST_EPHEMERAL = 32768
-# UDP's ports of the tunnels of the tests, and how long their headers are.
+# UDP ports of the tests' tunnels, and the lengths of the tunnel headers.
 TUNNELS = {4789: 8 + 14, 5555: 4, 5556: 0}
 
 
 def attributes(data):
-    """The attributes in some bytes, in their order and with their flags."""
+    """Returns the attributes in `data`, in order, with their flags."""
     found, at = [], 0
     while at + 4 <= len(data):
         length, kind = struct.unpack_from("=HH", data, at)
@@ -68,32 +68,32 @@ def attributes(data):
 
 
 def uncut(found):
-    """The elements of a list, of which the journal may have the beginning and the end alone."""
+    """Returns the elements of a list from the journal, which may have truncated its middle."""
     if len(found) == 3 and isinstance(found[1], str):
         return [*found[0], found[1], *found[2]]
     return found
 
 
 class Packet:
-    """A packet whose random fields are taken away."""
+    """A packet whose random fields are zeroed."""
 
     def __init__(self, data):
         self.data, self.stream = bytearray(data), False
         self.network(0 if data[:1] and data[0] >> 4 in HEADERS else 14)
 
     def blank(self, at, length):
-        """Takes some bytes away, if the packet has them."""
+        """Zeroes some bytes, as far as the packet has them."""
         end = min(at + length, len(self.data))
         self.data[at:end] = bytes(max(end - at, 0))
 
     def network(self, at):
-        """A header of IP, and what it says that follows."""
+        """Normalises an IP header and what follows it."""
         data = self.data
         version = data[at] >> 4 if at < len(data) else 6
         if version not in HEADERS:
             return
         if at + HEADERS[version] > len(data):
-            # Of long connections scenarios keep the beginnings of packets.
+            # Scenarios keep only the first bytes of each packet of a long connection.
             self.stream = True
             del data[at:]
             return
@@ -113,10 +113,10 @@ class Packet:
             self.blank(at + total, 2)
 
     def transport(self, kind, at):
-        """What follows a header of IP."""
+        """Normalises what follows an IP header."""
         data = self.data
         if kind in (TCP, SCTP):
-            # Its segments are as many and as long as the clock wills.
+            # The number and the lengths of the segments depend on timing.
             self.stream = True
             del data[at:]
         elif at + 4 > len(data):
@@ -140,7 +140,7 @@ class Packet:
             self.blank(at + 6, 2)
             if target in TUNNELS:
                 inner = at + 8 + TUNNELS[target]
-                # One variant of GUE has no header.
+                # GUE variant 1 has no GUE header.
                 direct = target == 5555 and at + 8 < len(data) and data[at + 8] >> 4 in HEADERS
                 self.network(at + 8 if direct else inner)
             if self.stream:
@@ -148,22 +148,22 @@ class Packet:
 
 
 class Scenario:
-    """What one scenario saw on one side."""
+    """Normalises the observations of one scenario on one side."""
 
     def __init__(self):
         self.names, self.first, self.connected = {}, {}, False
-        # Whose numbers are called "id".
+        # The kind of object that "id" refers to.
         self.id = "id"
 
     def name(self, kind, number):
-        """What a number of the kernel's is called here. 0 is nobody."""
+        """Returns the name of an id of the kernel. 0 stays 0."""
         if not number:
             return number
         known = self.names.setdefault(self.id if kind == "id" else kind, {})
         return known.setdefault(number, f"#{len(known) + 1}")
 
     def text(self, text):
-        """What a command prints for people, or a command itself."""
+        """Normalises text output of a command, or a command itself."""
         for pattern, word in PLACES:
             text = pattern.sub(word, text)
         text = SOON.sub("", text)
@@ -175,7 +175,7 @@ class Scenario:
             lambda found: f"{found[1]}{found[2]}{self.name(found[1], int(found[3]))}", text)
 
     def tree(self, value, key=None):
-        """What a command prints for programs."""
+        """Normalises JSON output of a command."""
         if isinstance(value, dict):
             return {name: self.tree(each, name) for name, each in value.items()}
         if isinstance(value, list):
@@ -191,7 +191,7 @@ class Scenario:
         return self.text(value) if isinstance(value, str) else value
 
     def printed(self, text):
-        """What a command has printed."""
+        """Normalises the output of a command, JSON or text."""
         try:
             return self.tree(json.loads(text)) if text.lstrip()[:1] in ("[", "{") else (
                 self.text(text).splitlines())
@@ -199,13 +199,13 @@ class Scenario:
             return self.text(text).splitlines()
 
     def action(self, data):
-        """The attributes of an action."""
+        """Normalises the attributes of an action."""
         kind = nl.attrs(data).get(nl.ACT_KIND, b"").rstrip(b"\0").decode()
         return [[number, self.action_options(kind, value) if number & MASK == nl.ACT_OPTIONS
                  else value.hex()] for number, value in attributes(data)]
 
     def action_options(self, kind, data):
-        """The attributes of an action of a kind; its number is in one, and its times in another."""
+        """Normalises the options of an action. One attribute has the index, another the times."""
         found = []
         for number, value in attributes(data):
             if number & MASK == PARMS.get(kind, 2):
@@ -216,7 +216,7 @@ class Scenario:
         return found
 
     def options(self, data):
-        """The attributes of a filter."""
+        """Normalises the attributes of a filter."""
         found = []
         for number, value in attributes(data):
             if number == nl.BPF_ID:
@@ -231,7 +231,7 @@ class Scenario:
         return found
 
     def message(self, message):
-        """An answer to a request."""
+        """Normalises a message of the kernel."""
         if isinstance(message, str):
             return message
         kind, payload = message[0], bytes.fromhex(message[1]["bytes"])
@@ -246,15 +246,15 @@ class Scenario:
                 "ifindex": self.name("if", ifindex) if ifindex > 0 else ifindex, "attributes": top}
 
     def messages(self, found):
-        """Answers to requests."""
+        """Normalises messages of the kernel."""
         return [self.message(each) for each in uncut(found)]
 
     def packets(self, found):
-        """Packets, maybe with their lengths. Those of a connection are a set of headers."""
+        """Normalises packets, optionally with lengths. Those of a connection become a set."""
         made, streams = [], set()
         for each in uncut(found):
             if isinstance(each, str):
-                # How many there are, of which some are missing: it is a connection.
+                # The number of packets in a truncated list: it is a connection.
                 continue
             frame, *length = each if isinstance(each, list) else [each]
             packet = Packet(bytes.fromhex(frame["bytes"]))
@@ -265,16 +265,16 @@ class Scenario:
         return made + sorted(streams)
 
     def amount(self, number):
-        """How many packets; those of a connection are more or less."""
+        """Normalises a number of packets. That of a connection is not reproducible."""
         return "some" if number and self.connected else number
 
     def counted(self, entry):
-        """What a counter has counted since the scenario saw it first."""
+        """Returns a counter relative to its first value in the scenario."""
         first = self.first.setdefault(json.dumps(entry["words"]), entry["got"])
         return self.amount(entry["got"] - first)
 
     def entry(self, entry):
-        """One observation: what was asked, and what was seen."""
+        """Normalises one observation. Returns the request and the result."""
         of, seen = entry["of"], None
         asked = [of, *(self.text(word) for word in entry.get("words", []))]
         self.id = "map" if re.match(r"bpftool (-j )?map ", entry.get("command", "")) else "id"

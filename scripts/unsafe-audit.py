@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""unsafe-audit.py [--check]: writes docs/unsafe.md, which lists all unsafe code and what makes it
-sound, from the comments in the source. --check: only looks whether it is up to date, and whether
-each commit that made the number rise says why, in a line that begins with "Unsafe:"."""
+"""unsafe-audit.py [--check]: generates docs/unsafe.md, which lists all unsafe code and what makes
+it sound, from the comments in the source. --check: only checks that it is up to date, and that each
+commit that raised the number of unsafe blocks explains why, in a line that begins with "Unsafe:".
+"""
 
 import pathlib
 import re
@@ -28,13 +29,13 @@ KINDS = {"{": "block", "impl": "impl", "fn": "fn", 'extern "C" fn': "fn"}
 
 
 def prose(comment):
-    """The words of comment lines, on one line."""
+    """Returns the text of comment lines as one line."""
     words = " ".join(re.sub(r"^\s*//[/!]?\s?", "", line) for line in comment)
     return re.sub(r"\s+", " ", words).strip()
 
 
 def reason(lines, at):
-    """What the SAFETY comment nearest above a line says."""
+    """Returns the text of the nearest SAFETY comment above a line."""
     for start in range(at, max(-1, at - 9), -1):
         if "SAFETY:" in lines[start]:
             end = start
@@ -45,7 +46,7 @@ def reason(lines, at):
 
 
 def demand(lines, at):
-    """What the Safety section of a function's documentation asks of whoever calls it."""
+    """Returns the text of the Safety section in the documentation of a function."""
     start = at
     while start and re.match(r"\s*(///|#\[|//)", lines[start - 1]):
         start -= 1
@@ -57,7 +58,7 @@ def demand(lines, at):
 
 
 def found(path):
-    """The unsafe places of a file: what kind, in which function, what it relies on."""
+    """Yields the unsafe code of a file: its kind, the function, and what it relies on."""
     lines, inside = path.read_text().splitlines(), ""
     for at, line in enumerate(lines):
         code = line.split("//")[0]
@@ -65,7 +66,7 @@ def found(path):
             inside = name.group(1)
         for match in UNSAFE.finditer(code):
             kind = KINDS[match["kind"]]
-            # A type of function is none.
+            # Skip function pointer types.
             if kind == "fn" and not FUNCTION.search(code[match.start():]):
                 continue
             where = code.strip().rstrip("{ ") if kind == "impl" else inside
@@ -73,7 +74,7 @@ def found(path):
 
 
 def page():
-    """The whole page."""
+    """Returns the text of the page."""
     files = {}
     for path in sorted(pathlib.Path("rust").rglob("*.rs")):
         if places := list(found(path)):
@@ -92,17 +93,17 @@ def page():
 
 
 def total(text):
-    """The number of blocks that a page names; None if it is none."""
+    """Returns the total number of blocks on a page, or None."""
     return next((int(match[1]) for line in text.splitlines() if (match := TOTAL.match(line))), None)
 
 
 def git(*words):
-    """What git says, or nothing."""
+    """Returns the output of git."""
     return subprocess.run(["git", *words], text=True, capture_output=True, check=False).stdout
 
 
 def risen():
-    """The commits that let the number rise and do not say why."""
+    """Yields the commits that raised the number without an explanation."""
     for commit in git("log", "--format=%H", "--", PAGE).split():
         before, after = (total(git("show", f"{of}:{PAGE}")) for of in (f"{commit}^", commit))
         if before is not None and after is not None and after > before:
@@ -111,7 +112,7 @@ def risen():
 
 
 def main():
-    """Writes the page, or looks at it."""
+    """Writes or checks the page."""
     text = page()
     if sys.argv[1:] != ["--check"]:
         PAGE.parent.mkdir(exist_ok=True)

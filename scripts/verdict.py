@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""verdict.py LINUX LOGS: judges a test run by what it left in its logs.
+"""verdict.py LINUX LOGS: determines the result of a test run from its logs.
 
-The suites' KTAP is read by the kernel's own kunit.py, the scenarios' count by the line that they
-end in. A kernel that complained fails the run, whatever the tests said.
+The kernel's kunit.py parses the KTAP of the suites. The scenarios are counted from their summary
+line. A splat in a kernel log fails the run, whatever the tests report.
 """
 
 import json
@@ -18,8 +18,8 @@ from splats import splats  # noqa: E402
 
 
 def suites(linux, log):
-    """Passed and failed KUnit cases."""
-    # The kernel's own suites ran at boot, and kunit.py reads one report of a log.
+    """Returns the numbers of passed and failed KUnit cases."""
+    # The kernel's own suites run at boot, and kunit.py parses one report per log.
     text = log.read_text(errors="replace")
     _, _, text = text.partition("lwtcls: suites begin")
     text, _, _ = text.partition("lwtcls: suites end")
@@ -46,7 +46,7 @@ def suites(linux, log):
 
 
 def complaint(log):
-    """The first complaint of a kernel, with what follows it."""
+    """Returns the first splat in a kernel log, and the lines that follow it."""
     lines = log.read_text(errors="replace").splitlines()
     for number in splats(lines)[:1]:
         return [f"the kernel complained, line {number + 1} of {log.name}:"] + [
@@ -55,7 +55,7 @@ def complaint(log):
 
 
 def ending(logs, name):
-    """What a guest has said at last, if its tests did not end well."""
+    """Returns the last output of a guest, if its tests did not end with status 0."""
     said = (logs / f"{name}.log").read_text(errors="replace")
     if "guest: tests ended with status 0" in said:
         return []
@@ -64,7 +64,7 @@ def ending(logs, name):
 
 
 def main():
-    """Prints what is wrong, and the line that counts."""
+    """Prints the failures and the summary line."""
     linux, logs = sys.argv[1], pathlib.Path(sys.argv[2])
     passed = failed = scenarios = 0
     wrong = []
