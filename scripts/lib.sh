@@ -8,7 +8,7 @@ set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # The cache holds everything that is downloaded or takes minutes to build. All checkouts of a user
-# share it. The name of an entry contains a hash of its inputs.
+# share it. The name of an entry identifies its inputs, by version or by hash.
 CACHE=${LWTCLS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lwtcls}
 JOBS=${JOBS:-$(nproc)}
 export TOP CACHE JOBS
