@@ -10,7 +10,7 @@ export GDB RECORD KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
 demo: ## watch stock ip and tc attach BPF programs to the packet path, on Debian's own kernel
 	@scripts/demo $(FLAVOUR)
 
-shell: ## interactive shell in the same guest: module loaded, namespaces a and b connected
+shell: ## start a shell in the same guest: module loaded, namespaces a and b connected
 	@scripts/shell $(FLAVOUR)
 
 ##@ Build
@@ -30,10 +30,10 @@ deb: ## build the Debian package lwtcls-dkms into build/deb
 test: ## run KUnit suites and scenarios in guests; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
 	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
 
-test-debug: ## the same on the debug kernel, plus scenarios that fail each allocation once
+test-debug: ## run them on the debug kernel, plus scenarios that fail each allocation once
 	@scripts/test --debug $(ARGS)
 
-test-races: ## concurrency scenarios on a KCSAN kernel
+test-races: ## run the concurrency scenarios on a KCSAN kernel
 	@scripts/test --races $(ARGS)
 
 planted: ## plant faults in copies of the source; test-debug and test-races must detect each
@@ -45,13 +45,13 @@ diff: ## run the scenarios on lwtcls and on the C and compare the results; ARGS 
 fuzz: ## send 200,000 hostile requests to lwtcls and the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
 	@scripts/fuzz $(ARGS)
 
-bench: ## instructions per packet and per request, compared with the C; FLAVOUR=stock
+bench: ## count instructions per packet and per request, and compare with the C; FLAVOUR=stock
 	@scripts/bench $(FLAVOUR)
 
-cycles: ## cycles and cache misses per packet, compared with the C; needs KVM
+cycles: ## count cycles and cache misses per packet, and compare with the C; needs KVM
 	@scripts/cycles $(FLAVOUR)
 
-memory: ## bytes and instructions per route (1,000,000) and filter (100,000), compared with the C
+memory: ## measure memory and instructions of many routes and filters, and compare with the C
 	@scripts/memory
 
 check-deb: ## install, use and purge the Debian package on a fresh Debian in a guest
