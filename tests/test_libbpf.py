@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""libbpf's functions for tc, as a program of its own calls them (clients/libbpf_tc.c)."""
+"""libbpf's bpf_tc_*() functions, called by a client in C (clients/libbpf_tc.c)."""
 
 import errno
 import json
@@ -10,37 +10,37 @@ from conftest import BUILD, eventually, programs, sh
 
 INGRESS, EGRESS, CUSTOM = 1, 2, 4
 REPLACE = 1
-# What the kernel chooses where no priority is asked for.
+# The priority that the kernel gives the first filter without one.
 FIRST_PRIORITY = 0xC000
 BOTH = pytest.mark.parametrize("hook", [INGRESS, EGRESS])
 
 
 def results(*steps):
-    """Runs steps, one after the other, in one process; returns what came of each."""
+    """Runs steps one after the other in one process; returns the result of each."""
     words = shlex.join(" ".join(steps).split())
     return json.loads(sh(f"ip netns exec a {BUILD}/clients/libbpf_tc va {words}"))
 
 
 def errors(*steps):
-    """The errno of each step, 0 where it went well."""
+    """Returns the errno of each step, 0 for success."""
     return [result["error"] for result in results(*steps)]
 
 
 def attach(what):
-    """Attaches one filter, which must go well."""
+    """Attaches one filter, which must succeed; returns its handle, priority and program ID."""
     (result,) = results(f"attach {what}")
     assert result.pop("error") == 0
     return result
 
 
 def ids():
-    """The numbers of the programs that filters hold."""
+    """Returns the IDs of the programs that filters hold."""
     return [program["id"] for program in programs()]
 
 
 @pytest.fixture(name="bare")
 def fixture_bare(lasting):
-    """The network with the way to the service open, and no hook on a's end."""
+    """The network with a route to the service, and without clsact on va."""
     lasting.route(4)
     yield lasting
     for qdisc in ("clsact", "root"):
@@ -49,7 +49,7 @@ def fixture_bare(lasting):
 
 @pytest.fixture(name="va")
 def fixture_va(bare):
-    """The network, with the hooks on a's end."""
+    """The network with clsact on va, which bpf_tc_hook_create() adds."""
     assert errors(f"create hook={INGRESS | EGRESS}") == [0]
     return bare
 
@@ -59,7 +59,7 @@ def test_attach_chooses_handle_and_priority(va, hook):
     first = attach(f"hook={hook} object=tc_ok.o")
     assert first == {"handle": 1, "priority": FIRST_PRIORITY, "prog_id": ids()[0]}
     assert va.ping()
-    # Each goes before what is there already.
+    # The kernel chooses a priority below the lowest, so the new filter runs first.
     second = attach(f"hook={hook} object=tc_shot.o")
     assert (second["handle"], second["priority"]) == (1, FIRST_PRIORITY - 1)
     assert va.dropped()
@@ -137,7 +137,8 @@ def test_detach_of_the_last(va):
     place = f"hook={EGRESS} handle=1 priority=1"
     attach(f"object=tc_shot.o {place}")
     assert errors(f"detach {place}") == [0]
-    # The priority went with its last filter, and the chain with its last priority.
+    # The tcf_proto goes with its last filter, and the chain with its last tcf_proto: the errno
+    # depends on which of them is missing.
     found = errors(f"query {place}", f"detach {place}")
     assert all(error in (errno.ENOENT, errno.EINVAL) for error in found)
     assert va.ping()
@@ -164,7 +165,7 @@ def test_query_and_detach_of_what_is_not_there(va):
 
 
 def test_descriptor_that_is_no_program(va):
-    # libbpf asks for the program's name first: there it ends, with an errno of that request.
+    # libbpf first asks the kernel for the program's name, and returns the errno of that request.
     assert errors(f"attach hook={EGRESS} fd=999", f"attach hook={EGRESS} fd=1",
                   f"attach hook={EGRESS}") == [errno.EBADFD, errno.EINVAL, errno.EINVAL]
     assert va.filters() == []
@@ -212,7 +213,7 @@ def test_custom_parent(va, minor, hook):
     custom = f"hook={CUSTOM} parent={0xFFFF0000 | 0xFFF0 | minor:#x}"
     attached = attach(f"{custom} object=tc_shot.o handle=8 priority=4")
     assert va.dropped()
-    # It is the same hook by another name.
+    # BPF_TC_CUSTOM with this parent is the same hook.
     assert results(f"query {custom} handle=8 priority=4",
                    f"query hook={hook} handle=8 priority=4") == [{"error": 0, **attached}] * 2
     assert errors(f"detach {custom} handle=8 priority=4") == [0]
@@ -267,7 +268,7 @@ def test_tc_shows_and_deletes_what_libbpf_attached(va):
     options = shown["options"]
     assert (shown["pref"], options["handle"]) == (2, "0x1f")
     assert shown["protocol"] == "all" and options["direct-action"] and options["not_in_hw"]
-    # libbpf names a filter by its program.
+    # libbpf sets TCA_BPF_NAME to the program's name and ID.
     assert options["bpf_name"] == f"verdict:[{attached['prog_id']}]"
     assert options["prog"]["id"] == attached["prog_id"]
     va.tc("filter del dev va egress protocol all prio 2 handle 0x1f bpf")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How filters go: one by one, under traffic, and with what they are attached to."""
+"""Deletion of filters: one by one, under traffic, and with their chain, qdisc, device or
+namespace."""
 
 import json
 import subprocess
@@ -23,7 +24,7 @@ EACH = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):
-    """The network with clsact on a's end, and a program that says -1."""
+    """The network with clsact on va, and a pinned program that returns TC_ACT_UNSPEC."""
     net.route(4)
     net.tc("qdisc add dev va clsact")
     sh("bpftool prog load tc_unspec.o /run/bpf/life type classifier")
@@ -32,19 +33,19 @@ def fixture_tc(net):
 
 
 def batch(*lines):
-    """Runs lines of tc in one process."""
+    """Runs tc commands in one process."""
     text = "\n".join(lines)
     sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF")
 
 
 def many(what, count, hook="egress", verb="add"):
-    """The lines of tc for many filters of one priority."""
+    """Returns the tc commands for `count` filters of one priority."""
     return [f"filter {verb} dev va {hook} protocol ip prio 1 handle {handle} {what}"
             for handle in range(1, count + 1)]
 
 
 def users():
-    """References to the module that serves filters."""
+    """Returns the refcount of the module that provides the classifier."""
     return [int(line.split()[2]) for line in open("/proc/modules", encoding="ascii")
             if line.split()[0] in ("lwtcls", "cls_bpf")][0]
 
@@ -93,7 +94,8 @@ def test_dump_does_not_take_another_filter_for_the_one_it_stopped_at(tc):
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
         assert 0 < len(shown) < 300
-        # All others go, and those that get their handles are in front of what was shown.
+        # New filters take the handles of all filters that are not shown yet. The list begins with
+        # the newest filter, so the dump has passed them.
         rest = sorted(set(range(1, 1001)) - set(shown))
         name = "dev va egress protocol ip prio 1 handle"
         batch(*(f"filter del {name} {handle} bpf" for handle in rest))
@@ -174,7 +176,7 @@ def test_device_with_filters_in_its_classes(tc):
 
 @EACH
 def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
-    # The program has the packet pass, or leaves it to nobody: whoever is asked, it goes on.
+    # The packet passes whichever filters are there: a filter accepts it, or gives no verdict.
     what = KINDS[kind]
     lines = []
     for hook in ("ingress", "egress"):
@@ -210,13 +212,13 @@ def test_class_changes_under_traffic(tc, tmp_path):
               f"while kill -0 $! 2>/dev/null; do tc -batch {tmp_path}/batch || exit 1; "
               "done 2>&1; wait $!'")
     assert " packets transmitted, " in said and " 100% packet loss" not in said
-    # What waits in a class that is deleted goes with it, the rest has arrived.
+    # Deleting a class drops the packets in its queue; all others arrive.
     assert int(said.split(" received")[0].split()[-1]) > 0.96 * count
 
 
 @observed
 def monitored(log):
-    """What the monitor has shown of filters."""
+    """Returns the monitor's lines about filters."""
     return [line for line in log.read_text().splitlines() if "filter " in line]
 
 
@@ -228,7 +230,7 @@ def test_monitor_shows_what_happens(tc, tmp_path):
                          stdout=out, cwd=BPF) as monitor,
     ):
         try:
-            # It tells nothing of what came before it listens.
+            # tc monitor misses events before it listens, so this repeats one until it is shown.
             eventually(lambda: sh("tc -n a actions add action pass") or log.read_text())
             sh("tc -n a actions flush action gact")
             tc.tc("filter add dev va egress prio 1 handle 5 bpf da obj tc_ok.o sec tc")
@@ -244,7 +246,7 @@ def test_monitor_shows_what_happens(tc, tmp_path):
 
 
 def test_monitor_is_told_of_all_filters_at_once(tc, tmp_path):
-    # Where a priority is deleted as a whole there is one message for it.
+    # The kernel sends one notification when a whole priority is deleted.
     log = tmp_path / "monitor"
     batch(*many(KINDS["direct action"], 3))
     with (
@@ -263,7 +265,7 @@ def test_monitor_is_told_of_all_filters_at_once(tc, tmp_path):
 
 @pytest.fixture(name="route")
 def fixture_route(tc):
-    """What pyroute2 makes of the namespace a."""
+    """pyroute2's IPRoute in namespace a."""
     pyroute2 = pytest.importorskip("pyroute2")
     with nl.inside("a"):
         made = pyroute2.IPRoute()
@@ -272,7 +274,7 @@ def fixture_route(tc):
 
 
 def options_of(route, tc, number=1):
-    """The options of a filter, as pyroute2 decodes the dump."""
+    """Returns the TCA_OPTIONS of a filter, as pyroute2 decodes the dump."""
     found = [message for message in route.get_filters(tc.ifindex, parent=nl.TC_H_CLSACT_EGRESS)
              if message["handle"] == number and message.get_attr("TCA_OPTIONS")]
     assert len(found) == 1 and found[0].get_attr("TCA_KIND") == "bpf"
@@ -309,7 +311,7 @@ def test_pyroute2_and_actions(tc, route):
 
 
 def test_pyroute2_and_bytecode(tc, route):
-    # It has no words for what goes in, but reads what comes out.
+    # pyroute2 cannot encode bytecode, but it decodes it.
     tc.tc("filter add dev va egress prio 1 handle 1 bpf bytecode '2,0 0 0 1,6 0 0 7,' classid 1:3")
     options = options_of(route, tc)
     assert options.get_attr("TCA_BPF_OPS_LEN") == 2

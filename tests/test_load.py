@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Coming and going of the module."""
+"""Loading and unloading of the module."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ from conftest import (
 
 NAME = MODULE.stem
 TAKEN = pytest.mark.differs("slot or kind taken at `insmod`")
-# Of a kernel with an encapsulation of its own the module takes the slot over.
+# The module takes over the slot of a kernel that has its own encapsulation.
 OWN = needs.has("LWTUNNEL_BPF")
 FREE = pytest.mark.lacks("LWTUNNEL_BPF")
 TOOK_OVER = "lwtcls: encapsulation 'bpf' taken over from the kernel's own"
@@ -35,11 +35,11 @@ SLOT = BUILD / "tests/modules/lwtcls_slot.ko"
 
 @pytest.fixture(name="unloaded")
 def fixture_unloaded():
-    """Without the module, which comes back afterwards."""
+    """Unloads the module for the scenario, and loads it again afterwards."""
     sh(f"rmmod {NAME}")
     yield
     for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_asleep"):
-        # The network of the scenario goes in its own time.
+        # The scenario's network is cleaned up asynchronously, and may hold the module until then.
         if loaded(name):
             eventually(lambda module=name: sh(f"rmmod {module}", check=False).returncode == 0)
     sh(f"insmod {MODULE}")
@@ -47,14 +47,14 @@ def fixture_unloaded():
 
 @contextlib.contextmanager
 def saying():
-    """Yields a list that has, afterwards, what the module has said to the kernel's log."""
+    """Yields a list that holds the module's lines of the kernel log after the block."""
     before, said = len(kernel_log()), []
     yield said
     said += [line for line in kernel_log()[before:] if line.startswith("lwtcls: ")]
 
 
 def route_is_refused(net):
-    """The kernel knows no encapsulation of that name."""
+    """Returns whether the kernel refuses the encapsulation `bpf` as not supported."""
     said = refused("ip -n a route add 10.1.0.1 "
                    "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.0.0.2 dev va")
     return "not supported" in said
@@ -68,14 +68,14 @@ def test_kind_is_taken(unloaded, net):
         assert "Device or resource busy" in refused(f"insmod {MODULE}")
     assert not loaded()
     assert said == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
-    # Nothing is left registered.
+    # The failed load leaves nothing registered.
     assert OWN or route_is_refused(net)
     sh("rmmod cls_bpf")
     sh(f"insmod {MODULE}")
 
 
 def slot_is_missed(said):
-    """Whether the log names what the module does without, and why."""
+    """Returns whether the log says that the module is the classifier alone, and why."""
     return said == ["lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken by "
                     "something else than the kernel's own"]
 
@@ -88,7 +88,7 @@ def test_slot_is_taken(unloaded, net):
     with saying() as said:
         sh(f"insmod {MODULE}")
     assert slot_is_missed(said)
-    # The classifier is there alone.
+    # Only the classifier is registered.
     net.route(4)
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress bpf da obj tc_shot.o sec tc")
@@ -97,7 +97,7 @@ def test_slot_is_taken(unloaded, net):
     net.tc("filter del dev va egress")
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
 
-    # Who knows it is told nothing.
+    # With cls_only=1 the module logs nothing.
     with saying() as said:
         sh(f"insmod {MODULE} cls_only=1")
     assert said == []
@@ -107,7 +107,7 @@ def test_slot_is_taken(unloaded, net):
 
 
 class Inserting(threading.Thread):
-    """Loads the module. `errno` is then what came of it."""
+    """Loads the module in a thread; `errno` is the result, None until then."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -119,7 +119,7 @@ class Inserting(threading.Thread):
 
 @contextlib.contextmanager
 def loading(function):
-    """The module is being loaded, and has come to its call of a function of the kernel's."""
+    """Loads the module in a thread that sleeps in a call of a kernel function during the block."""
     parameters = pathlib.Path("/sys/module/lwtcls_asleep/parameters")
     thread = Inserting()
     sh(f"insmod {ASLEEP} symbol={function} process={os.getpid()}")
@@ -198,7 +198,7 @@ def test_unloading_waits_for_deleted_filters(net):
     net.tc("qdisc add dev va clsact")
     for _ in range(20):
         net.tc("filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc")
-    # The filters' memory is still to be freed when the module is told to go.
+    # rmmod runs before the grace period after which the filters are freed.
     sh(f"tc -n a qdisc del dev va clsact && rmmod {NAME}")
     assert not loaded(NAME)
     sh(f"insmod {MODULE}")
@@ -211,7 +211,8 @@ def test_many_rounds(unloaded):
 
 @pytest.fixture(name="asked")
 def fixture_asked(unloaded):
-    """What the kernel asks to be loaded; ours is, if it goes by that name, as modprobe would do."""
+    """Yields a function that returns the names with which the kernel has called modprobe. Like
+    modprobe, the helper loads our module for its aliases."""
     said, helper = pathlib.Path("/run/asked"), pathlib.Path("/run/modprobe")
     setting = pathlib.Path("/proc/sys/kernel/modprobe")
     before = setting.read_text().strip()
@@ -246,8 +247,8 @@ def test_route_has_the_module_loaded(asked, net, family):
 
 @pytest.mark.only_here("the C is built by one compiler")
 def test_data_of_a_processor_are_addressed_as_such():
-    """The shims may be compiled by another compiler than the kernel: what they do to data that each
-    processor has for itself, they do to the copy of the processor that they run on."""
+    """All accesses to the kernel's per-CPU variables go through %gs to the copy of the current CPU,
+    although another compiler than the kernel's may have compiled the shims."""
     places = {name: int(address, 16) for address, _, name, *_ in (
         line.split() for line in pathlib.Path("/proc/kallsyms").read_text().splitlines())}
     first, last = places["__per_cpu_start"], places["__per_cpu_end"]
@@ -263,8 +264,8 @@ def test_data_of_a_processor_are_addressed_as_such():
 
 @pytest.mark.only_here("the C is built by one compiler")
 def test_shims_leave_no_function_behind():
-    """A function of C that is not inlined would lack what guards the functions of this kernel
-    (return thunks, retpolines, the canary): clang is not told of these where GCC built it."""
+    """All C shims are inlined: a C function would lack the kernel's hardening (return thunks,
+    retpolines, stack canary), which clang is not told of if GCC built the kernel."""
     names = {line.split()[-1] for line in sh(f"nm {BUILD}/rust/lwtcls.o").splitlines()
              if line.split()[-2] in "tTwW"}
     ours = {name for name in names

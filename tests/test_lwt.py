@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`ip route ... encap bpf`."""
+"""Routes with `encap bpf`."""
 
 import errno
 import json
@@ -16,12 +16,12 @@ HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
 
 
 def in_namespace(name, code):
-    """Runs Python in a namespace, and returns what it printed."""
+    """Runs Python code in a namespace; returns its output."""
     return sh(f"ip netns exec {name} python3 - <<'EOF'\n{code}\nEOF")
 
 
 def counters():
-    """Packets and bytes that the counting program has seen."""
+    """Returns the packets and bytes that the counting program has seen."""
     maps = [m for m in json.loads(sh("bpftool -j map show")) if m["name"] == "counters"]
     assert len(maps) == 1
     values = json.loads(sh(f"bpftool -j map dump id {maps[0]['id']}"))
@@ -40,9 +40,9 @@ def test_ok_lets_packets_pass(net, family, hook):
 def test_drop_drops_packets(net, family, hook):
     net.encap(hook, "drop", family)
     assert net.dropped(family)
-    # Others are not concerned.
+    # Other destinations are not affected.
     assert net.ping(family, address=net.gateway(family))
-    # And it ends with the route.
+    # Without the program on the route, packets pass again.
     net.route(family)
     net.local(family)
     assert net.ping(family)
@@ -85,7 +85,7 @@ def test_reroute_on_out_is_ignored(net, hook):
 def test_sender_is_told(net, family, hook, name, error):
     net.encap(hook, name, family)
     domain = "AF_INET" if family == 4 else "AF_INET6"
-    # The packet's memory is given back to the socket: nothing is left in its queue.
+    # A dropped skb is no longer charged to the socket: TIOCOUTQ gives 0.
     told = in_namespace("a", f"""
 import fcntl, socket, struct, termios
 s = socket.socket(socket.{domain}, socket.SOCK_DGRAM)
@@ -110,7 +110,7 @@ def test_program_sees_each_packet(net, family, hook):
     packets, octets = counters()
     header = 20 if family == 4 else 40
     assert packets == 5
-    # The network header is where the packet begins, on all three hooks.
+    # On all three hooks the packet begins at the network header.
     assert octets == 5 * (header + 8 + 100)
 
 
@@ -129,7 +129,7 @@ def test_all_hooks_of_one_route(net):
 def test_scratch_space_is_saved(net):
     net.route(4, "encap bpf xmit obj lwt_xmit_cb.o section lwt_xmit")
     assert net.ping(count=2)
-    # Fragments are made on the way, by what IP keeps in that space.
+    # IP fragments the packet by its control block in skb->cb, which the program has overwritten.
     assert net.ping(count=2, size=5000)
 
 
@@ -145,7 +145,7 @@ def test_headroom_lowers_the_mtu(net):
     net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 100")
     assert net.ping(whole=True, size=1372)
     assert net.dropped(whole=True, size=1373)
-    # The headroom is no part of what tells routes apart that are to be deleted.
+    # `ip route del` finds the route without its headroom.
     sh("ip -n a route del 10.1.0.1")
     net.route(4, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert net.ping(whole=True, size=1472)
@@ -156,7 +156,7 @@ def test_route_is_deleted_by_its_programs_names(net, family):
     net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     route = f"ip -{family} -n a route del {net.service(family)}"
     via = f"via {net.gateway(family)} dev va"
-    # IPv6 does not ask what a route that is to be deleted does to packets.
+    # IPv6 does not compare the encapsulation of a route that is deleted.
     if family == 4:
         for other in ("xmit obj lwt_xmit_drop.o section lwt_xmit",
                       "out obj lwt_out_ok.o section lwt_out"):
@@ -171,8 +171,8 @@ def test_route_is_deleted_by_its_programs_names(net, family):
     pytest.param(4, marks=pytest.mark.beyond_c("routes whose programs have the same name")), 6])
 @pytest.mark.by_chance("when a program goes that was replaced")
 def test_another_program_of_the_same_name_replaces(net, family, kind, tags, tmp_path):
-    # As after a build: the file is where it was, and does something else. If only a constant is
-    # another one, the tag is the same: it does not cover the maps of a program.
+    # As after a rebuild: the path is the same, the program is another one. If only a constant
+    # differs, the tag is the same, because it does not cover the program's maps.
     seen = set()
     for name, passes in (("ok", True), ("drop", False), ("ok", True)):
         shutil.copy(BPF / f"{kind}_{name}.o", tmp_path / "same.o")
@@ -181,7 +181,7 @@ def test_another_program_of_the_same_name_replaces(net, family, kind, tags, tmp_
         assert net.ping(family, wait=0.5) == passes
         seen |= {prog["tag"] for prog in programs()}
     assert len(seen) == tags
-    # A request to delete the route has yet another program, equal to that of the route.
+    # The request to delete the route loads another program, which equals that of the route.
     sh(f"ip -{family} -n a route del {net.service(family)} {encap} "
        f"via {net.gateway(family)} dev va")
 
@@ -223,7 +223,7 @@ def test_multipath(net):
 
 
 def test_namespace_takes_its_routes_along(net):
-    # What is left over afterwards is looked at for every scenario.
+    # The fixture nothing_left checks for leaks after each scenario.
     for hook in ("in", "out", "xmit"):
         for family in (4, 6):
             net.encap(hook, "ok", family)
@@ -242,7 +242,7 @@ def test_replacing_under_traffic(net):
 @pytest.mark.parametrize("where, what", [
     ("vb", "disable_ipv6"), ("all", "disable_ipv6"), ("default", "disable_ipv6")])
 def test_device_that_does_not_speak_the_family_of_a_pushed_header(fresh, where, what):
-    # Addresses and routes are gone, and what the device has for the family may be, too.
+    # disable_ipv6 removes the addresses and routes of the devices that it applies to.
     sysctl("b", f"ipv6/conf/{where}/{what}", 1)
     fresh.encap("in", "push_six", 4)
     assert fresh.dropped()
@@ -251,7 +251,7 @@ def test_device_that_does_not_speak_the_family_of_a_pushed_header(fresh, where, 
 
 
 def test_small_device_does_not_speak_ipv6(fresh):
-    # It has none of what IPv6 keeps for a device.
+    # With an MTU below 1280 the device has no inet6_dev.
     sh("ip -n b link set vb mtu 1000")
     fresh.encap("in", "push_six", 4)
     assert fresh.dropped()

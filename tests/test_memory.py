@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory that is counted, and memory that there is none of."""
+"""Memory cgroups, and failing allocations on xmit."""
 
 import contextlib
 import errno
@@ -33,25 +33,25 @@ def fixture_group():
 
 
 def gone(group):
-    """Whether a group could be taken away: nobody may be in it any more."""
+    """Removes a cgroup, which fails while it has members; returns whether that succeeded."""
     with contextlib.suppress(OSError):
         group.rmdir()
     return not group.exists()
 
 
 def within(group, command):
-    """Runs a command as a member of a group."""
+    """Runs a command as a member of a cgroup."""
     return sh(f"echo $$ >{group}/cgroup.procs && exec {command}", check=False)
 
 
 def used(group, key):
-    """A number of memory.stat."""
+    """Returns a value of memory.stat."""
     lines = (line.split() for line in (group / "memory.stat").read_text().splitlines())
     return int(dict(lines)[key])
 
 
 def configure(group):
-    """Filters and routes, made by members of the group; all must go well."""
+    """Adds filters and routes from within the cgroup; all commands must succeed."""
     for command in (
             "tc -n a qdisc add dev va clsact",
             "tc -n a filter add dev va egress prio 1 handle 1 bpf da obj tc_unspec.o sec tc",
@@ -68,11 +68,11 @@ def configure(group):
 
 def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
     configure(group)
-    # The programs, at least, are on its account.
+    # At least the programs are charged to the cgroup.
     assert used(group, "kernel") > 0
     assert net.ping(4, count=2) == net.ping(6, count=2) == 2
     eventually(lambda: gone(group))
-    # Others have packets of their own there.
+    # Not in the journal: the count includes packets that the kernel sends by itself.
     with JOURNAL.quiet():
         assert counters()[0] >= 4
     net.tc("filter replace dev va egress prio 1 handle 1 bpf da obj tc_shot.o sec tc")
@@ -86,7 +86,8 @@ def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
 
 @contextlib.contextmanager
 def no_memory():
-    """Packets that have the mark find no memory to grow. Gives what says how many there were."""
+    """Has pskb_expand_head() fail for packets with the mark; yields a function that returns how
+    often it has."""
     sh(f"insmod {NO_MEMORY} mark={MARK}")
     try:
         yield lambda: int(pathlib.Path("/sys/module/lwtcls_nomem/parameters/refused").read_text())
@@ -94,7 +95,7 @@ def no_memory():
         sh("rmmod lwtcls_nomem")
 
 
-# In the C such a packet holds its socket, its route and the program from then on.
+# The C code leaks such a packet, and with it references to the socket, the route and the program.
 @FAMILIES
 @pytest.mark.beyond_c("packet on xmit, no memory for the link header", run=False)
 def test_packet_that_finds_no_memory_is_freed(net, family):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel calls in the module has names that tools find."""
+"""The module's callbacks have names that ftrace, kprobes and BTF show."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ HOOKS = ("on_in", "on_out", "on_xmit", "on_tc")
 
 @pytest.fixture(name="watched")
 def fixture_watched():
-    """Programs are attached to the hooks. Yields what reads the calls and bytes of one."""
+    """Attaches a program to each hook; yields a function that returns a hook's calls and bytes."""
     with Pins("fentry_entries") as pins, contextlib.ExitStack() as attached:
         for name in HOOKS:
             fd, _ = bpf(BPF_RAW_TRACEPOINT_OPEN, "=QI12x", 0, pins.fds[name])
@@ -54,7 +54,7 @@ def test_programs_are_run_for_each_packet_of_a_route(net, watched, hook, name):
     net.encap(hook, "ok", 4)
     assert net.ping(count=3)
     calls, size = watched(name)
-    # Echo requests of 56 bytes, with the headers of ICMP and of IP.
+    # 56 bytes of data, and the ICMP and IP headers.
     assert calls == 3 and size == 3 * (20 + 8 + 56)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # kernel: ipv6.disable=1
-"""A kernel that has IPv6 and was told to leave it alone at boot."""
+"""A kernel with IPv6 that is booted with ipv6.disable=1."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ from tracing import exception, lost
 
 
 class Four(Net):
-    """The network, without its IPv6 addresses."""
+    """The network without IPv6 addresses."""
 
     def __init__(self):
         batch("", "netns add a", "netns add b",
@@ -32,7 +32,7 @@ class Four(Net):
 
 @pytest.fixture(name="net")
 def fixture_net():
-    """The network, which is new."""
+    """A new network for each scenario."""
     with contextlib.closing(Four()) as made:
         yield made
 
@@ -67,7 +67,7 @@ def test_filter_decides_about_packets(net, hook):
 
 
 def test_filter_of_the_other_protocol_is_accepted(net):
-    # The classifier does not look at the protocol.
+    # The classifier does not check a filter's protocol.
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress protocol ipv6 bpf da obj tc_shot.o sec tc")
     net.route(4)
@@ -76,7 +76,7 @@ def test_filter_of_the_other_protocol_is_accepted(net):
 
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_pushed_ipv6_header_has_no_route(net, hook):
-    # The lookup on input would read what namespaces of such a kernel lack.
+    # An input lookup would read IPv6 state that a namespace of such a kernel lacks.
     net.encap(hook, "push_six", 4)
     assert net.dropped()
     net.encap(hook, "ok", 4)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filters on hardware. A netdevsim device takes one program, for ingress, and never runs it."""
+"""Hardware offload of filters. A netdevsim device takes one program, for ingress, and never runs
+it."""
 
 import errno
 import os
@@ -38,7 +39,7 @@ BUSY = "netdevsim: driver and netdev offload states mismatch"
 
 pytestmark = pytest.mark.needs("NETDEVSIM")
 
-# What the C does otherwise: rows of docs/differences.md.
+# Marks for what the C code does differently; they name rows of docs/differences.md.
 BEYOND, DIFFERS = pytest.mark.beyond_c, pytest.mark.differs
 EITHER = "`in_hw` and `not_in_hw`"
 NOT_THERE = "deleting a filter that the device does not have"
@@ -48,7 +49,7 @@ ROLL_BACK = "replacement refused by a device, `skip_sw` or not"
 
 
 class Program:
-    """A program that is loaded and pinned, for all devices or for one."""
+    """A loaded and pinned program, for any device or bound to one."""
 
     def __init__(self, name, number, port=None):
         self.path = f"/run/bpf/offload_{number}"
@@ -63,13 +64,13 @@ class Program:
         return f"bpf da object-pinned {self.path}"
 
     def close(self):
-        """Lets go of it."""
+        """Closes and unpins the program."""
         os.close(self.fd)
         os.unlink(self.path)
 
 
 class Port:
-    """A port of a device: a network interface, and what its driver says and is told."""
+    """A port of a netdevsim device: its netdev, and its driver's files in debugfs."""
 
     def __init__(self, name, ifindex, path):
         self.name, self.ifindex, self.path = name, ifindex, path
@@ -80,27 +81,27 @@ class Port:
     @property
     @observed
     def id(self):
-        """The number of the program that the hardware has; 0 is none."""
+        """The ID of the offloaded program, 0 for none."""
         return int((self.path / "bpf_offloaded_id").read_text())
 
     def accepts(self, what, yes):
-        """Tells the driver what it is to accept."""
+        """Sets whether the driver accepts `what`."""
         (self.path / f"bpf_{what}_accept").write_text("NY"[yes])
 
     def offload(self, switch, tool=sh):
-        """Switches hardware offload."""
+        """Switches hw-tc-offload on or off."""
         with nl.inside("a"):
             tool(f"ethtool -K {self} hw-tc-offload {switch}")
 
 
 class Hardware:
-    """Devices and programs of a scenario."""
+    """The devices and programs of a scenario."""
 
     def __init__(self, net):
         self.net, self.devices, self.programs, self.joined = net, 0, [], []
 
     def plug(self, ports=1, namespace="a", unbound=True):
-        """A new device; returns its ports, or its only one."""
+        """Adds a device; returns its ports, or the port if there is only one."""
         self.devices += 1
         with nl.inside(namespace):
             before = socket.if_nameindex()
@@ -116,7 +117,7 @@ class Hardware:
         return made if ports > 1 else made[0]
 
     def unplug(self, number):
-        """Takes a device away."""
+        """Removes a device."""
         (BUS / "del_device").write_text(str(number))
 
     def load(self, name, port=None):
@@ -125,23 +126,23 @@ class Hardware:
         return self.programs[-1]
 
     def join(self, *ports):
-        """Puts ports on the shared block."""
+        """Adds ports to the shared block."""
         for port in ports:
             self.joined.append(port)
             self.net.tc(f"qdisc add dev {port} ingress_block 7 clsact")
 
     def leave(self, port):
-        """Takes a port off its block."""
+        """Removes a port from the shared block."""
         self.net.tc(f"qdisc del dev {port} clsact")
         self.joined.remove(port)
 
     def add(self, where, program, skip="", handle=0, prio=1):
-        """Has tc add a filter, or replace it."""
+        """Adds a filter with tc, or replaces the one with the handle."""
         verb = "replace" if handle else "add"
         self.net.tc(f"filter {verb} {place(where)} prio {prio} handle {handle} {program} {skip}")
 
     def ask(self, where, program, gen=0, *, flags=NEW, handle=0, protocol=ALL, chain=0):
-        """Asks for a filter as tc does, and returns the errno and the sentence."""
+        """Requests a filter as tc does; returns the errno and the extack message."""
         options = nl.attr(nl.BPF_FD, program.fd) + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
         body = header(where, handle, 1 << 16 | protocol) + nl.attr(nl.TCA_KIND, "bpf")
         if chain:
@@ -150,7 +151,8 @@ class Hardware:
         return nl.request("a", nl.RTM_NEWTFILTER, flags, body)
 
     def shown(self, where):
-        """What a user reads about where the filters are: handle, place, in the order of tc."""
+        """Returns the handle of each filter and whether tc shows it as in_hw or not_in_hw, in tc's
+        order."""
         return [
             (int(options["handle"], 16),
              " ".join(word for word in ("in_hw", "not_in_hw") if word in options))
@@ -158,7 +160,7 @@ class Hardware:
         ]
 
     def close(self):
-        """Takes all of it away."""
+        """Removes everything that the scenario has added."""
         for port in self.joined:
             sh(f"tc -n a qdisc del dev {port} clsact", check=False)
         for program in self.programs:
@@ -169,7 +171,7 @@ class Hardware:
 
 
 def place(where):
-    """The words of tc for a port, or for the shared block."""
+    """Returns tc's arguments for a port's ingress, or for the shared block."""
     return "block 7" if where == 7 else f"dev {where} ingress"
 
 
@@ -180,7 +182,7 @@ def header(where, handle=0, info=0):
 
 
 def flags_of(where):
-    """The generic flags of the filters, of which tc shows less: handle and flags."""
+    """Returns TCA_BPF_FLAGS_GEN of each filter, by handle; tc does not show all flags."""
     found = {}
     with nl.Requests("a") as requests:
         answers, _ = requests.dump(nl.RTM_GETTFILTER, header(where))
@@ -193,7 +195,7 @@ def flags_of(where):
 
 @pytest.fixture(name="hw")
 def fixture_hw(lasting):
-    """A place for devices."""
+    """The scenario's devices and programs, which are removed afterwards."""
     made = Hardware(lasting)
     try:
         yield made
@@ -203,7 +205,7 @@ def fixture_hw(lasting):
 
 @pytest.fixture(name="card")
 def fixture_card(hw):
-    """A device that accepts all programs, with clsact."""
+    """A device with clsact, which accepts any program."""
     port = hw.plug()
     hw.net.tc(f"qdisc add dev {port} clsact")
     return port
@@ -211,13 +213,13 @@ def fixture_card(hw):
 
 @pytest.fixture(name="wired")
 def fixture_wired(hw, card):
-    """The same, wired to a device of b: what b answers comes in through it."""
+    """`card`, linked to a device in b, whose packets it receives."""
     peer = hw.plug(namespace="b")
     with nl.inside("b") as there, open("/run/netns/a", "rb") as here:
         (BUS / "link_device").write_text(
             f"{here.fileno()}:{card.ifindex} {there.fileno()}:{peer.ifindex}")
     for namespace, port, host in (("a", card, 1), ("b", peer, 2)):
-        # Nothing may count but what the scenario sends.
+        # Only the scenario's own packets may be counted.
         sh(f"ip -n {namespace} -batch - <<'EOF'\n"
            f"link set {port} addrgenmode none\n"
            f"link set {port} address 02:00:00:00:01:0{host} up\n"
@@ -229,12 +231,12 @@ def fixture_wired(hw, card):
 
 
 def passes(hw, count=3):
-    """Whether the answers of the other end come in."""
+    """Returns whether the other end's answers arrive."""
     return hw.net.ping(address="10.9.0.2", count=count)
 
 
 def dropped(hw):
-    """Whether they do not."""
+    """Returns whether they do not arrive."""
     return hw.net.dropped(address="10.9.0.2")
 
 
@@ -280,7 +282,7 @@ def test_one_of_several_ports_goes(hw):
     hw.join(first, second)
     program = hw.load("ok", first)
     hw.add(7, program, "skip_sw")
-    # The program was loaded for this port: it goes on at the other one.
+    # The program was loaded for this port; the device's other port keeps it.
     (BUS / "devices/netdevsim1/del_port").write_text("0")
     hw.joined.remove(first)
     assert second.id == program.id
@@ -314,7 +316,7 @@ def test_refused_by_the_device_is_nowhere_with_skip_sw(hw, card, how):
     before = program_ids()
     assert hw.ask(card, program, SKIP_SW) == (errno.EOPNOTSUPP, REFUSALS[how][1])
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
-    # No handle is lost, in a priority that is new as in one that was there.
+    # A refused request uses up no handle, neither in a new priority nor in an existing one.
     hw.add(card, program)
     assert hw.ask(card, program, SKIP_SW)[0] == errno.EOPNOTSUPP
     hw.add(card, program)
@@ -343,7 +345,7 @@ def test_hardware_is_full(hw, card):
     assert hw.ask(card, second, SKIP_SW) == (errno.EBUSY, BUSY)
     hw.add(card, second)
     assert hw.shown(card) == [(2, "not_in_hw"), (1, "in_hw")] and card.id == first.id
-    # What is not in hardware takes nothing off it.
+    # Deleting a filter that is not offloaded leaves the offloaded one alone.
     hw.net.tc(f"filter del dev {card} ingress prio 1 handle 2 bpf")
     assert hw.shown(card) == [(1, "in_hw")] and card.id == first.id
     hw.net.tc(f"filter del dev {card} ingress")
@@ -376,7 +378,7 @@ def test_skip_sw_does_not_run_in_software(hw, wired):
     shot, count = hw.load("shot"), hw.load("count")
     hw.add(wired, shot, "skip_sw")
     assert hw.shown(wired) == [(1, "in_hw")] and wired.id == shot.id
-    # Without a filter in software the kernel would not even ask the hardware's.
+    # The kernel does not classify at all if every filter of a block is skip_sw.
     hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_unspec.o sec tc skip_hw")
     assert passes(hw)
     hw.add(wired, count, "skip_sw", handle=1)
@@ -454,7 +456,7 @@ def test_device_without_hardware(hw):
 def test_replace(hw, card):
     old, new = hw.load("ok"), hw.load("shot")
     for skip in ("", "skip_sw"):
-        # The last one is replaced by the same program.
+        # The last request replaces the program by itself.
         for program in (old, new, new):
             hw.add(card, program, skip, handle=5)
             assert hw.shown(card) == [(5, "in_hw")] and card.id == program.id
@@ -480,13 +482,14 @@ def test_replace_takes_off_the_hardware_what_is_no_longer(hw, card):
         hw.add(card, hw.load("shot"), handle=1)
         assert hw.shown(card) == [(1, "not_in_hw")] and card.id == 0
     finally:
-        # The driver must not keep a program that is gone: a refusal takes it back.
+        # If this has failed, the driver still has the program, which is about to be freed. The
+        # rollback of a refused request removes it.
         hw.ask(card, old, SKIP_SW)
 
 
 @pytest.fixture(name="unwilling")
 def fixture_unwilling(hw):
-    """A skip_sw filter in hardware, whose device refuses what it is to be replaced by."""
+    """A device that has an offloaded skip_sw filter, and refuses the program that replaces it."""
     port = hw.plug(unbound=False)
     hw.net.tc(f"qdisc add dev {port} clsact")
     hw.add(port, hw.load("ok", port), "skip_sw")
@@ -502,7 +505,7 @@ def test_refused_replace_leaves_the_old_one_in_hardware(hw, unwilling):
     assert error == errno.EOPNOTSUPP
     assert unwilling.id == old.id and program_ids() == before
     assert f" id {old.id} " in hw.net.tc(f"filter show dev {unwilling} ingress")
-    # The next one is accepted as if nothing had happened.
+    # A later replacement still succeeds.
     third = hw.load("unspec", unwilling)
     hw.add(unwilling, third, "skip_sw", handle=1)
     assert hw.shown(unwilling) == [(1, "in_hw")] and unwilling.id == third.id
@@ -595,7 +598,8 @@ def test_block_in_hardware_takes_no_device_without(hw):
     said = refused(f"tc -n a qdisc add dev {off} ingress_block 7 clsact")
     assert "Bind to offloaded block failed as dev has offload disabled" in said
     assert hw.shown(7) == [(1, "in_hw")] and port.id == new.id
-    # The kernel counts what is in hardware: nothing may be left in the count.
+    # A refused filter must not stay in the block's count of offloaded filters: devices without
+    # offload could not join below.
     assert hw.ask(7, old, SKIP_SW)[0] == errno.EBUSY
     hw.net.tc("filter del block 7")
     hw.join("va", off)
@@ -680,7 +684,8 @@ def test_joining_device_refuses_plain_filters_quietly(hw):
 
 
 def refuse_to_join(hw, how):
-    """A filter in the one hardware that another device refuses to take, and the two."""
+    """Offloads a skip_sw filter to one device, and has another device, which refuses the filter, fail
+    to join the block; returns the program and both devices."""
     ports = hw.plug(), hw.plug()
     hw.join(ports[0])
     if how == "bound":
@@ -721,7 +726,7 @@ def test_refused_join_takes_back_what_was_accepted(hw, prio):
     hw.add(7, bound, "skip_sw", prio=prio)
     hw.add(7, plain)
     assert sorted(where for _, where in hw.shown(7)) == ["in_hw", "not_in_hw"]
-    # The plain one is replayed first, so the second device has it when it refuses the other.
+    # The plain filter is replayed first, so the second device has it when it refuses the other.
     refused(f"tc -n a qdisc add dev {second} ingress_block 7 clsact")
     assert [first.id, second.id] == [bound.id, 0]
     hw.net.tc("filter del block 7")
@@ -802,7 +807,7 @@ def test_bound_program_whose_device_is_gone(hw, card):
 
 
 def seen(net, port):
-    """The packets that clsact has had classified."""
+    """Returns the number of packets that clsact has classified."""
     shown = net.tc(f"-s qdisc show dev {port} clsact")
     return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown).group(1))
 
@@ -861,7 +866,7 @@ def test_bytecode(hw, wired):
     hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} skip_sw action drop")
     hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
     assert passes(hw) and counters()[0] == 3
-    # The number of such a program is 0: that it is there is seen by what it keeps out.
+    # A bytecode program has the ID 0. EBUSY for another program shows that it is offloaded.
     assert hw.ask(wired, hw.load("ok"), SKIP_SW, handle=9) == (errno.EBUSY, BUSY)
     hw.net.tc(f"filter del dev {wired} ingress")
     hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} action drop")
@@ -874,8 +879,8 @@ def test_filter_that_a_device_keeps_does_not_keep_its_namespace(hw):
     try:
         sh("ip netns add kept && ip -n a link add witness type veth peer name other netns kept"
            " && ip link set keeper netns kept && tc -n kept qdisc add dev keeper clsact")
-        # With an action, which belongs to the namespace. Bytecode, because a program with a number
-        # would be seen by other scenarios.
+        # The action belongs to the namespace. Bytecode has no program ID, so the leak checks of
+        # other scenarios do not find it.
         sh("tc -n kept filter add dev keeper ingress prio 1 bpf bytecode '1,6 0 0 1,' action ok")
         assert " in_hw" in sh("tc -n kept filter show dev keeper ingress")
         sh("tc -n kept qdisc del dev keeper clsact")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a filter leaves of a packet for the next one, and what it has kept for it."""
+"""Packet metadata between filters: the time stamp that one leaves to the next, and the dst."""
 
 import pytest
 from test_cls import BOTH
@@ -7,14 +7,14 @@ from test_cls import BOTH
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):
-    """The network with clsact on a's end."""
+    """The network with clsact on va."""
     net.route(4)
     net.tc("qdisc add dev va clsact")
     return net
 
 
 def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
-    """Adds a filter for IPv4 with a program that is about time stamps."""
+    """Adds an IPv4 filter with one of the time stamp programs."""
     what = how.format(f"tstamp_{name}")
     net.tc(f"filter add dev va {hook} protocol ip {options} {what}")
 
@@ -24,7 +24,7 @@ def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
 def test_time_of_a_packet_as_the_next_sees_it(tc, hook, prio):
     stamp(tc, hook, "none", options=f"prio {prio}")
     assert tc.ping()
-    # A program cannot take back the type of what it has zeroed, so the classifier does.
+    # A program cannot reset the type of a time stamp that it has zeroed, so the classifier does.
     stamp(tc, hook, "zero", options="prio 1 handle 2")
     assert tc.ping(count=2)
     tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 2 bpf")
@@ -34,12 +34,12 @@ def test_time_of_a_packet_as_the_next_sees_it(tc, hook, prio):
 
 @BOTH
 def test_time_of_a_packet_without_direct_action(tc, hook):
-    # What the program returns is a class like any other here; the action decides.
+    # Without direct action the return value is a class, and the action decides.
     stamp(tc, hook, "none", options="prio 2")
     stamp(tc, hook, "zero", how="bpf obj tc_{}.o sec tc action continue")
     assert tc.ping(count=2)
     stamp(tc, hook, "set", how="bpf obj tc_{}.o sec tc action continue")
-    # The newer is asked first, and the older zeroes what it says.
+    # The newer filter runs first, and the older one zeroes the time stamp that it sets.
     assert tc.ping(count=2)
     tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 1 bpf")
     assert tc.dropped()
@@ -47,7 +47,7 @@ def test_time_of_a_packet_without_direct_action(tc, hook):
 
 @pytest.fixture(name="htb")
 def fixture_htb(fresh):
-    """A network with a qdisc on a's end whose filter drops what has lost its route."""
+    """A network with htb on va, whose filter drops packets without a dst."""
     fresh.route(4)
     fresh.tc("qdisc add dev va root handle 1: htb default 1")
     fresh.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
@@ -58,14 +58,14 @@ def fixture_htb(fresh):
 @pytest.mark.parametrize("how", [
     "bpf da obj tc_realm.o sec tc", "bpf obj tc_realm.o sec tc action continue"])
 def test_route_is_kept_for_a_program_that_asks_for_it(htb, how):
-    # Most devices drop it before the qdisc.
+    # For most devices the core drops the dst before the qdisc.
     assert htb.dropped()
     htb.tc(f"filter add dev va parent 1: protocol ip prio 1 {how}")
     assert htb.ping(count=2)
 
 
 def test_route_is_not_kept_for_a_program_on_clsact(htb):
-    # There it is present anyhow.
+    # On clsact the packet still has its dst.
     htb.tc("qdisc add dev va clsact")
     htb.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_realm.o sec tc")
     assert htb.dropped()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tracers beside the module: BPF programs on the kernel's functions, and kprobes."""
+"""Coexistence with tracers: fentry and fexit programs, and kprobes, on the helper."""
 
 import contextlib
 import errno
@@ -19,14 +19,14 @@ PROGRAMS = pytest.mark.parametrize("name", ["enter", "leave"])
 
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
-    """Programs for the helper's beginning and end."""
+    """A fentry and a fexit program for the helper."""
     with Pins("fentry_push") as made:
         yield made
 
 
 @pytest.fixture(name="unloaded")
 def fixture_unloaded():
-    """Without the module, which comes back afterwards."""
+    """Unloads the module for the scenario, and loads it again afterwards."""
     unload()
     yield
     unload()
@@ -34,13 +34,13 @@ def fixture_unloaded():
 
 
 def unload():
-    """Takes the module away, if it is there."""
+    """Unloads the module if it is loaded."""
     if loaded():
         eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
 
 
 class Attached:
-    """A BPF program that is attached to the function that it names."""
+    """A BPF program that is attached to its target function."""
 
     def __init__(self, pins, name):
         pins.update("calls", bytes(8), 0)
@@ -55,7 +55,7 @@ class Attached:
         os.close(self.fd)
 
     def calls(self):
-        """How often it has been run."""
+        """Returns how often the program has run."""
         return self.pins.lookup("calls", "=Q", self.key)[0]
 
 
@@ -66,7 +66,7 @@ def test_program_is_not_attached_to_the_helper_while_the_module_has_it(pins, nam
         for _ in range(3):
             with pytest.raises(OSError) as refusal:
                 Attached(pins, name)
-            # Which of them depends on the kernel's version.
+            # The errno depends on the kernel's version.
             assert refusal.value.errno in (errno.EBUSY, errno.EINVAL)
             assert run(fd)[0] == 0
 
@@ -81,9 +81,9 @@ def test_module_does_without_the_helper_while_a_program_is_attached(pins, unload
             sh(f"insmod {MODULE}")
             said = said_since(before)
             assert len(said) == 1 and "-16" in said[0]
-            # The program sees what the kernel's own helper answers.
+            # The program stays attached, and the kernel's own helper answers.
             assert (run(fd)[0], attached.calls()) == (ALONE, 2)
-        # It stays so until the module is loaded again.
+        # The module does not attach to the helper until it is loaded again.
         assert run(fd)[0] == ALONE
         unload()
         sh(f"insmod {MODULE}")
@@ -104,7 +104,7 @@ def test_program_is_attached_after_the_module_has_gone(pins, unloaded, name):
 
 @contextlib.contextmanager
 def kprobe(function, kind="p"):
-    """A kprobe event on a function, which is counted. Yields what reads how often it was hit."""
+    """Adds a kprobe event on a function; yields a function that returns its hits."""
     mount()
     tell(f"{kind}:lwtcls_scenario/probe {function}")
     enable = TRACING / "events/lwtcls_scenario/probe/enable"
@@ -119,7 +119,7 @@ def kprobe(function, kind="p"):
 
 
 def tell(line):
-    """Adds or takes away a kprobe event. To open the file as others are takes all of them away."""
+    """Adds or removes a kprobe event. Opening the file with O_TRUNC would remove all of them."""
     fd = os.open(TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND)
     try:
         os.write(fd, f"{line}\n".encode())
@@ -134,7 +134,7 @@ KINDS = pytest.mark.parametrize("kind", ["p", "r"])
 def test_helper_has_a_kprobe(kind):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd, kprobe(HELPER, kind) as hits:
         assert run(fd)[0] == 0
-        # Where the module answers, the function does not return by itself.
+        # While the module answers in its place, the function does not return, so "r" may miss it.
         assert kind == "r" or hits() == 1
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         assert run(fd)[0] == 0

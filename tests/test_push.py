@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""bpf_lwt_push_encap(BPF_LWT_ENCAP_IP): a program puts headers before its packet."""
+"""bpf_lwt_push_encap(BPF_LWT_ENCAP_IP): a program pushes outer headers."""
 
 import contextlib
 import ctypes
@@ -48,16 +48,16 @@ INNER = pytest.mark.parametrize("inner", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])
 BEYOND = pytest.mark.beyond_c
 OTHER_FAMILY = "packet that gets a header of the other family"
-# What comes in by IPv4 and gets an IPv6 header.
+# IPv4 packets on input that get an IPv6 header.
 FOUR_IN_SIX = {"hook": ["in"], "inner": [4], "kind": ["gre6", "vxlan6"]}
-# Rows of docs/differences.md that name more than one scenario here.
+# Rows of docs/differences.md that several scenarios show.
 NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
 BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
 NUMBERS = itertools.count()
-# Bytes, of which a connection makes long packets.
+# Bytes of a connection, enough for GSO packets.
 MUCH = often(1 << 20)
 UDP_SEGMENT, SCTP, MSG_EOR = 103, 132, 0x80
-# The kernel's own, which has no name in user space.
+# Internal to the kernel: userspace has no name for it.
 ENOTSUPP = 524
 DONT_FRAGMENT = 0x4000
 HOP_LIMIT = {4: 8, 6: 7}
@@ -67,27 +67,27 @@ HOME = {"a": {4: "10.0.0.1", 6: "fd00::1"}, "b": {4: "10.0.0.2", 6: "fd00::2"}}
 
 
 def label(value):
-    """How a parameter is shown that is a header's fields."""
+    """Returns the ID of a parameter that consists of a header's fields."""
     return "+".join(sorted(value.keys() - {"number"})) if isinstance(value, dict) else None
 
 
 @pytest.fixture(scope="module", name="far")
 def fixture_far():
-    """The network of this file. A scenario takes back what it adds."""
+    """The network of this file. Each scenario removes what it adds."""
     with contextlib.closing(Tunnels()) as made:
         yield made
 
 
 @pytest.fixture(autouse=True, name="link")
 def fixture_link(far, request):
-    """What a's link to c does with what is yet to be segmented."""
+    """Sets what a's link to c does with GSO packets; see Tunnels.shape()."""
     state = getattr(request, "param", "whole")
     far.shape(state)
     return state
 
 
 def datagram(far, hook, family, size=20):
-    """Whether a datagram arrives, and just once."""
+    """Returns whether a datagram arrives, and only once."""
     data = f"datagram {next(NUMBERS)} ".encode().ljust(size, b"x")
     with Sender(far.CLIENT[hook], family) as sender:
         assert sender.send(far.SERVICE[hook][family], data) == 0
@@ -95,7 +95,8 @@ def datagram(far, hook, family, size=20):
 
 
 def stream(far, hook, family, size=MUCH):
-    """Whether all bytes of a connection arrive. A packet without a header does not."""
+    """Returns whether all bytes of a connection arrive. It gives up when the helper refuses a GSO
+    packet, which cannot arrive without the header."""
     return carry(family, far.CLIENT[hook], "c", far.SERVICE[hook][family], size,
                  lost=lambda: far.push.seen(gso=True)[1] > 0)
 
@@ -113,7 +114,7 @@ def test_tunnel_ends_at_the_kernels_own(far, hook, kind, inner, fields):
         assert ping(far.CLIENT[hook], inner, far.SERVICE[hook][inner])
         assert datagram(far, hook, inner)
         assert far.received(device) == before + 2
-        # What fits into one segment.
+        # Fits into one segment.
         assert stream(far, hook, inner, 1000)
         packets, refused, _ = far.push.seen()
         assert refused == 0
@@ -121,15 +122,15 @@ def test_tunnel_ends_at_the_kernels_own(far, hook, kind, inner, fields):
 
 
 def sent_and_seen(far, hook, family, inner, make):
-    """Sends a packet of which every byte is known; `make` makes the header for it. Returns the
-    header, the packet, what has come to c, and how many it has taken."""
+    """Sends a packet with known bytes, for which `make` returns the header. Returns the header, the
+    packet, the packets on c's link, and how many datagrams c's socket has received."""
     client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
     data = packet(inner, HOME[client][inner], service, f"data {next(NUMBERS)}".encode())
     header = make(data)
     with far.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
             make_socket(client, inner, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.sendto(data, (service, 0))
-        # Whatever is sent later arrives later.
+        # Packets stay in order, so this waits for the one above.
         arrived = len(far.got("c", inner))
         return header.pushed(data), data, [each[0] for each in wire.packets()], arrived
 
@@ -147,17 +148,17 @@ def test_bytes_of_header_and_packet_are_what_they_were(far, hook, inner, kind, o
     header, data, seen, arrived = sent_and_seen(
         far, hook, family, inner, lambda _: KINDS[kind].header(inner, **fields))
     head = bytearray(header)
-    # What comes in is forwarded.
+    # On input the packet is forwarded.
     head[HOP_LIMIT[family]] -= hook == "in"
     if family == 4:
-        # It was left to the helper.
+        # The helper fills in a checksum of 0.
         head[10:12] = struct.pack("!H", checksum(head[:20 + len(options)]))
     assert seen == [bytes(head) + data]
     assert arrived == 1
 
 
 def with_options(data, options):
-    """An IPv4 packet with options in its header, which must be a multiple of 4 bytes."""
+    """Returns an IPv4 packet with options, whose length must be a multiple of 4 bytes."""
     head = bytearray(data[:20] + options)
     head[0] += len(options) // 4
     head[2:4] = struct.pack("!H", len(data) + len(options))
@@ -172,7 +173,7 @@ def with_options(data, options):
 ])
 def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(far, kind):
     family, service = KINDS[kind].outer, far.SERVICE["in"][4]
-    # Routers are to record their addresses: seven bytes for two of them, and an end.
+    # Record route (option 7), with space for two addresses, and the end of the options.
     data = with_options(packet(4, HOME["b"][4], service, b"record"),
                         bytes((7, 11, 4)) + bytes(8) + b"\0")
     header = KINDS[kind].header(4)
@@ -186,7 +187,7 @@ def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(far, k
     head[HOP_LIMIT[family]] -= 1
     if family == 4:
         head[10:12] = struct.pack("!H", checksum(head[:20]))
-    # One address was recorded when the packet came in. All else is what it was.
+    # One address is recorded on receipt. The rest is unchanged.
     recorded = seen[0][len(head) + 23:][:4]
     inner = data[:22] + bytes((8,)) + recorded + data[27:]
     assert seen[0] == bytes(head) + inner
@@ -213,7 +214,7 @@ def test_checksum_that_the_program_has_computed_is_its_own(far, hook, inner, err
 
 @pytest.fixture(name="trace")
 def fixture_trace():
-    """What the kernel tells about packets that are handed to a device."""
+    """Yields a function that reads the events of packets that are handed to a device."""
     with events("net/net_dev_start_xmit") as told:
         yield told
 
@@ -233,13 +234,13 @@ def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, 
     protocol = {4: "0x0800", 6: "0x86dd"}[KINDS[kind].outer]
     told = [line for line in trace()
             if " dev=wa " in line and f"protocol={protocol}" in line]
-    # The one that comes last says that all have arrived, and has no header.
+    # The last event is that of the packet by which got() waits for the others; it has no header.
     assert f"transport_offset_valid=1 transport_offset={at} " in told[0]
 
 
 PROTOCOL_4 = "segments in IP in IP (protocol 4)"
-# Tunnels for packets that are yet to be segmented: kind, inner family, what their header has
-# besides, and the row of what the C does otherwise.
+# Tunnels for GSO packets: kind, inner family, additional fields of the header, and the row of
+# docs/differences.md if the C code differs.
 LONG = [
     ("gre", 4, {}, None),
     ("gre", 6, {}, None),
@@ -265,13 +266,13 @@ LONG = [
 
 
 def long_ways(beyond=None, **links):
-    """Parameters of them, and of how the link is: `links` names, for each state of it, how many
-    of the ways are of interest. `beyond` is the row of why the C can do none of them."""
+    """Parametrizes a scenario with these tunnels and the state of the link: `links` says, for each
+    state, which tunnels are run. `beyond` is a row of docs/differences.md that holds for all."""
     wanted = {
         "all": lambda fields: True,
         "plain": lambda fields: not fields,
         "check": lambda fields: "check" in fields and "options" not in fields,
-        # What is missing behind options, a checksum, is missed where there are segments.
+        # The C code omits a checksum behind options, but that shows only in segments.
         "sure": lambda fields: "options" not in fields,
     }
     return pytest.mark.parametrize("link, kind, inner, fields", [
@@ -282,18 +283,18 @@ def long_ways(beyond=None, **links):
 
 @contextlib.contextmanager
 def pushing_long(far, kind, inner, fields):
-    """The header of what is yet to be segmented has a hop limit of its own. Gives what c's link
-    sees of such packets, once it is known that c's tunnel took all that came with this header: a
-    connection hides what is lost."""
+    """Gives GSO packets a header with another hop limit. Yields a function that returns these
+    packets as c's link sees them, after it has checked that c's tunnel has received all packets:
+    a connection would hide a loss."""
     family = KINDS[kind].outer
     gso = KINDS[kind].header(inner, hops=GSO_HOPS, **fields)
-    # The far end has a device for GRE with checksums, which is the second one.
+    # The far end has a second device, for GRE with checksums.
     device = KINDS[kind].devices[inner].replace("1", str(fields.get("number", 1)))
     before = far.received(device)
 
     def seen():
         found = wire.packets()
-        # A socket that wants datagrams, which those of GUE are, has them cut for it.
+        # For UDP sockets, such as those of GUE, the kernel segments GSO packets: there may be more.
         assert far.received(device) - before >= len(found)
         return [each for each in found if each[0][HOP_LIMIT[family]] in (GSO_HOPS, GSO_HOPS - 1)]
 
@@ -303,16 +304,16 @@ def pushing_long(far, kind, inner, fields):
 
 
 def fragmented(head):
-    """Whether a packet is a fragment."""
+    """Returns whether a packet is a fragment."""
     if head[0] >> 4 == 4:
         return struct.unpack_from("!H", head, 6)[0] & 0x3FFF != 0
     return head[6] == 44
 
 
 @HOOKS
-# Whether any of the fragments is missed depends on when they are counted.
+# run=False: on the C code the result depends on when the fragments are counted.
 @BEYOND(OTHER_FAMILY, run=False, when=FOUR_IN_SIX)
-# Who computes the inner checksum is of interest to the outer one.
+# Whether the link computes the inner checksum matters only to an outer one, hence "check".
 @long_ways(whole="sure", cut="check", bare="all")
 def test_connection_has_long_packets(far, link, hook, kind, inner, fields):
     with pushing_long(far, kind, inner, fields) as wire:
@@ -324,10 +325,10 @@ def test_connection_has_long_packets(far, link, hook, kind, inner, fields):
         seen = wire()
         assert not any(fragmented(head) for head, _ in seen)
         if link == "whole":
-            # A slow machine has TCP send two segments at a time, and no more.
+            # On a slow machine TCP sends no more than two segments at a time.
             assert max(length for _, length in seen) > far.MTU
         else:
-            # A segment has become shorter by what was put before it: as long as those without.
+            # Segments are cut shorter by the header, so a packet is as long as one without it.
             assert len(seen) > 10
             assert max(length for _, length in seen) == far.MTU
 
@@ -358,7 +359,7 @@ def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
             make_socket(client, inner, socket.SOCK_STREAM, SCTP) as connection:
         for each in (listener, connection):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # It would tell its peer of all addresses that it has.
+        # Without this, SCTP announces all of the host's addresses to the peer.
         connection.bind((HOME[client][inner], 0))
         listener.bind((service, 7))
         listener.listen()
@@ -387,10 +388,10 @@ def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
 
 @pytest.fixture(scope="class", name="joining")
 def fixture_joining(far):
-    """a joins the segments that b sends again, if it is to forward them. It has a thread to poll
-    them: where b's process did that, each would be taken before the next one is sent. And all of
-    it has one processor: the segments of a packet are there before the thread gets its turn. TCP
-    sends more than two, so that there are some of equal flags: others do not become a list."""
+    """Has a's GRO merge the segments that b sends, if a forwards them. va uses threaded NAPI,
+    because b's process would poll each segment before it sends the next one. Everything runs on one
+    CPU, so that all segments of a packet are queued before the thread runs. TCP sends at least 8
+    segments, so that some have equal flags: GRO makes no list of others."""
     def segments(state, at_least):
         sh(f"ip netns exec b ethtool -K vb tso {state} tx-udp-segmentation {state}")
         sysctl("b", "ipv4/tcp_min_tso_segs", at_least)
@@ -418,7 +419,7 @@ def fixture_joining(far):
 
 @pytest.fixture(name="lists")
 def fixture_lists(far, request):
-    """What was joined stays a list of the packets that it was."""
+    """Has GRO keep the merged packets as a list, if the parameter says so."""
     if request.param:
         sh("ip netns exec a ethtool -K va rx-gro-list on")
     yield
@@ -432,7 +433,7 @@ def fixture_lists(far, request):
 @pytest.mark.parametrize("kind, inner, fields", [
     row[:3] for row in LONG if row[0] in ("gre", "vxlan6", "sit") and row[3] is None], ids=label)
 class TestJoinedPackets:
-    """Packets that are yet to be segmented because they were joined on their way."""
+    """GSO packets that GRO has merged on their way."""
 
     @BEYOND(OTHER_FAMILY, run=False, when={"inner": [4], "kind": ["gre6", "vxlan6"]})
     def test_connection_has_joined_packets(self, far, link, kind, inner, fields):
@@ -448,7 +449,7 @@ class TestJoinedPackets:
     @pytest.mark.beyond_c(NOT_TCP)
     def test_datagrams_that_were_joined_keep_their_boundaries(self, far, link, kind, inner, fields):
         data = random.Random(2).randbytes(20300)
-        # What a itself has a socket for is not joined.
+        # GRO does not merge packets of a port that a itself has a socket for.
         address = (far.SERVICE["in"][inner], 10)
         with pushing_long(far, kind, inner, fields), \
                 make_socket("c", inner) as server, make_socket("b", inner) as client:
@@ -463,7 +464,7 @@ class TestJoinedPackets:
 
 
 def refusals():
-    """Headers that are refused."""
+    """Returns headers that the helper refuses."""
     bad = [
         ("shorter than a header", b"\x45" + bytes(18)),
         ("longer than is allowed", b"\x45" + bytes(256)),
@@ -484,7 +485,7 @@ def refusals():
 
 
 def frame(inner):
-    """A packet, and it with a link header."""
+    """Returns a packet, without and with a MAC header."""
     data = packet(inner, *{4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}[inner])
     return data, bytes(12) + struct.pack("!H", ETHERTYPE[inner]) + data
 
@@ -532,7 +533,7 @@ def test_packet_that_could_not_be_segmented_is_refused(
         packets, refused, error = far.push.seen(gso=True)
         assert packets == refused > 0
         assert error == told
-        # Others go on.
+        # Other packets still arrive.
         assert datagram(far, hook, inner)
 
 
@@ -572,7 +573,7 @@ class Shared(ctypes.Structure):
 
 @pytest.fixture(name="shared")
 def fixture_shared():
-    """A program that pushes what is in memory of this process: its file, and the memory."""
+    """A program that pushes a header from memory that this process maps: its fd, and the memory."""
     pins = "/run/bpf/shared"
     os.mkdir(pins)
     sh(f"bpftool prog loadall {BPF}/shared_header.o {pins} pinmaps {pins}")
@@ -590,7 +591,7 @@ def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
     fd, memory = shared
     memory.header[0] = 0x60
     _, with_link = frame(4)
-    # Each packet needs room, which is made after its header was checked, and before it is copied.
+    # Each packet needs headroom, which is added after the check of the header and before its copy.
     sh(f"insmod {BUILD}/tests/modules/lwtcls_meanwhile.ko process={os.getpid()} "
        f"at={ctypes.addressof(memory.header)}")
     try:
@@ -623,13 +624,13 @@ def test_sum_of_the_whole_packet_stays_right(far, inner, header):
 
 
 def summed(header, inner):
-    """An IPv4 header that has its checksum."""
+    """Returns an IPv4 header with its checksum filled in."""
     head = bytearray(header.pushed(frame(inner)[0]))
     head[10:12] = struct.pack("!H", checksum(head[:20]))
     return Header(bytes(head))
 
 
-# Where an outer header leads to if nobody has its address.
+# Outer destinations that nobody has.
 NOWHERE = {4: "10.99.0.1", 6: "fd99::1"}
 
 
@@ -660,8 +661,8 @@ def test_packet_is_dropped_where_the_outer_route_leads_nowhere(far, inner, famil
 
 @pytest.fixture(scope="module", name="red")
 def fixture_red(far):
-    """A VRF of a, with links of its own to b and c, by which alone the far end is reached. The
-    VRF knows the service, and so does b by a."""
+    """A VRF in a, with its own links to b and c. It has a route to the outer destination, and the
+    service's routes with the program; yields a's addresses on the link to b."""
     batch("-n a", "link add red type vrf table 50", "link set red up",
           "link add ra type veth peer name rc netns c", "link set ra master red",
           "link add qa type veth peer name qb netns b", "link set qa master red")
@@ -697,7 +698,7 @@ def test_vrf_of_the_packet_is_that_of_its_header(far, red, hook, inner, family):
 
 @pytest.fixture(scope="class", name="narrow")
 def fixture_narrow():
-    """a's link to c takes less than the route to the service says."""
+    """Lowers the MTU of a's link to c below that of the route to the service."""
     batch("-n a", "link set wa mtu 1300")
     yield
     batch("-n a", "link set wa mtu 1500")
@@ -705,7 +706,7 @@ def fixture_narrow():
 
 @pytest.mark.usefixtures("narrow")
 class TestNarrowLink:
-    """Where what a header was put before does not fit."""
+    """Packets that exceed the MTU of the link with the pushed header."""
 
     @HOOKS
     @INNER
@@ -714,7 +715,7 @@ class TestNarrowLink:
     @pytest.mark.parametrize("discover", [PMTUDISC_DONT, PMTUDISC_DO], ids=["dont", "do"])
     def test_packet_is_fragmented_or_dropped(self, far, hook, inner, family, flags, discover):
         data = f"long {next(NUMBERS)}".encode().ljust(1330, b"x")
-        # The sender of a packet may have said that it may be fragmented, whatever it is inside of.
+        # A local sender may allow fragmentation (skb->ignore_df), whatever the outer header says.
         fits = family == 4 and not flags or hook == "xmit" and discover == PMTUDISC_DONT
         with far.push.pushing(gre(family, inner, flags=flags)), \
                 Capture("c", "wc", family, outer(family)[0]) as wire, \
@@ -734,7 +735,7 @@ class TestNarrowLink:
     ("vxlan6", 6, "fb05::1", "fb11::1"),
 ], ids=["gre", "gre6", "vxlan", "vxlan6"])
 def test_programs_of_the_kernels_own_tests(far, hook, name, family, source, target):
-    # The addresses are theirs, and so is the family that is in VXLAN.
+    # The kernel's tests choose the addresses, and the inner family of VXLAN.
     kind = {"gre": "gre", "gre6": "ip6gre", "vxlan": "vxlan id 1 dstport 4789",
             "vxlan6": "vxlan id 1 dstport 4789 udp6zerocsumrx"}[name]
     bits = {4: 32, 6: 128}[family]
@@ -757,7 +758,7 @@ def test_programs_of_the_kernels_own_tests(far, hook, name, family, source, targ
                 before = far.received("own")
                 assert ping(far.CLIENT[hook], inner, third)
                 assert far.received("own") == before + 1
-                # Their frames of VXLAN are for everybody, and TCP takes nothing that is.
+                # The VXLAN frames of these programs are broadcast, which TCP ignores.
                 if "gre" in name:
                     assert carry(inner, far.CLIENT[hook], "c", third, 100000)
                     assert far.received("own") > before + 4
