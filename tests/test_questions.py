@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What docs/questions.md says, one scenario for each answer that no other file shows."""
+"""docs/questions.md: one scenario for each answer that no other file shows."""
 
 import json
 import pathlib
@@ -19,19 +19,19 @@ OK, SHOT = "bpf da obj tc_ok.o sec tc", "bpf da obj tc_shot.o sec tc"
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):
-    """The network, with clsact on a's end and the way to the service open."""
+    """The network with a route to the service, and clsact on va."""
     net.route(4)
     net.tc("qdisc add dev va clsact")
     return net
 
 
 def prefs(net, where="dev va egress"):
-    """Priorities of the filters of a hook, in the order of the dump."""
+    """Returns the priorities of a hook's filters, in the order of the dump."""
     return [entry["pref"] for entry in net.filters(where)]
 
 
 def test_page_names_scenarios():
-    """Each answer names scenarios that there are, and each scenario here belongs to an answer."""
+    """Each answer names existing scenarios, and each scenario of this file belongs to an answer."""
     _, *answers = PAGE.read_text(encoding="utf-8").split("\n## ")
     found = set()
     for answer in answers:
@@ -98,7 +98,7 @@ def test_deleting_a_priority_deletes_all_of_it(tc):
 
 @pytest.fixture(name="dummy")
 def fixture_dummy(net):
-    """A device of a with a filter on clsact, one of a class, an address, and a route."""
+    """A dummy device in a with a filter on clsact, one on htb, an address, and a route."""
     route = "10.7.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.6.0.2 dev d0"
     batch("-n a", "link add d0 type dummy", "addr add 10.6.0.1/24 dev d0", "link set d0 up",
           f"route add {route}")
@@ -134,7 +134,8 @@ def test_device_that_goes_down_keeps_its_filters_alone(dummy):
 
 
 def received():
-    """Packets that b has received from a. The kernel sends some by itself."""
+    """Returns how many packets b has received from a, including those that the kernel sends by
+    itself."""
     with JOURNAL.quiet():
         return json.loads(sh("ip -n b -s -j link show vb"))[0]["stats64"]["rx"]["packets"]
 
@@ -144,7 +145,7 @@ def test_ingress_qdisc_takes_egress_for_ingress(net):
     net.tc("qdisc add dev va ingress")
     net.tc(f"filter add dev va egress {SHOT}")
     assert prefs(net, "dev va ingress") == [49152]
-    # What a sends arrives; the answers do not.
+    # The requests reach b; a drops the answers.
     before = received()
     assert net.dropped(count=3)
     assert received() >= before + 3
@@ -159,7 +160,7 @@ def test_ingress_qdisc_takes_egress_for_ingress(net):
 
 
 def test_device_without_mac_header_begins_with_ip(net):
-    # The same two programs on a device that has a MAC header and on one that has none.
+    # Runs the same two programs on a device with a MAC header, and on one without.
     net.route(4)
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress protocol ip prio 1 handle 1 bpf da obj tc_ip_first.o sec tc")
@@ -192,7 +193,7 @@ def test_class_0_of_htb(net):
     net.tc("qdisc add dev va root handle 1: htb default 10")
     for minor in (3, 10, 11):
         net.tc(f"class add dev va parent 1: classid 1:{minor} htb rate 100mbit")
-    # What the kernel sends by itself.
+    # Packets that the kernel sends by itself go to a class of their own.
     net.tc("filter add dev va parent 1: protocol ipv6 prio 9 matchall classid 1:11")
     request = ("filter replace dev va parent 1: protocol ip prio 1 handle 1 "
                "bpf da obj tc_minor.o sec tc")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""BPF_REDIRECT: a program sends its packet by a device, or has a device receive it."""
+"""BPF_REDIRECT: a program redirects its packet to egress or ingress of a device."""
 
 import itertools
 import json
@@ -14,9 +14,9 @@ from sockets import sysctl
 from wires import Sender, Tun, echo
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
-# Redirects to the device whose number is the packet's mark.
+# Redirects to the device whose ifindex is the packet's mark.
 TO_MARK = "encap bpf xmit obj lwt_xmit_to_mark.o section lwt_xmit"
-# Besides: the device is to receive the packet; the program makes a link header.
+# Bits of the mark: redirect to ingress; the program writes a MAC header.
 INGRESS, HEADER = 0x10000, 0x20000
 LINK_HEADER = bytes.fromhex("020000000077 020000000078")
 PROTOCOL = {4: b"\x08\x00", 6: b"\x86\xdd"}
@@ -28,33 +28,33 @@ NUMBERS = itertools.count()
 
 @pytest.fixture(autouse=True)
 def fixture_numbers(monkeypatch):
-    """The numbers of packets begin with 0 in each scenario: scenarios that one side leaves
-    out do not shift those of the other."""
+    """Numbers packets from 0 in each scenario, so that both sides have the same numbers although
+    one of them leaves scenarios out."""
     monkeypatch.setitem(globals(), "NUMBERS", itertools.count())
 
 
 @pytest.fixture(name="tun")
 def fixture_tun():
-    """A device of a that has no link header."""
+    """A device in a without a MAC header."""
     with Tun("a", "tun0") as made:
         yield made
 
 
 @pytest.fixture(name="tap")
 def fixture_tap():
-    """A device of a that has one."""
+    """A device in a with a MAC header."""
     with Tun("a", "tap0") as made:
         yield made
 
 
 def redirected(wires, family, *lines, encap=TO_MARK):
-    """a has a route to THIRD whose program redirects."""
+    """Gives a a route to THIRD whose program redirects."""
     return wires.having(
         "a", family, f"route add {wires.THIRD[family]} {encap} {wires.VIA['b'][family]}", *lines)
 
 
 def send(wires, family, mark, namespace="a"):
-    """Sends one packet to THIRD, and returns its data. Nobody is told what becomes of it."""
+    """Sends one packet to THIRD; returns its data. The sender gets no error, whatever happens."""
     data = f"packet {next(NUMBERS)}".encode()
     with Sender(namespace, family, mark) as sender:
         assert sender.send(wires.THIRD[family], data) == 0
@@ -63,7 +63,7 @@ def send(wires, family, mark, namespace="a"):
 
 
 def packet(wires, family, found, data):
-    """Whether this is the one packet that was found, from its network header on."""
+    """Returns whether this is the only packet found, and begins at its network header."""
     header, address = {4: (20, socket.AF_INET), 6: (40, socket.AF_INET6)}[family]
     return (len(found) == 1 and len(found[0]) == header + 8 + len(data)
             and found[0][0] >> 4 == family
@@ -72,12 +72,12 @@ def packet(wires, family, found, data):
 
 
 def counter(name, direction, what):
-    """What a device of a has counted."""
+    """Returns a counter of a device in a."""
     return json.loads(sh(f"ip -n a -s -j link show {name}"))[0]["stats64"][direction][what]
 
 
 def index(name):
-    """The number of a device of a."""
+    """Returns the ifindex of a device in a."""
     return json.loads(sh(f"ip -n a -j link show {name}"))[0]["ifindex"]
 
 
@@ -86,7 +86,7 @@ def test_device_without_link_header_sends_the_packet(wires, tun, family):
     with redirected(wires, family):
         data = send(wires, family, tun.index)
         assert packet(wires, family, tun.sent(data), data)
-        # A link header that the program made is taken away.
+        # The MAC header that the program writes is removed.
         data = send(wires, family, tun.index | HEADER)
         assert packet(wires, family, tun.sent(data), data)
 
@@ -104,7 +104,7 @@ def test_device_with_link_header_sends_what_has_one(wires, tap, family):
 @FAMILIES
 def test_device_counts_what_it_is_given_alone(wires, family):
     batch("-n a", "link add d0 type dummy")
-    # It has nothing to send by itself.
+    # Without IPv6, nothing else sends packets on the device.
     sysctl("a", "ipv6/conf/d0/disable_ipv6", 1)
     batch("-n a", "link set d0 up")
     try:
@@ -114,7 +114,7 @@ def test_device_counts_what_it_is_given_alone(wires, family):
             header = 14 + (20 if family == 4 else 40) + 8
             assert counter("d0", "tx", "packets") == 1
             assert counter("d0", "tx", "bytes") == header + len(data)
-            # Without a link header the packet does not get there, neither out nor in.
+            # Without a MAC header the packet reaches the device neither on egress nor on ingress.
             send(wires, family, number)
             send(wires, family, number | INGRESS)
             assert counter("d0", "tx", "packets") == 1
@@ -131,13 +131,13 @@ def test_device_receives_the_packet(wires, kind, family):
             redirected(wires, family,
                        f"rule add pref 10 iif {dev.name} lookup 102",
                        f"route add local {third} dev lo table 102"):
-        # It comes from this host itself.
+        # The packet has a local source address.
         sysctl("a", f"ipv4/conf/{dev.name}/accept_local", 1)
         data = send(wires, family, dev.index | INGRESS | HEADER)
         assert packet(wires, family, dev.received(data), data)
         assert wires.got("a", family) == [data]
         data = send(wires, family, dev.index | INGRESS)
-        # What has no link header cannot come in by a device that has.
+        # A packet without a MAC header is not received on a device that has one.
         if kind == "tun":
             assert packet(wires, family, dev.received(data), data)
         assert wires.got("a", family) == ([data] if kind == "tun" else [])
@@ -162,7 +162,7 @@ def test_tunnel_and_wire_carry_the_packet(wires, family):
             assert counter("t1", "tx", "packets") == 1
             data = send(wires, family, index("pa") | HEADER)
             assert wires.got("c", family) == [data]
-            # A whole connection, whose segments are long and are kept until they are acknowledged.
+            # A TCP connection: its packets are GSO, and TCP keeps them until they are acknowledged.
             assert echo(family, "a", "c", third, mark=index("pa") | HEADER) == 300000
     finally:
         batch("-n a", "link del t1", "link del pa")
@@ -172,7 +172,7 @@ def test_tunnel_and_wire_carry_the_packet(wires, family):
 @FAMILIES
 def test_forwarded_packet_is_redirected(wires, tun, tap, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
-    # What comes in by the tap shall not be forwarded once more.
+    # Packets received on the tap must not be forwarded again.
     with redirected(wires, family, "rule add pref 10 iif tap0 blackhole"), \
             wires.having("b", family, f"route add {wires.THIRD[family]} {gateway}"):
         wires.tc("qdisc add dev va clsact")
@@ -192,7 +192,7 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
 @FAMILIES
 @pytest.mark.beyond_c(
     "`BPF_REDIRECT` on xmit after a `bpf_redirect_neigh()` that a tc program did not use",
-    # There it depends on what else the softirq has had to do.
+    # On the C code the result depends on what else the softirq has done.
     run=False)
 def test_redirection_that_a_filter_has_not_used_is_nobodys(wires, tun, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
@@ -218,7 +218,7 @@ def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
         batch("-n a", "link set tun0 down")
         refused = counter("tun0", "rx", "dropped")
         seen = [send(wires, family, tun.index | how) for how in (0, INGRESS)]
-        # A device that is to receive a packet counts what it refuses.
+        # A device that is down counts a packet that is redirected to its ingress.
         assert counter("tun0", "rx", "dropped") == refused + 1
         batch("-n a", "link set tun0 up")
         assert [tun.sent(data) + tun.received(data) for data in seen] == [[], []]
@@ -229,7 +229,7 @@ def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
 def test_program_that_names_no_device_loses_the_packet(wires, tun, family):
     with redirected(wires, family):
         send(wires, family, tun.index)
-    # What the packet before asked for is forgotten.
+    # The redirection of the previous packet is not used again.
     with redirected(wires, family, encap="encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"):
         data = send(wires, family, tun.index)
         assert tun.sent(data) == []
@@ -273,7 +273,7 @@ def test_log_says_once_that_packets_are_redirected_in_a_loop(wires, tun, family)
 def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
     kind, local = {4: ("ipip", "10.0.0.1"), 6: ("ip6tnl mode any encaplimit none", "fd00::1")}[
         family]
-    # The far end of the tunnel is what the route with the program leads to.
+    # The tunnel's remote address is the destination of the route with the program.
     batch("-n a", f"link add t1 type {kind} local {local} remote {wires.THIRD[family]}",
           "link set t1 up")
     try:
@@ -282,20 +282,19 @@ def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
             for _ in range(10):
                 send(wires, family, number)
             assert wires.where(family) == ""
-            # None got through, and what was sent by itself still does.
+            # No packet gets through, and others still do.
             assert wires.ping(family, wires.gateway(family))
     finally:
         batch("-n a", "link del t1")
 
 
 def warnings(of):
-    """The lines of the kernel's log that begin as the side's do."""
+    """Returns the lines of the kernel log that begin with this side's message."""
     return [line for line in kernel_log() if re.match(of[SIDE], line)]
 
 
 def anew():
-    """What lwtcls says once, it says once for each time that it is loaded; the C: for each time
-    that the machine starts."""
+    """Reloads lwtcls, which logs a message once per load. The C code logs it once per boot."""
     if SIDE == "rust":
         with JOURNAL.quiet():
             eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bad input: the errno, the extack message, and the old state intact."""
+"""Invalid requests: the errno, the extack message, and the unchanged state."""
 
 import errno
 import struct
@@ -15,7 +15,7 @@ HOOKS = {"in": nl.LWT_IN, "out": nl.LWT_OUT, "xmit": nl.LWT_XMIT}
 
 @pytest.fixture(scope="module", name="fds")
 def fixture_fds():
-    """A program for xmit, one for tc, a file that is no program, and a closed descriptor."""
+    """File descriptors: an xmit program, a tc program, a file that is no program, a closed one."""
     with (
         program("lwt_xmit", "lwt_xmit_ok") as xmit,
         program("classifier", "tc_shot") as tc,
@@ -25,7 +25,7 @@ def fixture_fds():
 
 
 def prog(fd, name="name"):
-    """The attributes of one program."""
+    """Returns the attributes of one program."""
     return nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, name)
 
 
@@ -36,7 +36,7 @@ NAMED = "`TCA_BPF_NAME` with bytecode"
 LONG = "numbers with too many bytes"
 TWICE = "attributes that are there twice"
 BEHIND = "bytes behind the NUL of a name"
-# What the C does otherwise: the rows of docs/differences.md.
+# Cases that the C code handles differently, and their rows of docs/differences.md.
 BEYOND = {
     "long headroom": LONG,
     "long class": LONG,
@@ -61,9 +61,9 @@ BEYOND = {
 
 
 def each(cases):
-    """The cases as parameters."""
+    """Parametrizes a scenario with cases."""
     def marks(case):
-        # The one message that the C's own is not enough for.
+        # The one case in which the C code has a message, and ours is another one.
         if case == "short headroom":
             return [pytest.mark.differs("a refused request")]
         return [pytest.mark.beyond_c(BEYOND[case])] if case in BEYOND else []
@@ -152,7 +152,7 @@ ROUTES = {
 
 
 def routes(family):
-    """The routes of a. A device has its link-local address a while after it is switched on."""
+    """Returns a's routes, without link-local ones: these appear a while after a device is up."""
     shown = sh(f"ip -{family} -n a -d route show table all")
     return [line for line in shown.splitlines() if " fe80:" not in line]
 
@@ -175,7 +175,7 @@ def test_routes(lasting, fds, family, case):
 @FAMILIES
 @pytest.mark.parametrize("hook", HOOKS)
 def test_good_request_is_accepted(lasting, family, hook):
-    # The same bytes as above, but right: the refusals are for what they say.
+    # The same encoding with valid values is accepted, so the refusals have the stated reason.
     with program(f"lwt_{hook}", f"lwt_{hook}_ok") as fd:
         encap = nl.attr(HOOKS[hook], prog(fd, "x" * 256)) + nl.attr(nl.LWT_HEADROOM, 256)
         assert nl.route(family, lasting.ifindex, encap) == (0, "")
@@ -187,7 +187,7 @@ def test_good_request_is_accepted(lasting, family, hook):
 
 @FAMILIES
 def test_dump_of_the_longest_names_fits(lasting, family):
-    # In a notification and in an answer: both are allocated with what the names may take.
+    # Both the notification and the answer are allocated for the longest names.
     with (
         program("lwt_in", "lwt_in_ok") as input_,
         program("lwt_out", "lwt_out_ok") as output,
@@ -212,12 +212,12 @@ def test_user_of_ip_reads_the_message():
 
 
 def options(fd, flags=nl.DIRECT, extra=b""):
-    """The attributes of a direct-action filter."""
+    """Returns the attributes of a direct-action filter."""
     return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_FLAGS, flags) + extra
 
 
 def bytecode(insns, count=None):
-    """The attributes of classic bytecode, which may say that it is of another length."""
+    """Returns the attributes of classic bytecode; `count` replaces its number of instructions."""
     count = len(insns) // 8 if count is None else count
     return nl.attr(nl.BPF_OPS_LEN, struct.pack("=H", count)) + nl.attr(nl.BPF_OPS, insns)
 
@@ -347,7 +347,7 @@ FILTERS = {
 
 @pytest.fixture(scope="module", name="clsact")
 def fixture_clsact(lasting):
-    """The network with one filter that lets all packets pass, and what puts it there."""
+    """The network with one filter that passes all packets, and a function that puts it back."""
     lasting.route(4)
     lasting.tc("qdisc add dev va clsact")
     with program("classifier", "tc_ok") as fd:
@@ -362,7 +362,7 @@ def fixture_clsact(lasting):
 
 @pytest.fixture(name="tc")
 def fixture_tc(clsact):
-    """The network with that filter; what the C accepts in its place does not stay."""
+    """The network with that filter, which is put back if the C code has accepted a replacement."""
     net, put = clsact
     yield net
     put()
@@ -374,7 +374,7 @@ def test_filters(tc, fds, case):
     before = tc.tc("filter show dev va egress"), program_ids()
     assert nl.filter_(tc.ifindex, wanted(fds)) == (error, ours(message))
     if "before" not in case:
-        # The same for a filter that would be new.
+        # The same request for a new filter is refused as well.
         assert nl.filter_(tc.ifindex, wanted(fds), handle=0) == (error, ours(message))
     assert (tc.tc("filter show dev va egress"), program_ids()) == before
     assert tc.ping()
@@ -402,7 +402,7 @@ def test_no_device_to_offload_to(tc, fds):
 
 
 def test_good_filter_is_accepted(tc, fds):
-    # The same bytes as above, but right.
+    # The same encoding with valid values.
     extra = nl.attr(nl.BPF_NAME, "x" * 256) + nl.attr(nl.BPF_CLASSID, 0x10002)
     assert nl.filter_(tc.ifindex, options(fds["tc"], extra=extra), handle=5) == (0, "")
     assert " " + "x" * 256 + " " in tc.tc("filter show dev va egress")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""BPF_LWT_REROUTE: a program asks for a new route for its packet."""
+"""BPF_LWT_REROUTE: a program has its packet routed again."""
 
 import errno
 import json
@@ -12,18 +12,18 @@ from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, PMTUDISC_DO
 from wires import IP_TRANSPARENT, IPV6_TCLASS, IPV6_TRANSPARENT, Sender, echo, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
-# Changes the destination from FIRST to OTHER, and asks.
+# Changes the destination from FIRST to OTHER, and returns BPF_LWT_REROUTE.
 OTHER = "encap bpf xmit obj lwt_xmit_other.o section lwt_xmit"
-# Marks with 7, and asks.
+# Sets the mark 7, and returns BPF_LWT_REROUTE.
 MARK = "encap bpf xmit obj lwt_xmit_mark.o section lwt_xmit"
 MARK_IN = "encap bpf in obj lwt_in_mark.o section lwt_in"
 NOWHERE = [("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES")]
-# Programs that one packet may run into, one inside of another, before the kernel drops it.
+# How many programs run on one packet, one inside the other, before the kernel drops it.
 NESTED = 9
 
 
 def runs():
-    """How often the counting program was run."""
+    """Returns how often the counting program has run."""
     maps = [m for m in json.loads(sh("bpftool -j map show")) if m["name"] == "counters"]
     assert len(maps) == 1
     values = json.loads(sh(f"bpftool -j map dump id {maps[0]['id']}"))
@@ -40,7 +40,7 @@ def test_rewritten_packet_goes_where_it_is_addressed_now(wires, family):
             assert sender.send(first, b"x" * size) == 0
             assert wires.got("c", family) == [b"x" * size]
         assert wires.got("b", family) == []
-        # What the program does not change takes the route that it had.
+        # The program changes UDP only; an echo request keeps its route.
         assert wires.ping(family, first)
 
 
@@ -53,7 +53,7 @@ def test_rules_choose_the_new_route_by_what_the_sender_has_set(wires, family):
         "dsfield 0x10": lambda sender: sender.setsockopt(
             *((socket.IPPROTO_IP, socket.IP_TOS) if family == 4
               else (socket.IPPROTO_IPV6, IPV6_TCLASS)), 0x10),
-        # The user of a socket is the owner of its inode.
+        # uidrange compares the owner of the socket's inode.
         "uidrange 1000-1000": lambda sender: os.fchown(sender.fileno(), 1000, -1),
     }
     with wires.having("a", family,
@@ -91,8 +91,8 @@ def test_vrf_of_the_old_route_is_that_of_the_new_one(wires, family):
         wires.join("a", "ra", "c", "rc", 8)
         first, other = wires.FIRST[family], wires.OTHER[family]
         red = {4: "via 10.8.0.2 dev ra", 6: "via fd08::2 dev ra"}[family]
-        # The route to the first address lies outside of the VRF and leads into it, where alone
-        # the other address is known.
+        # The main table's route to FIRST has a device of the VRF, and only the VRF's route to OTHER
+        # leads to c.
         with wires.having("a", family,
                           f"route add {first} {OTHER} {red}",
                           f"route add {other} {wires.VIA['b'][family]}",
@@ -129,7 +129,7 @@ def test_mark_of_the_program_chooses_the_new_route(wires, family):
                       "rule add pref 50 fwmark 7 lookup 100"), Sender("a", family) as sender:
         assert sender.send(first) == 0
         assert wires.where(family) == "c"
-        # Each fragment is routed for itself.
+        # Each fragment is rerouted by itself.
         assert sender.send(first, b"y" * 5000) == 0
         assert wires.got("c", family) == [b"y" * 5000]
         assert wires.got("b", family) == []
@@ -138,7 +138,7 @@ def test_mark_of_the_program_chooses_the_new_route(wires, family):
 @FAMILIES
 def test_connection_takes_the_new_route_in_both_directions(wires, family):
     first, via = wires.FIRST[family], wires.VIA
-    # a connects to c, and answers c: the first answer to a connection has no full socket.
+    # a connects to c, and c to a: a's SYN-ACK belongs to a request socket, not to a full one.
     home = {4: "10.9.0.1", 6: "fd09::1"}[family]
     peer = {4: "10.9.0.2", 6: "fd09::2"}[family]
     with wires.having("a", family,
@@ -171,7 +171,7 @@ def test_sender_is_told_where_the_new_route_leads_nowhere(wires, family):
         for kind, told in NOWHERE:
             with wires.having("a", family, f"route add {kind} {other}"):
                 assert name_of(sender.send(first)) == told
-        # Many of them do not use anything up.
+        # Repeated failures exhaust nothing.
         for _ in range(100):
             assert sender.send(first) == errno.ENETUNREACH
         assert wires.where(family) == ""
@@ -193,7 +193,7 @@ def test_route_that_leads_back_to_itself_ends(wires, family):
 @FAMILIES
 def test_room_is_made_for_longer_headers(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
-    # Tunnels in tunnels: no sender keeps room for all of their headers.
+    # Nested tunnels: no sender reserves headroom for all of their headers.
     ends = {"a": ("fd09::1", "fd09::2"), "c": ("fd09::2", "fd09::1")}
     inner = {"a": ("fd0a::1", "fd0a::2"), "c": ("fd0a::2", "fd0a::1")}
     try:
@@ -261,8 +261,9 @@ def test_forwarded_packet_is_dropped_where_the_new_route_leads_nowhere(wires, fa
 
 
 def arriving(wires, family, *lines):
-    """A packet on its way from b to THIRD comes through a, where its route marks it with 7 and
-    asks for a new one; `lines` are what else a has."""
+    """Sends a packet from b to THIRD through a, where the program of its route sets the mark 7 and
+    reroutes it; `lines` are further routes and rules of a. Returns where it arrives, and the ICMP
+    error that b receives."""
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     third = wires.THIRD[family]
     with wires.having("b", family, f"route add {third} {gateway}"), \
@@ -293,7 +294,7 @@ def test_arriving_packet_is_delivered_by_the_new_route(wires, family):
 @pytest.mark.parametrize("kind, told", [("unreachable", "EHOSTUNREACH"), ("blackhole", 0)])
 def test_arriving_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family, kind, told):
     with wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
-        # IPv4 has the route itself say so by ICMP. For IPv6 nobody does, as in C.
+        # The IPv4 error route sends an ICMP error. For IPv6 nothing does, as with the C code.
         assert arriving(wires, family, f"route add {kind} {wires.THIRD[family]} table 100") == (
             "", told if family == 4 else 0)
 
@@ -309,7 +310,7 @@ def test_arriving_packet_is_looked_up_as_if_it_came_by_the_device_of_its_route(w
     with wires.having("a", 4, "rule add pref 50 fwmark 7 lookup 100"):
         local = f"route add local {third} dev lo table 100"
         assert arriving(wires, 4, local)[0] == "a"
-        # The sender is not reached by that device, and the lookup refuses.
+        # The route back to the sender has another device, so the lookup fails.
         sysctl("a", "ipv4/conf/wa/rp_filter", 1)
         try:
             assert arriving(wires, 4, local) == ("", 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The route that a CPU notes for the packets of a tunnel: it is that which a lookup would find."""
+"""The per-CPU route cache of a tunnel state, which must have the route that a lookup would find."""
 
 import contextlib
 import errno
@@ -43,26 +43,25 @@ from sockets import (
 from wires import IP_TRANSPARENT, IPV6_TCLASS, IPV6_TRANSPARENT, PORT, Sender, Wires
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
-# Changes the destination from FIRST to OTHER, and asks.
+# Changes the destination from FIRST to OTHER, and returns BPF_LWT_REROUTE.
 OTHER = "encap bpf xmit obj lwt_xmit_other.o section lwt_xmit"
-# Marks with 7, and asks.
+# Sets the mark 7, and returns BPF_LWT_REROUTE.
 MARK = "encap bpf xmit obj lwt_xmit_mark.o section lwt_xmit"
-# The second packet of a flow is noted, and the third finds the note.
+# The second packet of a flow fills the cache, and the third one hits it.
 BURST = 4
 ETH_P_IP, ETH_P_IPV6 = 0x800, 0x86dd
-# Protocols of which the kernel knows nothing.
+# Protocols that the kernel does not implement.
 PROTOCOLS = 253, 254
-# A tick is a hundredth of a second at most.
+# Seconds, longer than a jiffy, which is at most 10 ms.
 TICK = 0.02
 
 
 class Initial(Wires):
-    """Wires whose namespace a is the one that the kernel begins with, where routes of
-    IPv6 are noted, too."""
+    """Wires whose namespace a is the initial one, where IPv6 routes are cached as well."""
 
     MAKE_A = "netns attach a 1"
-    # What is set there, and what it was. A flow label for each socket would tell flows apart, and
-    # nothing else had to.
+    # The values that are set there, and those to restore. With automatic flow labels, IPv6 flows of
+    # different sockets would differ by their labels alone.
     SETTINGS = {"ipv6/auto_flowlabels": (0, 1), "ipv4/ip_forward": (1, 0),
                 "ipv6/conf/all/forwarding": (1, 0), "ipv4/icmp_ratelimit": (0, 1000),
                 "ipv6/icmp/ratelimit": (0, 1000)}
@@ -75,7 +74,7 @@ class Initial(Wires):
 
     def close(self):
         try:
-            # Nobody deletes this namespace: what a scenario that failed has left would stay.
+            # The initial namespace is not deleted, so this removes what a failed scenario has left.
             sh("ip -n a link del va; ip -n a link del wa; ip -n a nexthop flush; "
                "ip -n a xfrm policy flush; for each in 50 51; do ip -n a rule del pref $each; "
                "ip -6 -n a rule del pref $each; done", check=False)
@@ -87,20 +86,20 @@ class Initial(Wires):
 
 @pytest.fixture(scope="module", name="wires")
 def fixture_wires():
-    """The network of this file."""
+    """The network of this file, with the initial namespace as a."""
     with contextlib.closing(Initial()) as made:
         yield made
 
 
 def burst(sender, address, data, count=BURST):
-    """Packets without a pause, within one tick of the kernel's clock if the machine is fast."""
+    """Sends packets without a pause, within one jiffy if the machine is fast."""
     for _ in range(count):
         sender.sendto(data, (address, PORT))
 
 
 def alternate(wires, family, senders, rounds=20):
-    """Two flows take turns by one route; where the packets of each arrive. A note that told them
-    apart too little would serve for both."""
+    """Alternates bursts of two flows on one route. Returns how many packets of each arrive where,
+    and how many each has sent. A cache that compared too little of the flow would mix them up."""
     for _ in range(rounds):
         for data, (sender, address) in senders.items():
             burst(sender, address, data)
@@ -156,7 +155,7 @@ def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     option = ((socket.IPPROTO_IP, socket.IP_TOS) if family == 4
               else (socket.IPPROTO_IPV6, IPV6_TCLASS))
-    # An IPv4 rule looks at three bits.
+    # An IPv4 rule compares three bits only.
     classes, rounds = (0x10, 0x04, 0x08, 0x14, 0x18), 40
     with wires.having("a", family,
                       f"route add {first} {OTHER} {via['b'][family]}",
@@ -164,7 +163,7 @@ def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
                       f"route add {other} {via['c'][family]} table 100",
                       "rule add pref 50 dsfield 0x10 lookup 100"), \
             Sender("a", family) as sender:
-        # More than it takes for a CPU to give up, and then a flow that does repeat.
+        # More changes of flow than make a CPU leave its entry alone, and then a flow that repeats.
         for dsfield in (*classes * rounds, *(0x10,) * rounds, *(0x04,) * rounds):
             sender.socket.setsockopt(*option, dsfield)
             sender.socket.sendto(b"%#x" % dsfield, (first, PORT))
@@ -204,7 +203,7 @@ def test_flows_of_different_protocols_do_not_share_a_note(wires, family):
             for sender in senders:
                 for _ in range(BURST):
                     sender.sendto(b"x", (first, 0))
-        # What is sent last arrives last.
+        # Packets stay in order, so this waits for those above.
         wires.where(family)
         found = Counter()
         for who, receiver in receivers.items():
@@ -221,12 +220,12 @@ def test_flows_of_different_protocols_do_not_share_a_note(wires, family):
 
 @FAMILIES
 def test_first_packet_after_a_change_takes_the_new_route(wires, family):
-    """The change comes by a request of this process: often within the tick in which the last packet
-    was sent."""
+    """The first packet after a route change takes the new route, even within the same jiffy."""
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     domain, bits = (socket.AF_INET, 32) if family == 4 else (socket.AF_INET6, 128)
     with inside("a"):
         index = {name: socket.if_nametoindex(name + "a") for name in "vw"}
+    # ip would take longer than a jiffy, so this process sends the requests itself.
     requests = {}
     for name, device in (("b", "v"), ("c", "w")):
         gateway = via[name][family].split()[1]
@@ -252,12 +251,12 @@ def test_first_packet_after_a_change_takes_the_new_route(wires, family):
                 found = {each: Counter(wires.got(each, family)) for each in "bc"}
                 assert [found["b"][b"b"], found["c"][b"c"]] == [5, 5], found
                 assert found["b"][b"c"] == found["c"][b"b"] == 0, found
-    # On a kernel on which none is that fast, nothing was tried.
+    # At least one change must fall within a jiffy, unless a debug kernel is too slow for that.
     assert quick > 0 or SLOWER > 1
 
 
 class Change:
-    """Something that is one way or the other, and the commands that make it so."""
+    """Something with two states, and the commands that lead to each of them."""
 
     def __init__(self, name, there, gone):
         self.name, self.commands, self.there = name, {True: there, False: gone}, False
@@ -269,19 +268,19 @@ class Change:
                 command()
             else:
                 sh(f"ip {command}")
-        # What nobody announces is seen at the next tick.
+        # What the kernel does not announce takes effect at the next jiffy.
         time.sleep(TICK)
 
 
 def changes(wires, family):
-    """What routes depend on, but for what the flow itself says."""
+    """Returns changes to what routes depend on, apart from the flow itself."""
     other, via = wires.OTHER[family], wires.VIA
     ip, b, c = f"-{family} -n a", via["b"][family], via["c"][family]
     to_c = {4: "10.9.0.2", 6: "fd09::2"}[family]
     hops = f"nexthop {b} weight {{}} nexthop {c} weight {{}}"
 
     def wire(device, far, number, metric):
-        """A device of a, and a route that leads out of it."""
+        """Returns a function that adds a device to a, and a route over it."""
         def add():
             sh(f"ip link add {device} netns a type veth peer name {device[0]}{far} netns {far}")
             wires.join("a", device, far, device[0] + far, number)
@@ -329,8 +328,8 @@ def changes(wires, family):
 
 
 def looked_up(address, family):
-    """The device at the other end of that to which the kernel's own lookup leads, which nobody
-    notes; nothing, if nobody listens there."""
+    """Returns the peer of the device that the kernel's own, uncached lookup finds, or None if
+    nobody listens there."""
     source = {4: "10.0.0.1", 6: "fd00::1"}[family]
     question = f"ip -{family} -n a route get {address} from {source} ipproto udp uid 0"
     found = re.search(r" dev ([t-z])a", sh(f"{question} 2>&1 || true"))
@@ -340,7 +339,7 @@ def looked_up(address, family):
 
 
 class Tap:
-    """What arrives in a namespace, whatever device it comes by."""
+    """Captures packets that arrive in a namespace, on any device."""
 
     def __init__(self, namespace, family):
         self.family = family
@@ -355,7 +354,7 @@ class Tap:
         self.socket.close()
 
     def took(self, data):
-        """By which devices, and from which addresses, packets with that data came."""
+        """Returns the device and the source address of each packet with that data."""
         source, udp = {4: (slice(12, 16), 20), 6: (slice(8, 24), 40)}[self.family]
         found = []
         with contextlib.suppress(BlockingIOError):
@@ -390,7 +389,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
                       "ip -n a link del ya; ip -n b link del za; ip netns del t; "
                       "ip -n a link del red; ip -4 -n a rule del pref 1000; "
                       "ip -6 -n a rule del pref 1000", check=False)
-        # What goes away may have gone.
+        # The first turn of some changes deletes a device, which must exist.
         batch("", "link add red netns a type vrf table 90", "netns add t")
         batch("-n a", "link set red up", "link add ya type dummy")
         batch("-n b", "link add za type dummy")
@@ -399,7 +398,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
             for number in range(140):
                 with contextlib.suppress(OSError):
                     burst(sender.socket, first, b"before")
-                # Of two that are there, one goes: most of what there may be hides something else.
+                # At most two changes are active at a time, because most of them hide others.
                 there = [change for change in what if change.there]
                 change = chance.choice(there if len(there) > 1 else what)
                 change.turn()
@@ -425,7 +424,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
             sysctl("a", "ipv4/fib_multipath_use_neigh", 0)
     JOURNAL.note("changes", got=packets)
     print(f"{packets} packets, differences 0; changes {dict(turned)}; ways {dict(ways)}")
-    # It led somewhere else at times.
+    # The packets took all ways, and each change was made.
     assert min(ways["vb"], ways["wc"]) > 9 and len(turned) == len(what)
     assert min(ways["xc"], ways["yc"], ways["zc"]) > 0
 
@@ -449,8 +448,8 @@ def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
 
 @pytest.mark.differs("route of a packet that is rerouted on xmit")
 def test_what_nobody_announces_counts_from_the_next_tick(wires):
-    """Routes by a device without carrier may be ignored. When a sysctl says so the kernel tells
-    nobody."""
+    """A sysctl that the kernel does not announce, ignore_routes_with_linkdown, takes effect at the
+    next jiffy."""
     first, other, via = wires.FIRST[4], wires.OTHER[4], wires.VIA
     rounds, name = 50, "ipv4/conf/xa/ignore_routes_with_linkdown"
     sh("ip link add xa netns a type veth peer name xc netns c")
@@ -483,7 +482,7 @@ IPV6_XFRM_POLICY = 35
 
 
 def blocking(address):
-    """A struct xfrm_userpolicy_info: what is sent to an address is blocked, without limits."""
+    """Returns a struct xfrm_userpolicy_info that blocks packets to an address, without limits."""
     to = socket.inet_pton(socket.AF_INET6, address)
     selector = struct.pack("16s24xHBBB3xII", to, socket.AF_INET6, 128, 0, 0, 0, 0)
     limits = struct.pack("4Q", *[(1 << 64) - 1] * 4) + bytes(32 + 32)
@@ -510,7 +509,7 @@ def test_policy_of_a_socket_is_for_its_packets_alone(wires):
 
 @FAMILIES
 def test_note_does_not_keep_the_device(wires, family):
-    """A device goes at once, though the last packets were sent by it."""
+    """A device is unregistered without delay although the cached route uses it."""
     first, other = wires.FIRST[family], wires.OTHER[family]
     to_x = {4: "via 10.7.0.2 dev xa", 6: "via fd07::2 dev xa"}[family]
     with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
@@ -528,12 +527,12 @@ def test_note_does_not_keep_the_device(wires, family):
 
 
 def fragments(namespace, family):
-    """How many fragments a namespace has made."""
+    """Returns how many fragments a namespace has made."""
     return counters(namespace)["IpFragCreates" if family == 4 else "Ip6FragCreates"]
 
 
 def too_big(family, destination, port, mtu):
-    """Has b tell a by ICMP that a packet of a's to `destination` was larger than `mtu`."""
+    """Has b send an ICMP error to a: a packet to `destination` exceeds `mtu`."""
     if family == 4:
         packet = struct.pack("!BBHHHBBH", 0x45, 0, 1328, 0, 0, 64, socket.IPPROTO_UDP, 0)
         packet += socket.inet_aton("10.0.0.1") + socket.inet_aton(destination)
@@ -552,8 +551,8 @@ def too_big(family, destination, port, mtu):
 
 @FAMILIES
 def test_path_that_became_narrow_is_narrow_for_the_next_packet(wires, family):
-    """A router tells of its MTU, of which the kernel makes an exception of the route: the sender
-    fragments what is larger from then on."""
+    """Once an ICMP error has added an MTU exception to the route, the next packet that exceeds it
+    is fragmented."""
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     with wires.having("a", family, f"route add {first} {OTHER} {via['b'][family]}",
                       f"route add {other} {via['b'][family]}"), Sender("a", family) as sender:
@@ -563,7 +562,7 @@ def test_path_that_became_narrow_is_narrow_for_the_next_packet(wires, family):
         assert fragments("a", family) == 0
         too_big(family, other, sender.socket.getsockname()[1], mtu=1280 if family == 6 else 600)
         eventually(lambda: "mtu" in sh(f"ip -{family} -n a route get {other}"))
-        # The socket was told, too.
+        # Clears the error that the socket has received as well.
         sender.pending()
         before = fragments("a", family)
         burst(sender.socket, first, data, 1)

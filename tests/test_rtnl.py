@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Filters come and go without RTNL, while somebody else holds it (modules/lwtcls_rtnl.c)."""
+"""Requests for filters do not wait for RTNL while another thread holds it
+(modules/lwtcls_rtnl.c)."""
 
 import concurrent.futures
 import contextlib
@@ -16,8 +17,8 @@ from conftest import BUILD, MEASURED, PATIENCE, eventually, often, sh
 from test_refusals import options, program
 
 HELD = pathlib.Path("/sys/module/lwtcls_rtnl/parameters/held")
-# What a request may take that waits for nothing, on a machine that is busy; the lock is held for
-# 100 s at most.
+# Seconds that a request may take on a busy machine if it does not wait for RTNL, which is held for
+# at most 100 s.
 SOON = 25
 BLOCK = 0xFFFFFFFF
 NEW = nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL
@@ -28,7 +29,7 @@ PARENTS = pytest.mark.parametrize(
 
 
 class Rtnl:
-    """The lock, and those that do something meanwhile."""
+    """RTNL, and the processes and threads that run while it is held."""
 
     def __init__(self):
         self.processes = []
@@ -36,7 +37,7 @@ class Rtnl:
 
     @contextlib.contextmanager
     def held(self):
-        """Nobody else gets RTNL meanwhile."""
+        """Holds RTNL during the block."""
         HELD.write_text("1")
         try:
             yield
@@ -45,14 +46,14 @@ class Rtnl:
             HELD.write_text("0")
 
     def start(self, command):
-        """Starts what a user would type."""
+        """Starts a command."""
         process = subprocess.Popen(
             shlex.split(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.processes.append(process)
         return process
 
     def completes(self, command):
-        """Runs what must not wait for RTNL."""
+        """Runs a command that must not wait for RTNL."""
         process = self.start(command)
         try:
             said, _ = process.communicate(timeout=SOON)
@@ -61,7 +62,7 @@ class Rtnl:
         assert process.returncode == 0, said
 
     def begin(self, function, *args):
-        """Calls a function in a thread of its own; returns the thread's number and its future."""
+        """Calls a function in another thread; returns the thread's ID and the future."""
         number = concurrent.futures.Future()
 
         def run():
@@ -72,7 +73,7 @@ class Rtnl:
         return number.result(), future
 
     def call(self, function, *args):
-        """Calls what must not wait for RTNL, and returns its result."""
+        """Calls a function that must not wait for RTNL; returns its result."""
         _, future = self.begin(function, *args)
         try:
             return future.result(timeout=SOON)
@@ -80,14 +81,14 @@ class Rtnl:
             pytest.fail("a request waits for RTNL")
 
     def close(self):
-        """Waits for all that was started: nothing ends it while it waits for the lock."""
+        """Waits for all that was started: a task that waits for RTNL cannot be stopped."""
         self.threads.shutdown()
         for process in self.processes:
             process.communicate(timeout=PATIENCE)
 
 
 def waits(number):
-    """Whether a process or a thread sleeps within a request to rtnetlink."""
+    """Returns whether a process or thread sleeps in rtnetlink_rcv_msg()."""
     task = pathlib.Path(f"/proc/{number}")
     state = (task / "stat").read_text().rpartition(")")[2].split()[0]
     return state == "D" and "rtnetlink_rcv_msg" in (task / "stack").read_text()
@@ -95,7 +96,7 @@ def waits(number):
 
 @pytest.fixture(scope="module", name="lock")
 def fixture_lock():
-    """The module that holds RTNL when it is told to."""
+    """Loads the module that holds RTNL on request."""
     sh(f"insmod {BUILD}/tests/modules/lwtcls_rtnl.ko")
     yield
     sh("rmmod lwtcls_rtnl")
@@ -103,7 +104,7 @@ def fixture_lock():
 
 @pytest.fixture(name="rtnl")
 def fixture_rtnl(lock):
-    """The lock, which nobody has or wants when the scenario is over."""
+    """RTNL, which nobody holds or waits for after the scenario."""
     made = Rtnl()
     try:
         yield made
@@ -114,7 +115,7 @@ def fixture_rtnl(lock):
 
 @contextlib.contextmanager
 def pinned(*names):
-    """Programs under /run/bpf, for a tool that is to load nothing."""
+    """Pins programs under /run/bpf, for commands that must not load any."""
     for name in names:
         sh(f"bpftool prog load {name}.o /run/bpf/{name} type classifier")
     try:
@@ -126,7 +127,7 @@ def pinned(*names):
 
 @pytest.fixture(name="clsact")
 def fixture_clsact(net):
-    """The network, with clsact on a's end and the way to the service open."""
+    """The network with a route to the service, and clsact on va."""
     net.route(4)
     net.tc("qdisc add dev va clsact")
     return net
@@ -134,7 +135,7 @@ def fixture_clsact(net):
 
 @pytest.fixture(name="blocks")
 def fixture_blocks(net):
-    """The network, with two devices of a that share block 7 on the way out and 8 on the way in."""
+    """The network with two devices in a that share egress block 7 and ingress block 8."""
     net.route(4)
     sh("ip -n a link add vc type veth peer name vd && ip -n a link set vc up")
     for dev in ("va", "vc"):
@@ -143,7 +144,7 @@ def fixture_blocks(net):
 
 
 def handles(namespace="a", **where):
-    """The handles of a hook or a block, newest first."""
+    """Returns the handles of the filters of a hook or block, newest first."""
     with nl.Requests(namespace) as requests:
         found, _ = requests.dump(nl.RTM_GETTFILTER, nl.tfilter(handle=0, prio=0, **where))
     return [handle for handle in map(nl.handle_of, found) if handle]
@@ -167,7 +168,7 @@ def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
     one = "tc -n a filter {} block 7 protocol all prio 1 handle {} bpf {}"
 
     def name(handle):
-        # tc gets no filter of a block.
+        # tc cannot get a filter of a block.
         found = rtnl.call(nl.filters, -1, handle, 7)
         return found[handle][nl.BPF_NAME].split(b":")[0].rstrip(b"\0")
 
@@ -184,7 +185,7 @@ def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
         rtnl.completes(one.format("del", 2, ""))
         with pytest.raises(OSError, match="refused"):
             name(2)
-        # The last one, and its priority with it.
+        # Deletes the last filter, and its priority with it.
         rtnl.completes(one.format("del", 1, ""))
         assert waits(other.pid)
     assert other.wait(SOON) == 0
@@ -217,14 +218,15 @@ def test_filters_of_clsact_need_no_rtnl(clsact, rtnl, parent):
     assert handles(ifindex=clsact.ifindex, parent=parent) == []
 
 
-# What is written to the classes of a qdisc or to its devices is written with RTNL held.
+# Requests that write to the classes of a qdisc or to its devices need RTNL.
 NEEDS = pytest.mark.parametrize("needs", ["classid", "route"])
 
 
 @contextlib.contextmanager
 def writer_that_waits(net, rtnl, needs):
-    """RTNL is held, and a request for handle 2 waits for it, and is accepted then."""
-    # The program stays open until the request has ended, for it may be begun anew.
+    """Holds RTNL during the block, while a request for handle 2 waits for it. It is accepted
+    afterwards."""
+    # The kernel may replay the request, so the program's fd stays open until it has ended.
     with program("classifier", "tc_realm_ok" if needs == "route" else "tc_ok") as fd:
         with rtnl.held():
             extra = nl.attr(nl.BPF_CLASSID, 0x10002) if needs == "classid" else b""
@@ -250,7 +252,7 @@ def test_writer_that_waits_keeps_none_of_its_priority_waiting(clsact, rtnl, need
             assert rtnl.call(nl.request, "a", *NEW, body(3)) == (0, "")
             assert clsact.dropped()
         assert sorted(handles(ifindex=clsact.ifindex)) == ([1, 2, 3] if there else [2, 3])
-        # Who came last is asked first.
+        # The filter that was added last runs first.
         assert clsact.ping()
 
 
@@ -264,17 +266,17 @@ def test_writer_whose_priority_goes_meanwhile(clsact, rtnl, needs, all_of_it):
             gone = nl.tfilter(clsact.ifindex, 0 if all_of_it else 1)
             assert rtnl.call(nl.request, "a", *DELETE, gone) == (0, "")
             assert clsact.ping()
-        # It is not lost with the priority that it was to be in.
+        # The filter is not lost although its priority was deleted.
         assert handles(ifindex=clsact.ifindex) == [2]
         assert clsact.ping()
 
 
-# How many filters each of two writers adds.
+# The number of filters that each of two writers adds.
 BY_TC, BY_SOCKET = often(5000), often(1000)
 
 
 def timed(starts):
-    """The seconds that it takes until all that was started has ended."""
+    """Starts everything; returns the seconds until all of it has ended."""
     begin = time.monotonic()
     for end in [start() for start in starts]:
         end()
@@ -282,7 +284,7 @@ def timed(starts):
 
 
 def compare(what, count, starts):
-    """Measures two writers, one after the other and at once."""
+    """Measures two writers, one after the other and concurrently."""
     in_turn = timed(starts[0:1]) + timed(starts[1:2])
     at_once = timed(starts[2:])
     MEASURED.append(f"2 x {count} filters, {what}: {in_turn:.2f} s one after the other, "
@@ -298,7 +300,7 @@ def test_two_processes_on_two_blocks(blocks, rtnl, tmp_path):
                 f"filter add block {block} prio {prio} handle {handle} bpf da "
                 "object-pinned /run/bpf/tc_ok\n" for handle in range(1, BY_TC + 1)))
 
-            # tc does not close the programs that it takes from a file system.
+            # tc does not close the fds of pinned programs.
             def start(command=f"prlimit -n{2 * BY_TC} tc -n a -batch {lines}"):
                 process = rtnl.start(command)
                 return lambda: process.wait(PATIENCE)
