@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The programs and loaders of samples/, as their head comments say they are used."""
+"""The programs and loaders of samples/, used as their head comments say."""
 
 import contextlib
 import json
@@ -20,32 +20,32 @@ from wires import IPV6_TCLASS, Sender, carry, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 INNER = pytest.mark.parametrize("inner", [4, 6])
-# Who sends: a itself, or c, for whom a forwards.
+# The sender: a itself, or c, whose packets a forwards.
 CLIENTS = pytest.mark.parametrize("client", ["a", "c"])
 GSO = pytest.mark.by_chance("a connection has segments as the clock wills")
-# What a connection has to carry before it sends the longest packets.
+# Bytes that a connection has to carry before it sends the longest packets.
 MUCH = 8 << 20
-# The longest IP packet whose header says how long it is.
+# The longest IP packet whose header can hold its length.
 LONGEST = 65535
 MTU = 1500
-# Of an IP header and one of UDP.
+# Bytes of an IP and a UDP header.
 HEADERS = {4: 28, 6: 48}
 SOURCES = pathlib.Path(__file__).parents[1] / "samples"
 IP_TOS = 1
 
 
 def retransmitted(namespace):
-    """How many segments of TCP a namespace has sent again."""
+    """Returns how many TCP segments a namespace has retransmitted."""
     return counters(namespace)["TcpRetransSegs"]
 
 
 @pytest.fixture(name="tunnel")
 def fixture_tunnel(wires):
-    """A link that takes packets longer than an IP header can say, and the far end of the sample's
-    tunnel. TCP is patient: what it sends again was lost."""
+    """A link that takes BIG TCP packets, and the far end of the sample's tunnel. TCP waits long for
+    acknowledgments, so a retransmission means a loss."""
     batch("-n a", "link set va gso_max_size 180000 gso_ipv4_max_size 180000")
     batch("-n b", "link add g0 type gre local 10.0.0.2 remote 10.0.0.1", "link set g0 up")
-    # Long packets do not depend on how fast the machine is.
+    # The length of packets does not depend on how fast the machine is.
     sysctl("a", "ipv4/tcp_min_tso_segs", 100)
     sysctl("a", "ipv4/tcp_early_retrans", 0)
     sysctl("a", "ipv4/tcp_no_metrics_save", 1)
@@ -62,13 +62,14 @@ def test_gre_takes_packets_longer_than_their_header_can_say(tunnel, family):
     service = tunnel.FIRST[family]
 
     def attempt():
-        """How many segments a connection has sent again, and how long its longest packet was."""
+        """Returns how many segments a connection retransmits, and the length of its longest
+        packet."""
         before = retransmitted("a")
         with Capture("b", "vb", 4, "10.0.0.1", 64) as wire:
             assert carry(family, "a", "b", service, MUCH)
             return retransmitted("a") - before, max(length for _, length in wire.packets())
 
-    # A guest that stands still for a while may send some again, too, but not each time.
+    # A guest that stalls may retransmit as well, but not in every attempt.
     attempts = []
     with tunnel.having(
             "a", family, f"route add {service} encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit "
@@ -79,8 +80,8 @@ def test_gre_takes_packets_longer_than_their_header_can_say(tunnel, family):
 
 
 class Tunnel(NamedTuple):
-    """What a program pushes, and a far end for it: what the outer header says that follows, the
-    UDP port or 0, the headroom, the devices that have the inner families, and how they are made."""
+    """The header that a program pushes, and a far end for it: the outer protocol, the UDP port or
+    0, the headroom, the receiving device of each inner family, and the commands that add them."""
 
     protocol: int
     port: int
@@ -89,7 +90,7 @@ class Tunnel(NamedTuple):
     made: tuple
 
     def of(self, packet):
-        """Whether a packet was sent through it."""
+        """Returns whether a packet was sent through the tunnel."""
         return packet[9] == self.protocol and (
             not self.port or struct.unpack_from("!H", packet, 22)[0] == self.port)
 
@@ -111,30 +112,30 @@ BY_UDP = [name for name, tunnel in TUNNELS.items() if tunnel.port]
 
 
 def encapsulating(names=tuple(TUNNELS)):
-    """Parameters of a scenario: the samples that encapsulate, and their far end."""
+    """Parametrizes a scenario with the samples that encapsulate, and their far ends."""
     return pytest.mark.parametrize("end", [
         pytest.param(name, marks=pytest.mark.needs(NEEDS[name])) for name in names], indirect=True)
 
 
 class End:
-    """A sample, and b with the far end of its tunnel. A route of a leads to an address of b that
-    is reached in no other way; b and c reach each other by a."""
+    """A sample, and the far end of its tunnel in b. Only a's route with the sample leads to the
+    service address of b; b and c reach each other through a."""
 
     def __init__(self, wires, name):
         self.wires, self.name, self.tunnel = wires, name, TUNNELS[name]
 
     def encap(self):
-        """What the head comment says that a route is given."""
+        """Returns the encapsulation of a route, as the sample's head comment has it."""
         return (f"encap bpf xmit obj lwt_xmit_{self.name}.o section lwt_xmit "
                 f"headroom {self.tunnel.headroom}")
 
     @contextlib.contextmanager
     def route(self, family):
-        """a has the route, and c one to a."""
+        """Adds the route with the sample to a, and a route through a to c; yields the address."""
         service = self.wires.THIRD[family]
         gateway = {4: "10.9.0.1", 6: "fd09::1"}[family]
-        # The kernel has one next hop for equal routes, and keeps what it has learnt of an MTU as
-        # long as one of them is there. This one is like no other.
+        # Equal routes share one nexthop, whose MTU exceptions stay as long as one of the routes is
+        # there. The metric makes this route unique.
         with (
             self.wires.having("c", family, f"route add {service} via {gateway} dev wc metric 7"),
             self.wires.having("a", family,
@@ -143,7 +144,7 @@ class End:
             yield service
 
     def received(self, family):
-        """How many packets the far end's device has received."""
+        """Returns how many packets the far end's device has received."""
         with inside("b"):
             lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
         (found,) = [line for line in lines
@@ -152,7 +153,7 @@ class End:
 
     @contextlib.contextmanager
     def wire(self, device="vb"):
-        """Gives what a link of b sees of the tunnel's packets, and their lengths."""
+        """Yields a function that returns the tunnel's packets on a link of b, and their lengths."""
         with Capture("b", device, 4, "10.0.0.1", 128) as capture:
             yield lambda: [(packet, length) for packet, length in capture.packets()
                            if self.tunnel.of(packet)]
@@ -163,7 +164,7 @@ def fixture_end(wires, request):
     """A sample that encapsulates, and its far end."""
     made = End(wires, request.param)
     if made.name == "fou":
-        # The kernel does not do so for "ip fou".
+        # "ip fou" does not make the kernel load the module.
         fetch("fou")
     devices = sorted(set(made.tunnel.devices.values()))
     batch("-n b", *made.tunnel.made, *(f"link set {device} up" for device in devices),
@@ -175,7 +176,7 @@ def fixture_end(wires, request):
 
 
 def fragment(packet):
-    """Whether an IPv4 packet is a fragment."""
+    """Returns whether an IPv4 packet is a fragment."""
     return struct.unpack_from("!H", packet, 6)[0] & 0x3FFF != 0
 
 
@@ -189,10 +190,10 @@ def test_tunnel_ends_at_the_kernels_own_device(end, client, inner):
         assert ping(client, inner, service)
         assert end.received(inner) == before + 1
         assert len(wire()) == 1
-        # A connection that is forwarded learns the MTU by its first packets.
+        # A forwarded connection learns the MTU from its first packets.
         assert carry(inner, client, "b", service, often(2 << 20))
         seen = wire()
-        # On a slow machine TCP sends two segments at a time, and no more.
+        # On a slow machine TCP sends no more than two segments at a time.
         assert max(length for _, length in seen) > MTU
         assert not any(fragment(packet) for packet, _ in seen)
         assert end.received(inner) - before > len(seen)
@@ -206,7 +207,7 @@ def test_mtu_of_the_route_is_lower_by_the_headroom(end, client, inner):
     with end.route(inner) as service, end.wire() as wire, Sender(client, inner) as sender:
         sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
         if client == "c":
-            # Who is no router's neighbour is told by ICMP.
+            # c is behind a router, so an ICMP error tells it the MTU.
             assert sender.send(service, whole + b"x") == 0
             assert name_of(sender.pending()) == "EMSGSIZE"
         assert name_of(sender.send(service, whole + b"x")) == "EMSGSIZE"
@@ -230,15 +231,15 @@ def test_packets_without_headroom_are_fragmented_and_joined_again(end, inner):
         for data in sent:
             assert sender.send(service, data) == 0
         assert end.wires.got("b", inner) == sent
-        # The second half has no UDP header, by which the wire would know it.
+        # Only first fragments: others have no UDP header, by which wire() knows the tunnel.
         first = [packet for packet, _ in wire() if not packet[7] and packet[6] == 0x20]
         assert len(first) == 5
-        # A receiver joins what has the same number.
+        # Reassembly goes by the IP ID, so packets must not all have the same.
         assert len({packet[4:6] for packet in first}) > 1
 
 
 def ports(wire, inner, header):
-    """The outer source ports of UDP packets, by their inner one."""
+    """Returns the outer source ports of UDP packets, by inner source port."""
     found = {}
     for packet, _ in wire():
         at = 20 + header + HEADERS[inner] - 8
@@ -260,7 +261,7 @@ def test_source_port_tells_flows_apart(end, client, inner):
         assert end.wires.got("b", inner) == [b"flow"] * 3 * flows
         found = ports(wire, inner, header)
         assert len(found) == flows
-        # A flow stays on its way, and most have one of their own.
+        # A flow keeps its port, and most flows have a port of their own.
         assert all(len(each) == 3 and len(set(each)) == 1 for each in found.values())
         assert all(each[0] >= 0xC000 for each in found.values())
         assert len({each[0] for each in found.values()}) > flows - 4
@@ -288,26 +289,26 @@ def test_vrf_of_the_route_is_that_of_the_outer_header(end, inner):
 
 
 def maps(name):
-    """The numbers of the maps of an attached program, by their names."""
+    """Returns the IDs of the maps of an attached program, by name."""
     (found,) = [each for each in programs() if each["name"] == name]
     return {json.loads(sh(f"bpftool -j map show id {number}"))["name"]: number
             for number in found["map_ids"]}
 
 
 def words(data):
-    """Bytes, as bpftool takes them."""
+    """Returns bytes in bpftool's notation."""
     return "hex " + " ".join(f"{each:02x}" for each in data)
 
 
 def key_of(family, address):
-    """An address as the samples' keys have it."""
+    """Returns the key of an address in the samples' maps."""
     data = socket.inet_pton(DOMAIN[family], address)
     return words(data if family == 6 else bytes(10) + b"\xff\xff" + data)
 
 
 @pytest.fixture(name="classes")
 def fixture_classes(wires):
-    """a's end of the link, with classes and what sorts into them."""
+    """The network with htb classes on va, and the sample that classifies packets."""
     for line in (
         "qdisc add dev va root handle 1: htb default 20",
         "class add dev va parent 1: classid 1:10 htb rate 100mbit",
@@ -323,14 +324,14 @@ def test_classifier_sorts_by_dscp_and_counts(classes):
     found = maps("classify")
 
     def counters(dscp):
-        """Packets and bytes of a DSCP, of all processors together."""
+        """Returns the packets and bytes of a DSCP, summed over all CPUs."""
         values = json.loads(sh(
             f"bpftool -j map lookup id {found['counters']} key {words(struct.pack('=I', dscp))}"))
         return tuple(sum(struct.unpack_from("=Q", bytes(int(byte, 0) for byte in each["value"]),
                                             at)[0] for each in values["values"]) for at in (0, 8))
 
     def has(classid):
-        """Packets of a class."""
+        """Returns the packets of a class."""
         shown = classes.tc(f"-s class show dev va classid {classid}")
         return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown)[1])
 
@@ -342,18 +343,18 @@ def test_classifier_sorts_by_dscp_and_counts(classes):
                 assert sender.send({4: "10.0.0.2", 6: "fd00::2"}[family], bytes(100)) == 0
 
     def assign(dscp, classid):
-        """Gives a DSCP a class."""
+        """Assigns a class to a DSCP."""
         sh(f"bpftool map update id {found['classes']} key {words(struct.pack('=I', dscp))} "
            f"value {words(struct.pack('=I', classid))}")
 
-    # As the head comment has it.
+    # The command of the head comment.
     sh("bpftool map update name classes key 46 0 0 0 value hex 10 00 01 00")
     send(4, 46, 3)
     send(6, 46, 2)
-    # Of Ethernet, IP and UDP.
+    # With Ethernet, IP and UDP headers.
     assert counters(46) == (5, 5 * 14 + 3 * (28 + 100) + 2 * (48 + 100))
     assert has("1:10") == 5
-    # Others go on to the default class, and are counted.
+    # Other DSCPs go to the default class, and are counted.
     send(4, 10, 4)
     assert counters(10) == (4, 4 * (14 + 28 + 100))
     assert (has("1:10"), has("1:20") >= 4) == (5, True)
@@ -377,7 +378,7 @@ def test_container_gets_what_is_for_its_address(wires, family):
     router = {4: "10.0.0.1", 6: "fd00::1"}[family]
 
     def arrives(data):
-        """Whether c has a datagram of b."""
+        """Returns whether a datagram of b arrives in c."""
         with Sender("b", family) as sender:
             assert sender.send(address, data) == 0
         return wires.got("c", family) == [data]
@@ -396,7 +397,7 @@ def test_container_gets_what_is_for_its_address(wires, family):
             assert arrives(b"container")
             assert ping("b", family, address)
             assert carry(family, "b", "c", address, often(1 << 20))
-            # What is for others goes on.
+            # Packets to other addresses pass.
             assert ping("b", family, router)
             sh(f"bpftool map delete id {containers} key {key}")
             assert not arrives(b"after")
@@ -405,26 +406,26 @@ def test_container_gets_what_is_for_its_address(wires, family):
 
 
 class Policer:
-    """The policer on what b receives. c's packets come by a."""
+    """The policer on b's ingress. c's packets come through a."""
 
     TO = {4: "10.0.0.2", 6: "fd00::2"}
     FROM = {"a": {4: "10.0.0.1", 6: "fd00::1"}, "c": {4: "10.9.0.2", 6: "fd09::2"}}
     SIZE = 1000
-    # As they are compiled for this file: bytes per second, and how many packets of that size the
-    # burst has room for, whether their link header counts or not.
+    # As compiled for this file: bytes per second, and how many packets of SIZE fit into a burst,
+    # whether or not their MAC header counts.
     RATE, BURST = 2000, 19
 
     def __init__(self, wires):
         self.wires, self.maps = wires, maps("police")
 
     def dropped(self, name, key):
-        """What a bucket has dropped."""
+        """Returns how many packets a bucket has dropped."""
         found = json.loads(sh(f"bpftool -j map lookup id {self.maps[name]} key {key}"))
         return struct.unpack_from("=Q", bytes(int(byte, 0) for byte in found["value"]), 24)[0]
 
     def send(self, client, family, count):
-        """Sends packets at once. Returns how many have arrived, and checks that it is as many as
-        may."""
+        """Sends packets without a pause; returns how many arrive, and checks that number against
+        the limit."""
         start = time.monotonic()
         with Sender(client, family) as sender:
             for _ in range(count):
@@ -437,8 +438,8 @@ class Policer:
 
 @pytest.fixture(name="policer")
 def fixture_policer(wires, request):
-    """The policer, compiled for this file. Where there is one bucket alone, IPv6 must not have
-    it: that may speak at any time."""
+    """The policer, compiled for this file. With a single bucket it polices IPv4 only, because the
+    kernel may send IPv6 packets at any time."""
     wires.tc("qdisc add dev vb clsact", "b")
     protocol = "ip" if request.param == "one" else "all"
     wires.tc(f"filter add dev vb ingress protocol {protocol} bpf da "
@@ -458,12 +459,12 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
     passed = policer.send("c", family, 60)
     assert passed < 60
     assert policer.dropped("buckets", key) == 60 - passed
-    # Others have buckets of their own.
+    # Other sources have buckets of their own.
     assert policer.send("a", family, 15) == 15
     assert policer.dropped("buckets", key_of(family, policer.FROM["a"][family])) == 0
     assert policer.dropped("others", words(bytes(4))) == 0
 
-    # Tokens are earned again.
+    # The bucket fills up again.
     def passes():
         with Sender("c", family) as sender:
             assert sender.send(policer.TO[family], b"later".ljust(policer.SIZE)) == 0
@@ -475,7 +476,7 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
 @CLOCK
 @pytest.mark.parametrize("policer", ["one"], indirect=True)
 def test_policer_has_one_bucket_for_those_that_find_no_room(policer):
-    # The first one has the only bucket of its own.
+    # The first source gets the only bucket for a single source.
     assert policer.send("a", 4, 1) == 1
     passed = policer.send("c", 4, 60)
     assert passed < 60
@@ -484,7 +485,7 @@ def test_policer_has_one_bucket_for_those_that_find_no_room(policer):
 
 
 def test_policer_as_it_is_lets_long_packets_pass(wires):
-    # A connection goes on for as long as a packet of 64 KB fits into a bucket.
+    # A connection makes progress as long as a packet of 64 KB fits into a bucket.
     wires.tc("qdisc add dev vb clsact", "b")
     try:
         wires.tc("filter add dev vb ingress bpf da obj tc_police.o sec tc", "b")
@@ -497,14 +498,14 @@ LOADERS = {"C": [str(BPF / "../samples/attach")], "Python": ["python3", str(SOUR
 
 
 def loader(language, line):
-    """What is typed in a's namespace to call a loader."""
+    """Returns the command that runs a loader in namespace a."""
     return shlex.join(["ip", "netns", "exec", "a", *LOADERS[language], *line.split()])
 
 
 LANGUAGES = pytest.mark.parametrize("language", list(LOADERS))
 
 
-# An emulated machine takes 10 s to start Python with pyroute2.
+# Python with pyroute2 takes 10 s to start in an emulated guest.
 @pytest.mark.differs("`LWT_BPF_XMIT_HEADROOM` of a route")
 @LANGUAGES
 @FAMILIES
@@ -546,7 +547,7 @@ def test_loader_replaces_a_route(wires, language):
 @LANGUAGES
 def test_loader_gives_a_device_a_filter(wires, language):
     def attach(where, verdict):
-        """Calls it. Returns the filter that is there afterwards."""
+        """Runs the loader, and checks the one filter that is there afterwards."""
         sh(loader(language, f"filter tc_{verdict}.o va {where}"))
         (shown,) = wires.filters(f"dev va {where}")
         assert (shown["pref"], shown["options"]["handle"]) == (1, "0x1")
@@ -581,7 +582,7 @@ def test_loader_says_what_is_wrong(wires, language):
         ]
     for line, sentence in wrong:
         assert sentence in refused(loader(language, line))
-    # What the kernel says.
+    # The extack message.
     reads("headroom is at most 256 bytes",
           loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))
     assert sh(f"ip -n a route show {prefix}") == ""

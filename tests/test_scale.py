@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many filters in one priority: an operation costs about the same, whatever is there already."""
+"""Many filters in one priority: the cost of an operation hardly depends on their number."""
 
 import random
 import statistics
@@ -11,15 +11,15 @@ import pytest
 from conftest import CHECKED, MEASURED, sh
 from test_refusals import options, program
 
-# Where everything is checked they would take half an hour, and show no more.
+# On a debug kernel more filters would take half an hour, and show nothing else.
 FEW, MANY = 1_000, 10_000 if CHECKED else 100_000
-# How many of them tc adds, which needs half a millisecond for each in an emulated guest.
+# How many of them tc adds, at 0.5 ms for each in an emulated guest.
 BY_TC = MANY // 10
 ROUNDS, BATCH = 30, 50
 
 
 class Side:
-    """A hook with filters in one priority, and one socket for all that is asked of it."""
+    """A hook with filters in one priority, and the socket for its requests."""
 
     def __init__(self, requests, ifindex, parent, fd):
         self.requests = requests
@@ -28,63 +28,63 @@ class Side:
         self.handles = []
 
     def ask(self, kind, flags, body, handles):
-        """Sends a request for each handle; returns what is answered, and the seconds it took."""
-        # What is the same in all of them is made once.
+        """Sends a request for each handle; returns the answers, and the time in seconds."""
+        # Only the handle differs, so the body is built once.
         took = self.requests.send(kind, flags, [
             body[:8] + struct.pack("=I", handle) + body[12:] for handle in handles])
         return self.requests.answers(), took
 
     def add(self, handles):
-        """Adds filters; returns the seconds that it took."""
+        """Adds filters; returns the time in seconds."""
         refused, took = self.ask(
             nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, self.whole, handles)
         assert refused == []
         return took
 
     def get(self, handles):
-        """Gets filters by their handles; returns the seconds that it took."""
+        """Gets filters by their handles; returns the time in seconds."""
         answers, took = self.ask(nl.RTM_GETTFILTER, 0, self.plain, handles)
         assert [nl.handle_of(answer) for answer in answers] == handles
         return took
 
     def delete(self, handles):
-        """Deletes filters by their handles; returns the seconds that it took."""
+        """Deletes filters by their handles; returns the time in seconds."""
         refused, took = self.ask(nl.RTM_DELTFILTER, 0, self.plain, handles)
         assert refused == []
         return took
 
     def dump(self):
-        """All handles, newest first, and the seconds that it took."""
+        """Returns all handles, newest first, and the time in seconds."""
         found, took = self.requests.dump(nl.RTM_GETTFILTER, self.plain)
         return [handle for handle in map(nl.handle_of, found) if handle], took
 
 
 def add_by_tc(handles, tmp_path):
-    """Adds filters as a user would, who has many of them; returns the seconds that it took."""
+    """Adds filters with `tc -batch`; returns the time in seconds."""
     lines = tmp_path / "lines"
     lines.write_text("".join(
         f"filter add dev va egress prio 1 handle {handle} bpf da object-pinned /run/bpf/ok\n"
         for handle in handles))
     begin = time.monotonic()
-    # tc does not close the programs that it takes from a file system.
+    # tc does not close the fds of pinned programs.
     sh(f"prlimit -n{2 * len(handles)} tc -n a -batch {lines}")
     return time.monotonic() - begin
 
 
 def thousands(handles):
-    """The handles, a thousand at a time."""
+    """Yields the handles, 1000 at a time."""
     return (handles[at:at + 1000] for at in range(0, len(handles), 1000))
 
 
 def measured(what, count, seconds):
-    """Notes what many operations took."""
+    """Adds the time of many operations to the report."""
     MEASURED.append(
         f"{what} {count} filters: {seconds:.1f} s, {seconds / count * 1e6:.0f} us for each")
 
 
 @pytest.fixture(name="sides")
 def fixture_sides(net):
-    """The hooks of a's end: few filters are to be on the one, and many on the other."""
+    """The hooks of va: ingress, for few filters, and egress, for many."""
     net.route(4)
     net.tc("qdisc add dev va clsact")
     sh("bpftool prog load tc_unspec.o /run/bpf/ok type classifier")
@@ -98,7 +98,7 @@ def fixture_sides(net):
 def test_a_hundred_thousand_filters(net, sides, tmp_path):
     chance = random.Random(1)
     few, many = sides
-    # From all over the range, for no structure is to profit from numbers in a row.
+    # Random handles, so that no data structure profits from consecutive ones.
     few.handles, many.handles = (
         chance.sample(range(1, 1 << 32), count) for count in (FEW, MANY))
     few.add(few.handles)
@@ -111,8 +111,8 @@ def test_a_hundred_thousand_filters(net, sides, tmp_path):
     shown = net.tc(f"filter get dev va egress protocol all prio 1 handle {handle:#x} bpf")
     assert f"handle {handle:#x} " in shown
 
-    # One round after the other on both sides, in changing order: whatever else the machine does,
-    # it does to both. A round leaves as many as there were.
+    # Each round measures both sides in random order, so that other load affects both. A round
+    # leaves the number of filters unchanged.
     took = {what: ([], []) for what in ("add", "get", "delete", "dump")}
     for _ in range(ROUNDS):
         for number in chance.sample((0, 1), 2):
@@ -128,7 +128,7 @@ def test_a_hundred_thousand_filters(net, sides, tmp_path):
             assert sorted(listed) == sorted(side.handles)
             took["dump"][number].append(seconds / len(listed))
 
-    # For the reader: what a machine was busy with is nothing that a test could fail for.
+    # For the report only: the times depend on the machine's load, so nothing is asserted.
     for what, both in took.items():
         among_few, among_many = map(statistics.median, both)
         MEASURED.append(f"{what:6} among {FEW}: {among_few * 1e6:7.1f} us, "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""docs/refusals.md, row by row: what is typed, and what is on the screen."""
+"""docs/refusals.md, row by row: the commands, and what they print."""
 
 import contextlib
 import errno
@@ -17,22 +17,22 @@ from test_offload import fixture_hw  # noqa: F401
 from tracing import TRACING, mount
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs/refusals.md"
-# What the page calls things, and what they are called here.
+# Names on the page, and those of this network.
 NAMES = {
     "eth0": "va", "tc.o": "tc_ok.o", "classifier.o": "classifier_ok.o", "in.o": "lwt_in_ok.o",
     "out.o": "lwt_out_ok.o", "xmit.o": "lwt_xmit_ok.o", "other.o": "lwt_xmit_drop.o",
     "/sys/fs/bpf": "/run/bpf", "lwtcls.ko": str(MODULE),
     "cls_bpf.ko": str(KERNEL / "net/sched/cls_bpf.ko"),
 }
-# What the C does otherwise: lines of the screen, and rows of README's table.
+# Messages that the C code lacks, and their rows of docs/differences.md.
 HINTS = {
     "the actions of a direct-action": "actions of a direct-action filter",
     "another filter with this program": "`replace` that adds a second filter with a program",
     "this qdisc drops packets": "direct action without a class on a qdisc that drops what has none",
 }
-# What insmod says of an errno in its own words.
+# Errnos that insmod prints in its own words.
 INSMOD = {errno.EINVAL: "Invalid parameters"}
-# How the lines begin that are the answer to a request. Others are what a tool says by itself.
+# Lines with these prefixes report the kernel's answer; others are the tool's own.
 LINE = re.compile(r"(?:Error|Warning|RTNETLINK answers): ")
 
 
@@ -46,12 +46,12 @@ class Row(NamedTuple):
 
 
 def code(cell):
-    """The pieces of code in a cell."""
+    """Returns the code spans of a cell."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def screens():
-    """The rows of the page. What is indented under a heading is typed before each of its rows."""
+    """Yields the rows of the page. Indented commands under a heading precede each of its rows."""
     part, before = "", []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
@@ -70,7 +70,7 @@ def screens():
 
 
 def marks(row):
-    """What a row's scenario needs, and what the C does otherwise."""
+    """Yields the marks of a row: what its scenario needs, and how the C code differs."""
     if row.part == "Hardware":
         yield pytest.mark.needs("NETDEVSIM")
     if "flower" in str(row.typed):
@@ -85,7 +85,7 @@ def marks(row):
 
 
 def named(rows):
-    """The rows as parameters, named by what is on the screen."""
+    """Parametrizes a scenario with rows, which are named by what is printed."""
     return pytest.mark.parametrize("row", [
         pytest.param(row, marks=[*marks(row)], id="-".join(re.findall(r"\w+", row.said[0]))[:50])
         for row in rows])
@@ -93,13 +93,13 @@ def named(rows):
 
 @pytest.fixture(scope="module", name="answered")
 def fixture_answered():
-    """What reads the errno with which the last request was answered: ip and tc print a message in
-    its place."""
+    """Yields a function that returns the errno of the answer to the last request. ip and tc print
+    the extack message in its place."""
     mount()
     instance = TRACING / "instances/refusals"
 
     def probe(line):
-        # Neither other probes are to go, nor can this file be sought in.
+        # O_TRUNC would remove all probes, and Python's append mode seeks, which the file refuses.
         file = os.open(TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND)
         os.write(file, f"{line}\n".encode())
         os.close(file)
@@ -108,12 +108,12 @@ def fixture_answered():
         found = [-int(each) for each in
                  re.findall(r"errno=(-?\d+)", (instance / "trace").read_text())]
         (instance / "trace").write_text("")
-        # A dump, by which a tool looks a device up, has no answer yet.
+        # Skips dumps, by which tools look up devices: their answer is still to come.
         return [each for each in found if each != errno.EINTR][-1]
 
     probe("r:refusals/answer rtnetlink_rcv_msg errno=$retval:s32")
     instance.mkdir()
-    # What happens on two processors is kept in order.
+    # Keeps events of different CPUs in order.
     (instance / "trace_clock").write_text("global")
     try:
         (instance / "events/refusals/answer/enable").write_text("1")
@@ -126,19 +126,19 @@ def fixture_answered():
 
 @pytest.fixture(name="pins")
 def fixture_pins():
-    """What is pinned goes."""
+    """Unpins the program afterwards."""
     yield
     pathlib.Path("/run/bpf/p").unlink(missing_ok=True)
 
 
 def translated(command, names):
-    """A command of the page, with the names of this network."""
+    """Returns a command of the page with the names of this network."""
     words = "|".join(map(re.escape, names))
     return re.sub(rf"(?<![\w.])({words})(?![\w.])", lambda found: names[found[1]], command)
 
 
 def on_screen(row, names=None):
-    """What is on the screen after the last command of a row, line by line."""
+    """Runs the commands of a row; returns the lines that the last one prints."""
     names = {**NAMES, **(names or {})}
     *before, last = (translated(command, names) for command in row.typed)
     with nl.inside("a"):
@@ -154,7 +154,8 @@ REQUESTS = [row for row in SCREENS if row.part not in ("The module", "Hardware")
 
 
 def check(row, lines, answered):
-    """Whether a row says what was seen. What the C says in these cases is compared."""
+    """Checks the output and the errno against a row. The output of the C code is compared by
+    scripts/differences.py."""
     if SIDE == "rust":
         assert [line for line in lines if LINE.match(line)] == [
             line for line in row.said if LINE.match(line)], lines
@@ -171,7 +172,7 @@ def test_screen(answered, row):
 
 @pytest.fixture(name="bare")
 def fixture_bare(net, unloaded):
-    """The network without the module, and in the end without filters."""
+    """The network without the module; filters are removed afterwards."""
     yield
     sh("tc -n a qdisc del dev va clsact", check=False)
 
@@ -200,7 +201,7 @@ def test_screen_of_hardware(hw, answered, row):
 
 
 def test_page_is_read():
-    # A table that is not recognised as one has no scenario.
+    # screens() must find all rows, because a row that it overlooks has no scenario.
     text = PAGE.read_text(encoding="utf-8")
     assert len(SCREENS) == len([line for line in text.splitlines() if line.startswith("| ")
                                 and not line.startswith("| what was typed")])

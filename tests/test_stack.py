@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What netfilter and IPsec see of packets whose routes have programs."""
+"""Netfilter and IPsec on packets whose routes have programs."""
 
 import contextlib
 import errno
@@ -27,14 +27,15 @@ NUMBERS = itertools.count()
 
 @pytest.fixture(scope="module", name="far")
 def fixture_far():
-    """The network of this file. A scenario takes back what it adds."""
+    """The network of this file. Each scenario removes what it adds."""
     with contextlib.closing(Tunnels()) as made:
         yield made
 
 
 @contextlib.contextmanager
 def tables(*lines, family="inet", namespace="a"):
-    """A table of nftables in a namespace, with these lines. Gives what counts its packets."""
+    """Adds an nftables table to a namespace; yields a function that returns the counters that are
+    not 0."""
     text = "\n".join((f"table {family} t {{", *lines, "}", ""))
 
     @observed
@@ -51,7 +52,7 @@ def tables(*lines, family="inet", namespace="a"):
 
 
 def chain(hook, *rules, kind="filter", priority=0, where=""):
-    """A chain of netfilter's hook with these rules, of which each may count."""
+    """Returns a base chain with these rules, and the counters that they name."""
     counters = [f"counter {name} {{}}" for rule in rules
                 for name in re.findall(r"counter name (\w+)", rule)]
     return "\n".join((*counters, f"chain {hook} {{",
@@ -59,8 +60,8 @@ def chain(hook, *rules, kind="filter", priority=0, where=""):
 
 
 def send(far, hook, inner):
-    """Sends a packet through the program, by b (in) or a (xmit). Returns what the sender was told,
-    and the packet's data."""
+    """Sends a packet through the program, from b (in) or a (xmit); returns the sender's error and
+    the packet's data."""
     data = f"packet {next(NUMBERS)}".encode()
     with Sender(far.CLIENT[hook], inner) as sender:
         return name_of(sender.send(far.SERVICE[hook][inner], data)), data
@@ -71,14 +72,14 @@ def send(far, hook, inner):
 @FAMILIES
 @INNER
 def test_hooks_see_the_packet_before_and_behind_the_program(far, hook, family, inner, lwtunnel):
-    # Who has switched this on cannot switch it off again. It is for other encapsulations.
+    # Once on, this cannot be switched off again. It is for other encapsulations.
     if lwtunnel:
         LWTUNNEL.write_text("1")
     rules = [chain(each, f"meta l4proto udp counter name {each}_inner",
                    f"meta l4proto gre counter name {each}_outer") for each in CHAINS]
     with far.push.pushing(KINDS[KIND[family]].header(inner)), tables(*rules) as counted:
         told, data = send(far, hook, inner)
-        # The pushed header is on its way out already when it is routed.
+        # The header is pushed after OUTPUT (xmit) or PREROUTING (in), so only later hooks see it.
         seen = counted()
         assert seen == dict.fromkeys(
             ("output_inner", "postrouting_inner", "postrouting_outer") if hook == "xmit"
@@ -87,7 +88,7 @@ def test_hooks_see_the_packet_before_and_behind_the_program(far, hook, family, i
         assert far.got("c", inner) == [data]
 
 
-# Where a packet is dropped, by which rule, and what the sender is told.
+# The program's hook, the netfilter hook, the rule that drops the packet, and the sender's error.
 DROPS = [
     ("xmit", "output", "meta l4proto udp drop", "EPERM"),
     ("xmit", "postrouting", "meta l4proto udp drop", "EPERM"),
@@ -137,7 +138,7 @@ def test_rule_chooses_the_route_with_the_program_by_a_mark(far, inner):
 def test_connections_are_tracked_by_the_inner_header(far, hook, family, inner):
     states = [f"ct state {state} meta l4proto {{ udp, icmp, ipv6-icmp, gre }} counter name {state}"
               for state in ("new", "established", "invalid", "untracked")]
-    # On xmit a packet goes out of a twice.
+    # On xmit the packet passes a's postrouting twice, without and with the header.
     times = 2 if hook == "xmit" else 1
     with far.push.pushing(KINDS[KIND[family]].header(inner)), \
             tables(chain("postrouting", *states)) as counted:
@@ -149,7 +150,7 @@ def test_connections_are_tracked_by_the_inner_header(far, hook, family, inner):
             tables(chain("postrouting", *states)) as counted:
         for _ in range(3):
             assert ping(far.CLIENT[hook], inner, far.SERVICE[hook][inner])
-        # All pings are one connection. An answer goes out of a for b alone.
+        # All pings are one connection. Their answers pass a's postrouting only on the way to b.
         with JOURNAL.quiet():
             seen = counted()
         assert seen.keys() <= {"new", "established"}
@@ -169,7 +170,7 @@ def test_rules_of_devices_are_beside_filters(far, inner, what, passes):
             to = {4: "10.0.0.1", 6: "fd00::1"}[inner]
             assert sender.send(to, b"first") == 0
             assert counted() == {"plain": 1}
-            # Filters come first: what they drop, rules do not see, and what they mark, they do.
+            # tc runs first: rules do not see packets that filters drop, and do see their marks.
             far.tc("filter add dev va ingress prio 1 bpf da obj tc_shot.o sec tc")
             assert sender.send(to, b"second") == 0
             assert counted() == {"plain": 1}
@@ -218,7 +219,7 @@ def test_program_gets_what_rules_of_devices_let_through(far, hook, family, inner
 
 @contextlib.contextmanager
 def policies(*lines):
-    """Policies and states of IPsec: (namespace, line) each."""
+    """Adds IPsec policies and states, each given as (namespace, line)."""
     try:
         for namespace, line in lines:
             sh(f"ip -n {namespace} xfrm {line}")
@@ -230,7 +231,7 @@ def policies(*lines):
 
 @observed
 def encrypted():
-    """Packets that a's states of IPsec have had."""
+    """Returns the packets that a's IPsec states have processed."""
     with JOURNAL.quiet():
         shown = sh("ip -n a -s xfrm state")
     return sum(int(each) for each in re.findall(r"(\d+)\(packets\)", shown))
@@ -269,7 +270,7 @@ def test_policy_that_encrypts_the_outer_flow(far, hook, family, inner):
                 assert (told, encrypted()) == (0, number + 1)
                 assert far.got("c", inner) == [data]
         with policies(*lines[::2]):
-            # c cannot read it.
+            # c has no state, so it cannot decrypt the packet.
             assert send(far, hook, inner)[0] == 0
             assert encrypted() == 1
             assert far.got("c", inner) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pointers into a packet that a program has from before it pushes a header."""
+"""Packet pointers that a program keeps across the helper that pushes a header."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_verifier_refuses_them_after_the_helper(shape):
 @SHAPES
 @pytest.mark.only_here("kernel functions of the module")
 def test_no_kernel_function_pushes(shape):
-    # The verifier would not refuse them after one, so there must be none.
+    # The verifier would not invalidate packet pointers after a kfunc, so none may push.
     with pytest.raises(Failed, match="'bpf_lwtcls_push_ip_encap': not found in kernel or module"):
         with program("lwt_xmit", f"stale_{shape}_kfunc"):
             pass
@@ -38,10 +38,10 @@ def test_module_offers_no_kernel_function():
 @pytest.mark.beyond_c("pushed header that is a part of the packet (a slice of a dynptr)", run=False)
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_header_may_be_a_part_of_the_packet(hook):
-    # Of a protocol that wants no header of its own.
+    # With GRE in place of UDP the IP header is a complete outer header.
     packet = PACKET[:23] + b"\x2f" + PACKET[24:]
     own = packet[14:34]
     with program(f"lwt_{hook}", f"lwt_{hook}_push_slice") as fd:
         for times in range(1, 20):
-            # The packet moves to other memory at times.
+            # For some of these numbers the packet's memory is reallocated.
             assert run(fd, packet, repeat=times) == (0, own * times + packet[14:])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own test of the classifier, as it lies in the kernel's source."""
+"""The tdc suite of the classifier, from the kernel's source."""
 
 import json
 import re
@@ -13,15 +13,14 @@ SUITE = KERNEL / "source/tools/testing/selftests/tc-testing"
 CASES = SUITE / "tc-tests/filters/bpf.json"
 
 
-# tdc deletes all network namespaces: none of a scenario may be about.
 @pytest.fixture(scope="module", name="report")
 def fixture_report(tmp_path_factory):
-    """What tdc says of its cases, by their numbers: the rest of each line."""
+    """Returns the results of tdc by case ID: the verdict and the name."""
     assert not loaded({"rust": "cls_bpf", "c": "lwtcls"}[SIDE])
-    # tdc deletes all namespaces that there are when it ends.
+    # tdc deletes all network namespaces when it ends, so none of a scenario may be left.
     Net.clear()
     where = tmp_path_factory.mktemp("tdc")
-    # The source stays as it is: tdc runs in it, for it finds its plugins there, but writes here.
+    # tdc runs in the source, where it finds its plugins, but it must not write there.
     (where / "tdc_config_local.py").write_text(f"EXTRA_NAMES = {{'EBPFDIR': '{BPF}'}}\n")
     said = sh(f"cd {SUITE} && PYTHONPATH={where} PYTHONDONTWRITEBYTECODE=1 "
               f"python3 tdc.py -f {CASES} --outfile {where}/results.tap", check=False)
@@ -35,7 +34,7 @@ def fixture_report(tmp_path_factory):
 
 @pytest.fixture(scope="module", name="cases")
 def fixture_cases():
-    """The cases of the file: their names by their numbers."""
+    """Returns the names of the file's cases by ID."""
     return {case["id"]: case["name"] for case in json.loads(CASES.read_text())}
 
 
