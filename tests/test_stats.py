@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is told of programs and their packets: hits of filters, runs of programs on routes, the
-headroom, the tracepoint, and why packets are dropped."""
+"""What the module reports: hits of filters, runs of programs on routes, the headroom, the
+tracepoint, and drop reasons."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ VERDICTS = ("ok", "reroute", "redirect", "drop", "illegal")
 
 @pytest.fixture(name="counting")
 def fixture_counting():
-    """The kernel counts runs of programs."""
+    """Has the kernel count runs of programs."""
     COUNTING.write_text("1")
     yield
     COUNTING.write_text("0")
@@ -37,7 +37,7 @@ def fixture_counting():
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):
-    """The network, with clsact on a's end and the way to the service open."""
+    """The network with routes to the service, and clsact on va."""
     batch("-n a", *(f"route add {net.service(family)} via {net.gateway(family)} dev va"
                     for family in (4, 6)))
     net.tc("qdisc add dev va clsact")
@@ -45,20 +45,20 @@ def fixture_tc(net):
 
 
 def hits(net, where="egress"):
-    """What tc prints of a's filters in JSON, those that have printed anything."""
+    """Returns the filters for which tc prints a packet count, as JSON."""
     shown = json.loads(sh(f"tc -n a -s -j filter show dev va {where}"))
     return [entry for entry in shown if "packets" in entry]
 
 
 def hit(net):
-    """The one filter's."""
+    """Returns the only filter that has a packet count."""
     found = hits(net)
     assert len(found) == 1
     return found[0]
 
 
 def add(net, name, options="prio 1 protocol ip", direction="egress", end=""):
-    """Adds a direct-action filter of one verdict."""
+    """Adds a direct-action filter whose program returns one verdict."""
     net.tc(f"filter add dev va {direction} {options} bpf da obj tc_{name}.o sec tc {end}")
 
 
@@ -68,7 +68,7 @@ def test_hits_of_a_filter(tc, counting, direction):
     add(tc, "ok", direction=direction)
     assert [found["packets"] for found in hits(tc, direction)] == [0]
     assert tc.ping(count=3, size=100)
-    # The link header is counted on the way out only, as by tc's actions.
+    # The MAC header counts on egress only, as for tc actions.
     length = 20 + 8 + 100 + (14 if direction == "egress" else 0)
     found, = hits(tc, direction)
     assert (found["packets"], found["bytes"], found["drops"]) == (3, 3 * length, 0)
@@ -117,7 +117,7 @@ def test_segments_are_counted_as_they_will_be_sent(tc, counting, family):
     add(tc, "ok", "prio 1 protocol all")
     assert carry(family, "a", "b", tc.service(family), 1 << 20)
     found = hit(tc)
-    # Nothing longer than the device's MTU, and headers besides the data.
+    # No segment exceeds the device's MTU, and headers count as well.
     assert found["packets"] >= (1 << 20) // 1500
     assert found["bytes"] > (1 << 20)
 
@@ -145,14 +145,14 @@ def test_hits_stay_when_counting_ends_and_go_with_the_filter(tc):
 
 @pytest.mark.only_here("the C counts nothing of a filter")
 def test_hits_of_all_processors(tc, counting):
-    """Each processor counts for itself, and none is forgotten."""
+    """The hits of a filter are the sum of all per-CPU counters."""
     number = often(2000)
     add(tc, "ok")
 
     def send(cpu):
         os.sched_setaffinity(0, {cpu})
         with Sender("a", 4) as sender:
-            # Nobody listens there: the answers to some are what others return.
+            # The port is closed, so a send may return the ICMP error of an earlier one.
             for _ in range(number):
                 sender.send(tc.service(4))
 
@@ -190,10 +190,10 @@ def test_headroom_is_shown(net, family):
     net.route(family, encap)
     shown = sh(f"ip -{family} -n a route show {net.service(family)}")
     assert "encap bpf xmit lwt_xmit_ok.o:[lwt_xmit] " in shown
-    # Stock ip writes the number alone.
+    # ip prints the bare number.
     if SIDE == "rust":
         assert re.search(r"lwt_xmit_ok.o:\[lwt_xmit\] +42 via", shown)
-    # It is no part of what is compared.
+    # `ip route del` does not compare the headroom.
     sh(f"ip -{family} -n a route del {net.service(family)} {encap[:-2]}24")
 
 
@@ -224,29 +224,29 @@ def test_routes_of_another_headroom_are_not_the_same(net):
 
 
 def programs_on_routes():
-    """What the file for programs tells."""
+    """Returns the records of routes.json, one for each program on a route."""
     return records((FILES / "routes.json").read_text())
 
 
 def records(text):
-    """The objects of lines of JSON."""
+    """Returns the objects of lines of JSON."""
     return [json.loads(line) for line in text.splitlines()]
 
 
 def inum(namespace):
-    """The number of a namespace."""
+    """Returns the inode number of a namespace."""
     return os.stat(f"/run/netns/{namespace}").st_ino
 
 
 def told(namespace, hook):
-    """What is told of the one program on a hook in a namespace."""
+    """Returns the record of the only program on a hook in a namespace."""
     found, = [entry for entry in programs_on_routes()
               if entry["net"] == inum(namespace) and entry["hook"] == hook]
     return found
 
 
 def counted(entry, **counts):
-    """Whether just that was counted of a program."""
+    """Returns whether a record has these counts, and 0 for all others."""
     wanted = {key: counts.get(key, 0) for key in VERDICTS + FAILURES}
     return ({key: entry[key] for key in wanted} == wanted
             and entry["runs"] == sum(wanted[key] for key in VERDICTS))
@@ -306,7 +306,7 @@ def test_nothing_is_counted_unless_asked_for(net):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_a_name_of_any_bytes(net):
-    """It neither breaks a line nor the JSON."""
+    """A name of any bytes breaks neither the lines nor the JSON."""
     name = 'a "b"\\c\n\t\x01\x7f\udcff€'.encode("utf-8", "surrogateescape")
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
     fd = nl.pinned("/run/bpf/stats")
@@ -324,7 +324,7 @@ def test_a_name_of_any_bytes(net):
 
 
 def as_root_of_a_user_namespace(read):
-    """What a function returns there, with user 0 mapped to user 0."""
+    """Returns what a function returns in a new user namespace that maps user 0 to user 0."""
     ours, theirs = multiprocessing.Pipe()
 
     def look():
@@ -341,8 +341,8 @@ def as_root_of_a_user_namespace(read):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_who_may_read(net):
-    """Root of a user namespace of its own is told of that one's network namespaces alone, and
-    nobody else may open the files. What counts is who opens a file."""
+    """Only root may open the files, and root of a user namespace is shown only the network
+    namespaces that belong to it; the opener's credentials decide, not the reader's."""
     net.encap("xmit", "ok", 4)
     modes = [oct(path.stat().st_mode & 0o777) for path in (FILES.parent, FILES / "routes")]
     assert modes == ["0o700", "0o400"]
@@ -354,7 +354,7 @@ def test_who_may_read(net):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_an_open_file_keeps_the_module(net):
-    """And what it stands at is there when it is read on."""
+    """An open file holds the module, and can be read on from a route that has been deleted."""
     net.encap("xmit", "ok", 4)
     net.encap("out", "ok", 6)
     with open(FILES / "routes", "rb", buffering=0) as file:
@@ -372,7 +372,8 @@ def test_an_open_file_keeps_the_module(net):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_routes_come_and_go_while_all_are_read(net, counting):
-    """Namespaces end meanwhile, and the last reference to a route may be the reader's."""
+    """All routes can be read while routes and namespaces are added and deleted, although the reader
+    may drop the last reference to a tunnel state."""
     stop = multiprocessing.get_context("fork").Event()
 
     def read():
@@ -410,7 +411,7 @@ def test_many_routes_are_told_of(net):
             batch("-n a", *(f"route add 10.{64 + high}.{low}.0/24 encap bpf xmit pinned "
                             f"/run/bpf/stats via 10.0.0.2 dev va" for low in range(250)))
         found = [e for e in programs_on_routes() if e["net"] == inum("a")]
-        # The kernel keeps equal ones once.
+        # Equal routes may share a tunnel state.
         assert 1 <= len(found) <= number
         assert {e["name"] for e in found} == {"stats:[*fsobj]"}
     finally:
@@ -419,7 +420,7 @@ def test_many_routes_are_told_of(net):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_each_route_keeps_its_own_name_of_a_program(net):
-    """Equal names are kept once, and others stay what they are, whoever goes first."""
+    """Routes that share a program keep their own names of it, whichever route is deleted first."""
     paths = [f"/run/bpf/{name}" for name in ("one", "two")]
     sh(f"bpftool prog load lwt_xmit_ok.o {paths[0]} type lwt_xmit && "
        f"bpftool prog pin pinned {paths[0]} {paths[1]}")
@@ -455,7 +456,7 @@ def test_each_route_keeps_its_own_name_of_a_program(net):
             os.unlink(path)
 
 
-# What becomes of packets.
+# Drop reasons and the tracepoint.
 
 
 @pytest.mark.only_here("the C has no such event")
@@ -483,7 +484,8 @@ def test_what_a_program_drops_is_no_event(net, hook):
 
 @pytest.mark.only_here("the C has no such event")
 def test_no_other_route_on_input(net, counting):
-    """Of IPv6 the module is told so; the route of an IPv4 packet that leads nowhere drops it."""
+    """A failed IPv6 lookup on input is counted and traced; an IPv4 error route drops the packet
+    itself."""
     sh("ip -6 -n a route add fd03::1 via fd00::2")
     batch("-6 -n b", "route add fd03::1 encap bpf in obj lwt_in_mark.o section lwt_in via fd00::1",
           "rule add pref 50 fwmark 7 unreachable")
@@ -499,7 +501,7 @@ def test_no_other_route_on_input(net, counting):
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
 @FAMILIES
 def test_no_other_route_on_xmit(wires, counting, family):
-    """The program asks for another route, and there is none."""
+    """A failed lookup on xmit is counted and traced, and the sender gets ENETUNREACH."""
     first = wires.FIRST[family]
     with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
             Sender("a", family) as sender, lost() as found:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own encapsulation gives way to ours, with routes of both, and comes back.
+"""Takeover of the kernel's own encapsulation with routes of both, and its restoration.
 
-LWTCLS_TAKEOVERS: how often it does so under traffic.
+LWTCLS_TAKEOVERS: the number of takeovers under traffic.
 """
 
 import collections
@@ -51,36 +51,36 @@ ROUNDS = int(os.environ.get("LWTCLS_TAKEOVERS", "20"))
 
 
 def load(parameters=""):
-    """Loads the module, which then has the slot."""
+    """Loads the module, and checks that it takes the slot over."""
     with saying() as said:
         assert insert(MODULE, parameters) == 0
     assert said == [TOOK_OVER]
 
 
 def users():
-    """How many hold the module."""
+    """Returns the module's refcount."""
     return int(pathlib.Path("/sys/module/lwtcls/refcnt").read_text())
 
 
 def gone():
-    """Whether the module could be unloaded: nobody holds it."""
+    """Unloads the module; returns whether that succeeded, that is, whether its refcount was 0."""
     return sh("rmmod lwtcls", check=False).returncode == 0
 
 
 def other(net, family, encap, verb="add"):
-    """Gives a a route to another address of b."""
+    """Adds a route in a to another address of b."""
     sh(f"ip -{family} -n a route {verb} {OTHER[family]} {encap} via {net.gateway(family)} dev va")
 
 
 def shown(family, namespace="a", table="all"):
-    """What the kernel says of the routes that have an encapsulation."""
+    """Returns the lines of `ip route show` for routes with an encapsulation."""
     lines = sh(f"ip -{family} -n {namespace} route show table {table}").splitlines()
     return [line for line in lines if " encap " in line]
 
 
 @pytest.fixture(name="wide")
 def fixture_wide(net):
-    """The network, where b has another address."""
+    """The network, with another address on b."""
     for family, length in ((4, 32), (6, 128)):
         nodad = "nodad" if family == 6 else ""
         sh(f"ip -n b addr add {OTHER[family]}/{length} dev lo {nodad}")
@@ -89,8 +89,8 @@ def fixture_wide(net):
 
 @pytest.fixture(name="pin")
 def fixture_pin():
-    """Pins a program that says what it is told, always at the same place: whoever reads the name
-    takes it for the same program."""
+    """Yields a function that pins a program with a given verdict and returns the encapsulation. The
+    path, and with it the name in the route, is always the same."""
     path = pathlib.Path("/run/bpf/takeover")
 
     def pin(verdict, hook="xmit"):
@@ -128,7 +128,7 @@ def test_routes_of_both_serve_beside_each_other(unloaded, wide, family):
     assert wide.dropped(family) and wide.ping(family, OTHER[family])
     assert len(shown(family)) == 2 and users() == 1
     assert "is in use" in refused("rmmod lwtcls")
-    # Now the other way round.
+    # The same with the verdicts swapped.
     wide.encap("xmit", "ok", family)
     other(wide, family, "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
     assert wide.ping(family) and wide.dropped(family, address=OTHER[family])
@@ -144,12 +144,12 @@ def test_replacing_and_deleting_crosswise(unloaded, net, family):
         net.encap("xmit", "drop", family)
         load()
         if verb == "replace":
-            # Ours in the place of the kernel's own.
+            # A route of ours replaces the kernel's own.
             net.encap("xmit", "ok", family)
             assert net.ping(family) and users() == 1
         net.route(family, verb="del")
         assert shown(family) == []
-        # What is freed after a grace period holds the module until then.
+        # A tunnel state holds the module until it is freed after a grace period.
         eventually(gone)
 
 
@@ -167,7 +167,7 @@ def test_nexthop_objects_of_both(unloaded, wide, family):
     nexthop(2, "ok")
     sh(f"ip -{family} -n a route add {OTHER[family]} nhid 2")
     assert wide.dropped(family) and wide.ping(family, OTHER[family])
-    # A route moves from the one to the other, and back.
+    # Each route moves to the other nexthop.
     sh(f"ip -{family} -n a route replace {service} nhid 2")
     assert wide.ping(family)
     sh(f"ip -{family} -n a route replace {OTHER[family]} nhid 1")
@@ -180,7 +180,7 @@ def test_nexthop_objects_of_both(unloaded, wide, family):
 
 
 def test_new_route_does_not_share_what_one_of_the_kernels_own_has(unloaded, wide, pin):
-    # By what the kernel compares, names, they are the same.
+    # The kernel compares the names of programs, which are equal.
     wide.route(4, pin("ok"))
     load()
     other(wide, 4, pin("drop"))
@@ -196,11 +196,11 @@ def test_new_route_does_not_share_what_one_of_the_kernels_own_has(unloaded, wide
 def test_route_of_the_kernels_own_is_deleted_as_typed(unloaded, net, pin):
     net.route(4, pin("ok"))
     load()
-    # By another name it is another route, and stays.
+    # A request with another name does not match the route.
     said = refused("ip -n a route del 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
                    "via 10.0.0.2 dev va")
     assert "No such process" in said
-    # So it is on another hook.
+    # Nor does one with another hook.
     said = refused(f"ip -n a route del 10.1.0.1 {pin('ok', 'out')} via 10.0.0.2 dev va")
     assert "No such process" in said
     assert net.ping()
@@ -212,7 +212,7 @@ def test_route_of_the_kernels_own_is_deleted_as_typed(unloaded, net, pin):
 
 
 def test_of_two_routes_the_one_is_deleted_that_was_named(unloaded, net, pin):
-    # The same destination by two metrics: the one is the kernel's own, the other ours.
+    # Two routes to one destination, by metric: the kernel's own and ours.
     net.route(4, pin("drop"))
     load()
     sh("ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
@@ -271,14 +271,14 @@ def test_routes_of_the_kernels_own_go_by_the_hundred(unloaded, net):
 
 
 class Stop(threading.Event):
-    """Threads that go on until told to stop. What one of them has failed by is raised then."""
+    """Threads that run until they are stopped. The first failure of any of them is raised then."""
 
     def __init__(self):
         super().__init__()
         self.threads, self.failures = [], []
 
     def start(self, what):
-        """Does something again and again in a thread."""
+        """Calls a function repeatedly in a thread."""
         def again():
             try:
                 while not self.is_set():
@@ -290,7 +290,7 @@ class Stop(threading.Event):
         self.threads[-1].start()
 
     def end(self):
-        """Ends them all."""
+        """Stops all threads."""
         self.set()
         for thread in self.threads:
             thread.join()
@@ -300,7 +300,7 @@ class Stop(threading.Event):
 
 @contextlib.contextmanager
 def meanwhile(*things):
-    """Things are done again and again meanwhile."""
+    """Calls functions repeatedly in threads during the block."""
     stop = Stop()
     for thing in things:
         stop.start(thing)
@@ -311,13 +311,13 @@ def meanwhile(*things):
 
 
 def pings(family):
-    """A flood of echo requests of a to the service."""
+    """Returns a function that floods the other address of b with a's echo requests."""
     return lambda: sh(f"ip netns exec a ping -{family} -n -q -f -c 200 -W 5 {OTHER[family]}",
                       check=False)
 
 
 class Churn:
-    """A route of a that comes and goes. Counts the answers to its requests."""
+    """A route of a that is added and deleted repeatedly. Counts the answers by errno."""
 
     def __init__(self, net, family):
         self.net, self.family, self.answers = net, family, collections.Counter()
@@ -325,7 +325,7 @@ class Churn:
         self.fd = nl.pinned("/run/bpf/churn_route")
 
     def close(self):
-        """Gives the program back."""
+        """Closes the program's fd."""
         os.close(self.fd)
 
     def __call__(self):
@@ -335,14 +335,15 @@ class Churn:
         if not errno:
             done = nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(self.family))
             assert done == (0, "")
-        # A route of ours keeps the module until it is freed, after a grace period: there have to be
-        # times without one.
+        # A route of ours holds the module until it is freed after a grace period, and unloading
+        # needs a time without one.
         time.sleep(0.2)
 
 
 @contextlib.contextmanager
 def churning(net, families=(4, 6)):
-    """Routes of both families to the service come and go; yields how many did."""
+    """Adds and deletes routes to the service during the block; yields their answers by errno, which
+    are complete after it."""
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/churn_route type lwt_xmit")
     routes = [Churn(net, family) for family in families]
     os.unlink("/run/bpf/churn_route")
@@ -358,7 +359,7 @@ def churning(net, families=(4, 6)):
 
 def test_again_and_again_under_traffic(unloaded, wide):
     rounds = often(ROUNDS)
-    # Both ways of the packets are by routes of the kernel's own.
+    # On output and on input the packets take routes of the kernel's own.
     for family in (4, 6):
         other(wide, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
                             "xmit obj lwt_xmit_ok.o section lwt_xmit")
@@ -376,7 +377,7 @@ def test_again_and_again_under_traffic(unloaded, wide):
                 sh("ip -n a -batch -", lines="\n".join(
                     line.format("add", add) for line in freed) + "\n")
                 assert insert(MODULE) == 0
-                # What the kernel's own has built, and ours frees.
+                # The kernel's own encapsulation has built these tunnel states, and ours frees them.
                 sh("ip -n a -batch -", lines="\n".join(
                     line.format("del", "") for line in freed) + "\n")
                 remove("lwtcls")
@@ -392,7 +393,7 @@ def test_again_and_again_under_traffic(unloaded, wide):
 
 
 def test_requests_find_the_one_or_the_other(unloaded, net):
-    # The module comes and goes as fast as it can.
+    # Loads and unloads the module as fast as possible.
     with churning(net) as routes:
         for _ in range(often(30)):
             assert insert(MODULE) == 0
@@ -401,7 +402,7 @@ def test_requests_find_the_one_or_the_other(unloaded, net):
 
 
 def test_inserting_and_removing_at_once(unloaded, net):
-    """Several processes want it there and away at the same time."""
+    """The module can be loaded and unloaded by several threads at once, while routes are added."""
     answers = collections.Counter()
 
     def come():
@@ -418,8 +419,8 @@ def test_inserting_and_removing_at_once(unloaded, net):
 
 
 def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net):
-    """Who frees a tunnel state has looked at the slot, and is in our function, when the module is
-    told to go."""
+    """Unloading waits for a CPU that has found our callback in the slot, and is in it to free a
+    tunnel state of the kernel's own."""
     parameters = pathlib.Path("/sys/module/lwtcls_late/parameters")
     net.encap("xmit", "ok", 4)
     load()
@@ -437,7 +438,7 @@ def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net
         thread.start()
         os.sched_setaffinity(0, processors - {last})
         eventually(lambda: (parameters / "here").read_text() == "Y\n")
-        # Not before the other one is through.
+        # Returns after the other CPU has left the callback.
         remove("lwtcls")
     finally:
         (parameters / "go").write_text("1")
@@ -454,7 +455,7 @@ def test_takeover_is_declined(unloaded, net):
         with saying() as said:
             sh(f"insmod {MODULE} {words}")
         assert said == lines
-        # The kernel's own serves as before, and the classifier is there.
+        # The kernel's own encapsulation still works, and so does our classifier.
         net.encap("xmit", "drop", 4)
         assert net.dropped() and users() == 0
         net.route(4)
@@ -503,7 +504,7 @@ def test_module_stays_while_something_else_has_the_slot(unloaded, net):
         sh("rmmod lwtcls_thief")
         thread.join()
     assert not loaded()
-    # The kernel's own has it again.
+    # The kernel's own encapsulation has the slot again.
     net.encap("xmit", "drop", 4)
     assert net.dropped()
     load()

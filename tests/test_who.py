@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who may do what: neither more nor less than with the C, and no file of ours widens it.
+"""Permissions: the same as with the C code, and no file of the module widens them.
 
-A caller is a child that gives up what it may before it does anything, and reports by a pipe.
+A caller is a child process that drops privileges first, and reports through a pipe.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
 SYS_CAPSET, CAPABILITY_VERSION_3 = 126, 0x20080522
 CAP_NET_ADMIN, CAP_BPF = 12, 39
 NOBODY = 65534
-# Whether a program for a socket may be loaded without CAP_BPF.
+# Whether a socket filter may be loaded without CAP_BPF.
 UNPRIVILEGED = pathlib.Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text() == "0\n"
 SOCKETS = {} if UNPRIVILEGED else {"load for a socket": "EPERM"}
 PIN = "/run/bpf/who"
@@ -33,14 +33,14 @@ USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
 
 
 def drop_all():
-    """Becomes a user with no rights at all."""
+    """Becomes a user without any capability."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def keep(*capabilities):
-    """Stays root, with some capabilities. C: capset(2)."""
+    """Stays root, with only these capabilities. C: capset(2)."""
     bits = sum(1 << each for each in capabilities)
     low, high = bits & 0xFFFFFFFF, bits >> 32
     head = ctypes.create_string_buffer(struct.pack("=II", CAPABILITY_VERSION_3, 0))
@@ -49,17 +49,17 @@ def keep(*capabilities):
 
 
 def enter_user_namespace():
-    """Has all capabilities, but in a user namespace of its own only."""
+    """Gets all capabilities, but only in a new user namespace."""
     drop_all()
     os.unshare(os.CLONE_NEWUSER)
 
 
 def in_a_child(become, what):
-    """What `what()` returns in a process of namespace a for which `become` was called."""
+    """Returns what `what()` returns in a child process in namespace a, after `become()`."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        # It ends in there: who has no rights cannot go back.
+        # The child exits in the namespace, because it lacks the privilege to go back.
         with nl.inside("a"):
             try:
                 become()
@@ -76,7 +76,7 @@ def in_a_child(become, what):
 
 
 def answer_of(call, *args):
-    """The name of the errno that a system call fails with, or "" if it does not."""
+    """Returns the name of a system call's errno, or "" if it succeeds."""
     try:
         result = call(*args)
     except OSError as error:
@@ -87,7 +87,7 @@ def answer_of(call, *args):
 
 
 def ask(sock, kind, flags, body):
-    """Sends a request; returns the name of its errno, or "" if it was done."""
+    """Sends a request; returns the name of its errno, or "" if it succeeds."""
     flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
     sock.settimeout(10)
     sock.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
@@ -99,41 +99,41 @@ def ask(sock, kind, flags, body):
 
 
 def insn(code, registers=0, offset=0, number=0):
-    """One instruction."""
+    """Returns a BPF instruction."""
     return struct.pack("=BBhi", code, registers, offset, number)
 
 
 RETURN = insn(0xb7) + insn(0x95)
-# r1 is the packet still.
+# r1 still has the context.
 HELPER = (insn(0x7a, 10, -24) + insn(0x7a, 10, -16) + insn(0x7a, 10, -8)
           + insn(0xb7, 2, number=2) + insn(0xbf, 0xa3) + insn(0x07, 3, number=-24)
           + insn(0xb7, 4, number=20) + insn(0x85, number=73) + RETURN)
 
 
 def load(kind, insns):
-    """A program's descriptor."""
+    """Loads a program; returns its fd."""
     text, license_ = ctypes.create_string_buffer(insns), ctypes.create_string_buffer(b"GPL")
     return bpf(BPF_PROG_LOAD, "=IIQQ", kind, len(insns) // 8, ctypes.addressof(text),
                ctypes.addressof(license_))[0]
 
 
 def run(fd):
-    """Runs a program on a packet; returns what it returns."""
+    """Runs a program on a packet; returns its return value."""
     return run_on(fd, bytes(12) + b"\x08\0" + b"\x45" + bytes(45))[0]
 
 
 class Scene:
-    """What the callers find: a filter and a route in a, and programs that are open already."""
+    """What callers find: a filter and a route in a, and open fds of programs."""
 
     def __init__(self, net, tc, xmit, helper):
         self.index, self.tc, self.xmit, self.helper = net.ifindex, tc, xmit, helper
 
     def state(self):
-        """What is configured. Routes that IPv6 makes by itself come in their own time."""
+        """Returns the configuration, without IPv6 routes: the kernel adds some asynchronously."""
         return sh("tc -n a filter show dev va egress; ip -4 -n a -d route show")
 
     def route(self, host, fd):
-        """The body of a request about a route with an encapsulation."""
+        """Returns the body of a request for a route with an encapsulation."""
         body = nl.rtmsg(socket.AF_INET, 32, 254, 4, 0, 1)
         body += nl.attr(nl.RTA_DST, socket.inet_aton(f"10.1.0.{host}"))
         body += nl.attr(nl.RTA_GATEWAY, socket.inet_aton("10.0.0.2"))
@@ -142,7 +142,7 @@ class Scene:
         return body + nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_XMIT, prog(fd)))
 
     def requests(self):
-        """What can be asked of rtnetlink: those that change something, and those that read."""
+        """Returns the rtnetlink requests that change something, and those that read."""
         new, create = nl.RTM_NEWTFILTER, nl.NLM_F_CREATE
         replace = create | nl.NLM_F_REPLACE
 
@@ -172,14 +172,14 @@ class Scene:
         return changes, reads
 
     def ask_all(self, sock=None):
-        """Asks for all of that; returns what is answered, and to reads first, for the last
-        changes take away what there is."""
+        """Sends all requests; returns their answers. Reads come first, because the last changes
+        delete what they read."""
         changes, reads = self.requests()
         with sock or socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as asked:
             return {name: ask(asked, *request) for name, request in (reads | changes).items()}
 
     def programs(self, number):
-        """Answers to who wants programs: new ones, and those that are there."""
+        """Returns the results of loading and opening programs, and of running the helper."""
         path = ctypes.create_string_buffer(PIN.encode())
         return {
             "load for tc": answer_of(load, SCHED_CLS, RETURN),
@@ -242,7 +242,7 @@ if USER_NAMESPACES:
             os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
 
         def configure():
-            # No device but lo, which has no clsact yet: that is missing, not the right.
+            # lo is the only device, and has no clsact yet.
             with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
                 clsact = struct.pack("=BxxxiIII", 0, 1, 0xFFFF0000, 0xFFFFFFF1, 0)
                 clsact += nl.attr(nl.TCA_KIND, "clsact")
@@ -279,13 +279,13 @@ def test_programs(scene, caller):
         said = in_a_child(become, lambda: scene.programs(number))
     finally:
         os.unlink(PIN)
-    # Who was given a program may run it: that it reaches the helper is no right of its own.
+    # Whoever has a program's fd may run it, and needs no further permission for the helper.
     assert said == {name: 0 if name == "run the helper" else refusals.get(name, "")
                     for name in said}
 
 
 def paths():
-    """What there is to see of the kernel, but processes, devices and the tracer's own."""
+    """Returns the kernel's paths in sysfs and procfs, without processes, devices and tracefs."""
     found = set()
     for top in ("/sys/module", "/sys/kernel", "/sys/fs", "/proc"):
         for at, directories, files in os.walk(top):
@@ -296,7 +296,7 @@ def paths():
     return found
 
 
-# What the kernel shows of any module.
+# Files that sysfs has for any module.
 OF_ANY_MODULE = re.compile(
     r"(/(coresize|initsize|initstate|refcnt|taint|srcversion|version|import_ns|uevent|holders"
     r"|parameters|(notes|sections)(/[^/]*)?))?")
@@ -304,7 +304,7 @@ OF_ANY_MODULE = re.compile(
 
 @pytest.fixture(name="unloaded")
 def fixture_unloaded():
-    """Without the module, which comes back afterwards."""
+    """Unloads the module for the scenario, and loads it again afterwards."""
     eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
     yield
     if not loaded(MODULE.stem):
@@ -312,7 +312,7 @@ def fixture_unloaded():
 
 
 def opens(path, flags):
-    """Whether this process may open a file. FIFOs and the like do not keep it waiting."""
+    """Returns whether this process may open a file, without waiting for FIFOs and the like."""
     try:
         os.close(os.open(path, flags | os.O_NONBLOCK))
     except OSError:
@@ -327,7 +327,7 @@ def test_files():
     home = f"/sys/module/{MODULE.stem}"
     new = sorted(paths() - before)
     assert f"{home}/refcnt" in new
-    # Of our own: types, and what programs on routes did. The slab has names that come and go.
+    # The module's own: BTF, and the statistics of programs on routes. Names of slabs come and go.
     others = [path for path in new if not path.startswith(home)
               and not re.search(r"/(slab|holders)/", path)]
     told = f"/sys/kernel/debug/{MODULE.stem}"
@@ -340,9 +340,9 @@ def test_files():
     modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in files}
     assert not [path for path, mode in modes.items() if mode & 0o022]
     assert {path for path, mode in modes.items() if mode & 0o200} <= {f"{home}/uevent"}
-    # And so it is, whatever the modes say.
+    # Opening the files agrees with their modes.
     written = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_WRONLY)])
     assert written == []
-    # Addresses are for root.
+    # Only root reads the addresses of sections.
     read = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_RDONLY)])
     assert read and not [path for path in read if "/sections/" in path]
