@@ -598,8 +598,8 @@ def test_block_in_hardware_takes_no_device_without(hw):
     said = refused(f"tc -n a qdisc add dev {off} ingress_block 7 clsact")
     assert "Bind to offloaded block failed as dev has offload disabled" in said
     assert hw.shown(7) == [(1, "in_hw")] and port.id == new.id
-    # A refused filter must not stay in the block's count of offloaded filters: devices without
-    # offload could not join below.
+    # Nothing may be left in the block's count of offloaded filters, or devices without offload
+    # could not join below.
     assert hw.ask(7, old, SKIP_SW)[0] == errno.EBUSY
     hw.net.tc("filter del block 7")
     hw.join("va", off)
@@ -684,8 +684,8 @@ def test_joining_device_refuses_plain_filters_quietly(hw):
 
 
 def refuse_to_join(hw, how):
-    """Offloads a skip_sw filter to one device, and has another device, which refuses the filter, fail
-    to join the block; returns the program and both devices."""
+    """Offloads a skip_sw filter to a device of the block, and checks that another device, which
+    refuses the filter, cannot join; returns the program and both devices."""
     ports = hw.plug(), hw.plug()
     hw.join(ports[0])
     if how == "bound":
@@ -866,7 +866,7 @@ def test_bytecode(hw, wired):
     hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} skip_sw action drop")
     hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
     assert passes(hw) and counters()[0] == 3
-    # A bytecode program has the ID 0. EBUSY for another program shows that it is offloaded.
+    # A bytecode program has the ID 0. EBUSY for another one shows that it is offloaded.
     assert hw.ask(wired, hw.load("ok"), SKIP_SW, handle=9) == (errno.EBUSY, BUSY)
     hw.net.tc(f"filter del dev {wired} ingress")
     hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} action drop")

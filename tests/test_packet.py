@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packet metadata between filters: the time stamp that one leaves to the next, and the dst."""
+"""Packet metadata between filters: the timestamp that one leaves to the next, and the dst."""
 
 import pytest
 from test_cls import BOTH
@@ -14,7 +14,7 @@ def fixture_tc(net):
 
 
 def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
-    """Adds an IPv4 filter with one of the time stamp programs."""
+    """Adds an IPv4 filter with one of the timestamp programs."""
     what = how.format(f"tstamp_{name}")
     net.tc(f"filter add dev va {hook} protocol ip {options} {what}")
 
@@ -24,7 +24,7 @@ def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
 def test_time_of_a_packet_as_the_next_sees_it(tc, hook, prio):
     stamp(tc, hook, "none", options=f"prio {prio}")
     assert tc.ping()
-    # A program cannot reset the type of a time stamp that it has zeroed, so the classifier does.
+    # A program cannot reset the type of a timestamp that it has zeroed, so the classifier does.
     stamp(tc, hook, "zero", options="prio 1 handle 2")
     assert tc.ping(count=2)
     tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 2 bpf")
@@ -39,7 +39,7 @@ def test_time_of_a_packet_without_direct_action(tc, hook):
     stamp(tc, hook, "zero", how="bpf obj tc_{}.o sec tc action continue")
     assert tc.ping(count=2)
     stamp(tc, hook, "set", how="bpf obj tc_{}.o sec tc action continue")
-    # The newer filter runs first, and the older one zeroes the time stamp that it sets.
+    # The newer filter runs first, and the older one zeroes the timestamp that it sets.
     assert tc.ping(count=2)
     tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 1 bpf")
     assert tc.dropped()

@@ -354,7 +354,7 @@ def test_who_may_read(net):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_an_open_file_keeps_the_module(net):
-    """An open file holds the module, and can be read on from a route that has been deleted."""
+    """An open file holds the module, and reading goes on at a route that has been deleted."""
     net.encap("xmit", "ok", 4)
     net.encap("out", "ok", 6)
     with open(FILES / "routes", "rb", buffering=0) as file:

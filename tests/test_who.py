@@ -279,7 +279,7 @@ def test_programs(scene, caller):
         said = in_a_child(become, lambda: scene.programs(number))
     finally:
         os.unlink(PIN)
-    # Whoever has a program's fd may run it, and needs no further permission for the helper.
+    # A process that has a program's fd may run it, and needs no further permission for the helper.
     assert said == {name: 0 if name == "run the helper" else refusals.get(name, "")
                     for name in said}
 
@@ -343,6 +343,6 @@ def test_files():
     # Opening the files agrees with their modes.
     written = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_WRONLY)])
     assert written == []
-    # Only root reads the addresses of sections.
+    # Only root may read the addresses of sections.
     read = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_RDONLY)])
     assert read and not [path for path in read if "/sections/" in path]
