@@ -9,11 +9,11 @@
  *	./attach route lwt_xmit_vxlan.o 10.1.0.0/16 eth0 --headroom 50
  *	./attach filter tc_police.o eth0 ingress
  *
- * It takes the first program of the object. A route has it on the hook of the program's
- * type (in, out, xmit); libbpf has no function for that, so this is a netlink request. A
- * filter is a direct-action one, with priority 1 and handle 1, on a clsact qdisc that is
- * made if need be. Either replaces what is there already. The route or filter holds the
- * program: "ip route del" and "tc filter del" let go of it, and this may end at once.
+ * The first program of the object is attached. On a route it goes to the hook of its type
+ * (in, out or xmit), by a netlink request, because libbpf has no function for that. A
+ * filter is direct-action, with priority 1 and handle 1, on clsact, which is added if
+ * missing. Either replaces an existing one. The route or filter holds a reference to the
+ * program until "ip route del" or "tc filter del", so this process can exit at once.
  */
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>
@@ -87,13 +87,13 @@ static struct rtattr *put(struct request *request, unsigned short type,
 	return attribute;
 }
 
-/* All that was put into the request since then is in this attribute. */
+/* Closes a nested attribute: everything put since then is inside. */
 static void end(struct request *request, struct rtattr *nest)
 {
 	nest->rta_len = (char *)request + request->head.nlmsg_len - (char *)nest;
 }
 
-/* Reads an address. Returns its family. */
+/* Parses an address and returns its family. */
 static int parse_address(const char *text, void *to)
 {
 	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
@@ -167,7 +167,7 @@ static void put_program(struct request *request, const struct bpf_program *progr
 	end(request, encap);
 }
 
-/* What the kernel says besides the number of an error. */
+/* The extack message of an error; empty if there is none. */
 static const char *reason(const struct nlmsghdr *head)
 {
 	const struct nlmsgerr *answer = NLMSG_DATA(head);
@@ -177,7 +177,7 @@ static const char *reason(const struct nlmsghdr *head)
 
 	if (!(head->nlmsg_flags & NLM_F_ACK_TLVS))
 		return "";
-	/* Behind the request, which may have been left away. */
+	/* The attributes follow the request, whose payload the kernel may omit. */
 	if (!(head->nlmsg_flags & NLM_F_CAPPED))
 		offset += NLMSG_ALIGN(answer->msg.nlmsg_len - sizeof(answer->msg));
 	attribute = (const struct rtattr *)((const char *)head + offset);
@@ -201,7 +201,7 @@ static void talk(const struct request *request)
 
 	if (fd < 0)
 		err(1, "netlink");
-	/* Without it there are numbers alone. */
+	/* Without this the kernel sends the errno only. */
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof(yes));
 	if (send(fd, request, request->head.nlmsg_len, 0) < 0 ||
 	    recv(fd, &answer, sizeof(answer), 0) < (ssize_t)NLMSG_LENGTH(sizeof(*result)))
@@ -254,7 +254,7 @@ static void add_filter(const struct bpf_program *program, unsigned int ifindex, 
 	else
 		help();
 
-	/* That it is there already is nothing to tell. */
+	/* Do not print that clsact exists already. */
 	print = libbpf_set_print(NULL);
 	error = bpf_tc_hook_create(&hook);
 	libbpf_set_print(print);

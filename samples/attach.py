@@ -8,11 +8,11 @@
     attach.py route lwt_xmit_vxlan.o 10.1.0.0/16 eth0 --headroom 50
     attach.py filter tc_police.o eth0 ingress
 
-It needs pyroute2 and libbpf 1: pyroute2 speaks netlink, and takes the descriptor of a program that
-libbpf has loaded, the first one of the object. A route has it on the hook of the program's type
-(in, out, xmit). A filter is a direct-action one, with priority 1 and handle 1, on a clsact qdisc
-that is made if need be. Either replaces what is there already. The route or filter holds the
-program: "ip route del" and "tc filter del" let go of it, and this may end at once.
+It needs pyroute2 and libbpf 1. libbpf loads the object, and pyroute2 attaches the first program of
+it by its file descriptor. On a route it goes to the hook of its type (in, out or xmit). A filter is
+direct-action, with priority 1 and handle 1, on clsact, which is added if missing. Either replaces
+an existing one. The route or filter holds a reference to the program until "ip route del" or
+"tc filter del", so this process can exit at once.
 """
 
 import argparse
@@ -25,15 +25,14 @@ import socket
 
 from pyroute2 import IPRoute, NetlinkError
 
-# The types of programs that routes take (enum bpf_prog_type), and their hooks.
+# The program types of routes (enum bpf_prog_type), and their hooks.
 HOOKS = {10: "in", 11: "out", 12: "xmit"}
-# Where filters of clsact are.
+# The hooks of clsact: TC_H_CLSACT with TC_H_MIN_INGRESS or TC_H_MIN_EGRESS.
 PARENTS = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 
 
 def load(path):
-    """Loads an object; returns the descriptor, the name and the type of its first program. C:
-    bpf_object__open_file() and so on."""
+    """Loads an object and returns the file descriptor, name and type of its first program."""
     libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
 
     def call(name, result, *args):
@@ -60,7 +59,7 @@ def load(path):
 
 
 def add_route(ipr, args):
-    """A route whose packets go through the program."""
+    """Adds or replaces a route that runs the program on its packets."""
     fd, name, kind = load(args.object)
     if kind not in HOOKS:
         raise ValueError(f"{name} is no program for a route")
@@ -75,13 +74,13 @@ def add_route(ipr, args):
 
 
 def add_filter(ipr, args):
-    """A filter on packets that a device receives or sends."""
+    """Adds or replaces a filter on packets that a device receives or sends."""
     fd, name, _ = load(args.object)
     index = socket.if_nametoindex(args.device)
     try:
         ipr.tc("add", "clsact", index)
     except NetlinkError as error:
-        # It is there already.
+        # The qdisc may exist already.
         if error.code != errno.EEXIST:
             raise
     ipr.tc("replace-filter", "bpf", index, handle=1, prio=1, fd=fd, name=name,
@@ -89,7 +88,7 @@ def add_filter(ipr, args):
 
 
 def main():
-    """What the command line says."""
+    """Parses the command line and attaches the program."""
     parser = argparse.ArgumentParser(description="attaches a BPF program with pyroute2")
     kinds = parser.add_subparsers(required=True)
     route = kinds.add_parser("route", help="to a route")

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends the packets of a route in UDP (FOU: IP in IP with a UDP header between), so
- * that routers which balance by ports spread the flows: the UDP source port is a hash
- * of the inner flow.
+ * Sends the packets of a route in UDP (FOU: IP in IP with a UDP header in between). The
+ * UDP source port is a hash of the inner flow, so routers that balance by ports spread
+ * the flows.
  *
  *	clang -O2 -g -target bpf -c lwt_xmit_fou.c -o lwt_xmit_fou.o
  *	ip route add 10.1.0.0/16 encap bpf xmit obj lwt_xmit_fou.o \
  *		section lwt_xmit headroom 28 dev eth0
  *
- * At the other end "gue" reads from a packet without a GUE header whether it is IPv4
- * or IPv6, and hands it to that family's tunnel (for IPv4 alone, "ipproto 4" does too):
+ * At the remote end "gue" determines the family of a packet without a GUE header, and
+ * passes it to the tunnel of that family (for IPv4 alone "ipproto 4" works, too):
  *
  *	ip fou add port 5555 gue
  *	ip link add ipip1 type ipip local 10.0.0.2 remote 10.0.0.1
@@ -17,9 +17,10 @@
  *	ip link set ipip1 up
  *	ip link set sit1 up
  *
- * "headroom" lowers the route's MTU by what is pushed; without it, long packets are
- * fragmented. If the route is in a VRF, the outer header is routed in that VRF. Limits:
- * one remote end for the route, no UDP checksum, DSCP and ECN are not copied.
+ * "headroom" lowers the route's MTU by the length of the pushed headers; without it,
+ * long packets are fragmented. If the route is in a VRF, the outer header is routed in
+ * that VRF. Limits: one remote end per route, no UDP checksum, DSCP and ECN are not
+ * copied.
  */
 #include "outer.h"
 

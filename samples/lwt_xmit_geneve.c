@@ -6,17 +6,17 @@
  *	ip route add 10.1.0.0/16 encap bpf xmit obj lwt_xmit_geneve.o \
  *		section lwt_xmit headroom 36 dev eth0
  *
- * Geneve carries the IP packet without an Ethernet header. The other end's device
- * accepts that if it inherits the protocol:
+ * Geneve carries the IP packet without an Ethernet header. The remote device accepts
+ * that with "innerprotoinherit":
  *
  *	ip link add gnv1 type geneve id 42 remote 10.0.0.1 innerprotoinherit
  *	ip link set gnv1 up
  *
  * The UDP source port is a hash of the inner flow, so routers that balance by ports
- * spread the flows and keep each in order. "headroom" lowers the route's MTU by
- * what is pushed; without it, long packets are fragmented. If the route is in a VRF,
- * the outer header is routed in that VRF. Limits: one remote end for the route, no
- * Geneve options, no UDP checksum, DSCP and ECN are not copied.
+ * spread the flows and keep each in order. "headroom" lowers the route's MTU by the
+ * length of the pushed headers; without it, long packets are fragmented. If the route
+ * is in a VRF, the outer header is routed in that VRF. Limits: one remote end per
+ * route, no Geneve options, no UDP checksum, DSCP and ECN are not copied.
  */
 #include "outer.h"
 
@@ -30,7 +30,7 @@ struct outer {
 	struct iphdr ip;
 	struct udphdr udp;
 	struct {
-		/* Version, length of the options, flags: all 0. */
+		/* Version, option length, flags: all 0. */
 		__be16 flags;
 		__be16 protocol;
 		__be32 vni;
@@ -44,7 +44,7 @@ SEC("lwt_xmit") int geneve(struct __sk_buff *skb)
 		.ip = outer_ip(IPPROTO_UDP, len),
 		.udp = outer_udp(skb, GENEVE_PORT, len),
 		.geneve = {
-			/* What is inside is what the packet was: IPv4 or IPv6. */
+			/* The protocol of the inner packet: IPv4 or IPv6. */
 			.protocol = skb->protocol,
 			.vni = bpf_htonl(VNI << 8),
 		},

@@ -6,8 +6,8 @@
  *	ip route add 10.1.0.0/16 encap bpf xmit obj lwt_xmit_gre.o \
  *		section lwt_xmit headroom 24 dev eth0
  *
- * The other end has a tunnel device ("ip link add gre1 type gre ...") that takes
- * the header off again. "headroom" lowers the route's MTU by what is pushed.
+ * The remote end decapsulates with a tunnel device ("ip link add gre1 type gre ...").
+ * "headroom" lowers the route's MTU by the length of the pushed headers.
  */
 #include "outer.h"
 
@@ -24,7 +24,7 @@ SEC("lwt_xmit") int gre(struct __sk_buff *skb)
 	__u32 len = sizeof(struct outer) + skb->len;
 	struct outer outer = {
 		.ip = outer_ip(IPPROTO_GRE, len),
-		/* What is inside is what the packet was: IPv4 or IPv6. */
+		/* The protocol of the inner packet: IPv4 or IPv6. */
 		.gre = { .protocol = skb->protocol },
 	};
 

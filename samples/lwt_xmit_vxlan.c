@@ -6,17 +6,17 @@
  *	ip route add 10.1.0.0/16 encap bpf xmit obj lwt_xmit_vxlan.o \
  *		section lwt_xmit headroom 50 dev eth0
  *
- * The other end has a VXLAN device, whose MAC address is FAR_MAC:
+ * The remote end has a VXLAN device with MAC address FAR_MAC:
  *
  *	ip link add vx1 address 02:00:00:00:00:42 type vxlan id 42 \
  *		local 10.0.0.2 dstport 4789
  *	ip link set vx1 up
  *
  * The UDP source port is a hash of the inner flow, so routers that balance by ports
- * spread the flows and keep each in order. "headroom" lowers the route's MTU by
- * what is pushed; without it, long packets are fragmented. If the route is in a VRF,
- * the outer header is routed in that VRF. Limits: one remote end for the route, no UDP
- * checksum, DSCP and ECN are not copied.
+ * spread the flows and keep each in order. "headroom" lowers the route's MTU by the
+ * length of the pushed headers; without it, long packets are fragmented. If the route
+ * is in a VRF, the outer header is routed in that VRF. Limits: one remote end per
+ * route, no UDP checksum, DSCP and ECN are not copied.
  */
 #include <linux/if_ether.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@
 #ifndef VNI
 #define VNI 42
 #endif
-/* The Ethernet addresses inside. A host ignores frames that are for another one. */
+/* The inner MAC addresses. A host ignores frames for another address. */
 #ifndef FAR_MAC
 #define FAR_MAC { 0x02, 0, 0, 0, 0, 0x42 }
 #endif
@@ -46,7 +46,7 @@ struct outer {
 	struct ethhdr ethernet;
 };
 
-/* The compiler pads the structure behind the Ethernet header. */
+/* sizeof() would include the padding behind the Ethernet header. */
 #define OUTER_LEN (offsetof(struct outer, ethernet) + ETH_HLEN)
 
 SEC("lwt_xmit") int vxlan(struct __sk_buff *skb)

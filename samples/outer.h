@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The outer headers that the tunnels of this directory have in common: IPv4 from LOCAL
- * to REMOTE, and UDP with a source port for each flow.
+ * The outer headers that the sample tunnels share: IPv4 from LOCAL to REMOTE, and UDP
+ * with a source port per flow.
  */
 #ifndef _OUTER_H
 #define _OUTER_H
@@ -13,7 +13,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* The ends of the tunnel. */
+/* The tunnel endpoints. */
 #ifndef LOCAL
 #define LOCAL 0x0a000001	/* 10.0.0.1 */
 #endif
@@ -21,19 +21,19 @@
 #define REMOTE 0x0a000002	/* 10.0.0.2 */
 #endif
 
-/* The dynamic ports, 0xc000 to 0xffff: 14 bits of the hash choose one. */
+/* The dynamic ports, 0xc000 to 0xffff: 14 bits of the hash select one. */
 #define FIRST_DYNAMIC_PORT 0xc000
 
 /*
- * A length as a header has it. Segments that travel as one packet may be longer than
- * the header can say: 0 leaves the length to the kernel.
+ * A length field in network byte order. A GSO packet may exceed 16 bits: with 0 the
+ * kernel fills in the length.
  */
 static __always_inline __be16 outer_len(__u32 len)
 {
 	return len <= 0xffff ? bpf_htons(len) : 0;
 }
 
-/* An IPv4 header; "len" is that of the packet with all that is pushed. */
+/* An IPv4 header; "len" is the length of the packet with all pushed headers. */
 static __always_inline struct iphdr outer_ip(__u8 protocol, __u32 len)
 {
 	return (struct iphdr) {
@@ -41,16 +41,16 @@ static __always_inline struct iphdr outer_ip(__u8 protocol, __u32 len)
 		.ihl = sizeof(struct iphdr) / 4,
 		.ttl = 64,
 		.protocol = protocol,
-		/* Fragments of two packets must not be taken for one. */
+		/* Fragments of different packets must not be reassembled into one. */
 		.id = bpf_get_prandom_u32(),
 		.tot_len = outer_len(len),
 		.saddr = bpf_htonl(LOCAL),
 		.daddr = bpf_htonl(REMOTE),
-		/* A checksum of 0 is filled in. */
+		/* The kernel fills in a checksum of 0. */
 	};
 }
 
-/* The UDP header behind it. */
+/* The UDP header that follows. */
 static __always_inline struct udphdr outer_udp(struct __sk_buff *skb, __u16 port, __u32 len)
 {
 	return (struct udphdr) {
@@ -60,7 +60,7 @@ static __always_inline struct udphdr outer_udp(struct __sk_buff *skb, __u16 port
 	};
 }
 
-/* Pushes the headers. A packet that cannot be encapsulated must not leave as it is. */
+/* Pushes the headers. A packet that cannot be encapsulated must not leave unencapsulated. */
 static __always_inline int outer_push(struct __sk_buff *skb, void *outer, __u32 len)
 {
 	if (bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_IP, outer, len))

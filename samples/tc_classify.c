@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sorts what a device sends into the classes of its qdisc by DSCP, and counts for each
- * DSCP. The counters are per CPU, so that no CPU waits for another.
+ * Classifies the packets that a device sends by DSCP, and counts packets and bytes of
+ * each DSCP. The counters are per CPU, so they need no lock.
  *
  *	clang -O2 -g -target bpf -c tc_classify.c -o tc_classify.o
  *	tc qdisc add dev eth0 root handle 1: htb default 20
@@ -11,10 +11,10 @@
  *	bpftool map update name classes key 46 0 0 0 value hex 10 00 01 00
  *	bpftool map dump name counters
  *
- * The map "classes" has a class ID for each DSCP, here 1:10 for 46 (EF), in the machine's
- * byte order. Packets whose DSCP has 0 go on to the next filter, and then to the default
- * class. This is no direct-action filter: the program returns a class. Loaders that always
- * set that flag, such as libbpf's bpf_tc_attach(), cannot attach it.
+ * The map "classes" maps a DSCP to a class ID in host byte order, here 46 (EF) to 1:10.
+ * Packets whose DSCP maps to 0 go on to the next filter, and finally to the default class.
+ * This is not a direct-action filter: the program returns a class. Loaders that always set
+ * that flag, such as libbpf's bpf_tc_attach(), cannot attach it.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -49,13 +49,13 @@ SEC("tc") int classify(struct __sk_buff *skb)
 	__u8 head[2];
 	__u32 dscp;
 
-	/* Wherever the IP header is: a VLAN tag may come before it. */
+	/* Relative to the network header: a VLAN tag may precede it. */
 	if (bpf_skb_load_bytes_relative(skb, 0, head, sizeof(head), BPF_HDR_START_NET))
 		return 0;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		dscp = head[1] >> 2;
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		/* The traffic class begins in the middle of a byte. */
+		/* The traffic class starts at bit 4 of the first byte. */
 		dscp = (head[0] & 0xf) << 2 | head[1] >> 6;
 	else
 		return 0;
@@ -63,7 +63,7 @@ SEC("tc") int classify(struct __sk_buff *skb)
 	count = bpf_map_lookup_elem(&counters, &dscp);
 	if (count) {
 		count->packets++;
-		/* With the headers of all segments that this will be. */
+		/* A GSO packet counts the headers of all its segments. */
 		count->bytes += skb->wire_len;
 	}
 	class = bpf_map_lookup_elem(&classes, &dscp);

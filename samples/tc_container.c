@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hands what a device receives for the addresses of containers to their veths, past the
- * host's IP layer: bpf_redirect_peer() goes on in the container, on its side of the veth.
+ * Redirects packets that a device receives for the addresses of containers to their veths,
+ * bypassing the host's IP layer: bpf_redirect_peer() continues on the container's end.
  *
  *	clang -O2 -g -target bpf -c tc_container.c -o tc_container.o
  *	tc qdisc add dev eth0 clsact
@@ -9,12 +9,12 @@
  *	bpftool map update name containers \
  *		key 0 0 0 0 0 0 0 0 0 0 255 255 10 1 0 7 value 12 0 0 0
  *
- * The map "containers" has the ifindex of the host's end of a veth for an address: IPv6,
- * or IPv4 as ::ffff:10.1.0.7. Packets for other addresses go on as before. The host must
- * be the router to the containers; their replies are routed as before. Attached to the
- * host's ends of the veths as well, the filter connects the containers with each other.
- * Limits: such packets skip the host's netfilter rules and keep their TTL; it works on
- * ingress only, and on devices with Ethernet headers.
+ * The map "containers" maps an address (IPv6, or IPv4 as ::ffff:10.1.0.7) to the ifindex
+ * of the host's end of a veth. Packets for other addresses pass. The host must be the
+ * router of the containers; their replies are routed as usual. If it is also attached to
+ * the host's ends of the veths, the filter connects the containers with each other.
+ * Limits: redirected packets bypass the host's netfilter rules and keep their TTL; it
+ * works on ingress only, and on devices with Ethernet headers.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -33,7 +33,7 @@ struct {
 	__type(value, __u32);
 } containers SEC(".maps");
 
-/* The destination, IPv4 mapped to IPv6; not 0 if there is none. */
+/* Reads the destination, IPv4 mapped to IPv6; returns nonzero if there is none. */
 static int destination(struct __sk_buff *skb, struct in6_addr *to)
 {
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
@@ -56,7 +56,7 @@ SEC("tc") int deliver(struct __sk_buff *skb)
 	if (destination(skb, &to))
 		return TC_ACT_UNSPEC;
 	veth = bpf_map_lookup_elem(&containers, &to);
-	/* Not ours: the next filter is asked, and then the packet goes on. */
+	/* No container's: leave it to the next filter, or to the IP layer. */
 	if (!veth)
 		return TC_ACT_UNSPEC;
 	return bpf_redirect_peer(*veth, 0);

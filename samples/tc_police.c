@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Limits what each source may send: a token bucket for each IPv4 or IPv6 address.
+ * Limits the rate of each source: a token bucket per IPv4 or IPv6 address.
  *
  *	clang -O2 -g -target bpf -c tc_police.c -o tc_police.o \
  *		-DRATE=1250000 -DBURST=131072
@@ -8,11 +8,11 @@
  *	tc filter add dev eth0 ingress bpf da obj tc_police.o sec tc
  *	bpftool map dump name buckets
  *
- * RATE is in bytes per second. BURST, in bytes, must exceed the longest packet, or that
- * never passes: 64 KB, because TCP segments travel as one packet. A packet within its limit
- * goes on to the next filter, others are dropped and counted. The first packet of a source
- * makes its bucket. When there are SOURCES of them, all other sources share one; "bpftool
- * map delete" makes room. Limits: a sender can forge addresses, and has many of IPv6.
+ * RATE is in bytes per second. BURST, in bytes, must exceed the longest packet, 64 KB for
+ * GSO, or such a packet never passes. A packet within the limit goes on to the next filter,
+ * others are dropped and counted. The first packet of a source creates its bucket. When
+ * there are SOURCES buckets, all further sources share one; "bpftool map delete" frees
+ * entries. Limits: a sender can forge addresses, and may have many IPv6 addresses.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -35,14 +35,14 @@
 #endif
 
 #define NSEC_PER_SEC 1000000000ULL
-/* Tokens are counted in the nanoseconds in which they are earned. */
+/* Tokens are in nanoseconds: the time in which the bytes are earned. */
 #define COST(bytes) ((bytes) * NSEC_PER_SEC / (RATE))
 
-/* One with zeros only is full at its first packet: the time since 0 is long enough. */
+/* An all-zero bucket is full at its first packet: the time since 0 exceeds COST(BURST). */
 struct bucket {
 	struct bpf_spin_lock lock;
 	__u64 tokens;
-	/* When tokens were last added. */
+	/* When tokens were last added, in nanoseconds. */
 	__u64 time;
 	__u64 dropped;
 };
@@ -54,7 +54,7 @@ struct {
 	__type(value, struct bucket);
 } buckets SEC(".maps");
 
-/* That of the sources for which there was no room. */
+/* The shared bucket of the sources that did not fit into "buckets". */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -62,7 +62,7 @@ struct {
 	__type(value, struct bucket);
 } others SEC(".maps");
 
-/* The source, IPv4 mapped to IPv6; not 0 if there is none. */
+/* Reads the source, IPv4 mapped to IPv6; returns nonzero if there is none. */
 static int source(struct __sk_buff *skb, struct in6_addr *from)
 {
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
@@ -85,21 +85,21 @@ static struct bucket *bucket_of(struct in6_addr *from)
 	bucket = bpf_map_lookup_elem(&buckets, from);
 	if (bucket)
 		return bucket;
-	/* Another processor may be first: then it is there as well. */
+	/* If another CPU inserts it first, the lookup finds that one. */
 	bpf_map_update_elem(&buckets, from, &full, BPF_NOEXIST);
 	bucket = bpf_map_lookup_elem(&buckets, from);
 	return bucket ?: bpf_map_lookup_elem(&others, &first);
 }
 
-/* Whether there are tokens for a packet, which are then taken. */
+/* Takes the tokens for a packet; returns 0 if there are not enough. */
 static int take(struct bucket *bucket, __u64 cost)
 {
-	/* No helper may be called with the lock held. */
+	/* The verifier allows no helper call with the lock held. */
 	__u64 now = bpf_ktime_get_ns();
 	int enough;
 
 	bpf_spin_lock(&bucket->lock);
-	/* Another processor may have looked at the clock later and been here before. */
+	/* A CPU that read the clock later may have taken the lock earlier. */
 	if (now > bucket->time) {
 		bucket->tokens += now - bucket->time;
 		bucket->time = now;
@@ -120,7 +120,7 @@ SEC("tc") int police(struct __sk_buff *skb)
 	struct in6_addr from = {};
 	struct bucket *bucket;
 
-	/* What is not IP keeps the network alive. */
+	/* ARP and other non-IP packets pass. */
 	if (source(skb, &from))
 		return TC_ACT_UNSPEC;
 	bucket = bucket_of(&from);
