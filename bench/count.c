@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plugin for QEMU: which instructions the guest executes, and how often.
+ * A QEMU plugin that counts by address which instructions the guest executes.
  *
  *   -plugin count.so,out=FILE
  *
- * For each window FILE has lines of four numbers: that of the window, the address of
- * a row of instructions (hexadecimal), how many they are, and how often they were
- * executed.
+ * For each window, FILE has lines of four numbers: the window, the address of a run of
+ * instructions (hexadecimal), its length in instructions, and how often it was executed.
  */
 #include "plugin.h"
 
-/* Rows of instructions that were translated so far, hashed by what they are. */
+/* Runs of instructions translated so far, hashed by address and length. */
 #define ROWS 0x100000u
 static struct {
 	uint64_t address, insns;
@@ -20,7 +19,7 @@ static struct qemu_plugin_scoreboard *score;
 static FILE *out;
 static unsigned int window;
 
-/* What is executed that seldom has nothing to do with packets. */
+/* Runs executed less often do not belong to packets. */
 #define SELDOM 5
 
 static void mark(unsigned int cpu, void *next)
@@ -56,7 +55,7 @@ static unsigned int row_of(uint64_t address, uint64_t insns)
 	return at;
 }
 
-/* QEMU calls this for one translation after the other. */
+/* QEMU serialises these calls. */
 static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 {
 	size_t insns = qemu_plugin_tb_n_insns(tb), i;

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""cycles.py C RUST: prints what perf counted for a packet on each line of the benchmark, from the
-logs of two guests."""
+"""cycles.py C RUST: prints the perf counts per packet of each line, from the logs of two guests."""
 
 import sys
 
@@ -9,8 +8,8 @@ import report
 
 
 def hook(lines, name, event):
-    """The median that the line's hook adds to the line that it is compared with, and how far apart
-    the quartiles of the two lines are."""
+    """Returns the median that the line's hook adds to its baseline, and the sum of the
+    interquartile ranges of both lines."""
     line = lines[name]
     base = lines[line["base"]]["events"][event]
     low, median, high = line["events"][event]
@@ -18,7 +17,7 @@ def hook(lines, name, event):
 
 
 def show(c, rust):
-    """Prints one table for each event."""
+    """Prints one table per event."""
     events = [event for event in next(iter(c.values()))["events"]
               if all(event in line["events"] for side in (c, rust) for line in side.values())]
     if not events:
@@ -30,7 +29,7 @@ def show(c, rust):
             if not line["base"] or name not in rust:
                 continue
             (of_c, apart), (ours, ours_apart) = (hook(side, name, event) for side in (c, rust))
-            # A ratio of two numbers that are both within the noise would say nothing.
+            # A ratio of two numbers within the noise is meaningless.
             spread = max(apart, ours_apart)
             ratio = f"{ours / of_c:6.2f}" if of_c > spread else f"{'-':>6}"
             print(f"{name:46} {of_c:9.2f} {ours:9.2f} {ratio} {spread:9.2f}")

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plugin for QEMU: which cache lines the guest's kernel reads and writes, from where,
- * and on which processor.
+ * A QEMU plugin that records which cache lines the guest's kernel reads and writes, by
+ * which instruction, and on which CPU.
  *
  *   -plugin lines.so,out=FILE
  *
- * For each window FILE has lines of four numbers, each but the first hexadecimal: that of the
- * window, the processor, twice that and 1 more for a write; the address of the cache
- * line; that of the instruction.
+ * For each window, FILE has lines of four numbers, hexadecimal except for the first: the
+ * window; the CPU times 2, plus 1 for a write; the address of the cache line; the address
+ * of the instruction.
  */
 #include <pthread.h>
 #include "plugin.h"
@@ -15,7 +15,7 @@
 #define LINE 64
 #define KERNEL 0x8000000000000000u
 
-/* What was seen in this window, hashed. */
+/* Accesses in this window, hashed. "line" has the CPU and the direction in its low bits. */
 #define ACCESSES 0x400000u
 static struct access {
 	uint64_t line, insn;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's interface for plugins, as far as it is used here. The emulator's packages
- * have no header of it.
+ * The part of QEMU's plugin API that is used here. QEMU's packages do not include its
+ * header.
  *
- * The guest says which of its instructions belong together: it executes one that
- * does nothing and has the number of a window in it, see mark() in measure.py. 0
- * ends a window.
+ * The guest marks windows of its instructions: it executes a no-op that encodes the number
+ * of a window, see mark() in measure.py. 0 ends a window.
  */
 #ifndef BENCH_PLUGIN_H
 #define BENCH_PLUGIN_H
@@ -58,7 +57,7 @@ bool qemu_plugin_mem_is_store(uint32_t info);
 
 EXPORT int qemu_plugin_version = 4;
 
-/* Has `cb` called with the number of a window, wherever the guest marks one. */
+/* Registers "cb" to be called with the number of a window wherever the guest marks one. */
 static inline void watch_marks(struct qemu_plugin_insn *insn,
 			       void (*cb)(unsigned int cpu, void *window))
 {
@@ -72,7 +71,7 @@ static inline void watch_marks(struct qemu_plugin_insn *insn,
 						       (void *)(uintptr_t)(code[3] | code[4] << 8));
 }
 
-/* Opens the file of the argument "out=FILE". */
+/* Opens FILE of the argument "out=FILE". */
 static inline FILE *open_output(int argc, char **argv)
 {
 	return argc == 1 && !strncmp(argv[0], "out=", 4) ? fopen(argv[0] + 4, "w") : NULL;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plugin for QEMU: what a packet costs besides instructions.
+ * A QEMU plugin that measures packet costs other than instruction counts.
  *
  *   -plugin touch.so,out=FILE,packet=ADDRESS
  *
- * A packet lasts on the first processor from one execution of the instruction at ADDRESS
- * (hexadecimal) to the next. For each window FILE has a line of five numbers: that of the
- * window, and the medians over its packets of
+ * A packet lasts from one execution of the instruction at ADDRESS (hexadecimal) on CPU 0
+ * to the next. For each window, FILE has a line of five numbers: the window, and the
+ * medians over its packets of
  *
- *   - cache lines of code that are executed,
- *   - cache lines of data that are read or written,
- *   - branches that are taken,
- *   - instructions that lock a cache line.
+ *   - code cache lines executed,
+ *   - data cache lines read or written,
+ *   - branches taken,
+ *   - locked instructions.
  */
 #include <stdlib.h>
 #include "plugin.h"
@@ -21,12 +21,12 @@
 
 enum { CODE, DATA, BRANCHES, LOCKED, NUMBERS };
 
-/* Code that is executed as a whole, but for faults in it. */
+/* A translation block. It executes as a whole, unless it faults. */
 struct block {
 	uint64_t start, last, end;
 };
 
-/* Which lines a packet has seen so far, hashed. Those of earlier packets have another number. */
+/* Cache lines of the current packet, hashed. A slot with another packet number is free. */
 #define SLOTS 0x10000u
 static struct {
 	uint64_t line[SLOTS];
@@ -105,7 +105,7 @@ static void executed(unsigned int cpu, void *data)
 		next_packet();
 	if (!packet)
 		return;
-	/* What repeats itself is a branch for the emulator alone. */
+	/* A repeated string instruction restarts its block; that is not a branch of the guest. */
 	if (before && block->start != before->end && block->start != before->last)
 		so_far[BRANCHES]++;
 	before = block;
@@ -125,7 +125,7 @@ static void locked(unsigned int cpu, void *data)
 		so_far[LOCKED]++;
 }
 
-/* Whether it has the prefix for that, or exchanges a register and memory, which needs none. */
+/* Whether it has a lock prefix, or is an XCHG with memory, which locks without one. */
 static bool locks(struct qemu_plugin_insn *insn)
 {
 	static const unsigned char prefixes[] = {
@@ -155,7 +155,7 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 			watch_marks(qemu_plugin_tb_get_insn(tb, i), mark);
 		return;
 	}
-	/* The emulator may have the translation for as long as it runs. */
+	/* Never freed: QEMU may use the translation until it exits. */
 	block = malloc(sizeof(*block));
 	if (!block)
 		__builtin_trap();

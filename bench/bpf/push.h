@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Pushes a header and asks for a new route: SECTION is the type of the program,
- * OUTER 4 or 6, TUNNEL IPPROTO_IPIP, IPPROTO_GRE or IPPROTO_UDP. With EACH every
- * packet goes to another address of 10.10.0.0/16 or fd0a::/112. No packet here is
- * longer than its header can say, as those of samples/lwt_xmit_gre.c may be.
+ * Pushes a header and reroutes. SECTION is the program type, OUTER is 4 or 6, TUNNEL is
+ * IPPROTO_IPIP, IPPROTO_GRE or IPPROTO_UDP. With EACH every packet goes to another
+ * address of 10.10.0.0/16 or fd0a::/112. Unlike in samples/lwt_xmit_gre.c, no packet
+ * exceeds the 16 bits of the length fields.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>

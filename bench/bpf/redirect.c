@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends packets out of device 103, with a link header.
+ * Redirects packets to device 103, with a MAC header.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Does what programs do: looks at the headers, sums up what they say, looks for
- * it in a map, and counts. Some 200 instructions for a packet. SECTION is the
- * type of the program, LINK what lies in front of IP, RETURN what it returns.
+ * A typical workload of some 200 instructions per packet: parses the headers, hashes
+ * them, looks up the flow in a map, and counts bytes. SECTION is the program type, LINK
+ * the length of the MAC header, RETURN the return value.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
