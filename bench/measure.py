@@ -2,19 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """measure.py SIDE BUILD KERNEL count: counts instructions, in a guest whose clock counts them.
 
-The guest's time is one nanosecond for each instruction that its processor executes, so what takes
-time is a count: the one that is reported for a request. For packets it is there to confirm what the
-plugin of the emulator counts by address. Prints one JSON object for each line of the table. With
-"again" in place of "count" without the lines that take longest.
+The guest's clock advances by one nanosecond per executed instruction, so elapsed time is an
+instruction count. For requests that is the result. For packets it confirms what the QEMU plugin
+counts by address. Prints one JSON object per line of the table. With "again" instead of "count",
+the lines that take longest are left out.
 
-measure.py SIDE BUILD KERNEL touch: the lines of packets, with few packets each. What is counted is
-up to the plugin that the emulator has.
+measure.py SIDE BUILD KERNEL touch: the packet lines, with few packets each. The plugin of QEMU
+determines what is counted.
 
-measure.py SIDE BUILD KERNEL cycles: the lines of packets, counted by perf for the events that
-LWTCLS_EVENTS names, with LWTCLS_PACKETS packets each.
+measure.py SIDE BUILD KERNEL cycles: the packet lines, with LWTCLS_PACKETS packets each. perf counts
+the events that LWTCLS_EVENTS names.
 
-measure.py SIDE BUILD KERNEL scale PACKETS: sends on one processor, and on two at once, for
-a plugin as well.
+measure.py SIDE BUILD KERNEL scale PACKETS: sends on one CPU, and on two at once, also for a plugin.
 """
 
 import contextlib
@@ -45,16 +44,16 @@ WHAT = sys.argv[4]
 BPF = BUILD / "bpf"
 PKTGEN = pathlib.Path("/proc/net/pktgen")
 PACKETS = {"touch": 500, "cycles": int(os.environ.get("LWTCLS_PACKETS", 0))}.get(WHAT, 40000)
-# Each line is counted that often, and the least taken; of what perf counts, the median.
+# How often each line is counted. The minimum is used; for perf, the median.
 ROUNDS = {"touch": 9, "cycles": 9}.get(WHAT, 3)
 ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
-# What marks the instructions of a line, for the plugin that counts them by address.
+# Executable memory for the no-ops that mark windows for the plugin.
 MARKS = mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 WINDOWS = itertools.count(1)
 
 
 def sh(command):
-    """Runs a command where the programs are."""
+    """Runs a command in the directory of the BPF programs."""
     result = subprocess.run(command, shell=True, cwd=BPF, text=True, capture_output=True,
                             check=False)
     if result.returncode:
@@ -63,16 +62,16 @@ def sh(command):
 
 
 def quiet():
-    """Stops what some kernels do in their own time: DAMON looks which pages are used."""
+    """Disables background work of some kernels: DAMON samples page accesses."""
     knob = pathlib.Path("/sys/module/damon_stat/parameters/enabled")
     if knob.exists():
         knob.write_text("N")
 
 
 def network():
-    """Four devices that nobody is behind. What the first receives is sent by the second, and so is
-    what the fourth receives. They have no IPv4 addresses: the kernel hashes these otherwise in each
-    boot, and where two of them meet, a packet that looks there has more to do."""
+    """Sets up four dummy devices. The second sends what the first and the fourth receive. They have
+    no IPv4 addresses: the kernel's address hash differs in each boot, and a collision costs
+    instructions."""
     sh("insmod %s" % (KERNEL / "net/core/pktgen.ko"))
     lines = []
     for number in (1, 2, 3, 4):
@@ -91,14 +90,14 @@ def network():
 
 
 def pktgen(where, **lines):
-    """Writes commands to the packet generator."""
+    """Writes commands to pktgen."""
     for key, value in lines.items():
         (PKTGEN / where).write_text(f"{key} {value}".strip())
 
 
 def generator(cpu=0, dev="d1", net=9, packets=PACKETS):
-    """The packets: UDP over IPv4, 60 bytes with the link header, as received by a device. They do
-    not say when they were made: finding that out takes longer at times."""
+    """Configures pktgen: UDP over IPv4, 60 bytes with the MAC header, received on a device. Without
+    timestamps, because the cost of reading the clock varies."""
     pktgen(f"kpktgend_{cpu}", add_device=dev)
     pktgen(dev, count=packets, pkt_size=60, delay=0, xmit_mode="netif_receive",
            dst_mac=f"02:00:00:00:00:0{dev[1]}", src_mac="02:00:00:00:00:11", dst="10.1.0.1",
@@ -107,8 +106,8 @@ def generator(cpu=0, dev="d1", net=9, packets=PACKETS):
 
 
 def ended():
-    """When the generator began its last round, and the microseconds that this took; `None` if it
-    has not ended."""
+    """Returns when pktgen began its last round, and the microseconds that it took; `None` if it has
+    not ended."""
     text = (PKTGEN / "d1").read_text()
     began = re.search(r"started: (\d+)us", text)[1]
     took = re.search(r"^Result: OK: (\d+)\(c\d+\+d\d+\) .*\n.* errors: \d+", text, re.M)
@@ -116,10 +115,10 @@ def ended():
 
 
 def once():
-    """Nanoseconds, which are instructions, for each packet of one round."""
+    """Sends one round and returns nanoseconds, which are instructions, per packet."""
     last, deadline = ended(), time.monotonic() + 120
     pktgen("pgctrl", start="")
-    # pktgen does not wait for a sender that is slow to begin.
+    # pktgen does not wait for threads that start late.
     while (now := ended())[1] is None or now[0] == last[0]:
         if time.monotonic() > deadline:
             raise RuntimeError((PKTGEN / "d1").read_text())
@@ -128,7 +127,7 @@ def once():
 
 
 def mark(number):
-    """Executes an instruction that does nothing, and has a number in it (bench/count.c)."""
+    """Executes a no-op that encodes a number (watch_marks() in bench/plugin.h)."""
     at = number * 16
     if not MARKS[at]:
         MARKS[at:at + 8] = struct.pack("<3sH2sc", b"\x0f\x1f\x80", number, b"\x77\x6c", b"\xc3")
@@ -137,7 +136,7 @@ def mark(number):
 
 @contextlib.contextmanager
 def window():
-    """What is executed meanwhile is counted by address, under a number."""
+    """Marks a window: the plugin counts what is executed meanwhile under its number."""
     number = next(WINDOWS)
     mark(number)
     yield number
@@ -145,16 +144,16 @@ def window():
 
 
 def per_packet():
-    """Instructions for each packet by the generator's clock, in the best of some rounds, and where
-    they are."""
-    # What the last line took down is freed in its own time.
+    """Returns instructions per packet by pktgen's clock, in the minimum of some rounds, and the
+    windows of the rounds."""
+    # The previous line's objects are freed asynchronously.
     time.sleep(0.5)
     counts, windows = [], []
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with near, far:
         for _ in range(ROUNDS):
-            # The allocator keeps some packets for each CPU. Where one has to be fetched for each
-            # packet and given back, for there are just none, it is not so with one more in use.
+            # The skb allocator has a per-CPU stock. If it is just empty, every packet costs a
+            # refill and a flush; one more skb in use shifts that.
             near.send(b"x")
             with window() as number:
                 counts.append(once())
@@ -163,10 +162,10 @@ def per_packet():
 
 
 def by_perf():
-    """What perf counts on the generator's processor in one round, for each packet, by event. An
-    event that the processor does not have is left out."""
+    """Returns what perf counts on pktgen's CPU in one round, per packet and by event. Events that
+    the CPU does not support are left out."""
     with tempfile.NamedTemporaryFile("r") as found:
-        # It counts from before its command starts until that ends.
+        # perf counts from before its command starts until it ends.
         command = ["perf", "stat", "-x,", "-o", found.name, "-C", "0",
                    "-e", os.environ["LWTCLS_EVENTS"], "cat"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as perf:
@@ -182,26 +181,26 @@ def by_perf():
 
 
 def by_perf_often():
-    """The quartiles of what perf counts in some rounds, by event."""
+    """Returns the quartiles of what perf counts in some rounds, by event."""
     rounds = [by_perf() for _ in range(ROUNDS)]
     return {event: statistics.quantiles([each[event] for each in rounds], n=4)
             for event in rounds[0]}
 
 
 def sent():
-    """How many packets the other two devices have sent."""
+    """Returns how many packets d2 and d3 have sent."""
     return sum(int(pathlib.Path(f"/sys/class/net/d{number}/statistics/tx_packets").read_text())
                for number in (2, 3))
 
 
 def line(name, base, count, where, unit="packet"):
-    """Reports one line: what was counted, and the line that it is compared with."""
+    """Prints one line: its count, and the name of its baseline."""
     found = {"name": name, "base": base, "count": count, "unit": unit, **where}
     print("RESULT " + json.dumps(found), flush=True)
 
 
 def symbols():
-    """Reports where the modules are, and, if it was not built here, what is in the kernel."""
+    """Prints the symbols of modules, and those of the kernel if there is no System.map."""
     everything = not (KERNEL / "System.map").exists()
     for text in pathlib.Path("/proc/kallsyms").read_text().splitlines():
         if everything or text.endswith("]"):
@@ -209,8 +208,8 @@ def symbols():
 
 
 def packets(name, base, through=True):
-    """Counts the packets' path as it is set up now. `through`: whether they leave the machine; a
-    line that counts something else than it says is none."""
+    """Counts the packet path in its current configuration. `through` says whether the packets are
+    forwarded; if the number of sent packets does not match, the benchmark stops."""
     before = sent()
     if WHAT == "cycles":
         count, where = None, {"events": by_perf_often()}
@@ -224,7 +223,7 @@ def packets(name, base, through=True):
 
 @contextlib.contextmanager
 def clsact(hook, *filters):
-    """Filters on a hook of the device that receives, or of the one that sends."""
+    """Adds filters on ingress of the receiving device, or on egress of the sending one."""
     dev = {"ingress": "d1", "egress": "d2"}[hook]
     sh(f"tc qdisc add dev {dev} clsact")
     text = "\n".join(f"filter add dev {dev} {hook} {filter_}" for filter_ in filters)
@@ -235,7 +234,7 @@ def clsact(hook, *filters):
 
 @contextlib.contextmanager
 def encap(hook, obj):
-    """A program on a hook of the route."""
+    """Attaches a program to a hook of the route."""
     sh("ip route replace " + ROUTE.format(
         encap=f"encap bpf {hook} obj {obj}.o section lwt_{hook}"))
     yield
@@ -244,7 +243,7 @@ def encap(hook, obj):
 
 @contextlib.contextmanager
 def routes(*some):
-    """More routes."""
+    """Adds routes."""
     for route in some:
         sh(f"ip route add {route}")
     yield
@@ -254,7 +253,7 @@ def routes(*some):
 
 @contextlib.contextmanager
 def runs_counted():
-    """Programs are counted meanwhile: their runs by the kernel, what comes of them by lwtcls."""
+    """Enables bpf_stats: the kernel counts runs of programs, and lwtcls their verdicts."""
     knob = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
     knob.write_text("1")
     try:
@@ -267,7 +266,7 @@ DA = "prio {} handle 1 bpf da obj {}.o sec tc"
 
 
 def classifier():
-    """The packet path of the classifier."""
+    """Measures the packet path of the classifier."""
     with clsact("ingress"):
         packets("clsact, no filter", "no hook")
     for count in (1, 2, 11, 101):
@@ -296,7 +295,7 @@ def classifier():
 
 @contextlib.contextmanager
 def attached(hook, obj, count=1):
-    """Programs on a hook of a device, without a classifier."""
+    """Attaches programs to a tcx hook of a device."""
     dev = {"ingress": "d1", "egress": "d2"}[hook]
     for number in range(count):
         path = f"/run/bpf/tcx{number}"
@@ -308,8 +307,8 @@ def attached(hook, obj, count=1):
 
 
 def tcx():
-    """What the same programs cost without a classifier, where they need none. Lines have the names
-    of the classifier's."""
+    """Measures the same programs on tcx, without a classifier. The lines are named like those of
+    the classifier."""
     for count in (1, 2, 11):
         with attached("ingress", "tc_unspec", count):
             packets(f"tcx/ingress: {count} direct-action", "no hook")
@@ -324,7 +323,7 @@ def tcx():
 
 
 def encapsulation():
-    """The packet path of the encapsulation."""
+    """Measures the packet path of the encapsulation."""
     for hook in ("in", "out", "xmit"):
         with encap(hook, f"lwt_{hook}_ok"):
             packets(f"{hook}: OK", "no hook")
@@ -341,7 +340,7 @@ def encapsulation():
             for tunnel in ("ipip", "gre", "udp"):
                 with encap(hook, f"bench_{hook}_{tunnel}{outer}"):
                     packets(f"{hook}: push {tunnel} over IPv{outer}, reroute", "no hook")
-    # Lookups that end at one route, and of which no two are the same.
+    # All lookups return the same route, and each has another destination.
     with routes("10.10.0.0/16 via 10.2.0.2 dev d2", "fd0a::/112 via fd02::2 dev d2"):
         for hook in ("in", "xmit"):
             for outer in (4, 6):
@@ -351,8 +350,8 @@ def encapsulation():
 
 
 def reroute():
-    """New routes without a new header, which a rule has to choose. Comes last: whoever has had a
-    rule once looks at rules for ever."""
+    """Measures a reroute without a new header, selected by a rule. Runs last: once a rule was
+    added, every lookup in the namespace checks rules, even after it is deleted."""
     base = "no hook, a rule for marks"
     sh("ip rule add fwmark 7 lookup 100 pref 50")
     sh("ip route add table 100 10.1.0.1 via 10.2.0.2 dev d2")
@@ -363,12 +362,12 @@ def reroute():
 
 
 def control():
-    """Requests, for each of which the kernel is counted, the system call included."""
+    """Measures requests one by one, system call included."""
     handles = list(range(1, 1 << 20))
     random.Random(1).shuffle(handles)
     sh("tc qdisc add dev d1 clsact")
     parent, index = nl.TC_H_CLSACT_INGRESS, 101
-    # For the C it takes minutes to have that many: once is enough.
+    # The C takes minutes to add 100,000 filters, so only the first run has them.
     sizes = (10, 1000, 100000) if WHAT == "count" else (10, 1000)
     sh("bpftool prog load tc_unspec.o /run/bpf/filter type classifier")
     options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/filter")) \
@@ -385,7 +384,7 @@ def control():
             "add": (nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, options)}
 
         def count(kind, flags, some, options=None):
-            """Seconds of each request, and the window that they are in."""
+            """Returns the seconds of each request, and their window."""
             with window() as number:
                 seconds = [requests.send(kind, flags, [body]) for body in bodies(some, options)]
             assert all(answer[0] != nl.NLMSG_ERROR for answer in requests.answers())
@@ -398,10 +397,10 @@ def control():
                               bodies(step, options))
                 there += len(step)
             assert not requests.answers()
-            # Those that were added last are the first ones that the C looks at.
+            # A random sample, because the C looks at the newest filters first.
             some = random.Random(size).sample(handles[:there], min(there, 101))
             found = {verb: ([], []) for verb in requested}
-            # Of few, too many may meet an interrupt: they are asked for, deleted and added again.
+            # Repeats a small sample: an interrupt might hit too large a part of it.
             for _ in range(101 // len(some)):
                 for verb, what in requested.items():
                     seconds, number = count(*what[:2], some, *what[2:])
@@ -412,7 +411,7 @@ def control():
                      sorted(seconds)[len(seconds) // 2] * 1e9,
                      {"windows": windows, "of": len(some)}, "request")
     sh("tc qdisc del dev d1 clsact")
-    # The filters are freed meanwhile.
+    # Waits until the filters are freed.
     time.sleep(5)
 
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/route type lwt_xmit")
@@ -423,8 +422,8 @@ def control():
             + nl.attr(nl.RTA_DST, bytes([10, 5, 0, 1])) + nl.attr(nl.RTA_OIF, 102)
         encapsulation = nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF)) \
             + nl.attr(nl.RTA_ENCAP, nl.attr(nl.LWT_XMIT, program))
-        # What a route takes besides depends on what is free of the per-CPU memory, which is not the
-        # same in two kernels: so it is counted, and left out.
+        # The baseline: the cost of a route's per-CPU allocation depends on the state of that
+        # allocator, which differs between the two kernels.
         plain = " without encapsulation"
         for what, base, body in ((plain, None, head), ("", plain, head + encapsulation)):
             adds, dels = [], []
@@ -433,8 +432,8 @@ def control():
                     adds.append(requests.send(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
                                               [body]))
                     dels.append(requests.send(nl.RTM_DELROUTE, 0, [body]))
-                    # What a route takes of the per-CPU memory costs what there is to look
-                    # through. The last one's is given back meanwhile.
+                    # Waits until the per-CPU memory of the route is freed, so that each allocation
+                    # searches the same free areas.
                     time.sleep(0.05)
             assert not requests.answers()
             where = {"windows": [number], "of": 101}
@@ -444,11 +443,11 @@ def control():
 
 
 def scale(packets):
-    """The same packets on one processor, and on two. Filters and routes are the same for both."""
+    """Sends the same packets on one CPU and on two, through the same filters and routes."""
     def run(name, expected):
         before, deadline = sent(), time.monotonic() + 120
         pktgen("pgctrl", start="")
-        # It does not wait for senders that are slow to begin.
+        # pktgen does not wait for threads that start late.
         while sent() - before < expected and time.monotonic() < deadline:
             time.sleep(0.05)
         if sent() - before != expected:
@@ -462,7 +461,7 @@ def scale(packets):
             with window() as number:
                 run(name, count * packets)
             line(name, None, count, {"windows": [number], "of": count * packets}, "cpus")
-        # The thread does it in its own time.
+        # The pktgen thread removes its devices asynchronously.
         pktgen("kpktgend_1", rem_device_all="")
         while (PKTGEN / "d4").exists():
             time.sleep(0.05)
@@ -489,7 +488,7 @@ def scale(packets):
 
 
 def main():
-    """All lines, in the order of the table."""
+    """Measures all lines, in the order of the table."""
     sh("mkdir -p /run/bpf && mount -t bpf bpf /run/bpf")
     module = BUILD / "lwtcls.ko" if SIDE == "rust" else KERNEL / "net/sched/cls_bpf.ko"
     sh(f"insmod {module}")

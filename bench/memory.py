@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""memory.py SIDE BUILD KERNEL: what many filters and routes take of the kernel's memory, in a guest
-whose clock counts instructions. Prints one JSON object for each line of the table.
+"""memory.py SIDE BUILD KERNEL: measures the kernel memory of many filters and routes, in a guest
+whose clock counts instructions. Prints one JSON object per line of the table.
 
-memory.py report C RUST: prints the table of what two guests have printed.
+memory.py report C RUST: prints the table from the logs of two guests.
 
 LWTCLS_FILTERS, LWTCLS_ROUTES: how many.
 """
@@ -17,9 +17,9 @@ import subprocess
 import sys
 import time
 
-# In one datagram.
+# Requests per datagram.
 STEP = 500
-# So many steps make one number of instructions.
+# The first and last of this many parts of the requests are reported.
 PARTS = 10
 FILTERS = int(os.environ.get("LWTCLS_FILTERS") or 100000)
 ROUTES = int(os.environ.get("LWTCLS_ROUTES") or 1000000)
@@ -35,15 +35,15 @@ def sh(command, where="."):
 
 
 def used():
-    """Bytes that the kernel's allocators have in use, for objects and for what each processor has
-    of its own. A slab that is partly empty counts as a whole: there have to be many objects."""
+    """Returns the bytes in use by the slab and per-CPU allocators. A partly empty slab counts as a
+    whole, so there have to be many objects."""
     found = dict(text.split(":") for text in
                  pathlib.Path("/proc/meminfo").read_text().splitlines())
     return sum(int(found[key].split()[0]) << 10 for key in ("Slab", "Percpu"))
 
 
 def settled():
-    """Bytes in use when nothing changes any more: what goes is freed after grace periods."""
+    """Returns the bytes in use once they are stable: objects are freed after grace periods."""
     last = used()
     while True:
         time.sleep(2)
@@ -54,8 +54,8 @@ def settled():
 
 
 def flat(requests, kind, flags, bodies):
-    """Sends requests; returns instructions for each of them, in the first part of them and the
-    last, which are medians."""
+    """Sends requests; returns the median instructions per request in the first and in the last part
+    of them."""
     costs = []
     for at in range(0, len(bodies), STEP):
         costs.append(requests.send(kind, flags, bodies[at:at + STEP]) * 1e9 / STEP)
@@ -67,7 +67,7 @@ def flat(requests, kind, flags, bodies):
 
 
 class Bodies:
-    """Requests that differ in a number, made when they are sent."""
+    """Requests that differ in a number, built when they are sent."""
 
     def __init__(self, count, make):
         self.count, self.make = count, make
@@ -80,8 +80,8 @@ class Bodies:
 
 
 def many(name, requests, count, add, delete):
-    """Adds, looks, and deletes. `add` and `delete` are a kind of request, its flags, and what makes
-    the body of the one with a number."""
+    """Adds and deletes objects, and measures memory in between. `add` and `delete` are a message
+    type, its flags, and a function that builds the body for a number."""
     before = settled()
     adding = flat(requests, *add[:2], Bodies(count, add[2]))
     there = settled()
@@ -94,7 +94,7 @@ def many(name, requests, count, add, delete):
 
 
 def measure():
-    """All lines of one side."""
+    """Measures all lines of one side."""
     side, build, kernel = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
     os.environ["LWTCLS_BUILD"], os.environ["LWTCLS_KERNEL"] = str(build), str(kernel)
     sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
@@ -145,7 +145,7 @@ def measure():
 
 
 def report(*logs):
-    """The table."""
+    """Prints the table."""
     sides = [{found["name"]: found for found in (
         json.loads(text.removeprefix("RESULT "))
         for text in pathlib.Path(log).read_text().splitlines() if text.startswith("RESULT "))}
@@ -155,7 +155,7 @@ def report(*logs):
           f"{'add: C':>18}{'lwtcls':>16}{'delete: C':>16}{'lwtcls':>16}")
     for name, c in sides[0].items():
         rust = sides[1][name]
-        # Of a route what it takes more than one without encapsulation.
+        # The baseline of a route is a route without encapsulation.
         base = [side[plain]["bytes"] if "route," in name else 0 for side in sides]
         of_c, ours = c["bytes"] - base[0], rust["bytes"] - base[1]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""report.py DIR KERNEL KERNEL-C: from what the guests have counted to tables, a JSON file, a chart,
-and a list of where the instructions are."""
+"""report.py DIR KERNEL KERNEL-C: turns the counts of the guests into tables, a JSON file, a chart,
+and a list of the functions that execute the instructions."""
 
 import html
 import json
@@ -11,40 +11,40 @@ import sys
 import where
 
 SIDES = ("c", "rust")
-# Two runs of the same must not differ by more, in instructions for each packet.
+# The maximum difference between two runs, in instructions per packet.
 SAME = 0.2
-# What the clock may count besides what is the packets': this part of it.
+# The clock may exceed the plugin's count by this fraction.
 REST = 0.003
-# The last line of a guest: without it there are some missing.
+# The last line of a complete guest log.
 LAST, LAST_SCALED = "xmit: reroute", "xmit: push udp over IPv6, reroute"
 
 
 def read(path):
-    """What one guest has counted."""
+    """Reads the lines of one guest's log."""
     return [json.loads(text.removeprefix("RESULT ")) for text in path.read_text().splitlines()
             if text.startswith("RESULT ")]
 
 
 def named(lines):
-    """Lines by name."""
+    """Returns the lines by name."""
     return {line["name"]: line for line in lines}
 
 
 def counted(log, kernel, lines):
-    """Where the instructions of each line are, for each packet or request of it, in the best of its
-    rounds; by its first window."""
+    """Returns the instructions per packet or request of each line by function, for its minimum
+    round; the key is the first window of the line."""
     found = where.executed(log.with_suffix(".counts"), where.Symbols(kernel, log), lines)
     return {line["windows"][0]: min((found[window] for window in line["windows"]),
                                     key=lambda functions: functions.total()) for line in lines}
 
 
 def own(functions):
-    """How many of them are in the implementation itself, and in no other part of the kernel."""
+    """Sums the instructions in the implementation itself, without the rest of the kernel."""
     return sum(count for (_, is_own), count in functions.items() if is_own)
 
 
 class Hooks:
-    """What two runs have counted for packets and requests."""
+    """The counts of two runs for packets and requests."""
 
     def __init__(self, out, kernels):
         self.wrong, self.apart, self.rows = [], 0.0, []
@@ -58,8 +58,8 @@ class Hooks:
                 self.row(name)
 
     def run(self, log, side, kernel):
-        """The lines of one run by name, and where their instructions are. What packets take is
-        counted by address; the clock has to confirm it."""
+        """Returns the lines of one run by name, and their instructions by function. Packets are
+        counted by address, and the clock has to confirm that."""
         lines = read(log)
         at = counted(log, kernel, lines)
         for line in lines:
@@ -71,7 +71,7 @@ class Hooks:
         return named(lines), at
 
     def compare(self, side, second):
-        """Looks whether the second run says the same."""
+        """Checks that the second run agrees with the first."""
         first = self.lines[side]
         packets = {name for name, line in first.items() if line["unit"] == "packet"}
         if not packets <= set(second) or LAST not in first:
@@ -86,23 +86,23 @@ class Hooks:
                                       "instructions for each packet between two runs")
 
     def hook(self, side, name):
-        """What a line costs beyond the one that it is compared with; None without one."""
+        """Returns the cost of a line beyond its baseline; None without a baseline."""
         line = self.lines[side].get(name)
         if line is None or line["base"] is None:
             return None
         return line["count"] - self.lines[side][line["base"]]["count"]
 
     def row(self, name):
-        """One line of the table."""
+        """Adds one row to the table."""
         sides = {side: self.lines[side][name] for side in SIDES}
         row = {"name": name, "unit": sides["c"]["unit"], "base": sides["c"]["base"]}
         for side, line in sides.items():
             row[side] = line["count"]
             row[f"hook_{side}"] = self.hook(side, name)
             row[f"own_{side}"] = own(self.at[side][line["windows"][0]])
-        # The kernel's own part is the same on both sides.
+        # tcx is the kernel's own code, the same on both sides.
         row["tcx"] = self.hook("rust", f"tcx/{name}")
-        # What drops spares the rest of the path: then it is all of it that is compared.
+        # A line that drops has no baseline, because the path ends there: compare all of it.
         values = (row["hook_rust"], row["hook_c"]) if row["base"] else (row["rust"], row["c"])
         is_base = any(line["base"] == name for line in self.lines["c"].values())
         row["ratio"] = None if is_base else values[0] / values[1]
@@ -126,14 +126,14 @@ class Hooks:
                           f"   {number(row['own_c'])} {number(row['own_rust'])}")
 
     def where(self):
-        """Text: the functions of each line."""
+        """Returns the text of where.txt: the functions of each line."""
         return where.table([
             (row["name"], *(self.at[side][self.lines[side][row["name"]]["windows"][0]]
                             for side in SIDES)) for row in self.rows])
 
 
 class Scaling:
-    """What two processors at once have to do with each other."""
+    """Sharing between two CPUs that send at once."""
 
     def __init__(self, out, kernels):
         self.wrong, self.rows = [], []
@@ -169,7 +169,7 @@ class Scaling:
 
 
 class Touched:
-    """What a packet costs that is no instruction."""
+    """Costs of a packet other than its number of instructions."""
     NUMBERS = ("code lines", "data lines", "branches", "locked")
 
     def __init__(self, out):
@@ -185,8 +185,7 @@ class Touched:
 
     @staticmethod
     def run(log):
-        """The numbers of each line, each in the best of the line's rounds, and the line that it is
-        compared with."""
+        """Returns the numbers of each line, each the minimum of its rounds, and its baseline."""
         counts = {int(window): list(map(int, numbers)) for window, *numbers in
                   map(str.split, log.with_suffix(".counts").read_text().splitlines())}
         return {line["name"]: ([min(each) for each in zip(
@@ -195,7 +194,7 @@ class Touched:
 
     @staticmethod
     def hook(found, name):
-        """What a line has more than the one that it is compared with; all, if there is none."""
+        """Returns the numbers of a line minus those of its baseline, if it has one."""
         numbers, base = found[name]
         less = found[base][0] if base else [0] * len(numbers)
         return [each - other for each, other in zip(numbers, less, strict=True)]
@@ -220,8 +219,8 @@ GROUPS = (
 
 
 def chart(rows, path):
-    """Draws what lwtcls costs for 1.00 of the C as bars, in groups. The numbers have a column of
-    their own: the line at 1.00 crosses none."""
+    """Draws the ratios as bars, in groups. The numbers have their own column, so that the line at
+    1.00 does not cross them."""
     left, scale, step, top = 340, 400, 18, 56
     right = left + scale * max(1.1, *(row["ratio"] + 0.02 for row in rows))
     drawn, y = [], top
@@ -262,15 +261,15 @@ def chart(rows, path):
 
 
 def main():
-    """Prints the tables; fails if a line is missing, the runs do not agree, or processors disturb
-    each other."""
+    """Prints the tables; fails if a line is missing, the runs disagree, or CPUs share written cache
+    lines."""
     out = pathlib.Path(sys.argv[1])
     kernels = dict(zip(("rust", "c"), map(pathlib.Path, sys.argv[2:4]), strict=True))
     hooks, scaling, touched = Hooks(out, kernels), Scaling(out, kernels), None
     hooks.show()
     scaling.show()
     wrong = hooks.wrong + scaling.wrong
-    # Not where the kernel's addresses are not known before it is booted.
+    # Missing if the addresses of the kernel are not known before it boots.
     if (out / "c.touch.log").exists():
         touched = Touched(out)
         touched.show()

@@ -105,7 +105,7 @@ static void executed(unsigned int cpu, void *data)
 		next_packet();
 	if (!packet)
 		return;
-	/* A repeated string instruction restarts its block; that is not a branch of the guest. */
+	/* QEMU re-enters a REP instruction at its own address: no branch of the guest. */
 	if (before && block->start != before->end && block->start != before->last)
 		so_far[BRANCHES]++;
 	before = block;

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where instructions are: what count.so has written, by function."""
+"""Attributes the instructions that count.so has counted to functions."""
 
 import bisect
 import collections
 import re
 import subprocess
 
-# What has no symbol of its own.
+# The name for code without a symbol.
 PROGRAMS = "BPF programs, trampolines"
-# What fewer packets than this part of them have executed is not theirs.
+# Instructions that fewer than this fraction of the packets execute are left out.
 RARE = 1 / 50
-# The functions of net/core/lwt_bpf.c, for a kernel whose object files are not here.
+# The functions of net/core/lwt_bpf.c, for a kernel without object files.
 LWT_BPF = {"run_lwt_bpf", "bpf_input", "bpf_output", "bpf_xmit", "bpf_lwt_push_ip_encap",
            "bpf_lwt_xmit_reroute", "bpf_lwt_input_reroute", "bpf_lwt_prog_destroy",
            "bpf_destroy_state", "bpf_parse_prog", "bpf_build_state", "bpf_fill_lwt_prog",
            "bpf_fill_encap_info", "bpf_encap_nlsize", "bpf_lwt_prog_cmp", "bpf_encap_cmp"}
-# What is farther from the beginning of a function is none of it.
+# An address at a greater offset does not belong to the function.
 FUNCTION = 1 << 16
 
 
 class Symbols:
-    """The functions of a kernel, and of the modules that a guest had. Those that have hooks are
-    `own`: the module lwtcls, or the C implementations."""
+    """The functions of a kernel and of the modules in a guest. Those of the hooks are `own`: the
+    module lwtcls, or the C implementations."""
 
     def __init__(self, kernel, log):
         system = kernel / "System.map"
@@ -37,7 +37,7 @@ class Symbols:
             else set() if system.exists() else LWT_BPF
 
     def at(self, address):
-        """The function that an instruction belongs to, and whether that is an own one."""
+        """Returns the function of an address, and whether it is an own one."""
         number = bisect.bisect(self.addresses, address) - 1
         start, name, module = self.found[number] if number >= 0 else (0, "", "")
         if address - start > FUNCTION or module in ("bpf", "__builtin__ftrace"):
@@ -46,21 +46,21 @@ class Symbols:
 
 
 def functions_of(obj):
-    """The functions that an object file of the kernel brought in."""
+    """Returns the functions that an object file defines."""
     listed = subprocess.run(["nm", "--defined-only", obj], text=True, capture_output=True,
                             check=True).stdout
     return {line.split()[2] for line in listed.splitlines() if line.split()[1] in "tT"}
 
 
 def each(times, packets):
-    """How often a packet has some instructions executed; the rest of the kernel's work left out:
-    what comes by now and then is executed for few of the packets."""
+    """Returns how often a packet executes a run of instructions. Rounds away sporadic work of the
+    kernel, which few of the packets meet."""
     rate = times / packets
     return round(rate) if abs(rate - round(rate)) < RARE else rate
 
 
 def executed(counts, symbols, lines):
-    """Instructions of the kernel for each packet or request, by window, and there by function."""
+    """Returns kernel instructions per packet or request, by window and function."""
     found = collections.defaultdict(collections.Counter)
     of = {window: line for line in lines for window in line["windows"]}
     for text in counts.read_text().splitlines():
@@ -76,8 +76,8 @@ def executed(counts, symbols, lines):
 
 
 def shared(accesses, symbols):
-    """The own functions that write to cache lines which another processor reads or writes, by
-    window: what lines.so has written."""
+    """Reads the output of lines.so; returns by window the own functions that write to cache lines
+    which another CPU reads or writes."""
     lines = collections.defaultdict(list)
     for text in accesses.read_text().splitlines():
         window, kind, line, insn = text.split()
@@ -91,7 +91,7 @@ def shared(accesses, symbols):
 
 
 def readable(names):
-    """What functions are called in the source, by what the linker calls them."""
+    """Returns the demangled names of symbols."""
     names = sorted(names)
     plain = subprocess.run(["c++filt"], input="\n".join(re.sub(r"\.llvm\.\d+$", "", name)
                                                          for name in names),
@@ -100,8 +100,8 @@ def readable(names):
 
 
 def table(lines):
-    """Text: the functions of each line, with the instructions for each packet or request there.
-    `lines` are name, and for either side a Counter by function, already divided."""
+    """Returns the text of the functions of each line with their instructions per packet or request.
+    `lines` has the name, and for each side a Counter of these by function."""
     names = readable({name for _, *sides in lines for side in sides for name, _ in side})
     text = []
     for title, c, rust in lines:
