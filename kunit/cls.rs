@@ -8,7 +8,7 @@ use super::*;
 mod tests {
     use super::{
         filter::Mode,
-        hits::Hits,
+        stats::FilterStats,
         *, //
     };
     use crate::abstractions::{
@@ -69,7 +69,7 @@ mod tests {
             skip: 0,
             data: Data {
                 name: None,
-                hits: Hits::new(),
+                stats: FilterStats::new(),
             },
         })
     }
@@ -638,7 +638,7 @@ mod tests {
     }
 
     /// Requests a bytecode filter with handle 1. Replaces the filter with that handle, if any.
-    fn ask(instance: &Instance, skip: u32, extack: &mut ExtAckBuf) -> Result<u32> {
+    fn offer(instance: &Instance, skip: u32, extack: &mut ExtAckBuf) -> Result<u32> {
         let ret = [0x06, 0, 0, 0, 0, 0, 0, 0];
         let request = options(
             &Request::new()
@@ -659,17 +659,17 @@ mod tests {
         let mut instance = Instance::new()?;
         let device = FakeDevice::plug(&mut instance.proto)?;
         let mut extack = ExtAckBuf::new()?;
-        ask(&instance, 0, &mut extack)?;
+        offer(&instance, 0, &mut extack)?;
         let old = instance.get(1)?;
         assert!(device.has(&old.rule().prog) && old.flags() == flags::IN_HW);
-        ask(&instance, 0, &mut extack)?;
+        offer(&instance, 0, &mut extack)?;
         let new = instance.get(1)?;
         assert!(device.has(&new.rule().prog) && new.flags() == flags::IN_HW);
         assert!(old.flags() == flags::NOT_IN_HW);
         instance.delete(1)?;
         assert!(device.is_empty() && !new.in_hw());
         // A skip_hw filter is not offered to the device.
-        ask(&instance, flags::SKIP_HW, &mut extack)?;
+        offer(&instance, flags::SKIP_HW, &mut extack)?;
         assert!(device.is_empty());
         drop((old, new));
         drop(instance);
@@ -681,9 +681,9 @@ mod tests {
         let mut instance = Instance::new()?;
         let device = FakeDevice::plug(&mut instance.proto)?;
         let mut extack = ExtAckBuf::new()?;
-        ask(&instance, 0, &mut extack)?;
+        offer(&instance, 0, &mut extack)?;
         device.set(false, true);
-        ask(&instance, 0, &mut extack)?;
+        offer(&instance, 0, &mut extack)?;
         // Software runs the new filter, so the device must not keep the old one.
         assert!(device.is_empty() && !instance.get(1)?.in_hw());
         drop(instance);
@@ -697,14 +697,14 @@ mod tests {
         let first = FakeDevice::plug(&mut instance.proto)?;
         let mut extack = ExtAckBuf::new()?;
         last.set(false, true);
-        assert!(ask(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
+        assert!(offer(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
         assert!(first.is_empty() && last.is_empty());
         assert!(instance.tp().filters().is_empty());
 
         last.set(true, true);
-        ask(&instance, flags::SKIP_SW, &mut extack)?;
+        offer(&instance, flags::SKIP_SW, &mut extack)?;
         last.set(false, true);
-        assert!(ask(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
+        assert!(offer(&instance, flags::SKIP_SW, &mut extack) == Err(EBUSY));
         let old = instance.get(1)?;
         assert!(first.has(&old.rule().prog) && last.has(&old.rule().prog) && old.in_hw());
         drop(old);
@@ -719,9 +719,9 @@ mod tests {
         let mut instance = Instance::new()?;
         let device = FakeDevice::plug(&mut instance.proto)?;
         let mut extack = ExtAckBuf::new()?;
-        ask(&instance, 0, &mut extack)?;
+        offer(&instance, 0, &mut extack)?;
         instance.proto.set_deleting();
-        assert!(ask(&instance, 0, &mut extack) == Err(EAGAIN));
+        assert!(offer(&instance, 0, &mut extack) == Err(EAGAIN));
         let old = instance.get(1)?;
         assert!(device.has(&old.rule().prog) && old.in_hw());
         drop(old);
@@ -942,7 +942,7 @@ mod tests {
         let filter = testing::entry(Parts {
             data: Data {
                 name: Some(name),
-                hits: Hits::new(),
+                stats: FilterStats::new(),
             },
             ..parts(&watch, Mode::DirectAction, 0x0001_0002)?
         })?;

@@ -40,23 +40,23 @@ mod tests {
     /// A file descriptor that no process has open.
     const CLOSED_FD: u32 = 1 << 30;
 
-    fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<Hook<P>> {
+    fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<HookProg<P>> {
         crate::abstractions::bpf::name::init();
         let prog: Prog<P> = watch.prog();
         let name = SharedName::new(prog.id(), text)?;
-        Ok(Hook { prog, name })
+        Ok(HookProg { prog, name })
     }
 
     fn encap(
-        input: Option<Hook<LwtIn>>,
-        output: Option<Hook<LwtOut>>,
-        xmit: Option<Hook<LwtXmit>>,
+        input: Option<HookProg<LwtIn>>,
+        output: Option<HookProg<LwtOut>>,
+        xmit: Option<HookProg<LwtXmit>>,
     ) -> BpfEncap {
         BpfEncap {
             input,
             output,
             xmit,
-            extra: Lazy::new(),
+            state: Lazy::new(),
         }
     }
 

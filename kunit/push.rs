@@ -94,7 +94,7 @@ mod tests {
                         protocol_be: protocol,
                         network: 0,
                         // Only a UDP tunnel has an outer transport header.
-                        transport: len + i32::from(INNER_LEN),
+                        transport_offset: len + i32::from(INNER_LEN),
                         encapsulation: true,
                         inner_protocol_be: ETH_P_IP,
                         inner_mac: len,
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn segments_know_what_is_around_them() -> Result {
         let sum = [0, 0, 0, 0, 0, 0, 1, 0];
-        for (header, around) in [
+        for (header, tunnel) in [
             (v4(GRE, 0, &[0, 0, 8, 0])?, GsoTypes::GRE),
             (v4(GRE, 12, &[0, 0, 8, 0])?, GsoTypes::GRE),
             (
@@ -343,7 +343,7 @@ mod tests {
             (v6(41, &[])?, GsoTypes::IPXIP6),
             (v6(0, &[41, 0, 0, 0, 0, 0, 0, 0])?, GsoTypes::IPXIP6),
         ] {
-            let types = around.and(GsoTypes::DODGY);
+            let types = tunnel.and(GsoTypes::DODGY);
             let smaller = 1000 - header.len() as u16;
             for tcp in [GsoTypes::TCPV4, GsoTypes::TCPV6] {
                 assert!(change(tcp, 1000, &header) == Ok((types, Some(smaller))));

@@ -93,7 +93,7 @@ impl Encapsulation {
             })
             .ok();
         Some(Self {
-            _files: lwt::files::<LwtCls>(&encap),
+            _files: lwt::create_files::<LwtCls>(&encap),
             _encap: encap,
             _helper: helper,
         })

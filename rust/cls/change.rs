@@ -7,9 +7,9 @@ use super::{
         Data,
         Mode, //
     },
-    hints,
-    hits::Hits,
     offload,
+    stats::FilterStats,
+    warnings,
     BpfClassifier, //
 };
 use crate::abstractions::{
@@ -65,7 +65,7 @@ type Writer<'w, 'a> = pkt_cls::Writer<'w, 'a, BpfClassifier>;
 /// Adds or replaces a filter. C: `cls_bpf_change()`.
 pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result<FilterRef<'a>> {
     let (new, warning) = parse(change, extack)?;
-    let warning = warning.or_else(|| hints::hint(change, &new));
+    let warning = warning.or_else(|| warnings::warning(change, &new));
     // RTNL protects the owners of the block (`dst_needed()`), its devices (`is_dev_bound()`) and
     // offload (`skip_sw()`). It also protects classes, which `Change::writer()` sees to.
     let prog = &new.rule().prog;
@@ -73,12 +73,12 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
     let result = {
         let writer = change.writer(&new, needs_rtnl);
         if let Some(rtnl) = writer.rtnl() {
-            check_devices(rtnl, change.tp, prog, extack)?;
+            check_dev_bound(rtnl, change.tp, prog, extack)?;
             if prog.dst_needed() {
                 change.tp.keep_dst(rtnl);
             }
         }
-        publish(change, &writer, new, extack)
+        insert_or_replace(change, &writer, new, extack)
     };
     // On error, drop the new filter after the writer's locks: its actions may hold the last
     // reference to a chain, and destroying a chain calls drivers under `cb_lock`.
@@ -91,7 +91,7 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
 
 /// Offers the filter to the devices of the block, if there are any, and publishes it to the packet
 /// path.
-fn publish<'a>(
+fn insert_or_replace<'a>(
     change: &Change<'a>,
     writer: &Writer<'_, 'a>,
     new: NewFilter<'a>,
@@ -102,7 +102,7 @@ fn publish<'a>(
         0 => Handle::Auto,
         handle => Handle::Exact(handle),
     };
-    let mut not_inserted = |error| match handle {
+    let mut insert_error = |error| match handle {
         _ if error != ENOSPC => error,
         // Another request took the handle after the core's lookup: the core retries, and finds it.
         Handle::Exact(_) => EAGAIN,
@@ -113,14 +113,14 @@ fn publish<'a>(
             Some(old) => writer.replace(old, new).map_err(|new| (EAGAIN, new)),
             None => writer
                 .insert(handle, new)
-                .map_err(|(error, new)| (error.map_or(EAGAIN, not_inserted), new)),
+                .map_err(|(error, new)| (error.map_or(EAGAIN, insert_error), new)),
         };
         return published.inspect(|filter| change.tp.update_usesw(filter));
     };
 
     let reservation = match old.map_or_else(|| writer.reserve(handle).map(Some), |_| Ok(None)) {
         Ok(reservation) => reservation,
-        Err(error) => return Err((not_inserted(error), new)),
+        Err(error) => return Err((insert_error(error), new)),
     };
     if let Err(error) = offload::install(&devices, &new, old.map(|old| &**old), extack) {
         return Err((error, new));
@@ -152,7 +152,7 @@ fn parse<'a>(
     };
     let attrs = options.nested::<__TCA_BPF_MAX>(extack)?;
     let mode = parse_mode(&attrs, extack)?;
-    let skip = parse_skip(&attrs, extack)?;
+    let skip = parse_gen_flags(&attrs, extack)?;
     if change.old.as_ref().is_some_and(|old| old.skip() != skip) {
         return Err(extack.refuse(
             EINVAL,
@@ -169,7 +169,7 @@ fn parse<'a>(
     };
     let skip_sw = skip & flags::SKIP_SW != 0;
     let prog = parse_prog(&attrs, options, skip_sw, extack)?;
-    check_reported(
+    check_id_and_tag(
         &attrs,
         &prog,
         change.old.as_ref().map(|old| &old.rule().prog),
@@ -196,7 +196,7 @@ fn parse<'a>(
             skip,
             data: Data {
                 name,
-                hits: Hits::new(),
+                stats: FilterStats::new(),
             },
         },
     )?;
@@ -206,7 +206,7 @@ fn parse<'a>(
 /// Rejects an id or a tag that belongs neither to the new program nor to the one that it replaces.
 ///
 /// The latter are accepted because a client may modify a dump and send it back.
-fn check_reported(
+fn check_id_and_tag(
     attrs: &BpfAttrs<'_>,
     prog: &TcProg,
     old: Option<&TcProg>,
@@ -251,7 +251,7 @@ fn parse_mode(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<Mode> {
 }
 
 /// Parses the generic flags (`TCA_BPF_FLAGS_GEN`): none, or one of `SKIP_HW` and `SKIP_SW`.
-fn parse_skip(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
+fn parse_gen_flags(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<u32> {
     let Some(attr) = attrs.get::<TCA_BPF_FLAGS_GEN>() else {
         return Ok(0);
     };
@@ -373,7 +373,12 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
 }
 
 /// Rejects a device-bound program on a block with other devices. C: `cls_bpf_prog_from_efd()`.
-fn check_devices(rtnl: &Rtnl, tp: TcfProto<'_>, prog: &TcProg, extack: &mut ExtAck<'_>) -> Result {
+fn check_dev_bound(
+    rtnl: &Rtnl,
+    tp: TcfProto<'_>,
+    prog: &TcProg,
+    extack: &mut ExtAck<'_>,
+) -> Result {
     if !prog.is_dev_bound() || tp.all_devices(rtnl, |dev| prog.is_bound_to(dev)) {
         return Ok(());
     }

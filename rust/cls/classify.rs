@@ -18,10 +18,10 @@ use crate::abstractions::{
 };
 
 /// Return value of a program without direct action: the filter does not match.
-const NO_MATCH: i32 = 0;
+const RET_NO_MATCH: i32 = 0;
 /// Return value of a program without direct action: the class is the one of the filter. Any other
 /// value is a class ID.
-const OWN_CLASS: i32 = -1;
+const RET_FILTER_CLASS: i32 = -1;
 
 /// Runs the filters in order until one has a verdict. C: `cls_bpf_classify()`.
 #[inline(always)]
@@ -34,9 +34,9 @@ pub(super) fn classify<'p, 'a>(
     while let Some(first) = filters.next() {
         // Prepare the packet once for a run of programs. It only has to be restored for actions,
         // and for a verdict.
-        match ask(first, &mut filters, skb.begin(), result, bh) {
-            Asked::Verdict(verdict) => return verdict,
-            Asked::Matched(filter, matched) => match filter.exts().exec(bh, matched, result) {
+        match run_filters(first, &mut filters, skb.begin(), result, bh) {
+            RunResult::Verdict(verdict) => return verdict,
+            RunResult::Matched(filter, matched) => match filter.exts().exec(bh, matched, result) {
                 Ok(verdict) => return verdict,
                 Err(back) => skb = back,
             },
@@ -46,7 +46,7 @@ pub(super) fn classify<'p, 'a>(
 }
 
 /// The result of a run of programs.
-enum Asked<'p, 'a> {
+enum RunResult<'p, 'a> {
     /// The verdict.
     Verdict(Verdict<'p>),
     /// A match: the class is set, and the filter's actions give the verdict.
@@ -55,20 +55,20 @@ enum Asked<'p, 'a> {
 
 /// Runs the programs of `filter` and of the filters after it until one has a verdict, or a class.
 #[inline(always)]
-fn ask<'p, 'a>(
+fn run_filters<'p, 'a>(
     mut filter: &'a Filter,
     filters: &mut impl Iterator<Item = &'a Filter>,
     mut run: TcRun<'p>,
     result: &mut ClassResult,
     bh: &BhDisabled<'_>,
-) -> Asked<'p, 'a> {
+) -> RunResult<'p, 'a> {
     loop {
         run.set_tc_classid(filter.class().classid() as u16);
         if filter.skip_sw() {
             cold_path();
             run.normalise_tstamp();
             let Some(next) = filters.next() else {
-                return Asked::Verdict(run.end().verdict(Action::UNSPEC));
+                return RunResult::Verdict(run.end().verdict(Action::UNSPEC));
             };
             filter = next;
             continue;
@@ -83,28 +83,28 @@ fn ask<'p, 'a>(
                 result.set_classid(major | u32::from(ran.tc_classid()));
                 let skb = ran.end();
                 if stats_enabled() {
-                    filter.data().hits.count(&skb, Some(action));
+                    filter.data().stats.count(&skb, Some(action));
                 }
-                return Asked::Verdict(skb.verdict(action));
+                return RunResult::Verdict(skb.verdict(action));
             }
         } else {
             cold_path();
-            if code != NO_MATCH {
-                if code == OWN_CLASS {
+            if code != RET_NO_MATCH {
+                if code == RET_FILTER_CLASS {
                     result.set_class(filter.class());
                 } else {
                     result.set_classid(code as u32);
                 }
                 let skb = ran.end();
                 if stats_enabled() && filter.exts().is_empty() {
-                    filter.data().hits.count(&skb, None);
+                    filter.data().stats.count(&skb, None);
                 }
-                return Asked::Matched(filter, skb);
+                return RunResult::Matched(filter, skb);
             }
         }
 
         let Some(next) = filters.next() else {
-            return Asked::Verdict(ran.end().verdict(Action::UNSPEC));
+            return RunResult::Verdict(ran.end().verdict(Action::UNSPEC));
         };
         filter = next;
         run = ran.next();

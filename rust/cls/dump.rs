@@ -4,7 +4,7 @@
 
 use super::{
     filter::Filter,
-    hits, //
+    stats, //
 };
 use crate::abstractions::{
     bpf::Origin,
@@ -51,7 +51,7 @@ pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
         message.put_u32(TCA_BPF_FLAGS_GEN as u32, filter.flags())
     })?;
     filter.exts().dump_stats(message)?;
-    hits::dump(filter, message)
+    stats::dump(filter, message)
 }
 
 /// Dumps the flags of a filter and its actions, for `tc -br filter show`. The C has no terse dump.

@@ -3,7 +3,7 @@
 //! The classifier's filters.
 
 use super::{
-    hits::Hits,
+    stats::FilterStats,
     BpfClassifier, //
 };
 use crate::abstractions::net::pkt_cls;
@@ -26,5 +26,5 @@ pub(crate) struct Data {
     /// The name of the program, if userspace gave it one.
     pub(super) name: Option<ProgName>,
     /// Hit counters.
-    pub(super) hits: Hits,
+    pub(super) stats: FilterStats,
 }

@@ -10,9 +10,9 @@ mod change;
 mod classify;
 mod dump;
 mod filter;
-mod hints;
-mod hits;
 mod offload;
+mod stats;
+mod warnings;
 
 #[cfg(lwtcls_kunit)]
 #[path = "../../kunit/cls.rs"]
@@ -108,9 +108,9 @@ impl Classifier for BpfClassifier {
     fn reoffload(device: &Device<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result {
         device.tp().filters().for_each(|filter| {
             if joins {
-                offload::join(device, filter, extack)
+                offload::add_to(device, filter, extack)
             } else {
-                offload::leave(device, filter, extack);
+                offload::remove_from(device, filter, extack);
                 Ok(())
             }
         })

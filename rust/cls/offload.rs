@@ -47,7 +47,7 @@ pub(super) fn install(
         devices.for_each(|device| {
             if !new.offer(device, old, extack)? {
                 if let Some(old) = old {
-                    withdrawn(old.withdraw(device, extack));
+                    warn_unless_removed(old.withdraw(device, extack));
                 }
             }
             Ok(())
@@ -77,7 +77,7 @@ pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter
                 Some(old) => old.offer(device, Some(new), extack).unwrap_or(false),
                 None => false,
             };
-            withdrawn(back || new.withdraw(device, extack));
+            warn_unless_removed(back || new.withdraw(device, extack));
         }
         Ok(())
     });
@@ -86,14 +86,14 @@ pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter
 /// Removes a filter from the devices of the block. C: `cls_bpf_stop_offload()`.
 pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
     let _ = devices.for_each(|device| {
-        leave(device, filter, extack);
+        remove_from(device, filter, extack);
         Ok(())
     });
 }
 
 /// Offers a filter to a device that joins the block. On error the device does not join.
 /// C: `cls_bpf_reoffload()`.
-pub(super) fn join(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
+pub(super) fn add_to(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
     if !filter.skip_hw() {
         filter.offer(device, None, extack)?;
     }
@@ -101,11 +101,11 @@ pub(super) fn join(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>
 }
 
 /// Removes a filter from a device, which may be about to leave the block. C: `cls_bpf_reoffload()`.
-pub(super) fn leave(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
-    withdrawn(filter.withdraw(device, extack));
+pub(super) fn remove_from(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
+    warn_unless_removed(filter.withdraw(device, extack));
 }
 
-fn withdrawn(done: bool) {
+fn warn_unless_removed(done: bool) {
     if !done {
         pr_warn_once!("a device does not give up a filter, whose program it keeps\n");
     }

@@ -4,7 +4,7 @@
 
 use super::{
     BpfEncap,
-    Hook, //
+    HookProg, //
 };
 use crate::abstractions::{
     bpf::{
@@ -90,7 +90,7 @@ pub(super) fn parse<'a, 'b>(
             input: parse_hook(input, extack)?,
             output: parse_hook(output, extack)?,
             xmit: parse_hook(xmit, extack)?,
-            extra: Lazy::new(),
+            state: Lazy::new(),
         }),
     })
 }
@@ -106,11 +106,11 @@ fn parse_headroom(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<u16> {
 fn parse_hook<P: LwtProg>(
     attr: Option<Attr<'_>>,
     extack: &mut ExtAck<'_>,
-) -> Result<Option<Hook<P>>> {
+) -> Result<Option<HookProg<P>>> {
     let Some(attr) = attr else {
         return Ok(None);
     };
-    let (fd, name) = parse_prog(attr, extack)?;
+    let (fd, name) = parse_prog_attrs(attr, extack)?;
     let prog = Prog::from_fd(fd.u32(extack)?).map_err(|error| {
         let why = if error == EBADF {
             c"the program's file descriptor is not open"
@@ -120,12 +120,12 @@ fn parse_hook<P: LwtProg>(
         extack.refuse_attr(error, fd, why)
     })?;
     let name = SharedName::new(prog.id(), name)?;
-    Ok(Some(Hook { prog, name }))
+    Ok(Some(HookProg { prog, name }))
 }
 
 /// Returns the attribute with the file descriptor of a program, and the name of the program.
 #[inline(always)]
-fn parse_prog<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<(Attr<'a>, &'a CStr)> {
+fn parse_prog_attrs<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<(Attr<'a>, &'a CStr)> {
     let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
     let Some(fd) = attrs.get::<LWT_BPF_PROG_FD>() else {
         return Err(extack.refuse_attr(
@@ -154,7 +154,7 @@ pub(super) fn fill(encap: &BpfEncap, headroom: u16, message: &mut Message<'_>) -
     message.put_u32(LWT_BPF_XMIT_HEADROOM as u32, headroom.into())
 }
 
-fn fill_hook<P>(hook: &Option<Hook<P>>, attr: usize, message: &mut Message<'_>) -> Result {
+fn fill_hook<P>(hook: &Option<HookProg<P>>, attr: usize, message: &mut Message<'_>) -> Result {
     let Some(hook) = hook else {
         return Ok(());
     };

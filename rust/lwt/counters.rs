@@ -4,8 +4,8 @@
 //! `kernel.bpf_stats_enabled`).
 
 use super::{
+    HookCtx, //
     HookType,
-    Site, //
 };
 use crate::abstractions::{
     sync::percpu::Counters,
@@ -17,22 +17,22 @@ use crate::abstractions::{
     }, //
 };
 
-macro_rules! counted {
+macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $key:literal,)*) => {
         /// An event that is counted.
         #[derive(Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Counted {
+        pub(super) enum Event {
             $($(#[$doc])* $name,)*
         }
 
-        impl Counted {
+        impl Event {
             /// All events with their names, in the order in which debugfs shows them.
             pub(super) const ALL: &[(Self, &str)] = &[$((Self::$name, $key),)*];
         }
     };
 }
 
-counted! {
+events! {
     /// The program returned `BPF_OK`.
     Ok = "ok",
     /// The program returned `BPF_LWT_REROUTE`.
@@ -58,14 +58,14 @@ counted! {
     Recursion = "recursion",
 }
 
-impl Counted {
+impl Event {
     /// The number of events.
-    const NUMBER: usize = Self::ALL.len();
+    const COUNT: usize = Self::ALL.len();
     /// The number of events that stand for the return value of a program. They come first.
-    const VERDICTS: usize = Self::Illegal as usize + 1;
+    const NR_VERDICTS: usize = Self::Illegal as usize + 1;
 
     /// Maps the return value of a program to its event.
-    fn verdict(code: u32) -> Self {
+    fn from_ret(code: u32) -> Self {
         match code {
             BPF_OK => Self::Ok,
             BPF_LWT_REROUTE => Self::Reroute,
@@ -77,7 +77,7 @@ impl Counted {
 }
 
 /// The counters of one route, by hook.
-pub(super) struct RouteCounters([Counters<{ Counted::NUMBER }>; 3]);
+pub(super) struct RouteCounters([Counters<{ Event::COUNT }>; 3]);
 
 impl RouteCounters {
     pub(super) const fn new() -> Self {
@@ -85,24 +85,24 @@ impl RouteCounters {
     }
 
     /// Returns the number of runs of a hook's program, and the count of each event.
-    fn read<P: HookType>(&self) -> (u64, [u64; Counted::NUMBER]) {
+    fn read<P: HookType>(&self) -> (u64, [u64; Event::COUNT]) {
         let sums = self
             .0
-            .get(P::NUMBER)
+            .get(P::INDEX)
             .and_then(Counters::sum)
-            .unwrap_or([0; Counted::NUMBER]);
-        (sums.iter().take(Counted::VERDICTS).sum(), sums)
+            .unwrap_or([0; Event::COUNT]);
+        (sums.iter().take(Event::NR_VERDICTS).sum(), sums)
     }
 }
 
-impl<P: HookType> Site<'_, P> {
+impl<P: HookType> HookCtx<'_, P> {
     /// Counts an event. The event is lost if the counters cannot be allocated.
     #[cold]
     #[inline(never)]
-    pub(super) fn count(self, what: Counted) {
+    pub(super) fn count(self, what: Event) {
         if let Some(counters) = self
-            .extra()
-            .and_then(|extra| extra.counters.0.get(P::NUMBER))
+            .state()
+            .and_then(|state| state.counters.0.get(P::INDEX))
         {
             counters.add([(what as usize, 1)]);
         }
@@ -111,14 +111,14 @@ impl<P: HookType> Site<'_, P> {
     /// Counts a run of the program that returned `code`.
     #[cold]
     #[inline(never)]
-    pub(super) fn count_run(self, code: u32) {
-        self.count(Counted::verdict(code));
+    pub(super) fn count_ret(self, code: u32) {
+        self.count(Event::from_ret(code));
     }
 
     /// Returns the number of runs of the program, and the count of each event.
-    pub(super) fn counts(self) -> (u64, [u64; Counted::NUMBER]) {
-        self.extra.get().map_or((0, [0; Counted::NUMBER]), |extra| {
-            extra.counters.read::<P>()
-        })
+    pub(super) fn counts(self) -> (u64, [u64; Event::COUNT]) {
+        self.state
+            .get()
+            .map_or((0, [0; Event::COUNT]), |state| state.counters.read::<P>())
     }
 }

@@ -5,10 +5,10 @@
 //! `routes` is the human-readable form, `routes.json` the machine-readable one.
 
 use super::{
-    counters::Counted,
+    counters::Event,
     BpfEncap,
+    HookCtx, //
     HookType,
-    Site, //
 };
 use crate::abstractions::net::lwtunnel::{
     Directory,
@@ -28,40 +28,40 @@ use kernel::{
 };
 
 /// Creates the files of the module `M`. Dropping the directory removes them.
-pub(crate) fn files<M: ModuleMetadata>(
+pub(crate) fn create_files<M: ModuleMetadata>(
     registration: &Registration<BpfEncap>,
 ) -> Directory<BpfEncap> {
     let directory = Directory::new(c"lwtcls", registration);
-    directory.file::<Text, M>();
-    directory.file::<Json, M>();
+    directory.file::<RoutesText, M>();
+    directory.file::<RoutesJson, M>();
     directory
 }
 
 /// Calls `f` for each program of a route.
-fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&Line<'_>)) {
+fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&ProgRecord<'_>)) {
     let hooks = [
-        encap.site(&encap.input).map(|site| Line::new(owner, site)),
-        encap.site(&encap.output).map(|site| Line::new(owner, site)),
-        encap.site(&encap.xmit).map(|site| Line::new(owner, site)),
+        encap.cx(&encap.input).map(|cx| ProgRecord::new(owner, cx)),
+        encap.cx(&encap.output).map(|cx| ProgRecord::new(owner, cx)),
+        encap.cx(&encap.xmit).map(|cx| ProgRecord::new(owner, cx)),
     ];
     hooks.iter().flatten().for_each(f);
 }
 
 /// One record of a file: a program on a route.
-struct Line<'a> {
+struct ProgRecord<'a> {
     owner: Owner,
     hook: &'static CStr,
     name: &'a CStr,
     id: u32,
     tag: &'a [u8; 8],
     runs: u64,
-    counts: [u64; Counted::ALL.len()],
+    counts: [u64; Event::ALL.len()],
 }
 
-impl<'a> Line<'a> {
-    fn new<P: HookType>(owner: Owner, site: Site<'a, P>) -> Self {
-        let (runs, counts) = site.counts();
-        let hook = site.hook;
+impl<'a> ProgRecord<'a> {
+    fn new<P: HookType>(owner: Owner, cx: HookCtx<'a, P>) -> Self {
+        let (runs, counts) = cx.counts();
+        let hook = cx.hook;
         Self {
             owner,
             hook: P::NAME,
@@ -82,7 +82,7 @@ impl<'a> Line<'a> {
     }
 
     fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        Counted::ALL
+        Event::ALL
             .iter()
             .map(|&(what, key)| (key, self.counts[what as usize]))
     }
@@ -101,9 +101,9 @@ impl fmt::Display for Tag<'_> {
 /// Formats a name as a JSON string.
 ///
 /// A name may contain any bytes. Bytes outside printable ASCII are escaped as `\u00XX`.
-struct Quoted<'a>(&'a CStr);
+struct JsonStr<'a>(&'a CStr);
 
-impl fmt::Display for Quoted<'_> {
+impl fmt::Display for JsonStr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
         self.0.to_bytes().iter().try_for_each(|&byte| match byte {
@@ -116,25 +116,25 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// The file `routes`: one line per program. Counters that are 0 are left out.
-enum Text {}
+enum RoutesText {}
 
-impl Record<BpfEncap> for Text {
+impl Record<BpfEncap> for RoutesText {
     const NAME: &'static CStr = c"routes";
 
     fn show(encap: &BpfEncap, owner: Owner, file: &SeqFile) {
-        for_each(encap, owner, |line| {
+        for_each(encap, owner, |record| {
             seq_print!(
                 file,
                 "net {} {} {} {} id {} tag {} runs {}",
-                line.owner.net.get(),
-                line.family(),
-                line.hook,
-                Quoted(line.name),
-                line.id,
-                Tag(line.tag),
-                line.runs,
+                record.owner.net.get(),
+                record.family(),
+                record.hook,
+                JsonStr(record.name),
+                record.id,
+                Tag(record.tag),
+                record.runs,
             );
-            for (key, count) in line.counts().filter(|&(_, count)| count != 0) {
+            for (key, count) in record.counts().filter(|&(_, count)| count != 0) {
                 seq_print!(file, " {} {}", key, count);
             }
             seq_print!(file, "\n");
@@ -143,26 +143,26 @@ impl Record<BpfEncap> for Text {
 }
 
 /// The file `routes.json`: one line per program, each a JSON object.
-enum Json {}
+enum RoutesJson {}
 
-impl Record<BpfEncap> for Json {
+impl Record<BpfEncap> for RoutesJson {
     const NAME: &'static CStr = c"routes.json";
 
     fn show(encap: &BpfEncap, owner: Owner, file: &SeqFile) {
-        for_each(encap, owner, |line| {
+        for_each(encap, owner, |record| {
             seq_print!(
                 file,
                 "{{\"net\":{},\"family\":\"{}\",\"hook\":\"{}\",\"name\":{},\"id\":{},\
                  \"tag\":\"{}\",\"runs\":{}",
-                line.owner.net.get(),
-                line.family(),
-                line.hook,
-                Quoted(line.name),
-                line.id,
-                Tag(line.tag),
-                line.runs,
+                record.owner.net.get(),
+                record.family(),
+                record.hook,
+                JsonStr(record.name),
+                record.id,
+                Tag(record.tag),
+                record.runs,
             );
-            for (key, count) in line.counts() {
+            for (key, count) in record.counts() {
                 seq_print!(file, ",\"{}\":{}", key, count);
             }
             seq_print!(file, "}}\n");

@@ -36,7 +36,7 @@ const TUNNELS: GsoTypes = GsoTypes::GRE
 const DATAGRAMS: GsoTypes = GsoTypes::UDP_L4.and(GsoTypes::SCTP);
 
 /// The changes to the GSO fields of a packet.
-pub(super) struct Change {
+pub(super) struct GsoUpdate {
     /// GSO types to add.
     pub(super) types: GsoTypes,
     /// The new `gso_size`, or `None` to keep the old one.
@@ -49,7 +49,7 @@ pub(super) struct Change {
 /// - `ENOTSUPP` if packets of these GSO types cannot be encapsulated at all,
 /// - `EPROTONOSUPPORT` or `EINVAL` if they cannot be encapsulated with this header,
 /// - `EMSGSIZE` if the segments would have less than `TCP_MIN_GSO_SIZE` bytes.
-pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Result<Change> {
+pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Result<GsoUpdate> {
     // Segmentation has the inner offsets of one tunnel only, and would drop a tunnel in a tunnel.
     if gso.types.any_of(TUNNELS) {
         return Err(ENOTSUPP);
@@ -69,9 +69,9 @@ pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Resul
     } else {
         return Err(ENOTSUPP);
     };
-    let around = match outer.protocol {
+    let tunnel = match outer.protocol {
         IPPROTO_GRE => {
-            let [flags, _, _, _] = header.read(outer.transport).ok_or(EINVAL)?;
+            let [flags, _, _, _] = header.read(outer.transport_offset).ok_or(EINVAL)?;
             if flags & GRE_CSUM != 0 {
                 GsoTypes::GRE_CSUM
             } else {
@@ -80,7 +80,7 @@ pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Resul
         }
         IPPROTO_UDP => {
             let [_, _, _, _, _, _, check @ ..]: [u8; UDP_LEN] =
-                header.read(outer.transport).ok_or(EINVAL)?;
+                header.read(outer.transport_offset).ok_or(EINVAL)?;
             if check != [0, 0] {
                 GsoTypes::UDP_TUNNEL_CSUM
             } else {
@@ -93,9 +93,9 @@ pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Resul
         },
         _ => return Err(EPROTONOSUPPORT),
     };
-    Ok(Change {
+    Ok(GsoUpdate {
         // The header is untrusted input from a program.
-        types: around.and(GsoTypes::DODGY),
+        types: tunnel.and(GsoTypes::DODGY),
         size,
     })
 }

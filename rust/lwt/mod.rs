@@ -9,8 +9,8 @@
 mod attrs;
 mod counters;
 mod debugfs;
-mod exception;
 mod gso;
+mod packet_drop;
 mod push;
 mod redirect;
 mod reroute;
@@ -70,84 +70,85 @@ use kernel::{
 };
 use route_cache::RouteCache;
 
-pub(crate) use debugfs::files;
+pub(crate) use debugfs::create_files;
 
 /// A program type together with the hook that it attaches to.
 pub(crate) trait HookType: LwtProg {
     /// The name of the hook, as in `ip route`.
     const NAME: &'static CStr;
     /// The index of the hook, 0 to 2.
-    const NUMBER: usize;
+    const INDEX: usize;
 }
 
 impl HookType for LwtIn {
     const NAME: &'static CStr = c"in";
-    const NUMBER: usize = 0;
+    const INDEX: usize = 0;
 }
 
 impl HookType for LwtOut {
     const NAME: &'static CStr = c"out";
-    const NUMBER: usize = 1;
+    const INDEX: usize = 1;
 }
 
 impl HookType for LwtXmit {
     const NAME: &'static CStr = c"xmit";
-    const NUMBER: usize = 2;
+    const INDEX: usize = 2;
 }
 
 /// A program on one hook, with the name that userspace gave it.
-pub(crate) struct Hook<P> {
+pub(crate) struct HookProg<P> {
     prog: Prog<P>,
     name: SharedName,
 }
 
 /// The tunnel state of one route: its programs.
 pub(crate) struct BpfEncap {
-    input: Option<Hook<LwtIn>>,
-    output: Option<Hook<LwtOut>>,
-    xmit: Option<Hook<LwtXmit>>,
-    extra: Lazy<Extra>,
+    input: Option<HookProg<LwtIn>>,
+    output: Option<HookProg<LwtOut>>,
+    xmit: Option<HookProg<LwtXmit>>,
+    state: Lazy<RouteState>,
 }
 
 /// Per-route data that is allocated when the first packet is counted or rerouted.
-struct Extra {
+struct RouteState {
     counters: RouteCounters,
     cache: RouteCache,
 }
 
-/// A program of a route and the route's [`Extra`], as passed along the packet path.
-struct Site<'a, P> {
-    hook: &'a Hook<P>,
-    extra: &'a Lazy<Extra>,
+/// A program of a route and the route's [`RouteState`], as passed along the packet path.
+struct HookCtx<'a, P> {
+    hook: &'a HookProg<P>,
+    state: &'a Lazy<RouteState>,
 }
 
-impl<P> Clone for Site<'_, P> {
+impl<P> Clone for HookCtx<'_, P> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P> Copy for Site<'_, P> {}
+impl<P> Copy for HookCtx<'_, P> {}
 
-impl<'a, P> Site<'a, P> {
-    /// Returns the [`Extra`] of the route, which the first call allocates.
+impl<'a, P> HookCtx<'a, P> {
+    /// Returns the [`RouteState`] of the route, which the first call allocates.
     ///
     /// Returns `None` if the allocation fails.
     #[inline(always)]
-    fn extra(self) -> Option<&'a Extra> {
-        self.extra.get_or_init(GFP_NOWAIT | __GFP_NOWARN, || Extra {
-            counters: RouteCounters::new(),
-            cache: RouteCache::new(),
-        })
+    fn state(self) -> Option<&'a RouteState> {
+        self.state
+            .get_or_init(GFP_NOWAIT | __GFP_NOWARN, || RouteState {
+                counters: RouteCounters::new(),
+                cache: RouteCache::new(),
+            })
     }
 }
 
 impl BpfEncap {
     #[inline(always)]
-    fn site<'a, P: HookType>(&'a self, hook: &'a Option<Hook<P>>) -> Option<Site<'a, P>> {
-        hook.as_ref().map(|hook| Site {
+    fn cx<'a, P: HookType>(&'a self, hook: &'a Option<HookProg<P>>) -> Option<HookCtx<'a, P>> {
+        hook.as_ref().map(|hook| HookCtx {
             hook,
-            extra: &self.extra,
+            state: &self.state,
         })
     }
 }
@@ -168,24 +169,24 @@ impl Encap for BpfEncap {
 
     #[inline(always)]
     fn input(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>> {
-        match self.site(&self.input) {
-            Some(site) => run::input(bh, site, skb, dst),
+        match self.cx(&self.input) {
+            Some(cx) => run::input(bh, cx, skb, dst),
             None => Ok(Verdict::Continue(skb)),
         }
     }
 
     #[inline(always)]
     fn output(&self, bh: &BhDisabled<'_>, skb: Skb, _dst: Dst<'_>) -> Result<Verdict<Sent>> {
-        match self.site(&self.output) {
-            Some(site) => run::output(bh, site, skb),
+        match self.cx(&self.output) {
+            Some(cx) => run::output(bh, cx, skb),
             None => Ok(Verdict::Continue(skb)),
         }
     }
 
     #[inline(always)]
     fn xmit(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Xmit {
-        match self.site(&self.xmit) {
-            Some(site) => run::xmit(bh, site, skb, dst),
+        match self.cx(&self.xmit) {
+            Some(cx) => run::xmit(bh, cx, skb, dst),
             None => Xmit::go_on(skb),
         }
     }
@@ -205,11 +206,11 @@ impl Encap for BpfEncap {
     #[inline(always)]
     fn same(&self, other: &Self, purpose: Purpose) -> bool {
         #[inline(always)]
-        fn same_hook<P>(a: &Option<Hook<P>>, b: &Option<Hook<P>>, reloaded: bool) -> bool {
+        fn same_prog<P>(a: &Option<HookProg<P>>, b: &Option<HookProg<P>>, by_tag: bool) -> bool {
             match (a, b) {
                 (Some(a), Some(b)) => {
                     a.name == b.name
-                        && if reloaded {
+                        && if by_tag {
                             a.prog.tag() == b.prog.tag()
                         } else {
                             a.prog.is(&b.prog)
@@ -220,10 +221,10 @@ impl Encap for BpfEncap {
             }
         }
 
-        let reloaded = purpose == Purpose::Match;
-        same_hook(&self.input, &other.input, reloaded)
-            && same_hook(&self.output, &other.output, reloaded)
-            && same_hook(&self.xmit, &other.xmit, reloaded)
+        let by_tag = purpose == Purpose::Match;
+        same_prog(&self.input, &other.input, by_tag)
+            && same_prog(&self.output, &other.output, by_tag)
+            && same_prog(&self.xmit, &other.xmit, by_tag)
     }
 }
 

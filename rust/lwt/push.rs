@@ -60,7 +60,7 @@ pub(super) struct Outer {
     pub(super) protocol: u8,
     /// The offset of the upper-layer header. It may lie past the pushed bytes, in the packet
     /// itself.
-    pub(super) transport: usize,
+    pub(super) transport_offset: usize,
 }
 
 impl Outer {
@@ -86,7 +86,7 @@ impl Outer {
                     first,
                     next: protocol,
                     protocol,
-                    transport: len,
+                    transport_offset: len,
                 }
             }
             6 => {
@@ -94,18 +94,18 @@ impl Outer {
                     return Err(EINVAL);
                 }
                 let [next] = header.read(IPV6_NEXTHDR).ok_or(EINVAL)?;
-                let (protocol, transport) = upper_layer(header, next);
+                let (protocol, transport_offset) = skip_exthdr(header, next);
                 Self {
                     ip: Ip::V6,
                     first,
                     next,
                     protocol,
-                    transport,
+                    transport_offset,
                 }
             }
             _ => return Err(EINVAL),
         };
-        if this.protocol == IPPROTO_UDP && header.len() < this.transport + UDP_LEN {
+        if this.protocol == IPPROTO_UDP && header.len() < this.transport_offset + UDP_LEN {
             return Err(EINVAL);
         }
         Ok(this)
@@ -114,24 +114,24 @@ impl Outer {
     /// Completes the header in the packet: restores the validated fields, and fills in an IPv4
     /// checksum that is 0. Returns the new `skb->protocol` (`ETH_P_*`, network byte order).
     #[inline(always)]
-    fn complete(&self, room: &mut [u8]) -> u16 {
+    fn finalize(&self, hdr: &mut [u8]) -> u16 {
         // The program's memory may have changed between validation and copy: write back the fields
         // that were validated.
         match self.ip {
             Ip::V4(len) => {
                 if let Some([first, _, _, _, _, _, _, _, _, protocol, c0, c1, ..]) =
-                    room.get_mut(..IPV4_LEN)
+                    hdr.get_mut(..IPV4_LEN)
                 {
                     (*first, *protocol) = (self.first, self.next);
                     if (*c0, *c1) == (0, 0) {
-                        let check = room.get(..len).and_then(ip_fast_csum).unwrap_or(0);
-                        room[IPV4_CHECK].copy_from_slice(&check.to_ne_bytes());
+                        let check = hdr.get(..len).and_then(ip_fast_csum).unwrap_or(0);
+                        hdr[IPV4_CHECK].copy_from_slice(&check.to_ne_bytes());
                     }
                 }
                 ETH_P_IP
             }
             Ip::V6 => {
-                if let Some([first, _, _, _, _, _, next, ..]) = room.get_mut(..IPV6_LEN) {
+                if let Some([first, _, _, _, _, _, next, ..]) = hdr.get_mut(..IPV6_LEN) {
                     (*first, *next) = (self.first, self.next);
                 }
                 ETH_P_IPV6
@@ -143,7 +143,7 @@ impl Outer {
 /// Skips the IPv6 extension headers that the program passed. Returns the upper-layer protocol and
 /// its offset.
 #[inline(always)]
-fn upper_layer(header: ProgMem<'_>, next: u8) -> (u8, usize) {
+fn skip_exthdr(header: ProgMem<'_>, next: u8) -> (u8, usize) {
     let (mut protocol, mut offset) = (next, IPV6_LEN);
     while matches!(
         protocol,
@@ -164,7 +164,7 @@ fn upper_layer(header: ProgMem<'_>, next: u8) -> (u8, usize) {
 pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
     let outer = Outer::parse(header)?;
     let len = header.len();
-    let segments = match skb.gso() {
+    let gso_update = match skb.gso() {
         Some(gso) => Some(gso::encapsulate(gso, &outer, header)?),
         None => None,
     };
@@ -174,15 +174,15 @@ pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
         Side::Egress => skb.dst_dev().ok_or(EINVAL)?.ll_reserved_space(),
     };
 
-    let protocol = skb.push(header, headroom, |room| outer.complete(room))?;
+    let protocol = skb.push(header, headroom, |hdr| outer.finalize(hdr))?;
     // After the IPv4 checksum is filled in, so that CHECKSUM_COMPLETE covers it.
     if skb.side() == Side::Ingress {
         skb.postpush_rcsum(len as u32);
     }
     let is_udp = outer.protocol == IPPROTO_UDP;
-    skb.set_outer(protocol, is_udp.then_some(outer.transport as u16));
-    if let Some(segments) = segments {
-        skb.resegment(segments.types, segments.size);
+    skb.set_outer(protocol, is_udp.then_some(outer.transport_offset as u16));
+    if let Some(gso_update) = gso_update {
+        skb.resegment(gso_update.types, gso_update.size);
     }
     Ok(())
 }

@@ -3,14 +3,14 @@
 //! `BPF_LWT_REROUTE`: a new route lookup for a packet that a program changed.
 
 use super::{
-    counters::Counted,
-    exception::Exception,
+    counters::Event,
+    packet_drop::PacketDrop,
     route_cache::{
-        Note,
-        Noted,
+        CacheEntry,
+        CacheResult,
         RouteCache, //
     },
-    Site, //
+    HookCtx, //
 };
 use crate::abstractions::{
     bpf::LwtXmit,
@@ -50,18 +50,18 @@ use crate::abstractions::{
 use kernel::prelude::*;
 
 /// The IPv4 header fields that a route lookup uses. Addresses are in network byte order.
-struct Header4 {
+struct Ipv4Key {
     tos: u8,
     protocol: u8,
     saddr: u32,
     daddr: u32,
 }
 
-impl Header4 {
+impl Ipv4Key {
     #[inline(always)]
-    fn of(skb: &Skb) -> Result<Self, Exception> {
+    fn from_skb(skb: &Skb) -> Result<Self, PacketDrop> {
         let [first, _, third, saddr, daddr]: [u32; 5] =
-            skb.network_header().ok_or(Exception::truncated())?;
+            skb.network_header().ok_or(PacketDrop::truncated())?;
         Ok(Self {
             tos: (u32::from_be(first) >> 16) as u8,
             protocol: (u32::from_be(third) >> 16) as u8,
@@ -72,7 +72,7 @@ impl Header4 {
 }
 
 /// The IPv6 header fields that a route lookup uses, in network byte order.
-struct Header6 {
+struct Ipv6Key {
     /// Version, traffic class and flow label.
     flowinfo: u32,
     protocol: u8,
@@ -80,11 +80,11 @@ struct Header6 {
     daddr: In6Addr,
 }
 
-impl Header6 {
+impl Ipv6Key {
     #[inline(always)]
-    fn of(skb: &Skb) -> Result<Self, Exception> {
-        let [_, s0, s1, d0, d1]: [u64; 5] = skb.network_header().ok_or(Exception::truncated())?;
-        let [flowinfo, second]: [u32; 2] = skb.network_header().ok_or(Exception::truncated())?;
+    fn from_skb(skb: &Skb) -> Result<Self, PacketDrop> {
+        let [_, s0, s1, d0, d1]: [u64; 5] = skb.network_header().ok_or(PacketDrop::truncated())?;
+        let [flowinfo, second]: [u32; 2] = skb.network_header().ok_or(PacketDrop::truncated())?;
         Ok(Self {
             flowinfo,
             protocol: (u32::from_be(second) >> 8) as u8,
@@ -94,21 +94,21 @@ impl Header6 {
     }
 }
 
-/// Returns the exception for a packet that is neither IPv4 nor IPv6.
+/// Returns the drop for a packet that is neither IPv4 nor IPv6.
 #[inline(always)]
-const fn unhandled() -> Exception {
-    Exception::new(Counted::Protocol, EAFNOSUPPORT, DropReason::UNHANDLED_PROTO)
+const fn unhandled_proto() -> PacketDrop {
+    PacketDrop::new(Event::Protocol, EAFNOSUPPORT, DropReason::UNHANDLED_PROTO)
 }
 
-/// Returns the exception for a failed lookup. `error` is `EAFNOSUPPORT` if IPv6 is disabled.
+/// Returns the drop for a failed lookup. `error` is `EAFNOSUPPORT` if IPv6 is disabled.
 #[inline(always)]
-fn no_route(error: Error, reason: DropReason) -> Exception {
+fn no_route(error: Error, reason: DropReason) -> PacketDrop {
     let reason = if error == EAFNOSUPPORT {
         DropReason::IPV6DISABLED
     } else {
         reason
     };
-    Exception::new(Counted::NoRoute, error, reason)
+    PacketDrop::new(Event::NoRoute, error, reason)
 }
 
 /// Looks up a new input route, and delivers or forwards the packet by it.
@@ -117,18 +117,18 @@ fn no_route(error: Error, reason: DropReason) -> Exception {
 /// The input device is the device of the old route for IPv4, and `skb->dev` for IPv6. On error the
 /// caller gets the packet back.
 #[inline(always)]
-pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Exception)> {
+pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, PacketDrop)> {
     let rcu = dst.rcu();
     skb.update_ip_cb(dst.is_inet());
     let found = match skb.protocol_be() {
-        ETH_P_IP => Header4::of(&skb).and_then(|header| {
+        ETH_P_IP => Ipv4Key::from_skb(&skb).and_then(|header| {
             skb.route_input4(&rcu, dst.dev(), header.tos, header.saddr, header.daddr)
                 .map_err(|reason| no_route(EINVAL, reason))
         }),
         ETH_P_IPV6 => skb
             .route_input6(&rcu)
             .map_err(|error| no_route(error, DropReason::IP_INNOROUTES)),
-        _ => Err(unhandled()),
+        _ => Err(unhandled_proto()),
     };
     match found {
         Ok(()) => route::input(&rcu, skb)
@@ -147,46 +147,46 @@ pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Except
 #[inline(always)]
 pub(super) fn xmit(
     bh: &BhDisabled<'_>,
-    site: Site<'_, LwtXmit>,
+    cx: HookCtx<'_, LwtXmit>,
     skb: Skb,
     dst: Dst<'_>,
-) -> Result<Sent, (Skb, Exception)> {
+) -> Result<Sent, (Skb, PacketDrop)> {
     let now = Tick::now();
-    let cache = site.extra().map(|extra| &extra.cache);
-    match cache.and_then(|cache| Some((cache, cache.note(bh, now)?))) {
-        Some((cache, note)) => xmit_by_note(skb, dst, note, now, cache, bh),
-        None => xmit_by_lookup(skb, dst),
+    let cache = cx.state().map(|state| &state.cache);
+    match cache.and_then(|cache| Some((cache, cache.entry(bh, now)?))) {
+        Some((cache, entry)) => xmit_cached(skb, dst, entry, now, cache, bh),
+        None => xmit_lookup(skb, dst),
     }
 }
 
-/// Implements [`xmit`] with the note of this CPU. On a miss, falls back to a lookup, and caches its
+/// Implements [`xmit`] with the entry of this CPU. On a miss, falls back to a lookup, and caches its
 /// result if the last packet was of the same flow.
 #[inline(never)]
-fn xmit_by_note(
+fn xmit_cached(
     mut skb: Skb,
     dst: Dst<'_>,
-    note: Taken<'_, Note>,
+    entry: Taken<'_, CacheEntry>,
     now: Tick,
     cache: &RouteCache,
     bh: &BhDisabled<'_>,
-) -> Result<Sent, (Skb, Exception)> {
-    match find(&skb, dst, ByNote { note, now }) {
-        Ok(Noted::Route(noted)) => {
+) -> Result<Sent, (Skb, PacketDrop)> {
+    match find(&skb, dst, FromCache { entry, now }) {
+        Ok(CacheResult::Hit(noted)) => {
             skb.update_ip_cb(dst.is_inet());
-            send(skb, dst, Found::Noted(noted))
+            output(skb, dst, Found::Noted(noted))
         }
-        Ok(Noted::SameFlow) => xmit_and_note(skb, dst, now, cache, bh),
-        Ok(Noted::OtherFlow) => xmit_by_lookup(skb, dst),
+        Ok(CacheResult::Stale) => xmit_lookup_and_cache(skb, dst, now, cache, bh),
+        Ok(CacheResult::Miss) => xmit_lookup(skb, dst),
         Err(why) => Err((skb, why)),
     }
 }
 
 /// Implements [`xmit`] with a lookup that is not cached.
 #[inline(never)]
-fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> {
+fn xmit_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, PacketDrop)> {
     skb.update_ip_cb(dst.is_inet());
-    match find(&skb, dst, ByLookup) {
-        Ok(found) => send(skb, dst, Found::Held(found)),
+    match find(&skb, dst, FromLookup) {
+        Ok(found) => output(skb, dst, Found::Held(found)),
         Err(why) => Err((skb, why)),
     }
 }
@@ -194,34 +194,34 @@ fn xmit_by_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, Exception)> 
 /// Implements [`xmit`] with a lookup whose result is cached.
 #[cold]
 #[inline(never)]
-fn xmit_and_note(
+fn xmit_lookup_and_cache(
     mut skb: Skb,
     dst: Dst<'_>,
     now: Tick,
     cache: &RouteCache,
     bh: &BhDisabled<'_>,
-) -> Result<Sent, (Skb, Exception)> {
+) -> Result<Sent, (Skb, PacketDrop)> {
     skb.update_ip_cb(dst.is_inet());
-    match find(&skb, dst, AndNote { now, cache, bh }) {
-        Ok(found) => send(skb, dst, Found::Held(found)),
+    match find(&skb, dst, FromLookupAndCache { now, cache, bh }) {
+        Ok(found) => output(skb, dst, Found::Held(found)),
         Err(why) => Err((skb, why)),
     }
 }
 
 /// Sends a packet by its new route.
 #[inline(always)]
-fn send(mut skb: Skb, dst: Dst<'_>, found: Found<'_>) -> Result<Sent, (Skb, Exception)> {
+fn output(mut skb: Skb, dst: Dst<'_>, found: Found<'_>) -> Result<Sent, (Skb, PacketDrop)> {
     let rcu = dst.rcu();
     // Headroom was reserved for the device of the old route. This is a no-op if it is enough for
     // the new one.
     match skb.cow_head(found.dst(&rcu).dev().ll_reserved_space()) {
         Ok(()) => Ok(route::output(&rcu, skb, found)),
-        Err(error) => Err((skb, Exception::no_memory(error))),
+        Err(error) => Err((skb, PacketDrop::no_memory(error))),
     }
 }
 
 /// A strategy to find a route: cache, lookup, or lookup and cache.
-trait Way<'r> {
+trait RouteSource<'r> {
     type Route;
 
     /// Finds the route of a flow. The errno is that of the lookup, or of an error route.
@@ -235,13 +235,13 @@ trait Way<'r> {
 }
 
 /// Finds the route in the cache.
-struct ByNote<'a> {
-    note: Taken<'a, Note>,
+struct FromCache<'a> {
+    entry: Taken<'a, CacheEntry>,
     now: Tick,
 }
 
-impl<'r> Way<'r> for ByNote<'_> {
-    type Route = Noted<'r>;
+impl<'r> RouteSource<'r> for FromCache<'_> {
+    type Route = CacheResult<'r>;
 
     #[inline(always)]
     fn find(
@@ -250,15 +250,15 @@ impl<'r> Way<'r> for ByNote<'_> {
         origin: &Origin<'_>,
         _skb: &Skb,
         flow: Flow,
-    ) -> Result<Noted<'r>> {
-        Ok(Note::find(self.note, self.now, rcu, origin, flow))
+    ) -> Result<CacheResult<'r>> {
+        Ok(CacheEntry::find(self.entry, self.now, rcu, origin, flow))
     }
 }
 
 /// Finds the route by a lookup.
-struct ByLookup;
+struct FromLookup;
 
-impl Way<'_> for ByLookup {
+impl RouteSource<'_> for FromLookup {
     type Route = DstRef;
 
     #[inline(always)]
@@ -274,13 +274,13 @@ impl Way<'_> for ByLookup {
 }
 
 /// Finds the route by a lookup, and caches it.
-struct AndNote<'a> {
+struct FromLookupAndCache<'a> {
     now: Tick,
     cache: &'a RouteCache,
     bh: &'a BhDisabled<'a>,
 }
 
-impl<'r> Way<'r> for AndNote<'_> {
+impl<'r> RouteSource<'r> for FromLookupAndCache<'_> {
     type Route = DstRef;
 
     #[inline(always)]
@@ -298,45 +298,49 @@ impl<'r> Way<'r> for AndNote<'_> {
     }
 }
 
-/// Reads the IP header, and finds the route by `way`.
+/// Reads the IP header, and finds the route by `source`.
 ///
 /// [`resolve`] is instantiated once per family, so that no family pays for the other one's fields.
 #[inline(always)]
-fn find<'r, W: Way<'r>>(skb: &Skb, dst: Dst<'r>, way: W) -> Result<W::Route, Exception> {
+fn find<'r, W: RouteSource<'r>>(
+    skb: &Skb,
+    dst: Dst<'r>,
+    source: W,
+) -> Result<W::Route, PacketDrop> {
     let found = match skb.protocol_be() {
         ETH_P_IP => {
-            let Header4 {
+            let Ipv4Key {
                 tos,
                 protocol,
                 saddr,
                 daddr,
-            } = Header4::of(skb)?;
-            resolve(skb, dst, way, |origin, oif| {
+            } = Ipv4Key::from_skb(skb)?;
+            resolve(skb, dst, source, |origin, oif| {
                 Flow::v4(origin, oif, skb.mark(), tos, protocol, saddr, daddr)
             })
         }
         ETH_P_IPV6 => {
-            let Header6 {
+            let Ipv6Key {
                 flowinfo,
                 protocol,
                 saddr,
                 daddr,
-            } = Header6::of(skb)?;
-            resolve(skb, dst, way, |origin, oif| {
+            } = Ipv6Key::from_skb(skb)?;
+            resolve(skb, dst, source, |origin, oif| {
                 Flow::v6(origin, oif, skb.mark(), flowinfo, protocol, saddr, daddr)
             })
         }
-        _ => return Err(unhandled()),
+        _ => return Err(unhandled_proto()),
     };
     found.map_err(|error| no_route(error, DropReason::IP_OUTNOROUTES))
 }
 
-/// Builds the flow of a packet, and finds its route by `way`.
+/// Builds the flow of a packet, and finds its route by `source`.
 #[inline(always)]
-fn resolve<'r, W: Way<'r>>(
+fn resolve<'r, W: RouteSource<'r>>(
     skb: &Skb,
     dst: Dst<'r>,
-    way: W,
+    source: W,
     flow: impl FnOnce(&Origin<'_>, c_int) -> Flow,
 ) -> Result<W::Route> {
     let rcu = dst.rcu();
@@ -345,5 +349,5 @@ fn resolve<'r, W: Way<'r>>(
         0 => dst.dev().l3_master_ifindex(&rcu),
         bound => bound,
     };
-    way.find(&rcu, &origin, skb, flow(&origin, oif))
+    source.find(&rcu, &origin, skb, flow(&origin, oif))
 }

@@ -3,12 +3,12 @@
 //! Packet path: runs a program, and acts on its return value.
 
 use super::{
-    counters::Counted,
-    exception::Exception,
+    counters::Event,
+    packet_drop::PacketDrop,
     redirect,
     reroute,
+    HookCtx, //
     HookType,
-    Site, //
 };
 use crate::abstractions::{
     bpf::{
@@ -47,39 +47,39 @@ use kernel::{
 
 /// Frees a packet that its program drops (`BPF_DROP`). Returns the errno for the sender.
 #[inline(always)]
-fn dropped(skb: Skb) -> Error {
+fn free_dropped(skb: Skb) -> Error {
     skb.free(DropReason::NOT_SPECIFIED);
     EPERM
 }
 
 /// Warns that `BPF_REDIRECT` is only valid on xmit. On other hooks it is treated as `BPF_OK`.
 #[cold]
-fn redirect_ignored<P>(site: Site<'_, P>) {
+fn warn_redirect<P>(cx: HookCtx<'_, P>) {
     pr_warn_once!(
         "the encap bpf program {} redirects, which only xmit can: the packet goes on\n",
-        site.hook.name.as_cstr()
+        cx.hook.name.as_cstr()
     );
 }
 
-impl<P: HookType> Site<'_, P> {
+impl<P: HookType> HookCtx<'_, P> {
     /// Runs the program on a packet, and counts the run. Returns the return value of the program.
     #[inline(always)]
     fn run(self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         let code = self.hook.prog.run(ctx, skb);
         if stats_enabled() {
-            self.count_run(code);
+            self.count_ret(code);
         }
         code
     }
 
     /// Drops a packet whose program returned no valid verdict. Returns the errno for the sender.
     #[cold]
-    fn illegal(self, code: u32, skb: Skb) -> Error {
+    fn drop_illegal(self, code: u32, skb: Skb) -> Error {
         pr_warn_once!(
             "illegal return value {code} of an encap bpf program, the packet is dropped\n"
         );
-        let why = Exception::new(Counted::Illegal, EINVAL, DropReason::NOT_SPECIFIED);
-        self.give_up(code, why, skb)
+        let why = PacketDrop::new(Event::Illegal, EINVAL, DropReason::NOT_SPECIFIED);
+        self.drop_packet(code, why, skb)
     }
 }
 
@@ -87,21 +87,21 @@ impl<P: HookType> Site<'_, P> {
 #[inline(always)]
 pub(super) fn input(
     bh: &BhDisabled<'_>,
-    site: Site<'_, LwtIn>,
+    cx: HookCtx<'_, LwtIn>,
     mut skb: Skb,
     dst: Dst<'_>,
 ) -> Result<Verdict<Received>> {
-    match RunContext::enter(bh, |ctx| site.run(ctx, &mut skb)) {
+    match RunContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
         BPF_OK => Ok(Verdict::Continue(skb)),
         BPF_LWT_REROUTE => reroute::input(skb, dst)
             .map(Verdict::Consumed)
-            .map_err(|(skb, why)| site.give_up(BPF_LWT_REROUTE, why, skb)),
-        BPF_DROP => Err(dropped(skb)),
+            .map_err(|(skb, why)| cx.drop_packet(BPF_LWT_REROUTE, why, skb)),
+        BPF_DROP => Err(free_dropped(skb)),
         BPF_REDIRECT => {
-            redirect_ignored(site);
+            warn_redirect(cx);
             Ok(Verdict::Continue(skb))
         }
-        code => Err(site.illegal(code, skb)),
+        code => Err(cx.drop_illegal(code, skb)),
     }
 }
 
@@ -109,18 +109,18 @@ pub(super) fn input(
 #[inline(always)]
 pub(super) fn output(
     bh: &BhDisabled<'_>,
-    site: Site<'_, LwtOut>,
+    cx: HookCtx<'_, LwtOut>,
     mut skb: Skb,
 ) -> Result<Verdict<Sent>> {
-    match RunContext::enter(bh, |ctx| site.run(ctx, &mut skb)) {
+    match RunContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
         // No reroute: the output route has just been looked up.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
-        BPF_DROP => Err(dropped(skb)),
+        BPF_DROP => Err(free_dropped(skb)),
         BPF_REDIRECT => {
-            redirect_ignored(site);
+            warn_redirect(cx);
             Ok(Verdict::Continue(skb))
         }
-        code => Err(site.illegal(code, skb)),
+        code => Err(cx.drop_illegal(code, skb)),
     }
 }
 
@@ -128,17 +128,17 @@ pub(super) fn output(
 #[inline(always)]
 pub(super) fn xmit(
     bh: &BhDisabled<'_>,
-    site: Site<'_, LwtXmit>,
+    cx: HookCtx<'_, LwtXmit>,
     mut skb: Skb,
     dst: Dst<'_>,
 ) -> Xmit {
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let left = RunContext::enter(bh, |ctx| match site.run(ctx, &mut skb) {
+    let left = RunContext::enter(bh, |ctx| match cx.run(ctx, &mut skb) {
         // Inside the BPF network context, which has the target that `bpf_redirect()` set.
         BPF_REDIRECT => {
-            redirect::redirect(ctx, site, skb);
+            redirect::redirect(ctx, cx, skb);
             None
         }
         code => Some((skb, code)),
@@ -149,17 +149,17 @@ pub(super) fn xmit(
     match code {
         BPF_OK => {}
         BPF_LWT_REROUTE => {
-            let sent = reroute::xmit(bh, site, skb, dst);
-            return Xmit::gone(sent.map_err(|(skb, why)| site.give_up(code, why, skb)));
+            let sent = reroute::xmit(bh, cx, skb, dst);
+            return Xmit::gone(sent.map_err(|(skb, why)| cx.drop_packet(code, why, skb)));
         }
-        BPF_DROP => return Xmit::gone(Err(dropped(skb))),
-        code => return Xmit::gone(Err(site.illegal(code, skb))),
+        BPF_DROP => return Xmit::gone(Err(free_dropped(skb))),
+        code => return Xmit::gone(Err(cx.drop_illegal(code, skb))),
     }
 
     // A program that changes the protocol has to return BPF_LWT_REROUTE.
     if skb.protocol_be() != protocol {
-        let why = Exception::new(Counted::Protocol, EINVAL, DropReason::INVALID_PROTO);
-        return Xmit::gone(Err(site.give_up(code, why, skb)));
+        let why = PacketDrop::new(Event::Protocol, EINVAL, DropReason::INVALID_PROTO);
+        return Xmit::gone(Err(cx.drop_packet(code, why, skb)));
     }
     // The program may have used up the headroom for the MAC header. neigh_hh_output() copies the
     // MAC header in aligned chunks, and drops the packet with a WARN if there is no headroom for
@@ -167,8 +167,8 @@ pub(super) fn xmit(
     let headroom = skb.headroom();
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
-            let why = Exception::no_memory(error);
-            return Xmit::gone(Err(site.give_up(code, why, skb)));
+            let why = PacketDrop::no_memory(error);
+            return Xmit::gone(Err(cx.drop_packet(code, why, skb)));
         }
     }
     Xmit::go_on(skb)

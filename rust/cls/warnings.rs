@@ -18,24 +18,24 @@ type Change<'a> = pkt_cls::Change<'a, BpfClassifier>;
 
 /// Maximum number of filters to compare with, so that the cost of a request does not grow with the
 /// number of filters.
-const MOST: usize = 16;
+const MAX_COMPARED: usize = 16;
 
 /// The minor number of a class ID. C: `TC_H_MIN_MASK`.
-const MINOR: u32 = 0xffff;
+const TC_H_MIN_MASK: u32 = 0xffff;
 
 /// Qdiscs that drop a packet whose class ID has the minor number 0. They ignore the major number.
-const BY_MINOR: &[&CStr] = &[c"fq_codel", c"sfq"];
+const QDISCS_BY_MINOR: &[&CStr] = &[c"fq_codel", c"sfq"];
 /// Qdiscs that drop a packet if its class does not exist.
-const BY_CLASS: &[&CStr] = &[c"drr", c"qfq"];
+const QDISCS_BY_CLASS: &[&CStr] = &[c"drr", c"qfq"];
 
 /// Returns a warning about a filter that is about to be added or replaced.
-pub(super) fn hint(change: &Change<'_>, new: &Filter) -> Option<&'static CStr> {
-    if is_second(change, new) {
+pub(super) fn warning(change: &Change<'_>, new: &Filter) -> Option<&'static CStr> {
+    if adds_duplicate(change, new) {
         Some(
             c"another filter with this program was added: replace needs the pref and the handle \
               of the first",
         )
-    } else if is_dropped(change, new) {
+    } else if qdisc_drops_unclassified(change, new) {
         Some(
             c"this qdisc drops packets that the program passes without a class: name one by \
               classid",
@@ -50,21 +50,23 @@ pub(super) fn hint(change: &Change<'_>, new: &Filter) -> Option<&'static CStr> {
 ///
 /// Without a priority the core allocates a new one, and without a handle the filter gets a free
 /// one.
-fn is_second(change: &Change<'_>, new: &Filter) -> bool {
+fn adds_duplicate(change: &Change<'_>, new: &Filter) -> bool {
     if change.manner.exclusive || change.old.is_some() {
         return false;
     }
     if !change.manner.names_priority {
-        change.tp.any_of_chain(MOST, |other| is_same(new, other))
+        change
+            .tp
+            .any_of_chain(MAX_COMPARED, |other| same_prog(new, other))
     } else {
-        change.handle == 0 && change.tp.any(MOST, |other| is_same(new, other))
+        change.handle == 0 && change.tp.any(MAX_COMPARED, |other| same_prog(new, other))
     }
 }
 
 /// Returns whether two filters have the same program.
 ///
 /// Programs of the same name are the same here: reloading a program gives it a new id.
-fn is_same(new: &Filter, other: &Filter) -> bool {
+fn same_prog(new: &Filter, other: &Filter) -> bool {
     if let (Some(new), Some(other)) = (&new.data().name, &other.data().name) {
         if new.as_cstr() == other.as_cstr() {
             return true;
@@ -82,10 +84,10 @@ fn is_same(new: &Filter, other: &Filter) -> bool {
 ///
 /// The return value of a direct-action program is no class: the class is the one of the filter,
 /// unless the program sets `tc_classid`.
-fn is_dropped(change: &Change<'_>, new: &Filter) -> bool {
+fn qdisc_drops_unclassified(change: &Change<'_>, new: &Filter) -> bool {
     let classid = new.class().classid();
     // Without RTNL the filter is on clsact, ingress or a shared block.
-    if !new.rule().direct_action || classid & MINOR != 0 || !change.caller.holds_rtnl() {
+    if !new.rule().direct_action || classid & TC_H_MIN_MASK != 0 || !change.caller.holds_rtnl() {
         return false;
     }
     // If the program has no verdict, a later filter may set the class.
@@ -96,9 +98,9 @@ fn is_dropped(change: &Change<'_>, new: &Filter) -> bool {
     }
     let rtnl = change.caller.rtnl();
     let may_set = || new.rule().prog.may_set_tc_classid();
-    if change.tp.is_in_qdisc(&rtnl, BY_MINOR) {
+    if change.tp.is_in_qdisc(&rtnl, QDISCS_BY_MINOR) {
         !may_set()
-    } else if change.tp.is_in_qdisc(&rtnl, BY_CLASS) {
+    } else if change.tp.is_in_qdisc(&rtnl, QDISCS_BY_CLASS) {
         // `tc_classid` is the minor number only: the major number comes from the filter's class.
         classid == 0 || !may_set()
     } else {

@@ -26,9 +26,9 @@ use kernel::prelude::*;
 
 /// Packets and bytes that the filter matched (returned a verdict or a class for), and packets that
 /// it dropped.
-pub(super) struct Hits(Counters<3>);
+pub(super) struct FilterStats(Counters<3>);
 
-impl Hits {
+impl FilterStats {
     pub(super) const fn new() -> Self {
         Self(Counters::new())
     }
@@ -81,9 +81,9 @@ pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
     if !filter.rule().direct_action && !filter.exts().is_empty() {
         return Ok(());
     }
-    let hits = &filter.data().hits;
-    if hits.0.is_used() || stats_enabled() {
-        hits.write(message)
+    let stats = &filter.data().stats;
+    if stats.0.is_used() || stats_enabled() {
+        stats.write(message)
     } else {
         Ok(())
     }

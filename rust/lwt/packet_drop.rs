@@ -3,9 +3,9 @@
 //! Packets that are dropped although their program did not return `BPF_DROP`.
 
 use super::{
-    counters::Counted,
+    counters::Event,
+    HookCtx, //
     HookType,
-    Site, //
 };
 use crate::abstractions::{
     bpf::stats_enabled,
@@ -18,53 +18,53 @@ use crate::abstractions::{
 use kernel::prelude::*;
 
 /// The reason why a packet is dropped.
-pub(super) struct Exception {
+pub(super) struct PacketDrop {
     /// The event that is counted.
-    counted: Counted,
+    event: Event,
     /// The errno for the sender.
     error: Error,
     /// The drop reason, as in the `skb:kfree_skb` tracepoint.
     reason: DropReason,
 }
 
-impl Exception {
+impl PacketDrop {
     #[inline(always)]
-    pub(super) const fn new(counted: Counted, error: Error, reason: DropReason) -> Self {
+    pub(super) const fn new(event: Event, error: Error, reason: DropReason) -> Self {
         Self {
-            counted,
+            event,
             error,
             reason,
         }
     }
 
-    /// Returns the exception for a failed allocation.
+    /// Returns the drop for a failed allocation.
     #[inline(always)]
     pub(super) const fn no_memory(error: Error) -> Self {
-        Self::new(Counted::NoMemory, error, DropReason::NOMEM)
+        Self::new(Event::NoMemory, error, DropReason::NOMEM)
     }
 
-    /// Returns the exception for a header that is missing or not in the linear data.
+    /// Returns the drop for a header that is missing or not in the linear data.
     #[inline(always)]
     pub(super) const fn truncated() -> Self {
-        Self::new(Counted::Truncated, EINVAL, DropReason::HDR_TRUNC)
+        Self::new(Event::Truncated, EINVAL, DropReason::HDR_TRUNC)
     }
 }
 
-impl<P: HookType> Site<'_, P> {
+impl<P: HookType> HookCtx<'_, P> {
     /// Counts, traces and frees a packet. Returns the errno for the sender.
     ///
     /// `code` is the return value of the program.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_up(self, code: u32, exception: Exception, skb: Skb) -> Error {
-        let Exception {
-            counted,
+    pub(super) fn drop_packet(self, code: u32, drop: PacketDrop, skb: Skb) -> Error {
+        let PacketDrop {
+            event,
             error,
             reason,
-        } = exception;
-        // Return values, `Counted::Illegal` among them, were counted when the program ran.
-        if counted != Counted::Illegal && stats_enabled() {
-            self.count(counted);
+        } = drop;
+        // Return values, `Event::Illegal` among them, were counted when the program ran.
+        if event != Event::Illegal && stats_enabled() {
+            self.count(event);
         }
         trace::exception(&skb, P::NAME, self.hook.prog.id(), code, error, reason);
         skb.free(reason);
