@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The callbacks by which the core reaches an [`Encap`].
+//! The callbacks of `struct lwtunnel_encap_ops`, which call an [`Encap`].
 
 use super::{
     entries::{
@@ -54,17 +54,18 @@ use kernel::{
     prelude::*, //
 };
 
-/// The callbacks by which the core reaches `T`.
+/// The callbacks by which the core calls `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
 impl<T: Entries> Adapter<T> {
     /// # Safety
     ///
-    /// Called by the core when the last reference to a state of `T::TYPE`, see [`Self::input`], is
-    /// gone.
+    /// Called by the core when the last reference to a state of `T::TYPE` was dropped. See
+    /// [`Self::input`] for which states these are.
     pub(crate) unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
-        // SAFETY: By the safety requirements of this function. `build_state` put into a state of ours
-        // what is dropped, and nobody looks at it any more. The core frees the memory.
+        // SAFETY: By the safety requirements of this function, nobody else uses the state.
+        // `build_state` initialised the part of our states that is dropped here. The core frees the
+        // memory.
         unsafe {
             if is_ours(lws) {
                 let state = State::<T>::of(lws);
@@ -82,17 +83,18 @@ impl<T: Entries> Adapter<T> {
 impl<T: Encap> Adapter<T> {
     /// # Safety
     ///
-    /// `lws` is a tunnel state that [`Self::build_state`] made, alive for `'a`.
+    /// `lws` is a tunnel state that [`Self::build_state`] built, and is valid for `'a`.
     #[inline(always)]
     pub(super) unsafe fn state<'a>(lws: *mut bindings::lwtunnel_state) -> &'a State<T> {
-        // SAFETY: `build_state` put it there; it is only destroyed with the tunnel state.
+        // SAFETY: `build_state` initialised it. It is only dropped when the tunnel state is
+        // destroyed.
         unsafe { &*State::<T>::of(lws) }
     }
 
     /// # Safety
     ///
-    /// Called by the core with a request for `net` whose attributes it checked. `cfg` is null, or what the
-    /// request for a route of that family was parsed into: for IPv4 a `fib_config`.
+    /// Called by the core with a request for `net` whose attributes it validated. `cfg` is null or
+    /// the parsed request for a route of that family: for IPv4 a `fib_config`.
     pub(crate) unsafe extern "C" fn build_state(
         net: *mut bindings::net,
         encap: *mut bindings::nlattr,
@@ -102,8 +104,8 @@ impl<T: Encap> Adapter<T> {
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         from_result(|| {
-            // SAFETY: By the safety requirements of this function; all are there for the time of the
-            // call.
+            // SAFETY: By the safety requirements of this function. All pointers are valid for the
+            // time of the call.
             let (mut extack, attr, purpose) = unsafe {
                 (
                     ExtAck::from_raw(extack),
@@ -131,9 +133,10 @@ impl<T: Encap> Adapter<T> {
             if built.xmit {
                 flags |= bindings::LWTUNNEL_STATE_XMIT_REDIRECT;
             }
-            // SAFETY: Allocated just now with that room, and nobody else has seen it until it is in the
-            // list, which `Registration::new` has initialised. If there is no encapsulation, nothing else
-            // is in it yet, and the memory is ours to free. `ts` is where the core wants it.
+            // SAFETY: `lws` was allocated above with space for a `State<T>`. Nobody else can access
+            // it before it is in the list, which `Registration::new` initialised. If `encap` fails
+            // to initialise, no other field of the `State<T>` is initialised yet, and the memory is
+            // ours to free. `ts` is where the core expects the state.
             unsafe {
                 (*lws).type_ = const { T::TYPE as u16 };
                 (*lws).flags = flags;
@@ -156,23 +159,26 @@ impl<T: Encap> Adapter<T> {
         })
     }
 
-    /// Whether the state of a packet's route is one of ours.
+    /// Returns whether the tunnel state of a packet's route is ours.
     ///
     /// # Safety
     ///
-    /// As for the hooks below.
+    /// As for [`Self::input`].
     #[inline(always)]
     unsafe fn serves(skb: *mut bindings::sk_buff) -> bool {
-        // SAFETY: The packet is valid, and has a route with a state.
+        // SAFETY: The packet is valid, and has a route with a tunnel state.
         unsafe { is_ours((*skb_dst(skb)).lwtstate) }
     }
 
-    /// The encapsulation of a packet's route, its tunnel state, a token of the context, the route, the
-    /// packet as ours, and what has to be kept until the hook returns.
+    /// Prepares a call of a hook.
+    ///
+    /// Returns the encapsulation and the tunnel state of the packet's route, a token of the
+    /// context, the route, the packet as a value that owns it, and a reference that is held until
+    /// the hook returns.
     ///
     /// # Safety
     ///
-    /// As for the hooks below, and the state is ours. The results are not used after the hook
+    /// As for [`Self::input`], and the state is ours. The results are not used after the hook
     /// returned.
     #[inline(always)]
     unsafe fn enter<'a>(
@@ -185,10 +191,11 @@ impl<T: Encap> Adapter<T> {
         Skb,
         Option<DstRef>,
     ) {
-        // SAFETY: The core called us inside an RCU read side, with a valid packet whose route keeps the
-        // state. A program may take the packet off the route: it stays for the read side, or is held
-        // here as the packet held it. Bottom halves are off: `lwtunnel_output()` and `lwtunnel_xmit()`
-        // see to that, and packets are received so.
+        // SAFETY: The core called us inside an RCU read side, with a valid packet whose route holds
+        // the state. A program may drop the route from the packet. The route stays valid
+        // nevertheless: until the end of the read side, or, if the packet holds a reference,
+        // because `held` is another one. Bottom halves are off: `lwtunnel_output()` and
+        // `lwtunnel_xmit()` disable them, and packets are received with bottom halves disabled.
         unsafe {
             let raw = skb_dst(skb);
             let lws = (*raw).lwtstate;
@@ -205,7 +212,7 @@ impl<T: Encap> Adapter<T> {
         }
     }
 
-    /// What the core is told of a hook that failed.
+    /// Returns the errno for the core when a hook failed, which has freed its packet.
     #[inline(always)]
     fn freed(error: Error) -> c_int {
         not_eopnotsupp(error.to_errno())
@@ -213,9 +220,9 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core, inside an RCU read side critical section, with a packet that it gives
-    /// away and whose route has a state of `T::TYPE`: one of ours, or, if the slot was taken over, of
-    /// whom it was taken over from.
+    /// Called by the core, inside an RCU read-side critical section, with a packet that it gives
+    /// away. The route of the packet has a state of `T::TYPE`: one of ours or, if the slot was
+    /// taken over, one of the built-in ops.
     #[inline(always)]
     pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
@@ -226,9 +233,9 @@ impl<T: Encap> Adapter<T> {
             Self::enter(skb)
         };
         match encap.input(&bh, skb, dst) {
-            // SAFETY: The state stays during the call, see `enter`.
+            // SAFETY: The state stays valid during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
-                // SAFETY: The route's own handler, which takes the packet.
+                // SAFETY: The route's own handler, which takes ownership of the packet.
                 Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
                 None => EINVAL.to_errno(),
             },
@@ -239,7 +246,7 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// As for [`Self::input`]; `net` and `sk` are for the route's own handler.
+    /// As for [`Self::input`]. `net` and `sk` are arguments of the route's own handler.
     #[inline(always)]
     pub(crate) unsafe extern "C" fn output(
         net: *mut bindings::net,
@@ -254,10 +261,10 @@ impl<T: Encap> Adapter<T> {
             Self::enter(skb)
         };
         match encap.output(&bh, skb, dst) {
-            // SAFETY: The state stays during the call, see `enter`.
+            // SAFETY: The state stays valid during the call, see `enter`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
-                // Its result is the sender's to read, `NET_XMIT_*` included.
-                // SAFETY: The route's own handler, which takes the packet.
+                // The sender gets the handler's return value, which may be `NET_XMIT_*`.
+                // SAFETY: The route's own handler, which takes ownership of the packet.
                 Some(orig) => not_eopnotsupp(unsafe { orig(net, sk, skb.into_raw()) }),
                 None => EINVAL.to_errno(),
             },
@@ -283,8 +290,8 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`], and a message in
-    /// the making.
+    /// Called by the core under RCU, with a state of `T::TYPE` (see [`Self::input`]) and a netlink
+    /// message that is being built.
     pub(crate) unsafe extern "C" fn fill_encap(
         skb: *mut bindings::sk_buff,
         lws: *mut bindings::lwtunnel_state,
@@ -305,7 +312,7 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core under RCU with a state of `T::TYPE`, see [`Self::input`].
+    /// Called by the core under RCU, with a state of `T::TYPE` (see [`Self::input`]).
     pub(crate) unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let state = unsafe {
@@ -319,7 +326,7 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core under RCU with two states of `T::TYPE`, see [`Self::input`].
+    /// Called by the core under RCU, with two states of `T::TYPE` (see [`Self::input`]).
     pub(crate) unsafe extern "C" fn cmp_encap(
         a: *mut bindings::lwtunnel_state,
         b: *mut bindings::lwtunnel_state,
@@ -335,7 +342,8 @@ impl<T: Encap> Adapter<T> {
                     } else {
                         b.purpose
                     };
-                    // A new route that shared another one's state would have its headroom.
+                    // A new route that shares the state of another route gets the headroom of that
+                    // state.
                     (purpose == Purpose::Match || same_headroom) && a.encap.same(&b.encap, purpose)
                 }
                 (false, false) => return takeover::cmp_encap(T::TYPE, a, b),

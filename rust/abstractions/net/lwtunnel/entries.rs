@@ -5,18 +5,18 @@
 use super::Encap;
 use crate::abstractions::bindings;
 
-/// The table by which the core calls an encapsulation, see [`encap_entries!`].
+/// An encapsulation with a table of callbacks. [`encap_entries!`] implements it.
 ///
 /// # Safety
 ///
-/// The table is complete, and each of its functions does what the one of that name does in
-/// [`Adapter`](super::Adapter).
+/// The table is complete, and each of its functions does what the function of the same name in
+/// [`Adapter`](super::Adapter) does.
 pub(crate) unsafe trait Entries: Encap {
-    /// The table.
+    /// The table of callbacks.
     const OPS: &'static bindings::lwtunnel_encap_ops;
 }
 
-/// What [`encap_entries!`] names.
+/// The C types that [`encap_entries!`] uses.
 pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::{
         lwtunnel_encap_ops,
@@ -29,7 +29,8 @@ pub(crate) mod raw {
     };
 }
 
-/// Makes the table of an encapsulation in a module: of C functions, and defines the functions that these call.
+/// Defines the table of callbacks of an encapsulation, for a module. The callbacks are C functions.
+/// The macro also defines the Rust functions that they call.
 macro_rules! encap_entries {
     (
         $encap:ty, $module:ty;
@@ -67,8 +68,8 @@ macro_rules! encap_entries {
                 $cmp_encap => $rust_cmp_encap: cmp_encap(a: *mut raw::lwtunnel_state, b: *mut raw::lwtunnel_state) -> c_int;
             }
 
-            // SAFETY: The C functions are the module's, which has each of them call the function
-            // that is defined for it above; the C compiler has checked their types.
+            // SAFETY: The module defines the C functions, such that each calls the Rust function
+            // that is defined for it above. The C compiler checks their types.
             unsafe impl Entries for $encap {
                 const OPS: &'static raw::lwtunnel_encap_ops = &raw::lwtunnel_encap_ops {
                     build_state: Some($build_state),

@@ -16,96 +16,98 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The newest state's links.
+/// The head of the list, which points to the newest state.
 struct Head(Opaque<bindings::hlist_head>);
 
-// SAFETY: The list is only touched with the lock held.
+// SAFETY: The list is only accessed with the lock held.
 unsafe impl Send for Head {}
 
 global_lock! {
-    // SAFETY: `STATES` initialises it before it takes it.
+    // SAFETY: `STATES` initialises the lock before it takes it.
     unsafe(uninit) static STATES_LOCK: SpinLock<Head> = Head(Opaque::new(bindings::hlist_head {
         first: ptr::null_mut(),
     }));
 }
 
-// SAFETY: Nobody else uses it.
+// SAFETY: Nothing else initialises or takes the lock.
 static STATES: BhLock<STATES_LOCK> = unsafe { BhLock::new(&STATES_LOCK) };
 
-/// Makes the list usable. `EBUSY` if that was done before. Process context.
+/// Initialises the list. Fails with `EBUSY` if it is already initialised. Process context.
 pub(super) fn init() -> Result {
     STATES.init().then_some(()).ok_or(EBUSY)
 }
 
-/// What links a state with others.
+/// The links of a tunnel state in the list.
 ///
 /// # Invariants
 ///
-/// Zero, if it is in no list.
+/// Zero if the state is not in the list.
 #[repr(transparent)]
 pub(super) struct Links(Opaque<bindings::hlist_node>);
 
-// SAFETY: They are only touched with the lock of the list held, or by who has made them.
+// SAFETY: The links are only accessed with the lock of the list held, or by the task that creates
+// them.
 unsafe impl Send for Links {}
 
-// SAFETY: They are only touched with the lock of the list held, or by who has made them.
+// SAFETY: The links are only accessed with the lock of the list held, or by the task that creates
+// them.
 unsafe impl Sync for Links {}
 
 impl Links {
-    /// In no list.
+    /// Creates the links of a state that is not in the list.
     pub(super) fn new() -> Self {
         // INVARIANT: Zero.
         Self(Opaque::zeroed())
     }
 
-    /// Puts the state into the list, which [`init()`] has made usable.
+    /// Adds the state to the list, which [`init()`] has initialised.
     ///
     /// # Safety
     ///
-    /// `links` are valid, stay where they are, and are in no list;
-    /// [`Self::remove`] is called before they go.
+    /// `links` is valid, does not move, and is not in the list. [`Self::remove`] is called before
+    /// it is freed.
     #[inline(always)]
     pub(super) unsafe fn add(links: *mut Self) {
-        // SAFETY: By the safety requirements of this function; the list is locked.
+        // SAFETY: By the safety requirements of this function. The list is locked.
         let _ = STATES.with(|head| unsafe {
             bindings::hlist_add_head(links.cast(), head.0.get());
         });
     }
 
-    /// Takes the state out of the list, if it is in there.
+    /// Removes the state from the list, if it is there.
     ///
     /// # Safety
     ///
-    /// `links` are valid.
+    /// `links` is valid.
     pub(super) unsafe fn remove(links: *mut Self) {
-        // SAFETY: By the safety requirements of this function; the list is locked. Links that are
-        // zero are left alone.
+        // SAFETY: By the safety requirements of this function. The list is locked.
+        // `hlist_del_init()` ignores links that are zero.
         let _ = STATES.with(|_head| unsafe { bindings::hlist_del_init(links.cast()) });
     }
 }
 
-/// A counted reference to a state that is in the list.
+/// A counted reference to a state in the list.
 ///
 /// # Invariants
 ///
-/// One reference of the state is ours.
+/// The value owns one reference to the state.
 pub(super) struct Listed(*mut bindings::lwtunnel_state);
 
 impl Listed {
-    /// The state.
+    /// Returns the state.
     pub(super) fn as_ptr(&self) -> *mut bindings::lwtunnel_state {
         self.0
     }
 
-    /// The one after `at`, or the first. Those on their way out are left out.
+    /// Returns the state after `at`, or the first one. Skips states whose refcount is zero.
     ///
     /// # Safety
     ///
-    /// All states of the list have their links at `offset`.
+    /// All states in the list have their links at `offset`.
     pub(super) unsafe fn next(at: Option<Self>, offset: usize) -> Option<Self> {
         let find = |head: &mut GlobalGuard<STATES_LOCK>| {
-            // SAFETY: The list is locked: what is in there is valid. A state that we hold is in there
-            // still.
+            // SAFETY: The list is locked, so all states in it are valid. A state that `at` holds is
+            // still in the list.
             unsafe {
                 let mut node = match &at {
                     None => (*head.0.get()).first,
@@ -117,7 +119,7 @@ impl Listed {
                 while !node.is_null() {
                     let state = node.wrapping_byte_sub(offset).cast();
                     if bindings::lwtstate_get_not_zero(state) {
-                        // INVARIANT: Counted by the line above.
+                        // INVARIANT: `lwtstate_get_not_zero()` took the reference.
                         return Some(Self(state));
                     }
                     node = (*node).next;
@@ -126,7 +128,7 @@ impl Listed {
             }
         };
         let found = STATES.with(find).ok().flatten();
-        // Not under the lock, which is taken again if this was the last reference.
+        // Dropped without the lock, because dropping the last reference takes the lock.
         drop(at);
         found
     }
@@ -134,7 +136,7 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        // SAFETY: One reference is ours, and this is its end.
+        // SAFETY: The value owns one reference by the type invariant, and gives it up here.
         unsafe { bindings::lwtstate_put(self.0) };
     }
 }

@@ -2,9 +2,9 @@
 
 //! Files in debugfs that list the tunnel states.
 //!
-//! The kernel crate's [`kernel::debugfs`] does not do here: its files do not hold the module whose
-//! code they run, so that one that is closed after the module was unloaded calls what is not there
-//! any more. Nor can it write a file piece by piece.
+//! [`kernel::debugfs`] is not used, because its files do not hold a reference to the module whose
+//! code they run: closing a file after the module was unloaded would call freed code. It also
+//! writes a file in one piece (`single_open()`).
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
@@ -33,26 +33,26 @@ use kernel::{
     ModuleMetadata, //
 };
 
-/// What a file tells of a tunnel state.
+/// A file that shows each tunnel state.
 pub(crate) trait Record<T>: 'static {
     /// The name of the file.
     const NAME: &'static CStr;
 
-    /// Writes of one state. Process context.
+    /// Writes the entry of one state. Process context.
     fn show(encap: &T, owner: Owner, file: &SeqFile);
 }
 
-/// How far an open file was read.
+/// The position in an open file.
 struct Cursor {
-    /// What its opener may see.
+    /// The namespaces that the process that opened the file may see.
     visible: Visible,
-    /// How many states are in front of `at`.
+    /// The number of states before `at`.
     position: bindings::loff_t,
-    /// The state that is shown next; `None` at the end.
+    /// The state to show next, `None` at the end.
     at: Option<Listed>,
 }
 
-/// The callbacks of the file that `R` makes.
+/// The callbacks of the file that `R` describes.
 struct File<T, R, M>(PhantomData<(T, R, M)>);
 
 impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
@@ -69,20 +69,20 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
         read: Some(bindings::seq_read),
         llseek: Some(bindings::seq_lseek),
         release: Some(Self::release),
-        // SAFETY: What is absent is null or zero.
+        // SAFETY: Fields that are not set may be null or zero.
         ..unsafe { core::mem::zeroed() }
     };
 
-    /// The first state, or the one after `at`.
+    /// Returns the first state, or the one after `at`.
     fn after(at: Option<Listed>) -> Option<Listed> {
-        // SAFETY: There is a file, and so was a registration of `T`, which is the only one: all states
-        // of the list are of `T`.
+        // SAFETY: The file exists only after `T` was registered, which is the only registration. So
+        // all states in the list are of `T`.
         unsafe { Listed::next(at, State::<T>::LINKS) }
     }
 
     /// # Safety
     ///
-    /// `seq` is one that [`Self::open`] has made, and nobody else has its cursor during `'a`.
+    /// [`Self::open`] opened `seq`, and nobody else uses its cursor during `'a`.
     unsafe fn cursor<'a>(seq: *mut bindings::seq_file) -> &'a mut Cursor {
         // SAFETY: By the safety requirements of this function.
         unsafe { &mut *(*seq).private.cast() }
@@ -90,7 +90,7 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
 
     /// # Safety
     ///
-    /// Called by the kernel with a file that is being opened by the calling process.
+    /// Called by the kernel with a file that the calling process opens.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
             let size = const { size_of::<Cursor>() as c_int };
@@ -100,7 +100,8 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
             if cursor.is_null() {
                 return Err(ENOMEM);
             }
-            // SAFETY: So large, aligned as `kmalloc()` does, and nobody else has it.
+            // SAFETY: The memory has the size of a `Cursor` and the alignment of `kmalloc()`, and
+            // nobody else accesses it yet.
             unsafe {
                 cursor.write(Cursor {
                     visible: Visible::to_current(),
@@ -116,8 +117,8 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
     ///
     /// Called by the kernel with a file that [`Self::open`] has opened, and that nobody reads.
     unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: By the safety requirements of this function: `open` has made the cursor, and the
-        // callee frees its memory.
+        // SAFETY: By the safety requirements of this function, `open` initialised the cursor.
+        // `seq_release_private()` frees its memory.
         unsafe {
             let seq = (*file).private_data.cast::<bindings::seq_file>();
             ptr::drop_in_place(Self::cursor(seq));
@@ -127,7 +128,8 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
 
     /// # Safety
     ///
-    /// Called by the kernel for a read of a file that [`Self::open`] has opened, one read at a time.
+    /// Called by the kernel for a read of a file that [`Self::open`] has opened. Reads of a file
+    /// are serialised.
     unsafe extern "C" fn start(
         seq: *mut bindings::seq_file,
         position: *mut bindings::loff_t,
@@ -164,7 +166,7 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
         }
     }
 
-    /// Where the cursor is, as the kernel takes it: null at the end.
+    /// Returns the state at the cursor as `seq_file` expects it: null at the end.
     fn here(cursor: &Cursor) -> *mut c_void {
         cursor
             .at
@@ -172,7 +174,7 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
             .map_or(ptr::null_mut(), |at| at.as_ptr().cast())
     }
 
-    /// The cursor keeps its state until the next read.
+    /// Keeps the reference to the cursor's state until the next read.
     ///
     /// # Safety
     ///
@@ -186,7 +188,7 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
         // SAFETY: By the safety requirements of this function.
         let (cursor, file) = unsafe { (Self::cursor(seq), SeqFile::from_raw(seq)) };
         if let Some(at) = &cursor.at {
-            // SAFETY: In the list, so made by `build_state` of `T`, and held.
+            // SAFETY: The state is held. It comes from the list, so `build_state` of `T` built it.
             let state = unsafe { Adapter::<T>::state(at.as_ptr()) };
             if cursor.visible.contains(state.net) {
                 R::show(&state.encap, state.owner(), file);
@@ -196,25 +198,25 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
     }
 }
 
-/// A directory in debugfs. Its drop takes it away with all that is in it.
+/// A directory in debugfs. Its drop removes it, with all its files.
 ///
-/// Without debugfs, or memory for it, there is none, and that is no error. Files that are open hold
-/// the module.
+/// Without debugfs, or without memory, no directory is created; this is not an error. Open files
+/// hold a reference to the module.
 pub(crate) struct Directory<T> {
     #[cfg(CONFIG_DEBUG_FS)]
     dentry: *mut bindings::dentry,
     _encap: PhantomData<fn() -> T>,
 }
 
-// SAFETY: debugfs has locks of its own.
+// SAFETY: debugfs does its own locking.
 unsafe impl<T> Send for Directory<T> {}
 
-// SAFETY: Nothing can be done by a shared reference but to make files, for which debugfs has locks.
+// SAFETY: A shared reference can only create files, for which debugfs does its own locking.
 unsafe impl<T> Sync for Directory<T> {}
 
 impl<T: Encap> Directory<T> {
-    /// Makes the directory, for states of `T`, whose registration is proof that there is a list of
-    /// them. Process context.
+    /// Creates the directory, for states of `T`. The registration proves that the list of states is
+    /// initialised. Process context.
     #[cfg_attr(not(CONFIG_DEBUG_FS), allow(unused_variables))]
     pub(crate) fn new(name: &CStr, _registration: &Registration<T>) -> Self {
         // SAFETY: An FFI call with no requirements but process context; the name is copied.
@@ -227,10 +229,11 @@ impl<T: Encap> Directory<T> {
         }
     }
 
-    /// Makes a file in it that root can read. Process context.
+    /// Creates a file in the directory, readable by root. Process context.
     pub(crate) fn file<R: Record<T>, M: ModuleMetadata>(&self) {
-        // SAFETY: The directory is one, or an error, by which nothing is made. The table is static; its
-        // owner is held while the file is open, and the file goes with the directory.
+        // SAFETY: `dentry` is a directory, or an error, with which no file is created. The table is
+        // static. Its owner is held while the file is open, and the file is removed with the
+        // directory.
         #[cfg(CONFIG_DEBUG_FS)]
         unsafe {
             bindings::debugfs_create_file_full(
@@ -247,7 +250,7 @@ impl<T: Encap> Directory<T> {
 
 impl<T> Drop for Directory<T> {
     fn drop(&mut self) {
-        // SAFETY: Made by `new`; an error is left alone.
+        // SAFETY: Created by `new`. `debugfs_remove()` ignores an error.
         #[cfg(CONFIG_DEBUG_FS)]
         unsafe {
             bindings::debugfs_remove(self.dentry);

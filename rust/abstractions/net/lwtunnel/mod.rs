@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Lightweight tunnels: what a route does to packets besides forwarding them.
+//! Lightweight tunnels: encapsulation as a property of a route.
 //!
 //! Implement [`Encap`], name its callbacks with [`encap_entries!`], and hold a [`Registration`].
 //!
@@ -53,7 +53,7 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// The address family of the route that is configured.
+/// The address family of a route.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Family(u16);
 
@@ -63,76 +63,81 @@ impl Family {
     /// IPv6.
     pub(crate) const INET6: Self = Self(bindings::AF_INET6 as u16);
 
-    /// The family of that number (`AF_*`). `None` if it cannot be one.
+    /// Converts from `AF_*`. Returns `None` if `number` is too large for an address family.
     pub(crate) fn new(number: c_uint) -> Option<Self> {
         u16::try_from(number).ok().map(Self)
     }
 }
 
-/// What the core makes of a configured encapsulation.
+/// The result of [`Encap::build`], from which the tunnel state is built.
 pub(crate) struct Built<I> {
-    /// Makes the encapsulation where it stays.
+    /// The initialiser of the encapsulation, which runs in place.
     pub(crate) encap: I,
-    /// [`Encap::input`] is wanted.
+    /// Whether the core calls [`Encap::input`].
     pub(crate) input: bool,
-    /// [`Encap::output`] is wanted.
+    /// Whether the core calls [`Encap::output`].
     pub(crate) output: bool,
-    /// [`Encap::xmit`] is wanted.
+    /// Whether the core calls [`Encap::xmit`].
     pub(crate) xmit: bool,
-    /// Bytes that the encapsulation may add to a packet; the route's MTU is lowered by them.
+    /// Bytes that the encapsulation may add to a packet. The MTU of the route is reduced by them.
     pub(crate) headroom: u16,
 }
 
-/// What a request wants an encapsulation for.
+/// Why a request builds a tunnel state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A new route. [`Encap::same`] says whether the kernel may let it share what it has for
-    /// another one.
+    /// For a new route. [`Encap::same`] says whether the route may share the nexthop of an existing
+    /// one.
     Route,
-    /// To find an IPv4 route that is to be deleted. [`Encap::same`] says whether this is it.
+    /// To find an IPv4 route that is to be deleted. [`Encap::same`] says whether this is the route.
     Match,
 }
 
 /// An encapsulation. C: `struct lwtunnel_encap_ops`.
 ///
-/// A value of the type lives in the tunnel state of each route that has it configured. The hooks
-/// run in softirq or process context, inside an RCU read side critical section, with bottom halves off.
+/// The tunnel state of each route with this encapsulation contains a value of the type. The hooks
+/// run in softirq or process context, inside an RCU read-side critical section, with bottom halves
+/// off.
 #[vtable]
 pub(crate) trait Encap: Sized + Send + Sync {
-    /// Which slot of the kernel's table it takes (`LWTUNNEL_ENCAP_*`).
+    /// The encapsulation type (`LWTUNNEL_ENCAP_*`), which selects the slot in the kernel's table.
     const TYPE: u32;
 
-    /// How the kernel calls the callbacks of its own encapsulation of that type, which this one may
-    /// take the slot over from. What one of them writes of itself the other one has to understand.
+    /// The symbol name of the kernel's built-in `struct lwtunnel_encap_ops` of this type, whose
+    /// slot this encapsulation may take over. Each of the two must understand the attributes that
+    /// the other one dumps.
     const PREDECESSOR: &'static CStr;
 
-    /// Reads a request for a value. C: `build_state`. Process context, but it may not sleep.
+    /// Parses a request. C: `build_state`. Process context, but must not sleep.
     fn build<'a>(
         attr: Attr<'a>,
         family: Family,
         extack: &'a mut ExtAck<'_>,
     ) -> Result<Built<impl Init<Self, Error>>>;
 
-    /// A packet is about to be delivered or forwarded. C: `input`.
+    /// Handles a packet that is about to be delivered or forwarded. C: `input`.
     fn input(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
 
-    /// A packet is about to be sent, not yet fragmented. C: `output`.
+    /// Handles a packet that is about to be sent, before fragmentation. C: `output`.
     fn output(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Sent>>;
 
-    /// A packet is about to get its MAC header. C: `xmit`.
+    /// Handles a packet that is about to get its MAC header. C: `xmit`.
     fn xmit(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Xmit;
 
-    /// Writes what [`Self::build`] could read, the headroom with it. C: `fill_encap`. Under RCU.
+    /// Dumps the encapsulation, with the headroom, in attributes that [`Self::build`] can parse. C:
+    /// `fill_encap`. Under RCU.
     fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result;
 
-    /// Bytes that [`Self::fill`] writes at most. C: `get_encap_size`. Under RCU.
+    /// Returns the maximum number of bytes that [`Self::fill`] writes. C: `get_encap_size`. Under
+    /// RCU.
     fn size(&self) -> usize;
 
-    /// Whether a route with `other` is the same route, for this purpose. C: `cmp_encap`. Under RCU.
+    /// Returns whether a route with `other` counts as the same route, for `purpose`. C:
+    /// `cmp_encap`. Under RCU.
     fn same(&self, other: &Self, purpose: Purpose) -> bool;
 }
 
-/// Whose route a tunnel state was made for.
+/// The namespace and the address family of the route that a tunnel state was built for.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     /// The namespace.

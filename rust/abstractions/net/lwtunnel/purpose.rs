@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a request wants a tunnel state for, and whether a state is the one that it names.
+//! The purpose of a tunnel state, and the comparison of our states with those of the built-in ops.
 
 use super::{
     adapter::Adapter,
@@ -28,8 +28,8 @@ impl<T: Encap> Adapter<T> {
         if family != bindings::AF_INET {
             return Purpose::Route;
         }
-        // SAFETY: By the safety requirements of this function. A request that has a header is there
-        // for as long as the call takes.
+        // SAFETY: By the safety requirements of this function. If there is a netlink header, it is
+        // valid for the time of the call.
         let kind = unsafe {
             cfg.cast::<bindings::fib_config>()
                 .as_ref()
@@ -43,9 +43,11 @@ impl<T: Encap> Adapter<T> {
         }
     }
 
-    /// Whether a request that names `ours` to have a route deleted means the one that `theirs`, of
-    /// whom the slot was taken over from, belongs to. Routes that stay do not share what they have:
-    /// their packets would run the wrong program.
+    /// Returns whether a request to delete a route, for which `ours` was built, means the route of
+    /// `theirs`, a state of the built-in ops.
+    ///
+    /// Returns `false` if `ours` was built for a new route: that route must not share the nexthop
+    /// of the other one, because its packets would run the wrong program.
     ///
     /// # Safety
     ///
@@ -54,14 +56,14 @@ impl<T: Encap> Adapter<T> {
         ours: *mut bindings::lwtunnel_state,
         theirs: *mut bindings::lwtunnel_state,
     ) -> bool {
-        // What cannot be read for want of memory is left alone.
+        // If there is no memory for the comparison, the states do not match, and the route stays.
         // SAFETY: By the safety requirements of this function.
         let (ours, theirs) = unsafe {
             let state = Self::state(ours);
             if state.purpose != Purpose::Match {
                 return false;
             }
-            // Of the headroom the kernel's own writes nothing.
+            // The built-in ops do not dump the headroom.
             let ours = written(state.encap.size(), |message| state.encap.fill(0, message));
             let theirs = written(
                 takeover::get_encap_size(T::TYPE, theirs).max(0) as usize,
@@ -73,7 +75,8 @@ impl<T: Encap> Adapter<T> {
     }
 }
 
-/// What `fill` writes, `size` bytes at most. `ENOMEM` if there is no memory for that.
+/// Returns what `fill` writes, at most `size` bytes. Fails with `ENOMEM` if there is no memory for
+/// it.
 fn written(size: usize, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result<MessageBuf> {
     let size = u32::try_from(size).map_err(|_| ENOMEM)?;
     let mut buf = MessageBuf::new(size)?;

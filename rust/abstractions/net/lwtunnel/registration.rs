@@ -18,15 +18,16 @@ use kernel::{
     prelude::*, //
 };
 
-/// Why an encapsulation is not registered.
+/// Why an encapsulation could not be registered.
 pub(crate) enum Unavailable {
-    /// Another one has the slot, and nobody wanted to take it over.
+    /// The slot is taken, and the caller did not ask to take it over.
     Taken,
-    /// The kernel's own seems to have the slot, but the kernel does not tell where that is.
+    /// The slot is taken, probably by the built-in ops, but the address of the kernel's table is
+    /// unknown.
     Unknown,
-    /// Something else than the kernel's own has the slot.
+    /// The slot is taken by something other than the built-in ops.
     Foreign,
-    /// Another reason.
+    /// Another error.
     Error(Error),
 }
 
@@ -44,7 +45,7 @@ impl fmt::Display for Unavailable {
 }
 
 /// Keeps an encapsulation registered until it is dropped. The core holds the module while a route
-/// uses it.
+/// uses the encapsulation.
 pub(crate) struct Registration<T: Encap> {
     ops: &'static bindings::lwtunnel_encap_ops,
     /// `None` if the slot was free.
@@ -52,24 +53,26 @@ pub(crate) struct Registration<T: Encap> {
     _encap: PhantomData<fn() -> T>,
 }
 
-// SAFETY: The table is never written, and the functions that it names may be called from anywhere.
+// SAFETY: The table is constant, and its functions may be called from any thread.
 unsafe impl<T: Encap> Send for Registration<T> {}
 
-// SAFETY: The table is never written, and nothing of the value can be changed.
+// SAFETY: The table is constant, and a shared reference cannot change the value.
 unsafe impl<T: Encap> Sync for Registration<T> {}
 
 impl<T: Entries> Registration<T> {
-    /// Takes the slot `T::TYPE`; if the kernel's own has it, and `takeover` says so, takes it over
-    /// from that. Once for a module, of whose `T` all states in the list are then. Process context.
+    /// Registers `T` in the slot `T::TYPE`. If the built-in ops have the slot, takes it over if
+    /// `takeover` is set.
+    ///
+    /// A module can call this only once, so all states in the list are of `T`. Process context.
     pub(crate) fn new(takeover: bool) -> Result<Self, Unavailable> {
         let ops = T::OPS;
         links::init().map_err(Unavailable::Error)?;
         // SAFETY: The table is static and complete.
         let takeover = match unsafe { bindings::lwtunnel_encap_add_ops(ops, T::TYPE) } {
             0 => None,
-            // The core's own answer, -1, reads as a question of permissions.
+            // The core's error is -1, which does not mean `EPERM`.
             -1 if takeover => {
-                // SAFETY: All of its functions look at the bit, and pass on what lacks it.
+                // SAFETY: The functions of `ops` check for `OURS`, and pass on states that lack it.
                 Some(unsafe { Takeover::new(ops, T::TYPE, T::PREDECESSOR) }?)
             }
             -1 => return Err(Unavailable::Taken),
@@ -82,7 +85,8 @@ impl<T: Entries> Registration<T> {
         })
     }
 
-    /// Whether the slot was the kernel's own, and will be again.
+    /// Returns whether the slot was taken over from the built-in ops. The drop gives it back to
+    /// them.
     pub(crate) fn is_takeover(&self) -> bool {
         self.takeover.is_some()
     }
@@ -91,10 +95,10 @@ impl<T: Entries> Registration<T> {
 impl<T: Encap> Drop for Registration<T> {
     fn drop(&mut self) {
         if self.takeover.is_none() {
-            // SAFETY: Registered by `new`. Waits until no packet is inside a callback.
+            // SAFETY: Registered by `new`. The core waits until no packet is in a callback.
             unsafe { bindings::lwtunnel_encap_del_ops(self.ops, T::TYPE) };
         }
-        // Notes that packets have made of routes (`DstNote`) may have callbacks left.
+        // RCU callbacks of cached routes (`DstNote`) may be pending.
         rcu_barrier();
     }
 }

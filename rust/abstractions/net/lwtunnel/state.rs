@@ -19,20 +19,20 @@ use core::mem::{
     size_of, //
 };
 
-/// What a tunnel state of ours has behind what the core has in it.
+/// Our part of a tunnel state, after the fields of the core.
 pub(super) struct State<T> {
     pub(super) encap: T,
-    // Separate fields: an `Owner` would be padded, and a state with programs would not fit into 128
-    // bytes.
+    // Separate fields: an `Owner` has padding, with which a state with programs would not fit into
+    // 128 bytes.
     pub(super) net: Inum,
     pub(super) family: Family,
     pub(super) purpose: Purpose,
-    /// Among all of them, unless it was only made to find another one.
+    /// In the list of all states, unless `purpose` is [`Purpose::Match`].
     pub(super) links: Links,
 }
 
 impl<T> State<T> {
-    /// Whose it is.
+    /// Returns the namespace and the address family of the route.
     pub(super) fn owner(&self) -> Owner {
         Owner {
             net: self.net,
@@ -40,17 +40,17 @@ impl<T> State<T> {
         }
     }
 
-    /// The one place that knows the layout: it lies at `data`.
+    /// The offset in the tunnel state, which is that of `data`. Nothing else depends on the layout.
     pub(super) const OFFSET: usize = {
         let offset = offset_of!(bindings::lwtunnel_state, data);
         assert!(offset % align_of::<Self>() == 0);
-        // More would take the next size that there is.
+        // More than 128 bytes would be allocated from the next larger slab cache.
         assert!(cfg!(not(CONFIG_64BIT)) || offset + size_of::<Self>() <= 128);
         assert!(align_of::<Self>() <= align_of::<bindings::lwtunnel_state>());
         offset
     };
 
-    /// Where the links are, from the beginning of the tunnel state.
+    /// The offset of the links in the tunnel state.
     pub(super) const LINKS: usize = Self::OFFSET + offset_of!(Self, links);
 
     pub(super) fn of(lws: *mut bindings::lwtunnel_state) -> *mut Self {
@@ -58,13 +58,13 @@ impl<T> State<T> {
     }
 }
 
-/// Whether a tunnel state is one of ours, and none of whom the slot was taken over from.
+/// Returns whether a tunnel state is ours, and not one of the built-in ops.
 ///
 /// # Safety
 ///
 /// `lws` is valid.
 #[inline(always)]
 pub(super) unsafe fn is_ours(lws: *const bindings::lwtunnel_state) -> bool {
-    // SAFETY: By the safety requirements of this function. Nobody writes what is read.
+    // SAFETY: By the safety requirements of this function. The field is not written concurrently.
     unsafe { (*lws).flags & OURS != 0 }
 }

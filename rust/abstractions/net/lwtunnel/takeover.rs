@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A slot of the kernel's table of encapsulations that the kernel's own has from boot on.
+//! Takes over a slot of the kernel's table of encapsulations, which built-in ops occupy from boot
+//! on.
 //!
-//! The core can register a table of callbacks and unregister it, but not put one in the place of
-//! another: between the two the slot would be empty for a grace period, and the core follows it
-//! without a look where it frees a tunnel state. So the slot is changed from one table to the other
-//! by one atomic operation, and back.
+//! The core can register and unregister ops (`struct lwtunnel_encap_ops`), but cannot replace them.
+//! If the slot were unregistered first, it would be empty for a grace period, and `lwtstate_free()`
+//! dereferences it without a check. So a single `cmpxchg()` puts our ops in place of the built-in
+//! ones, and another one restores them.
 //!
-//! States that the predecessor has built live on. The core asks our table about them, which passes
-//! all of it on to the predecessor's. These are the rules by which both live together:
+//! States that the built-in ops have built stay in use. The core calls our ops for them, and these
+//! call the built-in ops. The rules are:
 //!
-//! - *Whose a state is* says a bit in it, which ours have: [`OURS`].
-//! - *The predecessor* is a part of the kernel and never goes. Who sees our table sees the
-//!   predecessor, too: it is stored before, and a grace period lies between.
-//! - *References to our module.* A state of ours holds one, which the core takes when it is built
-//!   and gives back when it is freed. One of the predecessor's has none, but the core goes by the
-//!   table that it finds when it frees the state: it gives back one of ours. So
-//!   [`destroy`] takes one.
-//! - *We go* after the predecessor has its slot again, and nobody can be in our table's functions any
-//!   more: neither a packet, which is in an RCU read side, nor who frees a state of the predecessor's.
-//!   That is mostly done in softirq, which is like one; but a request that fails frees what it has
-//!   built, and with `PREEMPT_RT` a softirq is a thread. These may be preempted, but do not sleep from
-//!   the look at the slot on until they have their reference to our module. No test sees it if neither
-//!   is waited for: to free a module takes a grace period, too.
+//! - *Owner of a state.* Our states have a bit set, [`OURS`].
+//! - *Built-in ops* are part of the kernel image and never freed. They are stored a grace period
+//!   before our ops are published, so code that finds our ops also finds the built-in ones.
+//! - *Module references.* Each of our states holds a reference to our module, which the core takes
+//!   when it builds the state and drops when it frees the state. A state of the built-in ops holds
+//!   none. But when the core frees it, the core uses the ops that it finds in the slot, and drops a
+//!   reference to our module. So [`destroy`] takes one first.
+//! - *Unload.* After the built-in ops have their slot back, the module is freed only when nothing
+//!   can be in the functions of our ops any more. Packets are in an RCU read side. States of the
+//!   built-in ops are mostly freed in softirq, which counts as one. But a request that fails frees
+//!   the state that it built, and with `PREEMPT_RT` a softirq is a thread. Both may be preempted,
+//!   but do not sleep between reading the slot and taking the reference to our module, so
+//!   `synchronize_rcu_tasks()` waits for them. Tests cannot show that either wait is needed,
+//!   because freeing a module also takes a grace period.
 
 use super::Unavailable;
 use crate::abstractions::{
@@ -47,10 +49,10 @@ use kernel::{
 
 type Ops = bindings::lwtunnel_encap_ops;
 
-/// How many slots the table has.
+/// The number of slots in the table.
 const SLOTS: usize = bindings::lwtunnel_encap_types___LWTUNNEL_ENCAP_MAX as usize;
 
-/// A bit of `lwtunnel_state.flags` that the core leaves alone.
+/// A bit of `lwtunnel_state.flags` that the core does not use. It is set in our states.
 pub(super) const OURS: u16 = 1 << 15;
 
 const _: () = assert!(
@@ -60,17 +62,17 @@ const _: () = assert!(
         == 0
 );
 
-/// Whom each slot was taken over from; null where it was free.
+/// The built-in ops whose slot was taken over, by slot; null where the slot was free.
 static PREDECESSORS: [Atomic<*const Ops>; SLOTS] = [const { Atomic::new(ptr::null()) }; SLOTS];
 
-/// The kernel's name of its table of encapsulations, which no header declares.
+/// The symbol name of the kernel's table of encapsulations, which no header declares.
 const TABLE: &CStr = c"lwtun_encaps";
 
-/// A slot that has our table in place of the predecessor's, until it is dropped.
+/// A slot that has our ops in place of the built-in ones, until the value is dropped.
 ///
 /// # Invariants
 ///
-/// `slot` had the predecessor's table, and got `ops`.
+/// `slot` contained `predecessor`, and was set to `ops`.
 pub(super) struct Takeover {
     slot: &'static Atomic<*const Ops>,
     ops: &'static Ops,
@@ -78,12 +80,12 @@ pub(super) struct Takeover {
 }
 
 impl Takeover {
-    /// Puts `ops` in the place of the kernel's own table of the name `theirs`. Process context.
+    /// Replaces the built-in ops, whose symbol name is `theirs`, by `ops`. Process context.
     ///
     /// # Safety
     ///
-    /// The functions of `ops` tell by [`OURS`] whose a state is, and pass what is not theirs on to the
-    /// functions below, for the same `encap_type`.
+    /// The functions of `ops` check for [`OURS`]. For states without it they call the functions
+    /// below, with the same `encap_type`.
     pub(super) unsafe fn new(
         ops: &'static Ops,
         encap_type: u32,
@@ -97,29 +99,30 @@ impl Takeover {
             .as_ptr()
             .cast::<*const Ops>()
             .wrapping_add(encap_type as usize);
-        // A table that is shorter than our header says would have something else there.
+        // If the kernel's table is shorter than our header says, another symbol is at this address.
         if !kallsyms::is_called(slot.cast(), TABLE) {
             return Err(Unavailable::Unknown);
         }
-        // SAFETY: A slot of the kernel's table, by its name, which is there for ever. All others
-        // access it by whole pointers, too.
+        // SAFETY: `slot` is in the kernel's table, as its symbol name shows, and the table is never
+        // freed. All other accesses to the slot are of a whole pointer, too.
         let slot = unsafe { Atomic::from_ptr(slot) };
 
         let predecessor = slot.load(Relaxed);
         if !kallsyms::is_called(predecessor.cast(), theirs) {
             return Err(Unavailable::Foreign);
         }
-        // SAFETY: A variable of the kernel itself, which is there for ever, and which by its name and
-        // place is a table of callbacks.
+        // SAFETY: `predecessor` is a variable of the kernel image, which is never freed. By its
+        // name and by the slot that points to it, it is a `struct lwtunnel_encap_ops`.
         if !is_whole(unsafe { &*predecessor }) {
             return Err(Unavailable::Foreign);
         }
         kept.store(predecessor, Relaxed);
-        // Who finds our table looks at the slot after this, and so sees the line above.
+        // Code that finds our ops reads the slot after this grace period, and so sees the store
+        // above.
         synchronize_rcu();
         slot.cmpxchg(predecessor, ops, Full)
             .map_err(|_| Unavailable::Foreign)?;
-        // INVARIANT: By the line above.
+        // INVARIANT: By the `cmpxchg()` above.
         Ok(Self {
             slot,
             ops,
@@ -128,7 +131,7 @@ impl Takeover {
     }
 }
 
-/// Whether a table belongs to no module and lacks no function.
+/// Returns whether ops belong to no module and have all callbacks.
 fn is_whole(ops: &Ops) -> bool {
     ops.owner.is_null()
         && ops.build_state.is_some()
@@ -143,8 +146,8 @@ fn is_whole(ops: &Ops) -> bool {
 
 impl Drop for Takeover {
     fn drop(&mut self) {
-        // Who has taken the slot over from us passes on to us what is ours, and may do so until it
-        // has given the slot back.
+        // A module that took the slot over from us calls our ops for our states, until it has given
+        // the slot back.
         while self.slot.cmpxchg(self.ops, self.predecessor, Full).is_err() {
             pr_err_once!(
                 "another module has taken the encapsulation over: this one stays until it has given \
@@ -153,22 +156,21 @@ impl Drop for Takeover {
             fsleep(Delta::from_secs(1));
         }
         synchronize_rcu();
-        // SAFETY: An FFI call with no requirements but process context, where a value is dropped that
-        // could only be made there.
+        // SAFETY: An FFI call with no requirements but process context. The value can only be
+        // created in process context, and is dropped there.
         unsafe { bindings::synchronize_rcu_tasks() };
     }
 }
 
-/// The table of whom the slot was taken over from.
+/// Returns the built-in ops whose slot was taken over.
 ///
 /// # Safety
 ///
-/// A state of `encap_type` was found without [`OURS`] by a function of the table that took the slot
-/// over.
+/// A function of the ops that took the slot over found a state of `encap_type` without [`OURS`].
 #[inline(always)]
 unsafe fn predecessor(encap_type: u32) -> &'static Ops {
-    // SAFETY: By the safety requirements of this function the slot was taken over, before which the
-    // table was stored; it is there for ever. There are as many as slots.
+    // SAFETY: By the safety requirements of this function the slot was taken over. The built-in ops
+    // were stored before that, and are never freed. `PREDECESSORS` has an element for each slot.
     unsafe {
         &*PREDECESSORS
             .get_unchecked(encap_type as usize)
@@ -176,7 +178,7 @@ unsafe fn predecessor(encap_type: u32) -> &'static Ops {
     }
 }
 
-/// Defines functions that call the predecessor's of the same name.
+/// Defines functions that call the callback of the same name in the built-in ops.
 macro_rules! pass_on {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*);)*) => {
         $(
@@ -184,11 +186,12 @@ macro_rules! pass_on {
             ///
             /// # Safety
             ///
-            /// As for [`predecessor`], and for the callback; the state is the one that was found so.
+            /// As for [`predecessor`], and for the callback. The state is the one that was found
+            /// without [`OURS`].
             #[cold]
             pub(super) unsafe fn $name(encap_type: u32, $($arg: $type),*) -> c_int {
-                // SAFETY: By the safety requirements of this function. The table was whole when the
-                // slot was taken over, and is constant.
+                // SAFETY: By the safety requirements of this function. The built-in ops had all
+                // callbacks when the slot was taken over, and are constant.
                 unsafe { predecessor(encap_type).$name.unwrap_unchecked()($($arg),*) }
             }
         )*
@@ -210,20 +213,21 @@ pass_on! {
     cmp_encap(a: *mut bindings::lwtunnel_state, b: *mut bindings::lwtunnel_state);
 }
 
-/// C: `destroy_state`. Takes a reference to `module`, the owner of the table that took the slot over:
-/// the core gives one back when this has returned.
+/// C: `destroy_state`. Takes a reference to `module`, the owner of the ops that took the slot over,
+/// because the core drops one after this function returns.
 ///
 /// # Safety
 ///
-/// As for [`predecessor`], and for the callback. `module` is that of our table.
+/// As for [`predecessor`], and for the callback. `module` is the owner of our ops.
 #[cold]
 pub(super) unsafe fn destroy(
     encap_type: u32,
     lws: *mut bindings::lwtunnel_state,
     module: *mut bindings::module,
 ) {
-    // SAFETY: By the safety requirements of this function. The module's functions run, so it is there.
-    // The table was whole when the slot was taken over, and is constant.
+    // SAFETY: By the safety requirements of this function. The functions of the module run, so
+    // `module` is valid. The built-in ops had all callbacks when the slot was taken over, and are
+    // constant.
     unsafe {
         bindings::__module_get(module);
         predecessor(encap_type).destroy_state.unwrap_unchecked()(lws);

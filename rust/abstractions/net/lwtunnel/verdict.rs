@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a hook did with its packet.
+//! Results of the hooks.
 
 use crate::abstractions::{
     bindings,
@@ -12,36 +12,36 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-/// What became of a packet that a hook on input has passed on: 0, `NET_RX_*` or an errno.
+/// The result for a packet that an input hook passed on: 0, `NET_RX_*` or an errno.
 ///
 /// # Invariants
 ///
-/// It is not `-EOPNOTSUPP`, for which the core frees the packet once more.
+/// Not `-EOPNOTSUPP`, for which the core frees the packet a second time.
 pub(crate) struct Received(pub(super) c_int);
 
 impl Received {
-    /// A result of `dst_input()`, or of a handler like it.
+    /// Converts the return value of `dst_input()`, or of a similar handler.
     #[inline(always)]
     pub(in crate::abstractions) fn new(code: c_int) -> Self {
-        // INVARIANT: By the call.
+        // INVARIANT: `not_eopnotsupp()` replaces that value.
         Self(not_eopnotsupp(code))
     }
 }
 
-/// What became of a packet that a hook on output or xmit has passed on: 0, or an errno.
+/// The result for a packet that an output or xmit hook passed on: 0 or an errno.
 ///
 /// # Invariants
 ///
-/// It is not positive, as `LWTUNNEL_XMIT_CONTINUE` is, for which the core goes on with the packet;
-/// and not `-EOPNOTSUPP`, for which it frees the packet once more.
+/// Not positive, because `LWTUNNEL_XMIT_CONTINUE` makes the core continue with the packet. Not
+/// `-EOPNOTSUPP`, for which the core frees the packet a second time.
 pub(crate) struct Sent(pub(super) c_int);
 
 impl Sent {
-    /// The packet is gone, and its sender need not know more.
+    /// The packet is consumed, and the sender gets no error.
     pub(crate) const OK: Self = Self(0);
 
-    /// A result of `dst_output()`, or of a handler like it. Congestion is no error. C:
-    /// `net_xmit_errno()`.
+    /// Converts the return value of `dst_output()`, or of a similar handler. Congestion is no
+    /// error. C: `net_xmit_errno()`.
     #[inline(always)]
     pub(in crate::abstractions) fn new(code: c_int) -> Self {
         if code == 0 {
@@ -77,8 +77,8 @@ impl From<Sent> for c_int {
     }
 }
 
-/// The core frees a packet once more if it sees `EOPNOTSUPP`, which for it means that nobody took
-/// the packet.
+/// Replaces `-EOPNOTSUPP` by `-EINVAL`: `-EOPNOTSUPP` tells the core that no callback took the
+/// packet, and the core frees it.
 #[inline(always)]
 pub(super) fn not_eopnotsupp(code: c_int) -> c_int {
     #[cold]
@@ -94,32 +94,32 @@ pub(super) fn not_eopnotsupp(code: c_int) -> c_int {
     }
 }
 
-/// Who has the packet after a hook. An error from a hook means that the packet was freed.
+/// The result of a hook. If a hook returns an error, it has freed the packet.
 #[must_use]
 pub(crate) enum Verdict<R> {
-    /// The route does with it what it would do without an encapsulation.
+    /// The route handles the packet as it would without an encapsulation.
     Continue(Skb),
-    /// It went elsewhere, with this result.
+    /// The hook passed the packet on, with this result.
     Consumed(R),
 }
 
-/// What became of a packet on xmit, as the core is told: `LWTUNNEL_XMIT_CONTINUE`, 0 or an errno.
+/// The return value of the xmit hook: `LWTUNNEL_XMIT_CONTINUE`, 0 or an errno.
 ///
-/// A number and no [`Verdict`], because to translate a verdict at the end costs 10 instructions for each
-/// packet. On this hook every answer is a number that the core knows.
+/// A number and not a [`Verdict`], whose conversion costs 10 instructions for each packet. All
+/// results of this hook are numbers that the core knows.
 #[must_use]
 pub(crate) struct Xmit(pub(super) c_int);
 
 impl Xmit {
-    /// The packet goes on, and gets its MAC header.
+    /// The core continues with the packet, which gets its MAC header.
     #[inline(always)]
     pub(crate) fn go_on(skb: Skb) -> Self {
-        // The core has the pointer still.
+        // The core still has the pointer.
         skb.into_raw();
         Self(bindings::LWTUNNEL_XMIT_CONTINUE as c_int)
     }
 
-    /// It went elsewhere, or was freed.
+    /// The hook passed the packet on, or freed it.
     #[inline(always)]
     pub(crate) fn gone(how: Result<Sent>) -> Self {
         Self(match how {
