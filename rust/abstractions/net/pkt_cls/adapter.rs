@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The callbacks by which the core reaches a [`Classifier`].
+//! The callbacks of `struct tcf_proto_ops`, which call a [`Classifier`].
 
 use super::{
     deferred::Deferred,
@@ -43,17 +43,18 @@ use kernel::{
 /// What `tp->root` points to.
 type Root<T> = Deferred<FilterTable<T>>;
 
-/// The callbacks by which the core reaches `T`.
+/// The callbacks by which the core calls `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
 impl<T: Classifier> Adapter<T> {
-    /// An instance, for a request.
+    /// Returns the tcf_proto of a request.
     ///
     /// # Safety
     ///
-    /// `tp` is an instance of ours between `init` and `destroy`, and the caller holds it for `'a`.
+    /// `tp` is a tcf_proto of this classifier, between `init` and `destroy`, and the caller keeps
+    /// it alive for `'a`.
     unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
-        // SAFETY: `init` put a table there, which stays until nobody holds the instance any more.
+        // SAFETY: `init` stored a table there, which is valid until nobody holds `tp` any more.
         unsafe {
             let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
             TcfProto::new(NonNull::new_unchecked(tp), &(*root).value)
@@ -62,20 +63,20 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core, with bottom halves off, for an instance of ours.
+    /// Called by the core, with bottom halves off, for a tcf_proto of this classifier.
     #[inline(always)]
     pub(crate) unsafe extern "C" fn classify(
         skb: *mut bindings::sk_buff,
         tp: *const bindings::tcf_proto,
         result: *mut bindings::tcf_result,
     ) -> c_int {
-        // SAFETY: `init` put a table there. It is freed after a grace period, and bottom halves
-        // that are off are a read side.
+        // SAFETY: `init` stored a table there. It is freed after a grace period, and disabled
+        // bottom halves are an RCU read side.
         let filters = unsafe {
             let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
             &(*root).value
         };
-        // SAFETY: The core lends us both for the time of the call.
+        // SAFETY: The core lends both for the time of the call.
         let (skb, result) = unsafe { (TcSkb::from_raw(skb), &mut *result.cast::<ClassResult>()) };
         // SAFETY: Bottom halves are off by the safety requirements of this function.
         let bh = unsafe { BhDisabled::assume() };
@@ -84,11 +85,11 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a new instance, which nobody else has seen.
+    /// Called by the core for a new tcf_proto, which nobody else has access to yet.
     pub(crate) unsafe extern "C" fn init(tp: *mut bindings::tcf_proto) -> c_int {
         from_result(|| {
             let root = Root::<T>::new(FilterTable::new()).map_err(|_| ENOBUFS)?;
-            // SAFETY: The table stays where it is; `destroy` takes it back.
+            // SAFETY: The table does not move. `destroy` takes it back.
             unsafe {
                 let root = KBox::into_raw(Pin::into_inner_unchecked(root));
                 bindings::rcu_assign_pointer(&raw mut (*tp).root, root.cast());
@@ -99,15 +100,15 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core once, for an instance of ours that no packet and no request finds any
-    /// more. RTNL is held if `rtnl_held`.
+    /// Called by the core once, for a tcf_proto of this classifier that packets and requests cannot
+    /// find any more. RTNL is held if `rtnl_held`.
     pub(crate) unsafe extern "C" fn destroy(
         tp: *mut bindings::tcf_proto,
         rtnl_held: bool,
         extack: *mut bindings::netlink_ext_ack,
     ) {
-        // SAFETY: By the safety requirements of this function; the extack is the core's, for the
-        // time of the call.
+        // SAFETY: By the safety requirements of this function. The extack is valid for the time of
+        // the call.
         let (proto, caller, mut extack) = unsafe {
             (
                 Self::proto(tp),
@@ -128,8 +129,9 @@ impl<T: Classifier> Adapter<T> {
                 Ok(())
             });
         }
-        // SAFETY: `init` put it there, out of a box. Packets that have seen it are waited for, by
-        // the queue; requests are gone, by the safety requirements of this function.
+        // SAFETY: `init` stored the pointer, which comes from a box. `Deferred::queue` waits for
+        // packets that still use the table. No request uses it, by the safety requirements of this
+        // function.
         unsafe {
             proto.filters().detach();
             let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
@@ -139,8 +141,8 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds. It gives what it gets to `put`,
-    /// `change` or `delete`.
+    /// Called by the core for a tcf_proto of this classifier that it holds. The core passes the
+    /// returned reference to `put`, `change` or `delete`.
     pub(crate) unsafe extern "C" fn get(tp: *mut bindings::tcf_proto, handle: u32) -> *mut c_void {
         // SAFETY: By the safety requirements of this function.
         let proto = unsafe { Self::proto(tp) };
@@ -152,18 +154,19 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds, with a filter that `get` or
-    /// `change` gave it.
+    /// Called by the core for a tcf_proto of this classifier that it holds, with a reference to a
+    /// filter that `get` or `change` returned.
     pub(crate) unsafe extern "C" fn put(tp: *mut bindings::tcf_proto, filter: *mut c_void) {
-        // SAFETY: By the safety requirements of this function; the core gives the filter away.
+        // SAFETY: By the safety requirements of this function. The core gives up the reference.
         drop(unsafe { FilterRef::from_raw(Self::proto(tp).filters(), filter) });
     }
 
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds, with RTNL held unless `flags` say
-    /// otherwise. `in_skb` begins with the request, and `tca` is what it was parsed into. `arg` holds
-    /// what `get` returned, which is given away, and takes the filter that there is afterwards.
+    /// Called by the core for a tcf_proto of this classifier that it holds, with RTNL held unless
+    /// `flags` say otherwise. `in_skb` begins with the request, and `tca` is the parsed request.
+    /// `arg` contains the reference that `get` returned, which the core gives up, and receives the
+    /// reference to the new filter.
     pub(crate) unsafe extern "C" fn change(
         net: *mut bindings::net,
         in_skb: *mut bindings::sk_buff,
@@ -177,7 +180,7 @@ impl<T: Classifier> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let tp = unsafe { Self::proto(tp) };
-        // SAFETY: The core's, for the time of the call.
+        // SAFETY: The extack is valid for the time of the call.
         let mut extack = unsafe { ExtAck::from_raw(extack) };
         let change = Change {
             tp,
@@ -196,7 +199,7 @@ impl<T: Classifier> Adapter<T> {
         };
         from_result(|| {
             let filter = T::change(change, &mut extack)?;
-            // SAFETY: The core's, for the time of the call.
+            // SAFETY: `arg` is valid for the time of the call.
             unsafe { *arg = filter.into_raw() };
             Ok(0)
         })
@@ -204,8 +207,8 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds, with a filter that `get` gave it,
-    /// and which it gives away. RTNL is held if `rtnl_held`.
+    /// Called by the core for a tcf_proto of this classifier that it holds, with a reference to a
+    /// filter that `get` returned, which the core gives up. RTNL is held if `rtnl_held`.
     pub(crate) unsafe extern "C" fn delete(
         tp: *mut bindings::tcf_proto,
         filter: *mut c_void,
@@ -215,8 +218,8 @@ impl<T: Classifier> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let tp = unsafe { Self::proto(tp) };
-        // SAFETY: By the safety requirements of this function; the extack is the core's, for the
-        // time of the call.
+        // SAFETY: By the safety requirements of this function. The extack is valid for the time of
+        // the call.
         let (caller, mut extack, filter) = unsafe {
             (
                 Caller::new(rtnl_held),
@@ -231,8 +234,8 @@ impl<T: Classifier> Adapter<T> {
                 T::delete(&writer, &filter, &mut extack)?;
             }
             drop(filter);
-            // The core asks `delete_empty` before it acts on that.
-            // SAFETY: The core's, for the time of the call.
+            // A hint: the core calls `delete_empty` before it acts on it.
+            // SAFETY: `last` is valid for the time of the call.
             unsafe { *last = tp.filters().looks_empty() };
             Ok(0)
         })
@@ -240,18 +243,19 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds.
+    /// Called by the core for a tcf_proto of this classifier that it holds.
     pub(crate) unsafe extern "C" fn delete_empty(tp: *mut bindings::tcf_proto) -> bool {
         // SAFETY: By the safety requirements of this function.
         unsafe { Self::proto(tp) }.close_if_empty()
     }
 
-    /// Shows filters to the core, from the one on where the last call ended, if that is part of the
-    /// same dump.
+    /// Passes filters to the core, beginning with the one at which the last call for the same dump
+    /// stopped.
     ///
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds, with a walker of its own.
+    /// Called by the core for a tcf_proto of this classifier that it holds, with a walker that the
+    /// core owns.
     pub(crate) unsafe extern "C" fn walk(
         tp: *mut bindings::tcf_proto,
         walker: *mut bindings::tcf_walker,
@@ -259,20 +263,21 @@ impl<T: Classifier> Adapter<T> {
     ) {
         // SAFETY: By the safety requirements of this function.
         let filters = unsafe { Self::proto(tp) }.filters();
-        // SAFETY: The core's, for the time of the call. No reference to it is made: the function
-        // gets it, too, and may have it in something larger.
+        // SAFETY: The walker is valid for the time of the call. No reference to it is created,
+        // because the callback gets the pointer, too, and may access a structure that contains the
+        // walker.
         let (visit, skip, cookie) = unsafe { ((*walker).fn_, (*walker).skip, (*walker).cookie) };
 
         let mut at = match cookie {
-            // As many as it has counted, which is not negative.
+            // The number of filters that earlier calls have counted. It is not negative.
             0 => filters.nth(skip as usize),
             cookie => filters.at_bookmark(cookie),
         };
         let mut count = skip;
         let mut stopped = None;
         while let Some(filter) = at {
-            // SAFETY: The core gave us the function for that, and what it gets for the filter is
-            // valid during the call.
+            // SAFETY: The core passed the function to be called here, and the reference keeps the
+            // filter valid during the call.
             let wants_more = visit.is_some_and(|visit| unsafe {
                 (*walker).count = count;
                 visit(tp, filter.as_raw(), walker) >= 0
@@ -284,7 +289,7 @@ impl<T: Classifier> Adapter<T> {
             at = filters.next(Some(&filter));
             count += 1;
         }
-        // SAFETY: The core's, for the time of the call.
+        // SAFETY: The walker is valid for the time of the call.
         unsafe {
             (*walker).count = count;
             (*walker).cookie = stopped.unwrap_or(0);
@@ -296,8 +301,9 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core with RTNL and the block's `cb_lock` held, for an instance of ours that it
-    /// holds. The callback is that of a device, with what it wants to be called with.
+    /// Called by the core with RTNL and the block's `cb_lock` held, for a tcf_proto of this
+    /// classifier that it holds. `callback` is the callback of a device, and `private` its
+    /// argument.
     pub(crate) unsafe extern "C" fn reoffload(
         tp: *mut bindings::tcf_proto,
         add: bool,
@@ -305,8 +311,8 @@ impl<T: Classifier> Adapter<T> {
         private: *mut c_void,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: By the safety requirements of this function; the extack is the core's, for the
-        // time of the call.
+        // SAFETY: By the safety requirements of this function. The extack is valid for the time of
+        // the call.
         let (device, mut extack) = unsafe {
             (
                 Device::new(Self::proto(tp), callback, private),
@@ -318,7 +324,7 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held, with a filter that `walk` showed it.
+    /// Called by the core with RTNL held, with a filter that `walk` passed to it.
     pub(crate) unsafe extern "C" fn bind_class(
         filter: *mut c_void,
         classid: u32,
@@ -337,8 +343,9 @@ impl<T: Classifier> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core for an instance of ours that it holds, with null or a filter of it that
-    /// it has, and a message in the making whose header is `header`. RTNL is held if `rtnl_held`.
+    /// Called by the core for a tcf_proto of this classifier that it holds, with null or one of its
+    /// filters, which a reference keeps valid, and a netlink message that is being built, whose
+    /// header is `header`. RTNL is held if `rtnl_held`.
     pub(crate) unsafe extern "C" fn dump(
         _net: *mut bindings::net,
         tp: *mut bindings::tcf_proto,
@@ -382,7 +389,7 @@ impl<T: Classifier> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         if let Some((handle, filter)) = unsafe { FilterRef::<T>::borrow(filter) } {
-            // SAFETY: The message and its header are the core's, for the time of the call.
+            // SAFETY: The message and its header are valid for the time of the call.
             let mut message = unsafe {
                 (*header).tcm_handle = handle;
                 Message::from_raw(skb)

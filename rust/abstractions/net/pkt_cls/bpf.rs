@@ -16,16 +16,17 @@ use crate::abstractions::{
 use core::ptr;
 use kernel::prelude::*;
 
-/// A program, and what its return value is. In this order both lie in the first cache line of a filter.
+/// A program, and how its return value is used. In this order both are in the first cache line of a
+/// filter.
 #[repr(C)]
 pub(crate) struct BpfRule {
-    /// Whether the return value is the verdict. If not, it is a class.
+    /// Whether the return value is a verdict (direct action) and not a class.
     pub(crate) direct_action: bool,
-    /// What a packet is given to.
+    /// The program to run on packets.
     pub(crate) prog: TcProg,
 }
 
-// SAFETY: The program is what drivers keep: `leak` keeps its reference.
+// SAFETY: Drivers only keep the program, whose reference `leak` keeps.
 unsafe impl Rule for BpfRule {
     const SETUP: bindings::tc_setup_type = bindings::TC_SETUP_CLSBPF;
 

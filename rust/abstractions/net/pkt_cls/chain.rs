@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What is around the filter of a request: how it is asked for, the filters of its chain, and the
-//! qdisc.
+//! The context of a filter request: its flags, the filters of its chain, and the qdisc.
 //!
 //! C headers: [`include/net/sch_generic.h`](srctree/include/net/sch_generic.h),
 //! [`include/uapi/linux/rtnetlink.h`](srctree/include/uapi/linux/rtnetlink.h)
@@ -29,10 +28,10 @@ use kernel::prelude::*;
 impl Manner {
     /// # Safety
     ///
-    /// `skb` begins with a request for a filter whose length the core has checked.
+    /// `skb` begins with a filter request whose length the core has checked.
     pub(super) unsafe fn of(skb: *const bindings::sk_buff) -> Self {
-        // SAFETY: By the safety requirements of this function. The header is followed by what all
-        // requests for filters begin with.
+        // SAFETY: By the safety requirements of this function. In all filter requests a `tcmsg`
+        // follows the netlink header.
         let (flags, info) = unsafe {
             let header = (*skb).data.cast::<bindings::nlmsghdr>();
             let body = header.add(1).cast::<bindings::tcmsg>();
@@ -53,17 +52,19 @@ fn read(f: impl FnOnce(&ReadSide<'_>) -> bool) -> bool {
 }
 
 impl<T: Classifier> TcfProto<'_, T> {
-    /// Whether `f` holds for one of the newest `most` filters of the instance. `f` must not sleep.
+    /// Returns whether `f` holds for one of the newest `most` filters of the tcf_proto. `f` must
+    /// not sleep.
     pub(crate) fn any(&self, most: usize, f: impl FnMut(&Filter<T>) -> bool) -> bool {
         read(|rcu| self.filters().iter(rcu).take(most).any(f))
     }
 
-    /// Whether `f` holds for one of the newest `most` filters of an instance of the same chain and
-    /// protocol, among the first `most` of the chain. `f` must not sleep.
+    /// Returns whether `f` holds for a filter of the same chain, classifier and protocol. Looks at
+    /// the first `most` tcf_protos of the chain, and at the newest `most` filters of each. `f` must
+    /// not sleep.
     pub(crate) fn any_of_chain(&self, most: usize, mut f: impl FnMut(&Filter<T>) -> bool) -> bool {
-        // SAFETY: The chain is valid for as long as the instance. Its list is published through RCU,
-        // and so is what an instance with our callbacks has at its root, from before it is in the
-        // list until a grace period after it was taken out.
+        // SAFETY: The chain is valid as long as the tcf_proto. Its list is published through RCU.
+        // So is the root of each tcf_proto with our callbacks, from before the tcf_proto is in the
+        // list until a grace period after it was removed.
         read(|rcu| unsafe {
             let own = self.as_ptr();
             let mut at = rcu::dereference(&raw const (*(*own).chain).filter_chain);
@@ -85,19 +86,19 @@ impl<T: Classifier> TcfProto<'_, T> {
         })
     }
 
-    /// Whether no instance of the chain is asked after this one.
+    /// Returns whether this tcf_proto is the last one of its chain.
     pub(crate) fn is_last_of_chain(&self) -> bool {
-        // SAFETY: The instance is valid. The pointer that it has is not followed.
+        // SAFETY: The tcf_proto is valid. The pointer that is read is not dereferenced.
         unsafe { rcu::dereference(&raw const (*self.as_ptr()).next) }.is_null()
     }
 
-    /// Whether the filters are those of a qdisc of one of these kinds, and of that alone.
+    /// Returns whether the filters belong to a single qdisc, which is of one of these kinds.
     pub(crate) fn is_in_qdisc(&self, _rtnl: &Rtnl, kinds: &[&CStr]) -> bool {
         if self.is_shared() {
             return false;
         }
-        // SAFETY: A block that is not shared has a qdisc, which stays while RTNL is held. Its
-        // callbacks, and with them their name, stay as long as it.
+        // SAFETY: A block that is not shared has a qdisc, which stays while RTNL is held. The ops
+        // of the qdisc, and so their name, stay as long as the qdisc.
         let name = unsafe { &(*(*bindings::tcf_block_q(self.block())).ops).id };
         CStr::from_bytes_until_nul(name).is_ok_and(|name| kinds.contains(&name))
     }

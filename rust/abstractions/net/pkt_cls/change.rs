@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A request to add or change a filter.
+//! Requests to add or change a filter.
 
 use super::{
     proto::{
@@ -22,38 +22,38 @@ use kernel::prelude::*;
 /// The attributes of a filter request (`TCA_*`).
 pub(crate) type Tca<'a> = Attrs<'a, { bindings::__TCA_MAX as usize }>;
 
-/// What a request says besides what the filter is to be.
+/// What a request specifies in addition to the filter itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Manner {
-    /// The filter must be new (`NLM_F_EXCL`): `tc filter add`, and not `replace` or `change`.
+    /// The filter must not exist (`NLM_F_EXCL`): `tc filter add`, and not `replace` or `change`.
     pub(crate) exclusive: bool,
-    /// The user names a priority. If not, the core has made one up, and an instance with it.
+    /// The user specified a priority. If not, the core allocated one, and a tcf_proto with it.
     pub(crate) names_priority: bool,
 }
 
 /// A request to add a filter or to change one.
 pub(crate) struct Change<'a, T: Classifier> {
-    /// The instance that it is for.
+    /// The tcf_proto to which the filter belongs.
     pub(crate) tp: TcfProto<'a, T>,
     /// Whether RTNL is held.
     pub(crate) caller: Caller,
-    /// The handle that the user named; 0 if none.
+    /// The handle that the user specified, 0 if none.
     pub(crate) handle: u32,
-    /// The request.
+    /// The attributes of the request.
     pub(crate) tca: &'a Tca<'a>,
-    /// The filter that has the handle already.
+    /// The existing filter with this handle.
     pub(crate) old: Option<FilterRef<'a, T>>,
-    /// How the user asks for it.
+    /// The flags of the request.
     pub(crate) manner: Manner,
-    /// The class whose filters are changed.
+    /// The class of the qdisc that the filter is attached to. C: `base`.
     pub(super) base: c_ulong,
     pub(super) net: *mut bindings::net,
-    /// `TCA_ACT_FLAGS_*`, for actions.
+    /// `TCA_ACT_FLAGS_*`, as passed to actions.
     pub(super) flags: u32,
 }
 
 impl<'a, T: Classifier> Change<'a, T> {
-    /// A request as the core would make it, in the first namespace.
+    /// Creates a request as the core does, in the initial namespace.
     #[cfg(lwtcls_kunit)]
     pub(crate) fn new(
         tp: TcfProto<'a, T>,
@@ -82,8 +82,8 @@ impl<'a, T: Classifier> Change<'a, T> {
         }
     }
 
-    /// Gets the right to put `entry` into the table, in place of the old filter if there is one. See
-    /// [`TcfProto::writer`]; a class needs RTNL, too.
+    /// Returns the right to add `entry` to the table, or to replace the old filter by it. See
+    /// [`TcfProto::writer`]. RTNL is also needed if one of the filters has a class.
     pub(crate) fn writer(&self, entry: &Entry<'a, T>, needs_rtnl: bool) -> Writer<'_, 'a, T> {
         let has_class = |filter: &Filter<T>| filter.class().is_some();
         let needs_rtnl =
@@ -91,7 +91,7 @@ impl<'a, T: Classifier> Change<'a, T> {
         self.tp.writer(&self.caller, needs_rtnl)
     }
 
-    /// The estimator that the request asks for, or null.
+    /// Returns the rate estimator of the request (`TCA_RATE`), or null.
     pub(super) fn rate(&self) -> *mut bindings::nlattr {
         self.tca
             .get::<{ bindings::TCA_RATE as usize }>()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The classes of a qdisc, and filters that are bound to them.
+//! Classes of a qdisc, and how filters are bound to them.
 //!
 //! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
@@ -17,24 +17,25 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The class that a filter sends packets to. C: `struct tcf_result` in a filter.
+/// The class to which a filter assigns packets. C: `struct tcf_result` in a filter.
 ///
-/// While its filter is published it is bound to the class, if the qdisc has it: a class that a
-/// filter is bound to cannot be deleted.
+/// While its filter is published, it is bound to the class, if the qdisc has that class. A class to
+/// which a filter is bound cannot be deleted.
 pub(crate) struct BoundClass {
     classid: u32,
     result: Opaque<bindings::tcf_result>,
 }
 
-// SAFETY: `result` is only changed with RTNL held, of which the methods want a token. Packets read
-// the class, in one piece; the core waits for them before a class goes.
+// SAFETY: `result` is only changed with RTNL held, of which the methods take a token. Packets read
+// the class in a single access, and the core waits for them before it frees a class.
 unsafe impl Send for BoundClass {}
 
-// SAFETY: Those who share it change it with RTNL held, or read it in one piece, see `Send`.
+// SAFETY: A shared reference only changes `result` with RTNL held, or reads it in a single access.
+// The core waits for packets before it frees a class.
 unsafe impl Sync for BoundClass {}
 
 impl BoundClass {
-    /// A class by number (`major << 16 | minor`), not bound. 0 is none.
+    /// Creates a class that is not bound, from its ID (`major << 16 | minor`). 0 is no class.
     pub(super) fn new(classid: u32) -> Self {
         Self {
             classid,
@@ -49,33 +50,34 @@ impl BoundClass {
         }
     }
 
-    /// The number.
+    /// Returns the class ID.
     #[inline(always)]
     pub(crate) fn classid(&self) -> u32 {
         self.classid
     }
 
-    /// Whether there is a class to be bound to.
+    /// Returns whether there is a class.
     pub(crate) fn is_some(&self) -> bool {
         self.classid != 0
     }
 
-    /// Binds it to the class of that number, if the qdisc has one. `base` is the class whose
-    /// filters are changed. Does nothing if it has no number. C: `tcf_bind_filter()`.
+    /// Binds the filter to the class with this ID, if the qdisc has it. `base` is the class that
+    /// the filter is attached to. Does nothing if there is no class. C: `tcf_bind_filter()`.
     pub(super) fn bind<T: Classifier>(&self, _rtnl: &Rtnl, tp: TcfProto<'_, T>, base: c_ulong) {
         if self.is_some() {
-            // SAFETY: The instance is valid by its lifetime, and RTNL is held.
+            // SAFETY: The tcf_proto is valid by its lifetime, and RTNL is held.
             unsafe { bindings::tcf_bind_filter(tp.as_ptr(), self.result.get(), base) };
         }
     }
 
-    /// Unbinds it. Does nothing if it is not bound. C: `tcf_unbind_filter()`.
+    /// Unbinds the filter from its class. Does nothing if it is not bound. C:
+    /// `tcf_unbind_filter()`.
     pub(super) fn unbind<T: Classifier>(&self, _rtnl: &Rtnl, tp: TcfProto<'_, T>) {
-        // SAFETY: The instance is valid by its lifetime, and RTNL is held.
+        // SAFETY: The tcf_proto is valid by its lifetime, and RTNL is held.
         unsafe { bindings::tcf_unbind_filter(tp.as_ptr(), self.result.get()) };
     }
 
-    /// Follows a class that came or goes. C: `tc_cls_bind_class()`.
+    /// Updates the binding after a class was added or deleted. C: `tc_cls_bind_class()`.
     ///
     /// # Safety
     ///
@@ -88,28 +90,29 @@ impl BoundClass {
         qdisc: *mut c_void,
         base: c_ulong,
     ) {
-        // SAFETY: The result is valid, and RTNL is held; the rest by the safety requirements of
-        // this function.
+        // SAFETY: `result` is valid, and RTNL is held. The arguments are valid by the safety
+        // requirements of this function.
         unsafe { bindings::tc_cls_bind_class(classid, class, qdisc, self.result.get(), base) };
     }
 }
 
-/// Where a classifier says which class a packet belongs to.
+/// The class of a packet, as a classifier returns it. C: `struct tcf_result`.
 #[repr(transparent)]
 pub(crate) struct ClassResult(Opaque<bindings::tcf_result>);
 
 impl ClassResult {
-    /// The C view.
+    /// Returns the raw pointer.
     #[inline(always)]
     pub(super) fn as_ptr(&mut self) -> *mut bindings::tcf_result {
         self.0.get()
     }
 
-    /// The class of a filter.
+    /// Sets the class of a filter.
     #[inline(always)]
     pub(crate) fn set_class(&mut self, class: &BoundClass) {
         let result = self.0.get();
-        // SAFETY: Valid and ours by `&mut`. Requests exchange the class in one piece.
+        // SAFETY: Valid, and ours by `&mut`. Requests write the class of the filter in a single
+        // access.
         unsafe {
             let bound = &raw const (*class.result.get())
                 .__bindgen_anon_1
@@ -120,11 +123,11 @@ impl ClassResult {
         }
     }
 
-    /// A class by its number, for the qdisc to look up.
+    /// Sets a class ID, by which the qdisc looks up the class.
     #[inline(always)]
     pub(crate) fn set_classid(&mut self, classid: u32) {
         let result = self.0.get();
-        // SAFETY: Valid and ours by `&mut`.
+        // SAFETY: Valid, and ours by `&mut`.
         unsafe {
             (*result).__bindgen_anon_1.__bindgen_anon_1.class = 0;
             (*result).__bindgen_anon_1.__bindgen_anon_1.classid = classid;

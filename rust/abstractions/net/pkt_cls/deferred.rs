@@ -11,35 +11,35 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Something that is freed by the tc work queue, after a grace period.
+/// A value that the tc workqueue frees after a grace period.
 ///
-/// So a reference to `value` that was got under RCU is good until the end of that section, whatever
-/// happens to the thing meanwhile. The core flushes the queue before it lets a classifier go, and
-/// with it the module that has the code.
+/// So a reference to `value` that was obtained under RCU is valid until the end of the read side.
+/// The core flushes the workqueue before it unregisters a classifier, so the module is still loaded
+/// when a value is freed.
 #[pin_data]
 #[repr(C)]
 pub(super) struct Deferred<T> {
     #[pin]
     pub(super) value: T,
-    /// Until it is queued, links that whoever has the thing may use.
+    /// Until the value is queued, its owner may use this memory as list links.
     work: Opaque<bindings::rcu_work>,
 }
 
 impl<T> Deferred<T> {
-    /// Where the links are.
+    /// The offset of the list links.
     pub(super) const LINKS: usize = {
         assert!(size_of::<bindings::list_head>() <= size_of::<bindings::rcu_work>());
         offset_of!(Self, work)
     };
 
-    /// The links, which nothing is known of at first.
+    /// Returns the list links, which are not initialised at first.
     pub(super) fn links(this: *mut Self) -> *mut bindings::list_head {
         this.wrapping_byte_add(Self::LINKS).cast()
     }
 }
 
 impl<T: Send> Deferred<T> {
-    /// Wraps what `init` makes.
+    /// Allocates a value that `init` initialises.
     #[inline(always)]
     pub(super) fn new(init: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {
         KBox::try_pin_init(
@@ -51,27 +51,29 @@ impl<T: Send> Deferred<T> {
         )
     }
 
-    /// Takes what [`KBox::into_raw`] gave, and has it freed later. C: `tcf_queue_work()`.
+    /// Frees a value after a grace period. `this` comes from [`KBox::into_raw`]. C:
+    /// `tcf_queue_work()`.
     ///
     /// # Safety
     ///
-    /// `this` came out of such a box, is not queued yet, nobody but the packet path has it, and new
+    /// `this` comes from such a box, is not queued yet, only the packet path still uses it, and new
     /// readers cannot find it.
     pub(super) unsafe fn queue(this: *mut Self) {
-        // SAFETY: Valid by the safety requirements; the callee initialises the work.
+        // SAFETY: Valid by the safety requirements of this function. `tcf_queue_work()` initialises
+        // the work.
         unsafe { bindings::tcf_queue_work((*this).work.get(), Some(Self::free)) };
     }
 
     /// # Safety
     ///
-    /// Called by the work queue with the work that [`Self::queue`] queued.
+    /// Called by the workqueue with the work that [`Self::queue`] queued.
     unsafe extern "C" fn free(work: *mut bindings::work_struct) {
         let this = work
             .wrapping_byte_sub(offset_of!(bindings::rcu_work, work))
             .wrapping_byte_sub(offset_of!(Self, work))
             .cast::<Self>();
-        // SAFETY: `queue` took it out of a box, and nobody had it any more but the packet path,
-        // for which a grace period has passed since then. It was pinned, and is dropped in place.
+        // SAFETY: `queue` got the pointer from a box, and only the packet path still used the value
+        // then. A grace period has passed since. The value was pinned, and is dropped in place.
         drop(unsafe { Pin::new_unchecked(KBox::from_raw(this)) });
     }
 }

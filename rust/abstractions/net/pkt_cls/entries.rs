@@ -6,18 +6,18 @@ use super::Classifier;
 use crate::abstractions::bindings;
 use kernel::prelude::*;
 
-/// The table by which the core calls a classifier, see [`classifier_entries!`].
+/// A classifier with a table of callbacks. [`classifier_entries!`] implements it.
 ///
 /// # Safety
 ///
-/// The table is complete, but for [`kind`]; each of its functions does what the one of that name does
-/// in [`Adapter`](super::Adapter).
+/// The table is complete, except for [`kind`]. Each of its functions does what the function of the
+/// same name in [`Adapter`](super::Adapter) does.
 pub(crate) unsafe trait Entries: Classifier {
-    /// The table.
+    /// The table of callbacks.
     const OPS: bindings::tcf_proto_ops;
 }
 
-/// What [`classifier_entries!`] names.
+/// The C types that [`classifier_entries!`] uses.
 pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::{
         flow_setup_cb_t as Callback,
@@ -34,7 +34,8 @@ pub(crate) mod raw {
     };
 }
 
-/// Makes the table of a classifier in a module: of C functions, and defines the functions that these call.
+/// Defines the table of callbacks of a classifier, for a module. The callbacks are C functions. The
+/// macro also defines the Rust functions that they call.
 macro_rules! classifier_entries {
     (
         $classifier:ty, $module:ty;
@@ -82,8 +83,8 @@ macro_rules! classifier_entries {
                 $terse_dump => $rust_terse_dump: terse_dump(net: *mut raw::net, tp: *mut raw::tcf_proto, filter: *mut c_void, skb: *mut raw::sk_buff, tcm: *mut raw::tcmsg, rtnl_held: bool) -> c_int;
             }
 
-            // SAFETY: The C functions are the module's, which has each of them call the function
-            // that is defined for it above; the C compiler has checked their types.
+            // SAFETY: The module defines the C functions, such that each calls the Rust function
+            // that is defined for it above. The C compiler checks their types.
             unsafe impl Entries for $classifier {
                 const OPS: raw::tcf_proto_ops = raw::tcf_proto_ops {
                     classify: Some($classify),
@@ -101,7 +102,7 @@ macro_rules! classifier_entries {
                     terse_dump: Some($terse_dump),
                     owner: this_module::<$module>().as_ptr().cast(),
                     flags: raw::DOIT_UNLOCKED as c_int,
-                    // SAFETY: What is absent is null, and the list links are the core's to set.
+                    // SAFETY: Fields that are not set are null, and the core sets the list links.
                     ..unsafe { ::core::mem::zeroed() }
                 };
             }
@@ -110,7 +111,7 @@ macro_rules! classifier_entries {
 }
 pub(crate) use classifier_entries;
 
-/// The name of a kind as the core has it.
+/// Converts the name of a kind to the array in `struct tcf_proto_ops`.
 pub(super) const fn kind(name: &CStr) -> [c_char; 16] {
     let name = name.to_bytes_with_nul();
     let mut kind = [0; 16];

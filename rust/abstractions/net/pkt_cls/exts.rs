@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The actions that hang on a filter.
+//! Actions of filters.
 //!
 //! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
@@ -30,31 +30,32 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The actions of a filter, in the order in which they run. Its drop unbinds them.
-/// C: `struct tcf_exts`.
+/// The actions of a filter, in the order in which they run. Its drop unbinds them. C: `struct
+/// tcf_exts`.
 ///
-/// They need their namespace, which lasts for `'a`: the request that asks for them. To have them in a
-/// filter means to see to it that the namespace is there until they are dropped.
+/// Actions need their namespace, which is valid for `'a`, the lifetime of the request. Code that
+/// stores them in a filter has to keep the namespace valid until they are dropped.
 ///
 /// # Invariants
 ///
-/// `exts` was initialised. Its namespace outlives `'a`, or `net_held` says that it is held.
+/// `exts` is initialised. Its namespace outlives `'a`, or `net_held` says that the value holds a
+/// reference to it.
 pub(crate) struct Exts<'a> {
     exts: Opaque<bindings::tcf_exts>,
     net_held: UnsafeCell<bool>,
     _net: PhantomData<&'a ()>,
 }
 
-// SAFETY: Actions have locks of their own. `exts` does not change once it is made, but by
-// `hold_net`, whose caller is alone with it.
+// SAFETY: Actions do their own locking. After its initialisation only `hold_net` changes `exts`,
+// whose caller has exclusive access.
 unsafe impl Send for Exts<'_> {}
 
-// SAFETY: Those who share it only have actions run, dumped and counted, for which these have locks
-// of their own; for `hold_net` see `Send`.
+// SAFETY: Shared references only run, dump and count actions, which do their own locking, or call
+// `hold_net`, whose caller has exclusive access.
 unsafe impl Sync for Exts<'_> {}
 
 impl<'a> Exts<'a> {
-    /// No action.
+    /// Creates an empty list of actions.
     ///
     /// # Safety
     ///
@@ -65,11 +66,12 @@ impl<'a> Exts<'a> {
         police: usize,
     ) -> Result<Self> {
         let exts = Opaque::<bindings::tcf_exts>::zeroed();
-        // SAFETY: The place is valid. Nothing in it points back to it, so it may move.
+        // SAFETY: The pointer is valid. Nothing in `exts` points back to it, so it may move.
         to_result(unsafe {
             bindings::tcf_exts_init(exts.get(), net, act as c_int, police as c_int)
         })?;
-        // INVARIANT: Just initialised; the rest by the safety requirements of this function.
+        // INVARIANT: Initialised above. `net` outlives `'a` by the safety requirements of this
+        // function.
         Ok(Self {
             exts,
             net_held: UnsafeCell::new(false),
@@ -77,9 +79,10 @@ impl<'a> Exts<'a> {
         })
     }
 
-    /// Makes, or finds and binds, the actions that a request asks for: those in its attribute
-    /// `act`, or the one policer in `police`. The errno and the extack message are those of the action.
-    /// Process context. C: `tcf_exts_init()`, `tcf_exts_validate()`.
+    /// Sets up the actions that a request asks for: those in its attribute `act`, or the single
+    /// policer in `police`. Creates new actions and binds existing ones. On error, the errno and
+    /// the extack message are those of the action. Process context. C: `tcf_exts_init()`,
+    /// `tcf_exts_validate()`.
     pub(crate) fn parse<T: Classifier, const N: usize>(
         change: &Change<'a, T>,
         attrs: &Attrs<'_, N>,
@@ -90,7 +93,8 @@ impl<'a> Exts<'a> {
         assert!(act < N && police < N);
         // SAFETY: The namespace outlives the request.
         let this = unsafe { Self::none(change.net, act, police)? };
-        // SAFETY: All are valid during the request. The table has the entries that `exts` names.
+        // SAFETY: All pointers are valid during the request. The attribute table has the entries
+        // that `exts` refers to.
         to_result(unsafe {
             bindings::tcf_exts_validate(
                 change.net,
@@ -105,16 +109,14 @@ impl<'a> Exts<'a> {
         Ok(this)
     }
 
-    /// Has them outlive the request.
-    ///
-    /// Whether there is no action.
+    /// Returns whether there are no actions.
     pub(crate) fn is_empty(&self) -> bool {
         // SAFETY: Initialised by the type invariant.
         unsafe { !bindings::tcf_exts_has_actions(self.exts.get()) }
     }
 
-    /// Runs the actions on a packet. Returns the packet if they have no verdict: the next filter is
-    /// asked. With a verdict, they may have taken it. C: `tcf_exts_exec()`.
+    /// Runs the actions on a packet. Returns the packet if they have no verdict, and the next
+    /// filter is tried. With a verdict, an action may have taken the packet. C: `tcf_exts_exec()`.
     #[inline(always)]
     pub(crate) fn exec<'p>(
         &self,
@@ -122,9 +124,9 @@ impl<'a> Exts<'a> {
         skb: TcSkb<'p>,
         result: &mut ClassResult,
     ) -> Result<Verdict<'p>, TcSkb<'p>> {
-        // SAFETY: Initialised by the type invariant; the packet is valid, and so is the result, by
-        // its reference. Bottom halves are disabled, of which `_bh` is a token. A code that is not
-        // negative is for the core.
+        // SAFETY: `exts` is initialised by the type invariant, the packet is valid, and so is the
+        // result, by its reference. Bottom halves are disabled, of which `_bh` is a token. A
+        // non-negative code is a valid return value for the core.
         unsafe {
             match bindings::tcf_exts_exec(skb.as_ptr(), self.exts.get(), result.as_ptr()) {
                 code @ 0.. => Ok(Verdict::new(code)),
@@ -133,7 +135,7 @@ impl<'a> Exts<'a> {
         }
     }
 
-    /// Writes what the actions are. `EMSGSIZE`. C: `tcf_exts_dump()`.
+    /// Dumps the actions. Fails with `EMSGSIZE`. C: `tcf_exts_dump()`.
     pub(crate) fn dump(&self, message: &mut Message<'_>) -> Result {
         // SAFETY: Initialised by the type invariant; the message is valid.
         match unsafe { bindings::tcf_exts_dump(message.as_ptr(), self.exts.get()) } {
@@ -142,8 +144,8 @@ impl<'a> Exts<'a> {
         }
     }
 
-    /// Writes which actions there are, and their statistics. `EMSGSIZE`.
-    /// C: `tcf_exts_terse_dump()`.
+    /// Dumps which actions there are, and their statistics. Fails with `EMSGSIZE`. C:
+    /// `tcf_exts_terse_dump()`.
     pub(crate) fn terse_dump(&self, message: &mut Message<'_>) -> Result {
         // SAFETY: Initialised by the type invariant; the message is valid.
         match unsafe { bindings::tcf_exts_terse_dump(message.as_ptr(), self.exts.get()) } {
@@ -152,7 +154,7 @@ impl<'a> Exts<'a> {
         }
     }
 
-    /// Writes the statistics of the first action, in the form that clients of old read.
+    /// Dumps the statistics of the first action, in the format for old clients. Fails with
     /// `EMSGSIZE`. C: `tcf_exts_dump_stats()`.
     pub(crate) fn dump_stats(&self, message: &mut Message<'_>) -> Result {
         // SAFETY: Initialised by the type invariant; the message is valid.
@@ -162,25 +164,25 @@ impl<'a> Exts<'a> {
         }
     }
 
-    /// The C view.
+    /// Returns the raw pointer.
     pub(super) fn as_ptr(&self) -> *mut bindings::tcf_exts {
         self.exts.get()
     }
 
-    /// Keeps the namespace until the drop, which can then come at any time. `false` if the
-    /// namespace is on its way out: the drop must come before this returns to the core.
-    /// C: `tcf_exts_get_net()`.
+    /// Takes a reference to the namespace, after which the drop can happen at any time. Returns
+    /// `false` if the namespace is being dismantled: the drop must then happen before the caller
+    /// returns to the core. C: `tcf_exts_get_net()`.
     ///
     /// # Safety
     ///
-    /// Called once, by the one who has the filter to itself but for the packet path, which does not
-    /// look at the namespace.
+    /// Called once. The caller has exclusive access to the filter, except for the packet path,
+    /// which does not access the namespace.
     pub(super) unsafe fn hold_net(&self) -> bool {
-        // SAFETY: Initialised by the type invariant; nobody else does this, by the safety
+        // SAFETY: Initialised by the type invariant. Nobody else does this, by the safety
         // requirements of this function.
         unsafe {
             let held = bindings::tcf_exts_get_net(self.exts.get());
-            // INVARIANT: Just taken.
+            // INVARIANT: The reference was taken above.
             *self.net_held.get() = held;
             held
         }
@@ -189,8 +191,8 @@ impl<'a> Exts<'a> {
 
 impl Drop for Exts<'_> {
     fn drop(&mut self) {
-        // SAFETY: Initialised by the type invariant, and not used any more. The namespace is there
-        // by the same, and is put if it was held.
+        // SAFETY: `exts` is initialised by the type invariant, and not used after this. Its
+        // namespace is valid by the same invariant, and is put if it was held.
         unsafe {
             bindings::tcf_exts_destroy(self.exts.get());
             if *self.net_held.get() {

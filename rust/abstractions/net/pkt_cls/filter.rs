@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One filter.
+//! Filters of a classifier.
 
 use super::{
     class::BoundClass,
@@ -19,36 +19,36 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What a new filter consists of.
+/// The parts of a new filter.
 pub(crate) struct Parts<'a, T: Classifier> {
-    /// What it does.
+    /// What the filter does.
     pub(crate) rule: T::Rule,
-    /// The number of its class; 0 if none.
+    /// The class ID, 0 if none.
     pub(crate) classid: u32,
-    /// Its actions.
+    /// The actions.
     pub(crate) exts: Exts<'a>,
-    /// None or one of [`SKIP_HW`](super::flags::SKIP_HW) and [`SKIP_SW`](super::flags::SKIP_SW).
+    /// Zero, or one of [`SKIP_HW`](super::flags::SKIP_HW) and [`SKIP_SW`](super::flags::SKIP_SW).
     pub(crate) skip: u32,
-    /// What the classifier keeps besides.
+    /// The classifier's own data.
     pub(crate) data: T::Data,
 }
 
-/// A filter in its place in memory, from an [`Entry`](super::Entry) on. What the packet path reads
-/// comes first.
+/// A filter that is pinned in memory, created as an [`Entry`](super::Entry). The fields that the
+/// packet path reads come first.
 ///
-/// It is dropped after a grace period, when no request uses it. That may be at any time but for the
-/// module's life: RTNL need not be held, and the instance may be gone.
+/// It is dropped after a grace period, when no request uses it. This may happen at any time while
+/// the module is loaded: RTNL need not be held, and the tcf_proto may be freed.
 ///
 /// # Invariants
 ///
-/// There is no other way to a value than by way of [`Entry`](super::Entry), which puts it on the
-/// heap. Once a packet or a device may know it, it goes after a grace period, and if a device has the
-/// rule then, that stays.
+/// Values are only created through [`Entry`](super::Entry), which allocates them on the heap. Once
+/// packets or devices may know a filter, it is freed after a grace period. If a device has its rule
+/// then, the rule stays.
 #[repr(C)]
 pub(crate) struct Filter<T: Classifier> {
     pub(super) links: Opaque<bindings::list_head>,
     class: BoundClass,
-    /// As in `offload`, which other CPUs write to.
+    /// A copy of the flag in `offload`, which other CPUs write to.
     skip_sw: bool,
     rule: ManuallyDrop<T::Rule>,
     exts: Exts<'static>,
@@ -57,16 +57,17 @@ pub(crate) struct Filter<T: Classifier> {
     pub(super) place: Place,
 }
 
-// SAFETY: The links belong to the table, whose lock sees to who changes them. The rest is `Send`.
+// SAFETY: The links belong to the table, whose lock protects them. The other fields are `Send`.
 unsafe impl<T: Classifier> Send for Filter<T> {}
 
 impl<T: Classifier> Filter<T> {
-    /// Makes a filter at `slot`, field by field: a value would be copied there through the stack.
+    /// Initialises a filter at `slot`, field by field, because a value would be copied there
+    /// through the stack.
     ///
     /// # Safety
     ///
-    /// `slot` is valid for a write. The namespace of the actions outlives the filter, or is held by
-    /// [`Exts::hold_net`] in time.
+    /// `slot` is valid for writes. The namespace of the actions outlives the filter, or
+    /// [`Exts::hold_net`] takes a reference to it in time.
     #[inline(always)]
     pub(super) unsafe fn write(slot: *mut Self, parts: Parts<'_, T>) {
         let Parts {
@@ -76,8 +77,8 @@ impl<T: Classifier> Filter<T> {
             skip,
             data,
         } = parts;
-        // SAFETY: By the safety requirements of this function; the actions differ in nothing but the
-        // lifetime. The links are written when the filter is put into a list.
+        // SAFETY: By the safety requirements of this function. The types of the actions differ in
+        // the lifetime only. The links are written when the filter is added to a list.
         unsafe {
             (&raw mut (*slot).rule).write(ManuallyDrop::new(rule));
             (&raw mut (*slot).class).write(BoundClass::new(classid));
@@ -89,36 +90,36 @@ impl<T: Classifier> Filter<T> {
         }
     }
 
-    /// What it does.
+    /// Returns what the filter does.
     #[inline(always)]
     pub(crate) fn rule(&self) -> &T::Rule {
         &self.rule
     }
 
-    /// Its class.
+    /// Returns the class.
     #[inline(always)]
     pub(crate) fn class(&self) -> &BoundClass {
         &self.class
     }
 
-    /// Whether it is not to be run here: a device does.
+    /// Returns whether the filter is not run in software, but only by devices.
     #[inline(always)]
     pub(crate) fn skip_sw(&self) -> bool {
         self.skip_sw
     }
 
-    /// Its actions.
+    /// Returns the actions.
     #[inline(always)]
     pub(crate) fn exts(&self) -> &Exts<'_> {
         &self.exts
     }
 
-    /// What the classifier keeps besides.
+    /// Returns the classifier's own data.
     pub(crate) fn data(&self) -> &T::Data {
         &self.data
     }
 
-    /// Where it is besides.
+    /// Returns the offload state.
     pub(super) fn offload(&self) -> &OffloadState {
         &self.offload
     }
@@ -126,7 +127,7 @@ impl<T: Classifier> Filter<T> {
 
 impl<T: Classifier> Drop for Filter<T> {
     fn drop(&mut self) {
-        // SAFETY: Taken once, for this is the end of the value.
+        // SAFETY: Taken once, because the filter is not used after its drop.
         let rule = unsafe { ManuallyDrop::take(&mut self.rule) };
         if self.in_hw() {
             pr_err_once!("a filter is still in a device, and its program is never freed\n");

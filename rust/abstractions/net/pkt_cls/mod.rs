@@ -3,8 +3,8 @@
 //! Traffic classifiers.
 //!
 //! Implement [`Classifier`], name its callbacks with [`classifier_entries!`], and hold a
-//! [`Registration`]. Each tcf_proto has its filters in a table, by way of [`TcfProto`]; a [`Writer`]
-//! changes them.
+//! [`Registration`]. Each tcf_proto has a table of filters, which [`TcfProto`] gives access to and
+//! a [`Writer`] changes.
 //!
 //! C headers: [`include/net/sch_generic.h`](srctree/include/net/sch_generic.h),
 //! [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
@@ -82,23 +82,24 @@ use offload::Rule;
 
 /// A classifier. C: `struct tcf_proto_ops`.
 ///
-/// All methods but [`Self::classify`] run in process context. Those that are given a [`Caller`], or
-/// a [`Writer`], run without RTNL if that says so, and then at once with others on the same instance
-/// (`TCF_PROTO_OPS_DOIT_UNLOCKED`); what needs RTNL asks it for [`Rtnl`](super::super::sync::rtnl::Rtnl).
+/// All methods but [`Self::classify`] run in process context. Methods with a [`Caller`] or a
+/// [`Writer`] argument may run without RTNL, as the argument says, and then concurrently with
+/// others for the same tcf_proto (`TCF_PROTO_OPS_DOIT_UNLOCKED`). An operation that needs RTNL
+/// takes an [`Rtnl`](super::super::sync::rtnl::Rtnl), which the argument provides.
 pub(crate) trait Classifier: Sized + Send + Sync + 'static {
-    /// What `tc filter add ... KIND` says. At most 15 bytes.
+    /// The kind, as in `tc filter add ... KIND`. At most 15 bytes.
     const KIND: &'static CStr;
 
     /// What a filter does.
     type Rule: Rule;
 
-    /// What the classifier keeps of a filter besides.
+    /// The classifier's own data of a filter.
     type Data: Send + Sync;
 
-    /// What drivers are told that the filter is called.
+    /// Returns the name of a filter, for drivers.
     fn name(data: &Self::Data) -> Option<&CStr>;
 
-    /// Decides about a packet. C: `classify`.
+    /// Classifies a packet. C: `classify`.
     fn classify<'a>(
         filters: Iter<'_, Self>,
         skb: TcSkb<'a>,
@@ -106,28 +107,30 @@ pub(crate) trait Classifier: Sized + Send + Sync + 'static {
         bh: &BhDisabled<'_>,
     ) -> Verdict<'a>;
 
-    /// Adds or replaces a filter. Nothing has changed on error; `EAGAIN` has the core start over,
-    /// with RTNL. C: `change`.
+    /// Adds or replaces a filter. On error nothing has changed. On `EAGAIN` the core retries the
+    /// request with RTNL held. C: `change`.
     fn change<'a>(change: Change<'a, Self>, extack: &mut ExtAck<'_>)
         -> Result<FilterRef<'a, Self>>;
 
-    /// Deletes a filter, by [`Writer::remove`]. `ENOENT` if another request did so already.
-    /// C: `delete`.
+    /// Deletes a filter, with [`Writer::remove`]. Fails with `ENOENT` if another request has
+    /// already deleted it. C: `delete`.
     fn delete(
         writer: &Writer<'_, '_, Self>,
         filter: &FilterRef<'_, Self>,
         extack: &mut ExtAck<'_>,
     ) -> Result;
 
-    /// The instance goes, and no request has it any more: filters let go of devices. They are
-    /// dropped after a grace period. C: `destroy`.
+    /// Removes the filters from devices, when no request uses the tcf_proto any more. The filters
+    /// are dropped after a grace period. C: `destroy`.
     fn destroy(writer: &Writer<'_, '_, Self>, extack: &mut ExtAck<'_>);
 
-    /// A device joins the block, or leaves it. Filters neither come nor go meanwhile. An error keeps
-    /// a device from joining; it is then told to leave. C: `reoffload`.
+    /// Handles a device that joins or leaves the block. No filter is added or removed meanwhile. On
+    /// error the device does not join, and this is called again for the device to leave. C:
+    /// `reoffload`.
     fn reoffload(device: &Device<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result;
 
-    /// Writes what [`Self::change`] could read, and what else there is to know. C: `dump`.
+    /// Dumps the attributes that [`Self::change`] can parse, and those that are only reported. C:
+    /// `dump`.
     fn dump(
         caller: &Caller,
         tp: &TcfProto<'_, Self>,
@@ -135,6 +138,6 @@ pub(crate) trait Classifier: Sized + Send + Sync + 'static {
         message: &mut Message<'_>,
     ) -> Result;
 
-    /// Writes what distinguishes a filter, and the statistics of its actions. C: `terse_dump`.
+    /// Dumps what identifies a filter, and the statistics of its actions. C: `terse_dump`.
     fn terse_dump(filter: &Filter<Self>, message: &mut Message<'_>) -> Result;
 }
