@@ -3,8 +3,8 @@
 //! Files in debugfs that list the tunnel states.
 //!
 //! [`kernel::debugfs`] is not used, because its files do not hold a reference to the module whose
-//! code they run: closing a file after the module was unloaded would call freed code. It also
-//! writes a file in one piece (`single_open()`).
+//! code they run: closing a file after the module was unloaded would call freed code. Its files are
+//! also written in one piece (`single_open()`).
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
@@ -75,7 +75,7 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
 
     /// Returns the first state, or the one after `at`.
     fn after(at: Option<Listed>) -> Option<Listed> {
-        // SAFETY: The file exists only after `T` was registered, which is the only registration. So
+        // SAFETY: The file exists only after `T` was registered. There is only one registration, so
         // all states in the list are of `T`.
         unsafe { Listed::next(at, State::<T>::LINKS) }
     }

@@ -124,16 +124,16 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// Handles a packet that is about to get its MAC header. C: `xmit`.
     fn xmit(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Xmit;
 
-    /// Dumps the encapsulation, with the headroom, in attributes that [`Self::build`] can parse. C:
-    /// `fill_encap`. Under RCU.
+    /// Dumps the encapsulation, with the headroom, in attributes that [`Self::build`] can parse.
+    /// C: `fill_encap`. Under RCU.
     fn fill(&self, headroom: u16, message: &mut Message<'_>) -> Result;
 
     /// Returns the maximum number of bytes that [`Self::fill`] writes. C: `get_encap_size`. Under
     /// RCU.
     fn size(&self) -> usize;
 
-    /// Returns whether a route with `other` counts as the same route, for `purpose`. C:
-    /// `cmp_encap`. Under RCU.
+    /// Returns whether a route with `other` counts as the same route, for `purpose`.
+    /// C: `cmp_encap`. Under RCU.
     fn same(&self, other: &Self, purpose: Purpose) -> bool;
 }
 

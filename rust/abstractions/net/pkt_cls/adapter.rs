@@ -165,8 +165,8 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// Called by the core for a tcf_proto of this classifier that it holds, with RTNL held unless
     /// `flags` say otherwise. `in_skb` begins with the request, and `tca` is the parsed request.
-    /// `arg` contains the reference that `get` returned, which the core gives up, and receives the
-    /// reference to the new filter.
+    /// `arg` contains what `get` returned, null or a reference that the core gives up, and receives
+    /// the reference to the new filter.
     pub(crate) unsafe extern "C" fn change(
         net: *mut bindings::net,
         in_skb: *mut bindings::sk_buff,
@@ -234,7 +234,7 @@ impl<T: Classifier> Adapter<T> {
                 T::delete(&writer, &filter, &mut extack)?;
             }
             drop(filter);
-            // A hint: the core calls `delete_empty` before it acts on it.
+            // A hint: the core calls `delete_empty` before it acts on `last`.
             // SAFETY: `last` is valid for the time of the call.
             unsafe { *last = tp.filters().looks_empty() };
             Ok(0)

@@ -70,8 +70,8 @@ impl BoundClass {
         }
     }
 
-    /// Unbinds the filter from its class. Does nothing if it is not bound. C:
-    /// `tcf_unbind_filter()`.
+    /// Unbinds the filter from its class. Does nothing if it is not bound.
+    /// C: `tcf_unbind_filter()`.
     pub(super) fn unbind<T: Classifier>(&self, _rtnl: &Rtnl, tp: TcfProto<'_, T>) {
         // SAFETY: The tcf_proto is valid by its lifetime, and RTNL is held.
         unsafe { bindings::tcf_unbind_filter(tp.as_ptr(), self.result.get()) };

@@ -51,8 +51,8 @@ impl<T: Send> Deferred<T> {
         )
     }
 
-    /// Frees a value after a grace period. `this` comes from [`KBox::into_raw`]. C:
-    /// `tcf_queue_work()`.
+    /// Frees a value after a grace period. `this` comes from [`KBox::into_raw`].
+    /// C: `tcf_queue_work()`.
     ///
     /// # Safety
     ///

@@ -30,8 +30,8 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The actions of a filter, in the order in which they run. Its drop unbinds them. C: `struct
-/// tcf_exts`.
+/// The actions of a filter, in the order in which they run. Its drop unbinds them.
+/// C: `struct tcf_exts`.
 ///
 /// Actions need their namespace, which is valid for `'a`, the lifetime of the request. Code that
 /// stores them in a filter has to keep the namespace valid until they are dropped.
@@ -144,8 +144,8 @@ impl<'a> Exts<'a> {
         }
     }
 
-    /// Dumps which actions there are, and their statistics. Fails with `EMSGSIZE`. C:
-    /// `tcf_exts_terse_dump()`.
+    /// Dumps which actions there are, and their statistics. Fails with `EMSGSIZE`.
+    /// C: `tcf_exts_terse_dump()`.
     pub(crate) fn terse_dump(&self, message: &mut Message<'_>) -> Result {
         // SAFETY: Initialised by the type invariant; the message is valid.
         match unsafe { bindings::tcf_exts_terse_dump(message.as_ptr(), self.exts.get()) } {

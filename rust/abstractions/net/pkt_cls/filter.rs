@@ -37,7 +37,7 @@ pub(crate) struct Parts<'a, T: Classifier> {
 /// packet path reads come first.
 ///
 /// It is dropped after a grace period, when no request uses it. This may happen at any time while
-/// the module is loaded: RTNL need not be held, and the tcf_proto may be freed.
+/// the module is loaded: RTNL need not be held, and the tcf_proto may have been freed.
 ///
 /// # Invariants
 ///

@@ -125,12 +125,12 @@ pub(crate) trait Classifier: Sized + Send + Sync + 'static {
     fn destroy(writer: &Writer<'_, '_, Self>, extack: &mut ExtAck<'_>);
 
     /// Handles a device that joins or leaves the block. No filter is added or removed meanwhile. On
-    /// error the device does not join, and this is called again for the device to leave. C:
-    /// `reoffload`.
+    /// error the device does not join, and this is called again for the device to leave.
+    /// C: `reoffload`.
     fn reoffload(device: &Device<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result;
 
-    /// Dumps the attributes that [`Self::change`] can parse, and those that are only reported. C:
-    /// `dump`.
+    /// Dumps the attributes that [`Self::change`] can parse, and those that are only reported.
+    /// C: `dump`.
     fn dump(
         caller: &Caller,
         tp: &TcfProto<'_, Self>,

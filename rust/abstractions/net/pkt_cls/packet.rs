@@ -21,30 +21,31 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// What a classifier wants done with a packet that it still has (`TC_ACT_*`).
+/// The verdict of a classifier on a packet that it still has (`TC_ACT_*`).
 ///
 /// # Invariants
 ///
-/// A code that the core acts on by itself: not one of those for which an action of tc has
-/// prepared something (`TC_ACT_GOTO_CHAIN`), or has taken the packet (`TC_ACT_CONSUMED`).
+/// The core can act on the code alone. It is neither a code for which a tc action has prepared
+/// something (`TC_ACT_GOTO_CHAIN`) nor one for a packet that an action has taken
+/// (`TC_ACT_CONSUMED`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Action(c_int);
 
 impl Action {
-    /// No verdict: the next filter is asked.
+    /// No verdict: the next filter is tried.
     pub(crate) const UNSPEC: Self = Self(bindings::TC_ACT_UNSPEC);
-    /// Go on, and ask no further filter.
+    /// Accept the packet. No further filter is tried.
     pub(crate) const OK: Self = Self(bindings::TC_ACT_OK as c_int);
-    /// Drop.
+    /// Drop the packet.
     pub(crate) const SHOT: Self = Self(bindings::TC_ACT_SHOT as c_int);
-    /// Drop, and count it as delivered.
+    /// Drop the packet, but count it as delivered.
     pub(crate) const STOLEN: Self = Self(bindings::TC_ACT_STOLEN as c_int);
-    /// Go where `bpf_redirect()` said.
+    /// Redirect the packet as `bpf_redirect()` requested.
     pub(crate) const REDIRECT: Self = Self(bindings::TC_ACT_REDIRECT as c_int);
-    /// As [`Self::STOLEN`], because a device trapped it.
+    /// As [`Self::STOLEN`], because a device trapped the packet.
     pub(crate) const TRAP: Self = Self(bindings::TC_ACT_TRAP as c_int);
 
-    /// The action of that code. `None` if the core does not act on it by itself.
+    /// Returns the action with that code, or `None` if the core cannot act on the code alone.
     #[inline(always)]
     pub(crate) const fn from_code(code: i32) -> Option<Self> {
         const OK: i32 = Action::OK.0;
@@ -61,7 +62,7 @@ impl Action {
     }
 }
 
-/// A verdict on a packet, which is not the classifier's any more.
+/// The return value of a classifier, which does not access the packet any more.
 ///
 /// # Invariants
 ///
@@ -71,77 +72,81 @@ pub(crate) struct Verdict<'a>(c_int, PhantomData<&'a mut SkBuff>);
 impl Verdict<'_> {
     /// # Safety
     ///
-    /// `code` is what the core is to be told about the packet.
+    /// `code` is what the classifier has to return for the packet.
     #[inline(always)]
     pub(super) unsafe fn new(code: c_int) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(code, PhantomData)
     }
 
-    /// For the core.
+    /// Returns the code for the core.
     #[inline(always)]
     pub(in crate::abstractions) fn code(self) -> c_int {
         self.0
     }
 }
 
-/// A packet on its way through tc, as long as it is the classifier's: until there is a verdict, or
-/// an action of tc takes it.
+/// A packet in tc, which a classifier may access until there is a verdict, or until a tc action
+/// takes the packet.
 ///
 /// # Invariants
 ///
-/// Its control block is a `qdisc_skb_cb`. On its way in, the data begin at the network header, and
-/// there are `mac_len` bytes in front of it.
+/// The control block is a `qdisc_skb_cb`. On ingress the data begin at the network header, and
+/// there are `mac_len` bytes before it.
 pub(crate) struct TcSkb<'a>(&'a mut SkBuff);
 
 impl<'a> TcSkb<'a> {
     /// # Safety
     ///
-    /// `skb` is a packet that tc classifies, and nobody else touches its fields during `'a`, or
+    /// `skb` is a packet that tc classifies, and nobody else accesses its fields during `'a`, or
     /// until the value is given away.
     #[inline(always)]
     pub(in crate::abstractions) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
-        // SAFETY: The type is transparent; the rest by the safety requirements of this function.
-        // INVARIANT: By the same.
+        // SAFETY: The type is transparent. The packet is valid by the safety requirements of this
+        // function.
+        // INVARIANT: By the safety requirements of this function.
         Self(unsafe { &mut *skb.cast() })
     }
 
-    /// The C view of the packet.
+    /// Returns the raw pointer.
     #[inline(always)]
     pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0.as_ptr()
     }
 
-    /// Bytes of the packet on the wire, as far as qdiscs know. C: `qdisc_pkt_len()`.
+    /// Returns the length of the packet on the wire, as qdiscs account it. C: `qdisc_pkt_len()`.
     pub(crate) fn pkt_len(&self) -> u32 {
-        // SAFETY: The packet is valid, and has such a control block by the type.
+        // SAFETY: The packet is valid, and its control block is a `qdisc_skb_cb`, by the type
+        // invariant.
         unsafe { (*qdisc_skb_cb(self.as_ptr())).pkt_len }
     }
 
-    /// How many packets it will be on the wire. C: `qdisc_pkt_segs()`.
+    /// Returns the number of packets on the wire, after segmentation. C: `qdisc_pkt_segs()`.
     pub(crate) fn pkt_segs(&self) -> u16 {
-        // SAFETY: The packet is valid, and has such a control block by the type.
+        // SAFETY: The packet is valid, and its control block is a `qdisc_skb_cb`, by the type
+        // invariant.
         unsafe { (*qdisc_skb_cb(self.as_ptr())).pkt_segs }
     }
 
-    /// Gives the packet back to the core, with a verdict.
+    /// Returns the packet to the core, with a verdict.
     #[inline(always)]
     pub(crate) fn verdict(self, action: Action) -> Verdict<'a> {
-        // SAFETY: The packet is there, and the core acts on the code, by the invariant of `Action`.
+        // SAFETY: The classifier still has the packet, and the core can act on the code alone, by
+        // the invariant of `Action`.
         unsafe { Verdict::new(action.0) }
     }
 
-    /// Prepares the packet for programs: the data begin at the MAC header, and the control block has
-    /// the ends of the data. The packet may be shared. [`TcRun::end`] undoes that; without it there
-    /// is no packet for a verdict.
+    /// Prepares the packet for programs: moves the start of the data to the MAC header, and stores
+    /// the data pointers in the control block. The packet may be shared. [`TcRun::end`] undoes
+    /// this, and is the only way to get the packet back for a verdict.
     ///
     /// C: what `cls_bpf_classify()` and `bpf_prog_run_data_pointers()` do first.
     #[inline(always)]
     pub(crate) fn begin(self) -> TcRun<'a> {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid, and ours by `&mut`. Its control block is a `qdisc_skb_cb` by
-        // the type invariant, and the place of the pointers is behind that. On its way in the MAC
-        // header is in front of the data, by the same.
+        // SAFETY: The packet is valid, and ours by `&mut`. By the type invariant, its control block
+        // is a `qdisc_skb_cb`, after which there is space for the pointers, and on ingress the MAC
+        // header precedes the data.
         let saved = unsafe {
             if self.0.at_tc_ingress() {
                 let len = (*skb).mac_len;
@@ -153,29 +158,29 @@ impl<'a> TcSkb<'a> {
             compute_data_pointers(skb);
             saved
         };
-        // INVARIANT: Pushed and computed just now.
+        // INVARIANT: The header was pushed and the pointers were computed above.
         TcRun { skb: self.0, saved }
     }
 }
 
-/// The control block as that of tc. C: `qdisc_skb_cb()`.
+/// Returns the control block as tc uses it. C: `qdisc_skb_cb()`.
 #[inline(always)]
 fn qdisc_skb_cb(skb: *mut bindings::sk_buff) -> *mut bindings::qdisc_skb_cb {
     skb.wrapping_byte_add(const { offset_of!(bindings::sk_buff, cb) })
         .cast()
 }
 
-/// Notes in the control block where the data end, and where the metadata in front of them begin. C:
-/// `bpf_compute_data_pointers()`.
+/// Stores the end of the linear data, and the start of the metadata before the data, in the control
+/// block. C: `bpf_compute_data_pointers()`.
 ///
 /// # Safety
 ///
-/// The packet is valid, ours, and its control block is one of tc.
+/// The packet is valid and ours, and its control block is a `qdisc_skb_cb`.
 #[inline(always)]
 unsafe fn compute_data_pointers(skb: *mut bindings::sk_buff) {
-    // Not the tail, which lies behind the data after generic XDP has moved their end.
-    // SAFETY: By the safety requirements of this function. Metadata and linear data lie in the
-    // packet's buffer.
+    // Not the tail: after generic XDP has moved the end of the data, the tail lies behind it.
+    // SAFETY: By the safety requirements of this function. Metadata and linear data are in the
+    // buffer of the packet.
     unsafe {
         let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
         let meta_len = (*shared_info(skb)).meta_len;
@@ -185,11 +190,11 @@ unsafe fn compute_data_pointers(skb: *mut bindings::sk_buff) {
     }
 }
 
-/// As [`compute_data_pointers`], for where it is hardly ever called.
+/// Calls [`compute_data_pointers`], out of line because this is rarely needed.
 ///
 /// # Safety
 ///
-/// As for that.
+/// As for [`compute_data_pointers`].
 #[cold]
 #[inline(never)]
 unsafe fn compute_data_pointers_again(skb: *mut bindings::sk_buff) {
@@ -197,40 +202,40 @@ unsafe fn compute_data_pointers_again(skb: *mut bindings::sk_buff) {
     unsafe { compute_data_pointers(skb) };
 }
 
-/// A packet on which a program can be run.
+/// A packet on which a program can run.
 ///
 /// # Invariants
 ///
-/// The control block is a `qdisc_skb_cb`; `data_meta` and `data_end` behind it are those of the
-/// packet, in place of `saved`. The data begin at the MAC header; on the packet's way in, that is
-/// `mac_len` bytes in front of where they began before.
+/// The control block is a `qdisc_skb_cb`, followed by the packet's `data_meta` and `data_end`,
+/// which replaced `saved`. The data begin at the MAC header. On ingress that is `mac_len` bytes
+/// before their previous start.
 pub(crate) struct TcRun<'a> {
     skb: &'a mut SkBuff,
     saved: (*mut c_void, *mut c_void),
 }
 
 impl<'a> TcRun<'a> {
-    /// The C view of the packet.
+    /// Returns the raw pointer.
     #[cfg(lwtcls_kunit)]
     pub(in crate::abstractions) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.skb.as_ptr()
     }
 
-    /// Runs a program, and returns what it returned. C: `bpf_prog_run()`.
+    /// Runs a program, and returns its return value. C: `bpf_prog_run()`.
     #[inline(always)]
     pub(crate) fn run(self, prog: &TcProg, bh: &BhDisabled<'_>) -> (i32, TcRan<'a>) {
         let code = prog.run(bh, self.skb);
-        // INVARIANT: A program does not change the packet's direction, and if it changes the length
-        // of the MAC header, `mac_len` is changed with it.
+        // INVARIANT: A program does not change the direction of a packet. If it changes the length
+        // of the MAC header, `mac_len` changes with it.
         (code, TcRan(self))
     }
 
-    /// The packet as it was before, but for what programs did.
+    /// Restores the packet, except for changes that programs made.
     #[inline(always)]
     pub(crate) fn end(self) -> TcSkb<'a> {
         let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid, and ours by `&mut`; what is undone was done, by the type
-        // invariant.
+        // SAFETY: The packet is valid, and ours by `&mut`. By the type invariant the pointers were
+        // saved, and on ingress the MAC header was pushed.
         unsafe {
             let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             ((*ends).data_meta, (*ends).data_end) = self.saved;
@@ -238,19 +243,20 @@ impl<'a> TcRun<'a> {
                 bindings::__skb_pull(skb, (*skb).mac_len.into());
             }
         }
-        // INVARIANT: As it was when `begin` got it.
+        // INVARIANT: The packet is as `begin` got it.
         TcSkb(self.skb)
     }
 
-    /// Sets the minor class number that the program sees, and may set, as `tc_classid`.
+    /// Sets the minor class ID, which a program can read and write as `tc_classid`.
     #[inline(always)]
     pub(crate) fn set_tc_classid(&mut self, minor: u16) {
-        // SAFETY: The packet is valid, and has such a control block by the type.
+        // SAFETY: The packet is valid, and its control block is a `qdisc_skb_cb`, by the type
+        // invariant.
         unsafe { (*qdisc_skb_cb(self.skb.as_ptr())).tc_classid = minor };
     }
 
-    /// Makes a packet without a time stamp say so in the type of the stamp too: a program may have
-    /// cleared the one and left the other.
+    /// Resets the timestamp type of a packet without a timestamp: a program may have cleared the
+    /// timestamp, but not its type.
     #[inline(always)]
     pub(crate) fn normalise_tstamp(&mut self) {
         let skb = self.skb.as_ptr();
@@ -271,40 +277,40 @@ impl<'a> TcRun<'a> {
 ///
 /// # Invariants
 ///
-/// As those of [`TcRun`], but `data_meta` and `data_end` may be old.
+/// Those of [`TcRun`], except that `data_meta` and `data_end` may be stale.
 pub(crate) struct TcRan<'a>(TcRun<'a>);
 
 impl<'a> TcRan<'a> {
-    /// The C view of the packet.
+    /// Returns the raw pointer.
     #[cfg(lwtcls_kunit)]
     pub(in crate::abstractions) fn as_ptr(&self) -> *mut bindings::sk_buff {
         self.0.as_ptr()
     }
 
-    /// The packet, for the next program.
+    /// Returns the packet for the next program.
     ///
-    /// The pointers need not be computed again for it: a helper that moves the data, or changes how
-    /// much of them is linear, does so itself, for the program that called it. That was checked in
-    /// 7.3 for all that a program of this type can call:
+    /// The data pointers do not have to be computed for every program, because a helper that moves
+    /// the data, or changes the length of the linear part, computes them for the program that
+    /// called it. This was checked in 7.3 for everything that a program of this type can call:
     ///
-    /// - `store_bytes`, `l3_csum_replace`, `l4_csum_replace`, `pull_data` and `clone_redirect`, by
-    ///   `bpf_try_make_writable()`, whether or not that succeeds; `vlan_push`, `vlan_pop`,
-    ///   `change_proto`, `change_tail`, `change_head` and `adjust_room`, at their end, but for
-    ///   errors that come before anything is changed.
-    /// - Kfuncs on a packet's data or metadata write by way of dynptrs: in place, or through
-    ///   `store_bytes`. Those of conntrack, FOU, xfrm, crypto and SYN cookies do not move data, nor
-    ///   does any other helper (`skb_ecn_set_ce` gives up where it would have to).
+    /// - `store_bytes`, `l3_csum_replace`, `l4_csum_replace`, `pull_data` and `clone_redirect` do
+    ///   so in `bpf_try_make_writable()`, whether or not it succeeds. `vlan_push`, `vlan_pop`,
+    ///   `change_proto`, `change_tail`, `change_head` and `adjust_room` do so at their end, except
+    ///   for errors before anything was changed.
+    /// - Kfuncs on the data or metadata of a packet write through dynptrs: in place, or through
+    ///   `store_bytes`. Kfuncs for conntrack, FOU, xfrm, crypto and SYN cookies do not move data.
+    ///   Neither does any other helper (`skb_ecn_set_ce` fails where it would have to).
     ///
-    /// It cannot be checked for kfuncs of other modules, and the C, which computes the pointers
-    /// before each program, forgives what they forget. So they are compared: the end of the linear
-    /// data, for this is what keeps a program inside the buffer, and it moves with the buffer, the
-    /// tail and the length. What moves the beginning alone shows in `data`, which programs read from
-    /// the packet; and `data_meta` is of use only as far as it is below `data`.
+    /// This cannot be checked for kfuncs of other modules. The C code tolerates stale pointers,
+    /// because it computes them before each program. Therefore this function checks the end of the
+    /// linear data, which keeps a program inside the buffer and changes with the buffer, the tail
+    /// and the length. If only the start of the data moves, programs see that in `data`, which they
+    /// read from the packet. `data_meta` is only usable where it is below `data`.
     #[inline(always)]
     pub(crate) fn next(self) -> TcRun<'a> {
         let skb = self.0.skb.as_ptr();
-        // SAFETY: The packet is valid, and ours by `&mut`; see `TcSkb::begin` for the pointers. The
-        // end of the linear data is in the packet's buffer.
+        // SAFETY: The packet is valid, and ours by `&mut`. The control block has space for the
+        // pointers, see `TcSkb::begin`. The end of the linear data is in the buffer of the packet.
         unsafe {
             let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             let linear = ((*skb).len - (*skb).data_len) as usize;
@@ -312,14 +318,15 @@ impl<'a> TcRan<'a> {
                 compute_data_pointers_again(skb);
             }
         }
-        // INVARIANT: Compared, or computed again.
+        // INVARIANT: The pointers were compared, or computed again.
         self.0
     }
 
-    /// The minor class number that the program left.
+    /// Returns the minor class ID that the program left.
     #[inline(always)]
     pub(crate) fn tc_classid(&self) -> u16 {
-        // SAFETY: The packet is valid, and has such a control block by the type.
+        // SAFETY: The packet is valid, and its control block is a `qdisc_skb_cb`, by the type
+        // invariant.
         unsafe { (*qdisc_skb_cb(self.0.skb.as_ptr())).tc_classid }
     }
 

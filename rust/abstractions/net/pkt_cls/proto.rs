@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of a classifier and the block that they belong to, and who may change their filters.
+//! tcf_protos, their blocks, and the right to change their filters.
 
 use super::{
     super::{
@@ -42,13 +42,13 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-/// An instance of a classifier with its filters: one priority and protocol of one chain.
-/// C: `struct tcf_proto` with `tp->root`.
+/// A tcf_proto with its filters: one priority and protocol of a chain. C: `struct tcf_proto` with
+/// `tp->root`.
 ///
 /// # Invariants
 ///
-/// The instance is valid for `'a`, and so are its chain and the chain's block. The table is what its
-/// root points to.
+/// The tcf_proto, its chain and the block of the chain are valid for `'a`. `filters` is the table
+/// that `tp->root` points to.
 pub(crate) struct TcfProto<'a, T: Classifier> {
     tp: NonNull<bindings::tcf_proto>,
     filters: &'a FilterTable<T>,
@@ -62,32 +62,32 @@ impl<T: Classifier> Clone for TcfProto<'_, T> {
 
 impl<T: Classifier> Copy for TcfProto<'_, T> {}
 
-/// The right to change the filters of an instance.
+/// The right to change the filters of a tcf_proto.
 ///
-/// While it lasts, no device joins the instance's block or leaves it: what a device was told about
-/// the filters, and what it will be told when it joins, is what the table holds.
+/// While it lasts, no device joins or leaves the block of the tcf_proto. So what devices are told
+/// about the filters, now or when they join, agrees with the table.
 pub(crate) struct Writer<'w, 'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     right: Right<'w>,
 }
 
 enum Right<'a> {
-    /// RTNL is not held. The block has no device that takes filters off it.
+    /// RTNL is not held. The block has no device to offload to.
     Software {
-        /// For its drop.
+        /// Held for its drop.
         _none: NoDevices<'a>,
     },
-    /// RTNL is held. The block may have devices, which are to be told.
+    /// RTNL is held. The block may have devices, which are told about changes.
     Rtnl(Held<'a>),
 }
 
 impl<'a, T: Classifier> Writer<'_, 'a, T> {
-    /// The instance.
+    /// Returns the tcf_proto.
     pub(crate) fn tp(&self) -> TcfProto<'a, T> {
         self.tp
     }
 
-    /// RTNL, if it is held.
+    /// Returns RTNL, if it is held.
     pub(crate) fn rtnl(&self) -> Option<&Rtnl> {
         match &self.right {
             Right::Software { .. } => None,
@@ -95,12 +95,14 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         }
     }
 
-    /// The devices to tell of a change. `None` if the block has none.
+    /// Returns the devices to tell about a change. `None` if RTNL is not held: then the block has
+    /// none.
     pub(crate) fn devices(&self) -> Option<Devices<'_, T>> {
         self.rtnl().map(|rtnl| Devices::new(self.tp, rtnl))
     }
 
-    /// Whether the filter can be bound to its class, or unbound: for that RTNL must be held.
+    /// Returns whether the filter can be bound to its class, or unbound. A filter with a class
+    /// needs RTNL for that.
     pub(super) fn may_bind(&self, filter: &Filter<T>) -> bool {
         self.rtnl().is_some() || !filter.class().is_some()
     }
@@ -120,20 +122,21 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
     }
 }
 
-/// A token of a block that has no device to offload to. Devices that join wait until it is dropped.
+/// A token of a block without devices to offload to. Devices that join wait until it is dropped.
 ///
 /// # Invariants
 ///
-/// The block outlives `'a`, this task holds its `cb_lock` shared, and its list of callbacks is
+/// The block outlives `'a`. This task holds its `cb_lock` shared, and its list of callbacks is
 /// empty.
 struct NoDevices<'a>(*mut bindings::tcf_block, PhantomData<&'a ()>, NotThreadSafe);
 
 impl<'a> NoDevices<'a> {
     fn new<T: Classifier>(tp: TcfProto<'a, T>) -> Option<Self> {
         let block = tp.block();
-        // SAFETY: The block is valid for as long as the instance. Process context.
+        // SAFETY: The block is valid as long as the tcf_proto. Process context.
         unsafe { bindings::down_read(&raw mut (*block).cb_lock) };
-        // INVARIANT: Locked by the line above; if there are callbacks, the drop unlocks at once.
+        // INVARIANT: Locked above. If there are callbacks, the value is dropped and unlocks at
+        // once.
         let this = Self(block, PhantomData, NotThreadSafe);
         // SAFETY: The block is valid, and the lock protects the list.
         unsafe { bindings::list_empty(&raw const (*block).flow_block.cb_list) }.then_some(this)
@@ -150,7 +153,7 @@ impl Drop for NoDevices<'_> {
 impl<'a, T: Classifier> TcfProto<'a, T> {
     /// # Safety
     ///
-    /// As the type invariant says.
+    /// The type invariant holds.
     pub(in crate::abstractions) unsafe fn new(
         tp: NonNull<bindings::tcf_proto>,
         filters: &'a FilterTable<T>,
@@ -159,23 +162,24 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
         Self { tp, filters }
     }
 
-    /// The C view.
+    /// Returns the raw pointer.
     pub(super) fn as_ptr(&self) -> *mut bindings::tcf_proto {
         self.tp.as_ptr()
     }
 
     pub(super) fn block(&self) -> *mut bindings::tcf_block {
-        // SAFETY: An instance has a chain, and that a block, for as long as it lives.
+        // SAFETY: A tcf_proto has a chain, and the chain has a block, for as long as the tcf_proto
+        // is valid.
         unsafe { (*(*self.as_ptr()).chain).block }
     }
 
-    /// The filters.
+    /// Returns the filters.
     pub(crate) fn filters(&self) -> &'a FilterTable<T> {
         self.filters
     }
 
-    /// Gets the right to change the instance's filters. RTNL is taken if the block has devices, or
-    /// if `needs_rtnl`, unless the caller holds it. May sleep.
+    /// Returns the right to change the filters. Takes RTNL, unless the caller holds it, if the
+    /// block has devices or `needs_rtnl` is set. May sleep.
     ///
     /// The order of locks is: RTNL, the block's `cb_lock`, the lock of a filter table, `tp->lock`.
     pub(crate) fn writer<'w>(&self, caller: &'w Caller, needs_rtnl: bool) -> Writer<'w, 'a, T>
@@ -197,16 +201,16 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
         }
     }
 
-    /// Keeps the instance from being deleted until the guard is dropped, which must be soon:
-    /// sleeping is not allowed meanwhile. `None` if it is being deleted already.
+    /// Locks `tp->lock`, which keeps the tcf_proto from being marked for deletion. Returns `None`
+    /// if it is already marked. The caller must not sleep while it holds the guard.
     pub(super) fn open(&self) -> Option<Guard<'_, (), SpinLockBackend>> {
         let guard = self.lock();
         // SAFETY: Valid by the type invariant, and protected by the lock.
         (!unsafe { (*self.as_ptr()).deleting }).then_some(guard)
     }
 
-    /// If the table is empty, marks the instance as being deleted: nothing comes in any more.
-    /// C: `delete_empty`.
+    /// Marks the tcf_proto for deletion if its table is empty, so that no filter can be added any
+    /// more. Returns whether it did so. C: `delete_empty`.
     pub(super) fn close_if_empty(&self) -> bool {
         self.filters.if_empty(|| {
             let _guard = self.lock();
@@ -216,32 +220,32 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
     }
 
     fn lock(&self) -> Guard<'_, (), SpinLockBackend> {
-        // SAFETY: The core initialised the lock, which lives as long as the instance.
+        // SAFETY: The core initialised the lock, which is valid as long as the tcf_proto.
         unsafe { Lock::from_raw((&raw mut (*self.as_ptr()).lock).cast()) }.lock()
     }
 
-    /// Tells the devices of the block to leave the dst on packets.
-    /// C: `tcf_block_netif_keep_dst()`.
+    /// Makes the devices of the block keep the dst of packets. C: `tcf_block_netif_keep_dst()`.
     pub(crate) fn keep_dst(&self, _rtnl: &Rtnl) {
-        // SAFETY: The block is valid, and its list of owners is serialised by RTNL.
+        // SAFETY: The block is valid. RTNL serialises access to its list of owners.
         unsafe { bindings::tcf_block_netif_keep_dst(self.block()) };
     }
 
-    /// Notes that there is a filter which wants software, if this one does.
+    /// Records that there is a filter for software, unless this one only runs on devices.
     /// C: `tcf_proto_update_usesw()`.
     pub(crate) fn update_usesw(&self, filter: &Filter<T>) {
         // SAFETY: Valid by the type invariant. The flag is only ever set.
         unsafe { bindings::tcf_proto_update_usesw(self.as_ptr(), filter.flags()) };
     }
 
-    /// Whether the block belongs to no qdisc in particular. C: `tcf_block_shared()`.
+    /// Returns whether the block is shared, and so has no qdisc of its own.
+    /// C: `tcf_block_shared()`.
     pub(crate) fn is_shared(&self) -> bool {
         // SAFETY: The block is valid.
         unsafe { bindings::tcf_block_shared(self.block()) }
     }
 
-    /// Whether `f` holds for every device of the block; `false` if it has none. A device is lent for
-    /// the call.
+    /// Returns whether `f` holds for all devices of the block, `false` if it has none. `f` may only
+    /// use a device during the call.
     pub(crate) fn all_devices(
         &self,
         _rtnl: &Rtnl,
@@ -249,8 +253,8 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
     ) -> bool {
         let block = self.block();
         if !self.is_shared() {
-            // SAFETY: A block that is not shared has a qdisc, and that a device, which stays while
-            // RTNL is held.
+            // SAFETY: A block that is not shared has a qdisc, and the qdisc has a device. They stay
+            // while RTNL is held.
             return f(unsafe {
                 NetDevice::from_raw(bindings::qdisc_dev(bindings::tcf_block_q(block)))
             });
@@ -258,7 +262,8 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
         let mut ifindex = 0;
         let mut found = false;
         loop {
-            // SAFETY: The block is valid. Its devices come and go under RTNL only, which is held.
+            // SAFETY: The block is valid. Its list of devices only changes under RTNL, which is
+            // held.
             let dev = unsafe {
                 let (ports, max) = (&raw mut (*block).ports, c_ulong::MAX);
                 if found {
@@ -278,15 +283,16 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
         }
     }
 
-    /// What drivers are told about any filter of the instance.
+    /// Returns what drivers are told about all filters of the tcf_proto.
     pub(super) fn offload_common(
         &self,
         flags: u32,
         extack: &mut ExtAck<'_>,
     ) -> bindings::flow_cls_common_offload {
-        // SAFETY: All zeroes are an empty one.
+        // SAFETY: All zeroes are a valid value.
         let mut common = unsafe { core::mem::zeroed() };
-        // SAFETY: All are valid; the extack outlives the driver's call, which the caller makes.
+        // SAFETY: All pointers are valid. The extack outlives the call of the driver, which the
+        // caller makes.
         unsafe {
             bindings::tc_cls_common_offload_init(&mut common, self.as_ptr(), flags, extack.as_ptr())
         };

@@ -17,29 +17,29 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Keeps a classifier registered until it is dropped. The core holds the module while there is an
-/// instance.
+/// Keeps a classifier registered until it is dropped. The core holds the module while there is a
+/// tcf_proto.
 pub(crate) struct Registration<T: Classifier> {
-    /// On the heap, for the core links the tables into a list.
+    /// On the heap, because the core links the ops into a list.
     ops: KBox<Opaque<bindings::tcf_proto_ops>>,
     _classifier: PhantomData<fn() -> T>,
 }
 
-// SAFETY: The table belongs to the core while it is registered; we only keep it in place.
+// SAFETY: The ops belong to the core while they are registered. This type only keeps them in place.
 unsafe impl<T: Classifier> Send for Registration<T> {}
 
-// SAFETY: Whoever shares it can do nothing with it.
+// SAFETY: A shared reference gives no access to the ops.
 unsafe impl<T: Classifier> Sync for Registration<T> {}
 
 impl<T: Entries> Registration<T> {
-    /// Takes the kind `T::KIND`. `EEXIST` if another classifier has it.
+    /// Registers the kind `T::KIND`. Fails with `EEXIST` if another classifier has it.
     pub(crate) fn new() -> Result<Self> {
         let ops = bindings::tcf_proto_ops {
             kind: const { kind(T::KIND) },
             ..T::OPS
         };
         let ops = KBox::new(Opaque::new(ops), GFP_KERNEL)?;
-        // SAFETY: The table is complete, and stays in place until it is unregistered by the drop.
+        // SAFETY: The ops are complete, and stay in place until the drop unregisters them.
         to_result(unsafe { bindings::register_tcf_proto_ops(ops.get()) })?;
         Ok(Self {
             ops,
@@ -50,7 +50,7 @@ impl<T: Entries> Registration<T> {
 
 impl<T: Classifier> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: Registered by `new`. Waits for all that `Deferred` has queued.
+        // SAFETY: Registered by `new`. The core waits for everything that `Deferred` has queued.
         unsafe { bindings::unregister_tcf_proto_ops(self.ops.get()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The devices of a block.
+//! Devices of a block.
 //!
 //! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
@@ -27,11 +27,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// A device of an instance's block.
+/// A device of the block of a tcf_proto.
 ///
 /// # Invariants
 ///
-/// RTNL and the block's `cb_lock` are held while the value lives, and `callback` may be called with
+/// RTNL and the block's `cb_lock` are held while the value lives. `callback` may be called with
 /// `private`.
 pub(crate) struct Device<'a, T: Classifier> {
     tp: TcfProto<'a, T>,
@@ -42,7 +42,7 @@ pub(crate) struct Device<'a, T: Classifier> {
 impl<'a, T: Classifier> Device<'a, T> {
     /// # Safety
     ///
-    /// As the type invariant says, for `'a`.
+    /// The type invariant holds for `'a`.
     pub(in crate::abstractions::net::pkt_cls) unsafe fn new(
         tp: TcfProto<'a, T>,
         callback: bindings::flow_setup_cb_t,
@@ -56,7 +56,7 @@ impl<'a, T: Classifier> Device<'a, T> {
         }
     }
 
-    /// The instance.
+    /// Returns the tcf_proto.
     pub(crate) fn tp(&self) -> TcfProto<'a, T> {
         self.tp
     }
@@ -68,7 +68,7 @@ impl<'a, T: Classifier> Device<'a, T> {
         }
     }
 
-    /// Calls the device, and has the core count `filter` up or down if it agrees.
+    /// Calls the driver. If the driver succeeds, the core updates the offload count of `filter`.
     pub(super) fn tell(
         &self,
         filter: &Filter<T>,
@@ -79,9 +79,10 @@ impl<'a, T: Classifier> Device<'a, T> {
         let add = matches!(told, Told::Has { .. });
         let mut command = filter.command(&self.tp, told, extack);
         let state = filter.offload();
-        // SAFETY: All are valid during the call. The callback is the device's, or ignores its
-        // arguments. RTNL and `cb_lock` are held by the type invariant. What the device keeps of
-        // the rule is kept until it gives it up, or for ever: see the drop of `Filter`.
+        // SAFETY: All pointers are valid during the call. The callback is the device's, or ignores
+        // its arguments. RTNL and `cb_lock` are held by the type invariant. What the driver keeps
+        // of the rule stays valid until the driver gives it up, or for ever: see the drop of
+        // `Filter`.
         to_result(unsafe {
             bindings::tc_setup_cb_reoffload(
                 self.tp.block(),
@@ -98,13 +99,13 @@ impl<'a, T: Classifier> Device<'a, T> {
     }
 }
 
-/// The devices of an instance's block that filters can be offered to. None joins or leaves while
-/// the value lives.
+/// The devices of the block of a tcf_proto to which filters can be offloaded. No device joins or
+/// leaves while the value lives.
 ///
 /// # Invariants
 ///
-/// RTNL is held: nobody else holds the block's `cb_lock` exclusively, which it takes to change the
-/// list of devices. This task holds it shared if `locked`.
+/// RTNL is held. So no other task holds the block's `cb_lock` exclusively, which is needed to
+/// change the list of devices. This task holds `cb_lock` shared if `locked`.
 pub(crate) struct Devices<'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     locked: bool,
@@ -112,15 +113,15 @@ pub(crate) struct Devices<'a, T: Classifier> {
 }
 
 impl<'a, T: Classifier> Devices<'a, T> {
-    /// Process context.
+    /// Locks the list of devices. Process context.
     ///
-    /// The core may drop the last reference to an instance while a device joins the block, and then
-    /// this task has `cb_lock` already, exclusively: it must not be waited for.
+    /// The core may drop the last reference to a tcf_proto while a device joins the block. Then
+    /// this task already holds `cb_lock` exclusively, and waiting for it would deadlock.
     pub(in crate::abstractions::net::pkt_cls) fn new(tp: TcfProto<'a, T>, rtnl: &'a Rtnl) -> Self {
-        // SAFETY: The block is valid for as long as the instance.
+        // SAFETY: The block is valid as long as the tcf_proto.
         let locked = unsafe { bindings::down_read_trylock(&raw mut (*tp.block()).cb_lock) } != 0;
-        // INVARIANT: Whoever holds the lock exclusively, or waits to, holds RTNL: nobody but this
-        // task, by `rtnl`.
+        // INVARIANT: A task that holds the lock exclusively, or waits for it, holds RTNL. By `rtnl`
+        // this is only this task.
         Self {
             tp,
             locked,
@@ -128,16 +129,16 @@ impl<'a, T: Classifier> Devices<'a, T> {
         }
     }
 
-    /// Whether the block has devices, too, that no filter can be offered to.
+    /// Returns whether the block also has devices that do not support offload.
     pub(crate) fn has_others(&self) -> bool {
-        // SAFETY: The block is valid; the number changes with RTNL held only.
+        // SAFETY: The block is valid. The counter only changes with RTNL held.
         unsafe { (*self.tp.block()).nooffloaddevcnt != 0 }
     }
 
-    /// Calls `f` for each, until it fails.
+    /// Calls `f` for each device until `f` fails.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_, T>) -> Result) -> Result {
-        // SAFETY: The block is valid, and its list does not change by the type invariant. The
-        // entries are callbacks, each with what it wants to be called with.
+        // SAFETY: The block is valid, and its list does not change, by the type invariant. The
+        // entries are callbacks with their arguments.
         unsafe {
             let head = &raw mut (*self.tp.block()).flow_block.cb_list;
             let mut at = (*head).next;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Filters in devices.
+//! Hardware offload of filters.
 //!
 //! C header: [`include/net/pkt_cls.h`](srctree/include/net/pkt_cls.h)
 
@@ -17,55 +17,55 @@ use super::exts::Exts;
 use crate::abstractions::bindings;
 use kernel::prelude::*;
 
-/// Bits of `TCA_BPF_FLAGS_GEN` and its like, common to all classifiers.
+/// Generic filter flags, common to all classifiers (for cls_bpf: `TCA_BPF_FLAGS_GEN`).
 pub(crate) mod flags {
     use crate::abstractions::bindings;
 
-    /// The user wants it in no device.
+    /// The user wants the filter in no device.
     pub(crate) const SKIP_HW: u32 = bindings::TCA_CLS_FLAGS_SKIP_HW;
-    /// The user wants it nowhere but in devices.
+    /// The user wants the filter only in devices, and not in software.
     pub(crate) const SKIP_SW: u32 = bindings::TCA_CLS_FLAGS_SKIP_SW;
-    /// A device has it (reported only).
+    /// A device has the filter (reported only).
     pub(crate) const IN_HW: u32 = bindings::TCA_CLS_FLAGS_IN_HW;
-    /// No device has it (reported only).
+    /// No device has the filter (reported only).
     pub(crate) const NOT_IN_HW: u32 = bindings::TCA_CLS_FLAGS_NOT_IN_HW;
 }
 
-/// What the driver of a device is told about a filter.
+/// A command to the driver of a device.
 pub(crate) enum Told<'a, R> {
-    /// The device is to have a filter; in place of an old one, if it has that.
+    /// Add a filter, or replace one.
     Has {
-        /// What it is to have.
+        /// The rule to add.
         new: &'a R,
-        /// What it has.
+        /// The rule that it replaces, if the device has that.
         old: Option<&'a R>,
     },
-    /// The device is to be without a filter.
+    /// Remove a filter.
     Gone {
-        /// What it has.
+        /// The rule to remove.
         old: &'a R,
     },
-    /// The device is to say what it has counted.
+    /// Update the statistics of a filter.
     Count {
-        /// What it may have.
+        /// The rule, which the device may have.
         rule: &'a R,
     },
 }
 
-/// What a filter does, as far as drivers are told.
+/// What a filter does, as drivers see it.
 ///
 /// # Safety
 ///
-/// A driver that is told of a rule may keep nothing of it but what [`Self::leak`] leaves valid for
-/// ever; the rest is its for the call.
+/// A driver that gets a rule may only keep what [`Self::leak`] leaves valid for ever. Everything
+/// else is only valid during the call.
 pub(crate) unsafe trait Rule: Sized + Send + Sync {
-    /// The command's number.
+    /// The type of the command (`TC_SETUP_*`).
     const SETUP: bindings::tc_setup_type;
 
-    /// The command.
+    /// The C structure of the command.
     type Command;
 
-    /// Makes the command. `name` is what the user calls the filter.
+    /// Creates the command. `name` is the user's name of the filter.
     fn command(
         told: Told<'_, Self>,
         common: bindings::flow_cls_common_offload,
@@ -73,6 +73,6 @@ pub(crate) unsafe trait Rule: Sized + Send + Sync {
         name: Option<&CStr>,
     ) -> Self::Command;
 
-    /// Ends the rule, but for what a driver may keep.
+    /// Drops the rule, except for what a driver may keep.
     fn leak(self);
 }

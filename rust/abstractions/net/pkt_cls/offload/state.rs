@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which devices have a filter.
+//! The offload state of filters: which devices have a filter.
 
 use super::{
     device::Device,
@@ -29,23 +29,23 @@ use kernel::{
     }, //
 };
 
-/// Where a filter is to be, and where it is, besides software.
+/// The offload flags of a filter, and the devices that have it.
 ///
 /// # Invariants
 ///
-/// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`; the bits
-/// `SKIP_HW` and `SKIP_SW` of `flags` stay as they were given. `devices` are those that have the
-/// filter, `in_hw_count` in number; it is used with RTNL held only, of which [`Device`] is a token.
+/// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`. The bits
+/// `SKIP_HW` and `SKIP_SW` of `flags` never change. `devices` are those that have the filter,
+/// `in_hw_count` in number. It is only accessed with RTNL held, of which [`Device`] is a token.
 pub(in crate::abstractions::net::pkt_cls) struct OffloadState {
     pub(super) flags: Atomic<u32>,
     pub(super) in_hw_count: Atomic<u32>,
     devices: UnsafeCell<KVec<DeviceId>>,
 }
 
-// SAFETY: RTNL protects `devices`, and the rest is atomic.
+// SAFETY: RTNL protects `devices`, and the other fields are atomic.
 unsafe impl Sync for OffloadState {}
 
-/// What tells a device of a block from the others: its callback, and what that is called with.
+/// Identifies a device of a block: its callback, and the argument of the callback.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct DeviceId {
     pub(super) callback: usize,
@@ -53,8 +53,8 @@ pub(super) struct DeviceId {
 }
 
 impl OffloadState {
-    /// In no device. `skip` has none or one of the bits [`flags::SKIP_HW`] and
-    /// [`flags::SKIP_SW`].
+    /// Creates the state of a filter that no device has. `skip` has none or one of the bits
+    /// [`flags::SKIP_HW`] and [`flags::SKIP_SW`].
     pub(in crate::abstractions::net::pkt_cls) fn new(skip: u32) -> Self {
         Self {
             flags: Atomic::new(skip & (flags::SKIP_HW | flags::SKIP_SW)),
@@ -63,7 +63,7 @@ impl OffloadState {
         }
     }
 
-    /// What the user and the core have set.
+    /// Returns the flags as the user and the core set them.
     pub(in crate::abstractions::net::pkt_cls) fn raw_flags(&self) -> u32 {
         self.flags.load(Relaxed)
     }
@@ -73,17 +73,17 @@ impl OffloadState {
         _rtnl: &Device<'_, T>,
         f: impl FnOnce(&mut KVec<DeviceId>) -> R,
     ) -> R {
-        // SAFETY: RTNL is held by the invariant of `Device`, no method of ours lends it for longer
-        // than this, and none calls another inside `f`.
+        // SAFETY: RTNL is held by the invariant of `Device`. No method lends the reference for
+        // longer than this call, and none calls another one inside `f`.
         f(unsafe { &mut *self.devices.get() })
     }
 
-    /// Notes what the core has counted.
+    /// Records whether a device has the filter, as the core has counted it.
     fn set_in<T: Classifier>(&self, device: &Device<'_, T>, is_in: bool) -> Result {
         self.with_devices(device, |devices| {
             devices.retain(|id| *id != device.id());
             if is_in {
-                // There is room, see `Filter::offer`.
+                // `Filter::offer` has reserved space.
                 devices.push(device.id(), GFP_ATOMIC)?;
             }
             Ok(())
@@ -92,7 +92,7 @@ impl OffloadState {
 }
 
 impl<T: Classifier> Filter<T> {
-    /// `TCA_CLS_FLAGS_*`: what the user asked for, and one of `IN_HW` and `NOT_IN_HW`.
+    /// Returns `TCA_CLS_FLAGS_*`: the flags that the user set, and one of `IN_HW` and `NOT_IN_HW`.
     pub(crate) fn flags(&self) -> u32 {
         let now = self.offload().raw_flags();
         if now & flags::IN_HW != 0 {
@@ -102,31 +102,31 @@ impl<T: Classifier> Filter<T> {
         }
     }
 
-    /// What the user asked for.
+    /// Returns the flags that the user set.
     pub(crate) fn skip(&self) -> u32 {
         self.offload().raw_flags() & (flags::SKIP_HW | flags::SKIP_SW)
     }
 
-    /// Whether no device may have it.
+    /// Returns whether the user wants the filter in no device.
     pub(crate) fn skip_hw(&self) -> bool {
         self.skip() & flags::SKIP_HW != 0
     }
 
-    /// Whether a device has it.
+    /// Returns whether any device has the filter.
     pub(crate) fn in_hw(&self) -> bool {
         self.offload().raw_flags() & flags::IN_HW != 0
     }
 
-    /// Whether that device has it.
+    /// Returns whether that device has the filter.
     pub(crate) fn is_in(&self, device: &Device<'_, T>) -> bool {
         self.offload()
             .with_devices(device, |devices| devices.contains(&device.id()))
     }
 
-    /// Offers the filter to a device, in place of `old` if it has that. Returns whether the device
-    /// has the filter now; if not, it has what it had before.
+    /// Offers the filter to a device, in place of `old` if the device has that. Returns whether the
+    /// device has the filter afterwards. If not, it has what it had before.
     ///
-    /// The errno is the device's, if the filter is to be nowhere but in devices; or `ENOMEM`.
+    /// Fails with the driver's errno if the filter is `skip_sw`, or with `ENOMEM`.
     /// C: `tc_setup_cb_reoffload()`.
     pub(crate) fn offer(
         &self,
@@ -147,7 +147,8 @@ impl<T: Classifier> Filter<T> {
         if accepted {
             state.set_in(device, true)?;
             if let Some(old) = old {
-                // The device knows already; this is for the core, which counts.
+                // The device has already replaced `old`. This call only makes the core update its
+                // count.
                 let told = Told::Gone { old: old.rule() };
                 device.tell(old, told, Some(agree), &mut ExtAck::ignored())?;
                 old.offload().set_in(device, false)?;
@@ -156,7 +157,8 @@ impl<T: Classifier> Filter<T> {
         Ok(accepted)
     }
 
-    /// Takes the filter away from a device, if it has it. Returns whether the device is without it.
+    /// Removes the filter from a device, if the device has it. Returns whether the device is
+    /// without it.
     pub(crate) fn withdraw(&self, device: &Device<'_, T>, extack: &mut ExtAck<'_>) -> bool {
         if !self.is_in(device) {
             return true;
@@ -173,12 +175,12 @@ impl<T: Classifier> Filter<T> {
         without && state.set_in(device, false).is_ok()
     }
 
-    /// Has devices add what they counted to the statistics of the actions. RTNL is taken if a
-    /// device's driver needs it. C: `tc_setup_cb_call()`.
+    /// Makes drivers add what the devices counted to the statistics of the actions. Takes RTNL if a
+    /// driver needs it. C: `tc_setup_cb_call()`.
     pub(crate) fn update_stats(&self, caller: &Caller, tp: &TcfProto<'_, T>) {
         let told = Told::Count { rule: self.rule() };
         let mut command = self.command(tp, told, &mut ExtAck::ignored());
-        // SAFETY: All are valid during the call.
+        // SAFETY: All pointers are valid during the call.
         unsafe {
             bindings::tc_setup_cb_call(
                 tp.block(),
@@ -201,7 +203,7 @@ impl<T: Classifier> Filter<T> {
     }
 }
 
-/// The callback of a device that does as it is told.
+/// A driver callback that accepts every command.
 ///
 /// # Safety
 ///

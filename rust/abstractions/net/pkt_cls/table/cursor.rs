@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Walks over a table that changes meanwhile: dumps, and requests that concern all filters.
+//! Iteration over a table that may change meanwhile: dumps, and requests that concern all filters.
 
 use super::{
     entry::node_of,
@@ -18,8 +18,9 @@ use kernel::{
 };
 
 impl<T: Classifier> FilterTable<T> {
-    /// The links of the filter with that handle and sequence number, or of what was put in its
-    /// place; if both are gone, of the one behind it. O(log n), if it is there.
+    /// Returns the links of the filter with that handle and sequence number, or of its replacement.
+    /// If neither is in the table, returns the links of the filter after it, or the head. O(log n)
+    /// if it is in the table.
     fn at_or_behind(
         &self,
         admin: &MutexGuard<'_, Admin>,
@@ -28,8 +29,8 @@ impl<T: Classifier> FilterTable<T> {
     ) -> *mut bindings::list_head {
         let head = self.list.get();
         let now = Self::find(admin, id);
-        // SAFETY: The table has all nodes that the IDR and the list show, by the type invariant, and
-        // the lock is held.
+        // SAFETY: The table has all nodes that are in the IDR and the list, by the type invariant,
+        // and the lock is held.
         unsafe {
             if !now.is_null() && (*(*now).value.place.0.get()).seq == seq {
                 return (*now).value.links.get();
@@ -44,14 +45,15 @@ impl<T: Classifier> FilterTable<T> {
 
     /// # Safety
     ///
-    /// `links` are those of a node that a table has, and its lock is held.
+    /// `links` are those of a node that a table has, and the lock of the table is held.
     unsafe fn seq(links: *mut bindings::list_head) -> u64 {
         let node = node_of::<T>(links);
         // SAFETY: By the safety requirements of this function.
         unsafe { (*(*node).value.place.0.get()).seq }
     }
 
-    /// The filter after `at`, or the first. O(1), unless `at` was deleted meanwhile. May sleep.
+    /// Returns the filter after `at`, or the first one. O(log n) unless `at` was deleted meanwhile.
+    /// May sleep.
     pub(in crate::abstractions::net::pkt_cls) fn next(
         &self,
         at: Option<&FilterRef<'_, T>>,
@@ -76,13 +78,15 @@ impl<T: Classifier> FilterTable<T> {
         }
     }
 
-    /// What a dump that stops at a filter remembers of it: never 0, where a `long` has 64 bits.
+    /// Returns what a dump that stops at a filter stores to find it again. Never 0 if `long` has 64
+    /// bits.
     ///
-    /// The handle finds the filter, and the lower bits of its sequence number tell it from another
-    /// one that has the handle later. Where there is no room for both, the latter find the filter.
+    /// The value contains the handle, by which the filter is found, and the lower bits of its
+    /// sequence number, which distinguish it from a later filter with the same handle. If there is
+    /// no space for both, it only contains the latter, by which the filter is found.
     pub(in crate::abstractions) fn bookmark(&self, at: &FilterRef<'_, T>) -> c_ulong {
         let _admin = self.admin.lock();
-        // SAFETY: Valid by the invariant of the reference; the lock is held.
+        // SAFETY: Valid by the invariant of the reference. The lock is held.
         let (id, seq) = unsafe {
             let admin = (*at.node.as_ptr()).value.place.0.get();
             ((*admin).id, (*admin).seq)
@@ -94,8 +98,9 @@ impl<T: Classifier> FilterTable<T> {
         }
     }
 
-    /// The filter at which a dump has stopped, or what was put in its place; if both are gone, the
-    /// one behind it. O(log n), if it is there, and a `long` has 64 bits. May sleep.
+    /// Returns the filter at which a dump stopped, or its replacement. If neither is in the table,
+    /// returns the filter after it. O(log n) if it is in the table and `long` has 64 bits. May
+    /// sleep.
     pub(in crate::abstractions) fn at_bookmark(
         &self,
         bookmark: c_ulong,
@@ -108,15 +113,15 @@ impl<T: Classifier> FilterTable<T> {
             // No filter has the handle 0.
             (0, bookmark as u32)
         };
-        // Not later than the last one, and not by as much as would show in the upper bits.
+        // The number is not greater than the last one, and the difference is less than 2^32.
         let last = admin.seq.get();
         let seq = last.wrapping_sub(u64::from((last as u32).wrapping_sub(low)));
         let links = self.at_or_behind(&admin, id, seq);
-        // SAFETY: The head, or those of a node that the table has; the lock is held.
+        // SAFETY: `links` are the head, or those of a node that the table has. The lock is held.
         unsafe { self.refer_to_links(&admin, links) }
     }
 
-    /// The filter that has `index` others in front of it. O(n). May sleep.
+    /// Returns the filter that has `index` filters before it. O(n). May sleep.
     pub(crate) fn nth(&self, index: usize) -> Option<FilterRef<'_, T>> {
         let admin = self.admin.lock();
         let head = self.list.get();
@@ -133,7 +138,7 @@ impl<T: Classifier> FilterTable<T> {
         }
     }
 
-    /// Calls `f` for each filter, newest first, until it fails. The table may change meanwhile.
+    /// Calls `f` for each filter, newest first, until `f` fails. The table may change meanwhile.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&FilterRef<'_, T>) -> Result) -> Result {
         let mut at = self.next(None);
         while let Some(filter) = at {

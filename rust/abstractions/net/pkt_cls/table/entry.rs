@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A filter, and its place in a table.
+//! Filters before they are published, and their state in a table.
 
 use crate::abstractions::{
     bindings,
@@ -30,27 +30,28 @@ use kernel::{
     sync::Refcount, //
 };
 
-/// A filter's place in its table. Protected by the lock of the table, but for the count, which is
-/// atomic, and before the filter is in there.
+/// The state of a filter in its table. The lock of the table protects it, except for the refcount,
+/// which is atomic, and before the filter is in the table.
 pub(in crate::abstractions::net::pkt_cls) struct Place(pub(super) UnsafeCell<PlaceAdmin>);
 
 pub(super) struct PlaceAdmin {
     pub(super) id: u32,
-    /// The higher, the newer. What is put in another's place has its number.
+    /// Newer filters have higher numbers. A replacement has the number of the filter that it
+    /// replaces.
     pub(super) seq: u64,
-    /// One for the table, while the filter is in it, and one for each [`FilterRef`].
+    /// One for the table while the filter is in it, and one for each [`FilterRef`].
     pub(super) refs: Refcount,
 }
 
-// SAFETY: It belongs to the table, whose lock sees to who changes it; the count is atomic.
+// SAFETY: It belongs to the table, whose lock protects it. The refcount is atomic.
 unsafe impl Send for Place {}
 
-// SAFETY: Whoever has the lock of the table has it alone, but for the count, which is atomic, and the
-// id, which does not change once the filter is in the table.
+// SAFETY: Only the holder of the table's lock accesses it, except for the refcount, which is
+// atomic, and the id, which does not change once the filter is in the table.
 unsafe impl Sync for Place {}
 
 impl Place {
-    /// In no table yet.
+    /// Creates the state of a filter that is in no table yet.
     pub(in crate::abstractions::net::pkt_cls) fn none() -> Self {
         Self(UnsafeCell::new(PlaceAdmin {
             id: 0,
@@ -62,7 +63,7 @@ impl Place {
 
 pub(super) type Boxed<T> = Deferred<Filter<T>>;
 
-/// The node of a filter, from where it is linked in the list.
+/// Returns the node of a filter from its links in the list.
 pub(super) fn node_of<T: Classifier>(links: *mut bindings::list_head) -> *mut Boxed<T> {
     links
         .wrapping_byte_sub(offset_of!(Filter<T>, links))
@@ -70,29 +71,29 @@ pub(super) fn node_of<T: Classifier>(links: *mut bindings::list_head) -> *mut Bo
         .cast()
 }
 
-/// A filter that is in no table yet: made first, so that what follows cannot fail. It goes with the
-/// request, of `'a`, that it is made for.
+/// A filter that is not published yet. It is allocated first, so that later steps cannot fail. It
+/// lives no longer than the request, `'a`, for which it is created.
 pub(crate) struct Entry<'a, T: Classifier> {
     node: Pin<KBox<Boxed<T>>>,
-    /// The class whose filters the request changes.
+    /// The class of the qdisc that the filter is attached to.
     pub(super) base: c_ulong,
     _request: PhantomData<&'a ()>,
 }
 
 impl<'a, T: Classifier> Entry<'a, T> {
-    /// Allocates. `ENOBUFS`. Process context.
+    /// Allocates a filter. Fails with `ENOBUFS`. Process context.
     pub(crate) fn new(change: &Change<'a, T>, parts: Parts<'a, T>) -> Result<Self> {
         Self::with_base(change.base, parts)
     }
 
-    /// As [`Self::new`], with the class whose filters are changed.
+    /// Allocates a filter as [`Self::new`] does, for the class of the qdisc that it is attached to.
     #[inline(always)]
     pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
         let mut node = KBox::<Boxed<T>>::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
-        // SAFETY: The memory is ours. The value goes within `'a`, and so do the actions, or it is
-        // published. Then `FilterTable::detach` or `FilterTable::put_last` has the actions hold their
-        // namespace before the instance goes, which the namespace outlives. Of the rest of a node
-        // only the links must have a value.
+        // SAFETY: The memory is ours. The value and its actions are dropped within `'a`, or the
+        // value is published. Then `FilterTable::detach` or `FilterTable::put_last` makes the
+        // actions hold their namespace before the tcf_proto is freed, which the namespace outlives.
+        // Of the other fields of a node only the links must be initialised.
         let node = unsafe {
             let at = node.as_mut_ptr();
             Filter::write(&raw mut (*at).value, parts);
@@ -106,20 +107,22 @@ impl<'a, T: Classifier> Entry<'a, T> {
         })
     }
 
-    /// Takes it out of its box, as the table has it. It stays where it is until the table frees it.
+    /// Takes the node out of its box, for the table. The node does not move until the table frees
+    /// it.
     pub(super) fn into_node(self) -> NonNull<Boxed<T>> {
-        // SAFETY: It is not moved, and not at address 0, for it comes out of a box.
+        // SAFETY: The node is not moved. It is not at address 0, because it comes from a box.
         unsafe { NonNull::new_unchecked(KBox::into_raw(Pin::into_inner_unchecked(self.node))) }
     }
 
-    /// Undoes [`Self::into_node`].
+    /// Reverts [`Self::into_node`].
     ///
     /// # Safety
     ///
-    /// `node` comes from there, of a request of `'a`, and nobody else has it.
+    /// `node` comes from [`Self::into_node`], for a request of `'a`, and nobody else has it.
     pub(super) unsafe fn from_node(node: NonNull<Boxed<T>>, base: c_ulong) -> Self {
         Self {
-            // SAFETY: By the safety requirements of this function. It was pinned, and is again.
+            // SAFETY: By the safety requirements of this function. The node was pinned, and is
+            // pinned again.
             node: unsafe { Pin::new_unchecked(KBox::from_raw(node.as_ptr())) },
             base,
             _request: PhantomData,

@@ -29,31 +29,31 @@ use kernel::{
     sync::MutexGuard, //
 };
 
-/// A counted reference to a filter, which others may take out of the table meanwhile.
+/// A counted reference to a filter, which other requests may remove from the table meanwhile.
 ///
 /// # Invariants
 ///
-/// `node` is one of the table's, removed or not, and counts this reference.
+/// `node` is a node of `table`, removed or not, and its refcount includes this reference.
 pub(crate) struct FilterRef<'a, T: Classifier> {
     pub(super) node: NonNull<Boxed<T>>,
     pub(super) table: &'a FilterTable<T>,
 }
 
 impl<'a, T: Classifier> FilterRef<'a, T> {
-    /// The handle.
+    /// Returns the handle.
     #[cfg(lwtcls_kunit)]
     pub(crate) fn handle(&self) -> u32 {
-        // SAFETY: Valid by the type invariant. The number does not change once the node is in the
+        // SAFETY: Valid by the type invariant. The id does not change once the node is in the
         // table.
         unsafe { (*(*self.node.as_ptr()).value.place.0.get()).id }
     }
 
-    /// Gives the reference to the core, which knows filters by such pointers.
+    /// Transfers the reference to the core, as the pointer by which the core knows the filter.
     pub(in crate::abstractions::net::pkt_cls) fn into_raw(self) -> *mut c_void {
         ManuallyDrop::new(self).node.as_ptr().cast()
     }
 
-    /// What the core knows the filter by, for as long as the reference lives.
+    /// Returns the pointer by which the core knows the filter, valid as long as the reference.
     pub(in crate::abstractions::net::pkt_cls) fn as_raw(&self) -> *mut c_void {
         self.node.as_ptr().cast()
     }
@@ -62,8 +62,8 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
     ///
     /// # Safety
     ///
-    /// `raw` is null or comes from [`Self::into_raw`] of a reference into that table, and the core
-    /// does not use it any more.
+    /// `raw` is null, or comes from [`Self::into_raw`] of a reference to a filter of `table`. The
+    /// core does not use it any more.
     pub(in crate::abstractions::net::pkt_cls) unsafe fn from_raw(
         table: &'a FilterTable<T>,
         raw: *mut c_void,
@@ -72,7 +72,7 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
         NonNull::new(raw.cast()).map(|node| Self { table, node })
     }
 
-    /// The filter that the core shows us, and its handle.
+    /// Returns the handle and the filter for a pointer that the core passes.
     ///
     /// # Safety
     ///
@@ -81,7 +81,8 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
     pub(in crate::abstractions::net::pkt_cls) unsafe fn borrow(
         raw: *mut c_void,
     ) -> Option<(u32, &'a Filter<T>)> {
-        // SAFETY: By the safety requirements of this function; see `handle`.
+        // SAFETY: By the safety requirements of this function. The id does not change once the node
+        // is in the table.
         unsafe {
             raw.cast::<Boxed<T>>()
                 .as_ref()
@@ -102,7 +103,7 @@ impl<T: Classifier> Deref for FilterRef<'_, T> {
 impl<T: Classifier> Drop for FilterRef<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, and this is the end of the reference.
+        // SAFETY: By the type invariant. The reference is given up here.
         unsafe { self.table.put(self.node.as_ptr()) };
     }
 }
@@ -116,15 +117,15 @@ impl<T: Classifier> FilterTable<T> {
         _admin: &MutexGuard<'_, Admin>,
         node: NonNull<Boxed<T>>,
     ) -> FilterRef<'_, T> {
-        // SAFETY: By the safety requirements of this function; the lock is held.
+        // SAFETY: By the safety requirements of this function. The lock is held.
         unsafe { (*(*node.as_ptr()).value.place.0.get()).refs.inc() };
-        // INVARIANT: Counted by the line above.
+        // INVARIANT: The refcount was incremented above.
         FilterRef { table: self, node }
     }
 
     /// # Safety
     ///
-    /// `links` are the head of the list, for which there is nothing, or those of a node that this
+    /// `links` are the head of the list, for which there is no filter, or those of a node that this
     /// table has.
     pub(super) unsafe fn refer_to_links(
         &self,
@@ -135,39 +136,38 @@ impl<T: Classifier> FilterTable<T> {
             return None;
         }
         let node = NonNull::new(node_of(links))?;
-        // SAFETY: By the safety requirements of this function; the lock is held.
+        // SAFETY: By the safety requirements of this function. The lock is held.
         Some(unsafe { self.refer(admin, node) })
     }
 
     /// # Safety
     ///
-    /// `node` is a valid node that was taken out of list and IDR just now, and that somebody refers
-    /// to.
+    /// `node` is valid, was just removed from the list and the IDR, and is referenced by somebody.
     pub(super) unsafe fn set_removed(admin: &MutexGuard<'_, Admin>, node: *mut Boxed<T>) {
-        // SAFETY: Valid by the safety requirements of this function; the lock is held. The count of
-        // the table is not the last.
+        // SAFETY: Valid by the safety requirements of this function. The lock is held. The table's
+        // reference is not the last one.
         unsafe {
             (*(*node).value.place.0.get()).refs.dec();
             bindings::list_add(Deferred::links(node), admin.removed.get());
         }
     }
 
-    /// Whether a filter was taken out of the table: then it is in the list of those that were.
+    /// Returns whether a filter was removed from the table: then it is in the list of removed ones.
     ///
     /// # Safety
     ///
     /// `node` is one of the table's, removed or not.
     pub(super) unsafe fn is_removed(_admin: &MutexGuard<'_, Admin>, node: *mut Boxed<T>) -> bool {
-        // SAFETY: Valid by the safety requirements of this function; the lock is held. The links were
-        // null before.
+        // SAFETY: Valid by the safety requirements of this function. The lock is held. The links
+        // are null until the filter is removed.
         unsafe { !(*Deferred::links(node)).next.is_null() }
     }
 
-    /// Gives a reference back.
+    /// Drops a reference.
     ///
     /// # Safety
     ///
-    /// `node` is one of the table's, removed or not, and the caller gives one of its references away.
+    /// `node` is one of the table's, removed or not, and the caller gives up one of its references.
     #[inline(always)]
     unsafe fn put(&self, node: *mut Boxed<T>) {
         // SAFETY: By the safety requirements of this function, for both calls.
@@ -178,7 +178,7 @@ impl<T: Classifier> FilterTable<T> {
         }
     }
 
-    /// Gives back what seems to be the last reference.
+    /// Drops what seems to be the last reference.
     ///
     /// # Safety
     ///
@@ -187,8 +187,8 @@ impl<T: Classifier> FilterTable<T> {
     unsafe fn put_last(&self, node: *mut Boxed<T>) {
         {
             let _admin = self.admin.lock();
-            // SAFETY: Valid by the safety requirements of this function; the lock is held. What nobody
-            // refers to and is not in the table is among the removed.
+            // SAFETY: Valid by the safety requirements of this function. The lock is held. A node
+            // without references is not in the table, so it is in the list of removed ones.
             unsafe {
                 if !(*(*node).value.place.0.get()).refs.dec_and_test() {
                     return;
@@ -196,13 +196,15 @@ impl<T: Classifier> FilterTable<T> {
                 bindings::list_del(Deferred::links(node));
             }
         }
-        // SAFETY: Taken out of its box, in no list, and nobody has it but the packet path, which
-        // does not find it any more. The queue waits for those that found it before.
+        // SAFETY: The node was taken out of its box, and is in no list. Only the packet path may
+        // still use it, and cannot find it any more. The queue waits for packets that found it
+        // before.
         unsafe {
             if (*node).value.exts().hold_net() {
                 Deferred::queue(node);
             } else {
-                // The devices of the namespace are closed, and packets were waited for.
+                // The devices of the namespace are closed, and the kernel has waited for their
+                // packets.
                 Self::free(node);
             }
         }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Filters, in the order in which packets see them, and by handle.
+//! The filters of a tcf_proto, in a list for packets and by handle for requests.
 //!
 //! The packet path walks an RCU list, newest first. Requests look filters up by handle in an IDR,
 //! so that they do not walk a list of 100,000.
 //!
-//! A request holds a counted reference to each filter that it looks up, because other requests may
-//! delete the filter meanwhile: requests need not hold RTNL. Filters are freed after a grace period,
-//! for the packet path.
+//! A request holds a counted reference to each filter that it looks up, because requests do not
+//! always hold RTNL, and other requests may delete the filter meanwhile. Filters are freed after a
+//! grace period, because the packet path does not take references.
 //!
 //! C headers: [`include/linux/rculist.h`](srctree/include/linux/rculist.h),
 //! [`include/linux/idr.h`](srctree/include/linux/idr.h)
@@ -51,28 +51,29 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What the lock of a table protects, besides the list.
+/// What the lock of a table protects, in addition to the list.
 #[pin_data]
 struct Admin {
     #[pin]
     ids: Opaque<bindings::idr>,
     #[pin]
     removed: Opaque<bindings::list_head>,
-    /// The last that was given out, see [`PlaceAdmin`].
+    /// The number that was assigned last, see [`PlaceAdmin`].
     seq: Cell<u64>,
 }
 
-// SAFETY: What is in there belongs to the table, and may be used by whichever thread has the lock.
+// SAFETY: The fields belong to the table. Any thread that holds the lock may use them.
 unsafe impl Send for Admin {}
 
-/// The filters of one instance of a classifier.
+/// The filters of a tcf_proto.
 ///
 /// # Invariants
 ///
-/// The list and the IDR hold the same nodes (but for reservations, which the IDR alone has), none of
-/// them removed, each a [`Deferred`] taken out of its box and counted once for being there; the list
-/// in the order of sequence numbers. The list of removed ones holds those that were taken out and that
-/// somebody refers to: it alone uses the links of a [`Deferred`]. All of it changes under the lock only.
+/// The list and the IDR contain the same nodes, except for reservations, which are only in the IDR.
+/// None of these nodes is removed. Each is a [`Deferred`] that was taken out of its box, and its
+/// refcount includes one reference for the table. The list is in the order of sequence numbers. The
+/// list of removed nodes contains those that were removed and are still referenced. It alone uses
+/// the links of a [`Deferred`]. All of this changes only under the lock.
 #[pin_data(PinnedDrop)]
 pub(crate) struct FilterTable<T: Classifier> {
     #[pin]
@@ -82,13 +83,13 @@ pub(crate) struct FilterTable<T: Classifier> {
     _filters: PhantomData<Filter<T>>,
 }
 
-// SAFETY: The table owns its filters, and has a lock for all but what RCU protects.
+// SAFETY: The table owns its filters, and has a lock for everything that RCU does not protect.
 unsafe impl<T: Classifier> Send for FilterTable<T> {}
 
-// SAFETY: Whoever shares it gets shared references to filters, and has to take the lock for the rest.
+// SAFETY: A shared reference gives shared references to filters. Everything else needs the lock.
 unsafe impl<T: Classifier> Sync for FilterTable<T> {}
 
-/// One of the lists of a table, and how its nodes are linked there.
+/// One of the lists of a table, and how to get a node from its links there.
 struct List<T: Classifier> {
     head: *mut bindings::list_head,
     node_of: fn(*mut bindings::list_head) -> *mut Boxed<T>,
@@ -98,9 +99,8 @@ struct List<T: Classifier> {
 impl<T: Classifier> PinnedDrop for FilterTable<T> {
     fn drop(self: Pin<&mut Self>) {
         for list in self.lists() {
-            // SAFETY: The lists are valid. Nobody else has the table any more: the nodes are ours
-            // to take apart. Whoever drops a table that readers have seen does so after a grace
-            // period.
+            // SAFETY: The lists are valid. Nobody else uses the table any more, so the nodes are
+            // ours to free. A table that readers have seen is dropped after a grace period.
             unsafe {
                 let mut at = (*list.head).next;
                 while at != list.head {
@@ -116,7 +116,8 @@ impl<T: Classifier> PinnedDrop for FilterTable<T> {
 }
 
 impl<T: Classifier> FilterTable<T> {
-    /// An empty table. [`Self::detach`] must be called before the instance goes that it belongs to.
+    /// Creates an empty table. [`Self::detach`] must be called before the tcf_proto of the table is
+    /// freed.
     pub(in crate::abstractions) fn new() -> impl PinInit<Self, Error> {
         let admin = pin_init!(Admin {
             // SAFETY: The slot is valid, and pinned.
@@ -133,12 +134,12 @@ impl<T: Classifier> FilterTable<T> {
         })
     }
 
-    /// Puts a filter in front of all others.
+    /// Adds a filter before all others.
     ///
     /// # Safety
     ///
-    /// The lock is that of this table, the node comes from [`Entry::into_node`] just now, and the IDR
-    /// has it by that handle.
+    /// `admin` is the lock of this table. `node` was just returned by [`Entry::into_node`], and the
+    /// IDR contains it under that handle.
     unsafe fn link(
         &self,
         admin: &MutexGuard<'_, Admin>,
@@ -148,8 +149,8 @@ impl<T: Classifier> FilterTable<T> {
         let new = node.as_ptr();
         let seq = admin.seq.get() + 1;
         admin.seq.set(seq);
-        // SAFETY: Nobody else has the node's place before it is in the list, which is valid and locked.
-        // It is in both then.
+        // SAFETY: Nobody else accesses the node's place before it is in the list. The list is valid
+        // and locked. Afterwards the node is both in the IDR and in the list.
         unsafe {
             Self::place(new, id, seq);
             bindings::list_add_rcu((*new).value.links.get(), self.list.get());
@@ -159,7 +160,7 @@ impl<T: Classifier> FilterTable<T> {
 
     /// # Safety
     ///
-    /// `node` is valid, and nobody else has its place.
+    /// `node` is valid, and nobody else accesses its place.
     unsafe fn place(node: *mut Boxed<T>, id: u32, seq: u64) {
         // SAFETY: By the safety requirements of this function.
         unsafe {
@@ -174,29 +175,29 @@ impl<T: Classifier> FilterTable<T> {
         unsafe { bindings::idr_find(admin.ids.get(), id as c_ulong) }.cast()
     }
 
-    /// The filter with that handle. O(log n). May sleep.
+    /// Returns the filter with that handle. O(log n). May sleep.
     pub(crate) fn get(&self, id: u32) -> Option<FilterRef<'_, T>> {
         let admin = self.admin.lock();
         let node = NonNull::new(Self::find(&admin, id))?;
-        // SAFETY: One that the table has, by the type invariant, and the lock is held.
+        // SAFETY: The table has the node, by the type invariant, and the lock is held.
         Some(unsafe { self.refer(&admin, node) })
     }
 
-    /// Whether there is no filter, and none on its way in. May sleep.
+    /// Returns whether there is no filter, and none is being added. May sleep.
     #[cfg(lwtcls_kunit)]
     pub(crate) fn is_empty(&self) -> bool {
         self.if_empty(|| ())
     }
 
-    /// Whether there seems to be no filter. What others do meanwhile, and those on their way in, may
-    /// make another truth of it: who acts on that looks again.
+    /// Returns whether there seems to be no filter. Other requests, and filters that are being
+    /// added, may change that: callers that act on it must check again.
     pub(super) fn looks_empty(&self) -> bool {
-        // SAFETY: The head is valid. A single pointer is read, which others write in one piece.
+        // SAFETY: The head is valid. A single pointer is read, which is written in a single access.
         unsafe { bindings::list_empty(self.list.get()) }
     }
 
-    /// Whether there is no filter, and none on its way in. If so, calls `f`, and nothing comes in
-    /// meanwhile. May sleep.
+    /// Calls `f` if there is no filter, and none is being added. None can be added during the call.
+    /// Returns whether `f` was called. May sleep.
     pub(super) fn if_empty(&self, f: impl FnOnce()) -> bool {
         let admin = self.admin.lock();
         // SAFETY: The IDR is valid, and locked.
@@ -207,7 +208,7 @@ impl<T: Classifier> FilterTable<T> {
         empty
     }
 
-    /// The filters, newest first, for the packet path.
+    /// Returns the filters, newest first, for the packet path.
     #[inline(always)]
     pub(super) fn iter<'a>(&'a self, _rcu: &'a ReadSide<'_>) -> Iter<'a, T> {
         Iter {
@@ -217,25 +218,26 @@ impl<T: Classifier> FilterTable<T> {
         }
     }
 
-    /// Makes the table ready to be freed at any time, together with its filters: they hold the
-    /// namespace from here on. If that is on its way out, the filters are freed now.
+    /// Makes the table ready to be freed at any time, with its filters: from here on they hold the
+    /// namespace. If the namespace is being dismantled, the filters are freed now.
     ///
     /// # Safety
     ///
-    /// Called once, when no request has the instance any more, and packets do not find it.
+    /// Called once, when no request uses the tcf_proto any more and packets cannot find it.
     pub(super) unsafe fn detach(&self) {
-        // Not locked, for what is dropped has locks of its own.
+        // Not locked, because what is dropped takes its own locks.
         for list in self.lists() {
             // SAFETY: By the type invariant, and because nobody refers to a filter any more: a
-            // request holds its instance while it refers to one, whether or not it was counted
-            // down. A node's own successor is read before the node goes.
+            // request holds its tcf_proto while it uses a filter, even after it has decremented the
+            // filter's refcount. The successor of a node is read before the node is freed.
             unsafe {
                 let mut at = (*list.head).next;
                 while at != list.head {
                     let (links, node) = (at, (list.node_of)(at));
                     at = (*at).next;
                     if !(*node).value.exts().hold_net() {
-                        // The devices of the namespace are closed, and packets were waited for.
+                        // The devices of the namespace are closed, and the kernel has waited for
+                        // their packets.
                         bindings::list_del_rcu(links);
                         Self::free(node);
                     }
@@ -259,10 +261,10 @@ impl<T: Classifier> FilterTable<T> {
 
     /// # Safety
     ///
-    /// `node` was taken out of its box, and nobody has it.
+    /// `node` was taken out of its box, and nobody else has it.
     unsafe fn free(node: *mut Boxed<T>) {
-        // SAFETY: By the safety requirements of this function. It was pinned, and is dropped in
-        // place.
+        // SAFETY: By the safety requirements of this function. The node was pinned, and is dropped
+        // in place.
         drop(unsafe { Pin::new_unchecked(KBox::from_raw(node)) });
     }
 }

@@ -24,17 +24,17 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// Which handle a new filter wants.
+/// The handle to allocate for a new filter.
 #[derive(Clone, Copy)]
 pub(crate) enum Handle {
-    /// The lowest that is free, from 1 to `i32::MAX`.
+    /// The lowest free one, from 1 to `i32::MAX`.
     Auto,
-    /// Just that one.
+    /// Exactly this one.
     Exact(u32),
 }
 
 impl Handle {
-    /// The lowest and the highest that will do.
+    /// Returns the lowest and the highest acceptable handle.
     fn range(self) -> (u32, c_ulong) {
         match self {
             Self::Auto => (1, i32::MAX as c_ulong),
@@ -45,8 +45,8 @@ impl Handle {
 
 /// Changes of a table.
 impl<'a, T: Classifier> Writer<'_, 'a, T> {
-    /// Sets a handle aside. `ENOSPC` if it (or, with [`Handle::Auto`], every one) is taken,
-    /// `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
+    /// Reserves a handle. Fails with `ENOSPC` if it is in use (with [`Handle::Auto`], if all are),
+    /// or with `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
     pub(crate) fn reserve(&self, handle: Handle) -> Result<Reservation<'_, 'a, T>> {
         let (mut id, max) = handle.range();
         let admin = self.tp().filters().admin.lock();
@@ -67,8 +67,11 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         })
     }
 
-    /// As [`Self::reserve`] and [`Reservation::publish`] in one, for a filter that no device has to be
-    /// told of in between. An error of `None`: the request must start over.
+    /// Does [`Self::reserve`] and [`Reservation::publish`] in one step, for a filter that no device
+    /// has to be told about in between.
+    ///
+    /// On failure returns the filter, and the error, which is `None` if the request must be
+    /// retried.
     pub(crate) fn insert(
         &self,
         handle: Handle,
@@ -82,7 +85,8 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         let (base, (mut id, max)) = (entry.base, handle.range());
         let node = entry.into_node();
         let admin = table.admin.lock();
-        // SAFETY: The IDR is valid, and locked: nobody sees what it has before the lock is given back.
+        // SAFETY: The IDR is valid, and locked: nobody sees the new entry before the lock is
+        // released.
         let allocated = success(unsafe {
             bindings::idr_alloc_u32(
                 admin.ids.get(),
@@ -95,27 +99,29 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         let failure = match allocated {
             Err(error) => Some(error),
             Ok(()) => match tp.open() {
-                // SAFETY: In the IDR by the above.
+                // SAFETY: `idr_alloc_u32()` stored the node in the IDR.
                 Some(_open) => return Ok(unsafe { table.link(&admin, node, id) }),
                 None => {
-                    // SAFETY: The IDR is valid and locked, and the id was allocated by the above.
+                    // SAFETY: The IDR is valid and locked, and the id was allocated above.
                     unsafe { bindings::idr_remove(admin.ids.get(), id as c_ulong) };
                     None
                 }
             },
         };
         drop(admin);
-        // SAFETY: Taken out of its box above, and the IDR does not have it (any more).
+        // SAFETY: The node was taken out of its box above, and is not in the IDR (any more).
         let entry = unsafe { Entry::from_node(node, base) };
         self.unbind(&entry);
         Err((failure, entry))
     }
 
-    /// Puts a filter in the place of `old`, for readers in one step, and has it bound to its class
-    /// in place of the other. The old one is freed when nobody uses it. O(log n). May sleep.
+    /// Replaces `old` by a new filter, which readers see as a single step. Unbinds the old filter
+    /// from its class, and binds the new one. The old filter is freed when nobody uses it any more.
+    /// O(log n). May sleep.
     ///
-    /// Gives the filter back if `old` is not in the table (any more), if the instance is being
-    /// deleted, or if a class is concerned, but RTNL is not held: the request must start over.
+    /// Returns the new filter as an error if `old` is not in the table (any more), if the tcf_proto
+    /// is being deleted, or if one of the filters has a class, but RTNL is not held. The request
+    /// must then be retried.
     pub(crate) fn replace(
         &self,
         old: &FilterRef<'_, T>,
@@ -129,7 +135,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         let new = {
             let old = old.node.as_ptr();
             let admin = table.admin.lock();
-            // SAFETY: Valid by the invariant of the reference; the lock is held.
+            // SAFETY: Valid by the invariant of the reference. The lock is held.
             let (id, seq, removed) = unsafe {
                 let was = (*old).value.place.0.get();
                 ((*was).id, (*was).seq, FilterTable::is_removed(&admin, old))
@@ -141,9 +147,10 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             };
             let node = entry.into_node();
             let new = node.as_ptr();
-            // SAFETY: The table has the old node, by the above, and the new one was made just now;
-            // the lock is held. Replacing the pointer of an id that is there allocates nothing and
-            // cannot fail. New readers do not find the old node any more, by either way.
+            // SAFETY: The table has the old node, as was checked above, and the new one was created
+            // above. The lock is held. Replacing the pointer of an existing id allocates nothing
+            // and cannot fail. New readers cannot find the old node any more, neither in the IDR
+            // nor in the list.
             unsafe {
                 FilterTable::place(new, id, seq);
                 bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
@@ -156,9 +163,9 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         Ok(new)
     }
 
-    /// Takes a filter out, and has it unbound from its class. It is freed when nobody uses it.
-    /// Returns whether it was there; not, if it has a class, but RTNL is not held. O(log n). May
-    /// sleep.
+    /// Removes a filter, and unbinds it from its class. It is freed when nobody uses it any more.
+    /// Returns `false` if it is not in the table, or if it has a class, but RTNL is not held.
+    /// O(log n). May sleep.
     pub(crate) fn remove(&self, filter: &FilterRef<'_, T>) -> bool {
         let table = self.tp().filters();
         if !ptr::eq(filter.table, table) || !self.may_bind(filter) {
@@ -167,7 +174,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         {
             let node = filter.node.as_ptr();
             let admin = table.admin.lock();
-            // SAFETY: Valid by the invariant of the reference; the lock is held.
+            // SAFETY: Valid by the invariant of the reference. The lock is held.
             unsafe {
                 if FilterTable::is_removed(&admin, node) {
                     return false;
@@ -183,7 +190,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
     }
 }
 
-/// A handle that is set aside. Its drop gives the handle back.
+/// A reserved handle. Its drop releases the handle.
 pub(crate) struct Reservation<'w, 'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     writer: &'w Writer<'w, 'a, T>,
@@ -191,11 +198,10 @@ pub(crate) struct Reservation<'w, 'a, T: Classifier> {
 }
 
 impl<'a, T: Classifier> Reservation<'_, 'a, T> {
-    /// Puts a filter under the handle, and in front of all others, and has it bound to its class.
-    /// May sleep.
+    /// Adds a filter with the handle, before all others, and binds it to its class. May sleep.
     ///
-    /// Gives the filter back if the instance is being deleted, or if it has a class, but RTNL is not
-    /// held: the request must start over.
+    /// Returns the filter as an error if the tcf_proto is being deleted, or if the filter has a
+    /// class, but RTNL is not held. The request must then be retried.
     pub(crate) fn publish(self, entry: Entry<'a, T>) -> Result<FilterRef<'a, T>, Entry<'a, T>> {
         let (tp, table, writer) = (self.tp, self.tp.filters(), self.writer);
         if !writer.may_bind(&entry) {
@@ -208,11 +214,11 @@ impl<'a, T: Classifier> Reservation<'_, 'a, T> {
             writer.unbind(&entry);
             return Err(entry);
         };
-        // What is reserved is used now.
+        // The handle is in use from here on, so the reservation is not dropped.
         let id = ManuallyDrop::new(self).id;
         let node = entry.into_node();
-        // SAFETY: The table is valid and locked. The id was allocated by `reserve`, so this allocates
-        // nothing and cannot fail, and then the IDR has the node.
+        // SAFETY: The table is valid and locked. `reserve` allocated the id, so this allocates
+        // nothing and cannot fail. The IDR contains the node afterwards.
         unsafe {
             bindings::idr_replace(admin.ids.get(), node.as_ptr().cast(), id as c_ulong);
             Ok(table.link(&admin, node, id))
@@ -223,7 +229,7 @@ impl<'a, T: Classifier> Reservation<'_, 'a, T> {
 impl<T: Classifier> Drop for Reservation<'_, '_, T> {
     fn drop(&mut self) {
         let admin = self.tp.filters().admin.lock();
-        // SAFETY: The IDR is valid and locked, and the id is ours.
+        // SAFETY: The IDR is valid and locked, and the value owns the id.
         unsafe { bindings::idr_remove(admin.ids.get(), self.id as c_ulong) };
     }
 }
