@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the kernel crate of an older kernel lacks, under the names that newer kernels have for it.
+//! Items that the kernel crate of older kernels lacks, under their names in newer kernels.
 //!
-//! Kbuild sets `lwtcls_7_2` for Linux 7.2. This file goes when support for 7.2 goes: apart from
-//! [`flag`], everyone can then use the kernel crate's items by the same names.
+//! Kbuild sets `lwtcls_7_2` for Linux 7.2. Remove this file together with the support for 7.2: all
+//! items but [`flag`] are then in the kernel crate under the same names.
 
-/// Linux 7.3 has all of it.
+/// Linux 7.3 has all items.
 #[cfg(not(lwtcls_7_2))]
 mod current {
     pub(crate) use kernel::{
@@ -24,7 +24,7 @@ mod current {
         }, //
     };
 
-    /// The value of a module parameter.
+    /// Returns the value of a module parameter.
     pub(crate) fn flag(param: &kernel::module_param::ModuleParamAccess<bool>) -> bool {
         param.value()
     }
@@ -33,7 +33,7 @@ mod current {
 #[cfg(not(lwtcls_7_2))]
 pub(crate) use current::*;
 
-/// What Linux 7.2 lacks. All of it goes with 7.2.
+/// Replacements for the items that Linux 7.2 lacks.
 #[cfg(lwtcls_7_2)]
 mod v7_2 {
     use core::{
@@ -47,15 +47,17 @@ mod v7_2 {
         ModuleMetadata, //
     };
 
+    /// Creates an [`Error`] in a constant.
+    ///
     /// `kernel::error::code` of 7.2 lacks the codes below, and the kernel crate has no public
     /// constructor of an [`Error`] that constants could use.
     const fn error(errno: u32) -> Error {
         let Some(errno) = NonZeroI32::new(-(errno as i32)) else {
             panic!("0 is no error");
         };
-        // SAFETY: The only field of an `Error` is a `NonZeroI32` with a negated errno, and `transmute`
-        // checks that the sizes are equal. The callers below pass the kernel's own errnos, which do
-        // not exceed `MAX_ERRNO`.
+        // SAFETY: The only field of an `Error` is a `NonZeroI32` with a negated errno, and
+        // `transmute` checks that the sizes are equal. The callers below pass the kernel's own
+        // errnos, which do not exceed `MAX_ERRNO`.
         unsafe { transmute::<NonZeroI32, Error>(errno) }
     }
 
@@ -65,28 +67,30 @@ mod v7_2 {
     pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
     pub(crate) const EPROTONOSUPPORT: Error = error(bindings::EPROTONOSUPPORT);
 
+    /// Returns the module `M`.
+    ///
     /// In 7.2, `module!` defines a static in the crate root instead of a constant of
     /// [`ModuleMetadata`]. A crate has one module, so the static is that of `M`.
     pub(crate) const fn this_module<M: ModuleMetadata>() -> &'static ThisModule {
         &crate::THIS_MODULE
     }
 
-    /// 7.2 has no safe function for it.
+    /// Waits for a grace period. 7.2 has no safe wrapper.
     pub(crate) fn synchronize_rcu() {
         // SAFETY: An FFI call with no requirements but process context.
         unsafe { bindings::synchronize_rcu() };
     }
 
-    /// 7.2 has no safe function for it.
+    /// Waits for pending RCU callbacks. 7.2 has no safe wrapper.
     pub(crate) fn rcu_barrier() {
         // SAFETY: An FFI call with no requirements but process context.
         unsafe { bindings::rcu_barrier() };
     }
 
-    /// `module!` of 7.2 does not support parameters of type `bool`. This one makes a `u8` of each,
-    /// which accepts 0 and 1 but not `y` and `n`.
+    /// `module!` with parameters of type `bool`, which 7.2 does not support. They become parameters
+    /// of type `u8`, which accept 0 and 1 but not `y` and `n`.
     ///
-    /// A larger type does not do: 7.2 stores a value as if it were the first field of its
+    /// A larger type does not work: 7.2 stores a value as if it were the first field of its
     /// [`ModuleParamAccess`], which the compiler only ensures where the default is less aligned.
     macro_rules! module {
         (
@@ -121,7 +125,7 @@ mod v7_2 {
     }
     pub(crate) use module;
 
-    /// The value of a module parameter; 7.2 has it as a number.
+    /// Returns the value of a module parameter, which is a number in 7.2.
     pub(crate) fn flag(param: &ModuleParamAccess<u8>) -> bool {
         *param.value() != 0
     }

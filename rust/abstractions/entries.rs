@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! C functions between the kernel and a callback, for tracers.
+//! C functions between the kernel and the Rust callbacks, for tracers.
 //!
-//! ftrace relies on a call at the beginning of a function, and BPF programs rely on BTF. Rust code has
-//! neither. So a table of callbacks names C functions, each of which calls one that is defined here.
-//! A module that uses the macros defines the C functions, and has the C compiler check that the types of
-//! all of them are those of the table.
+//! ftrace needs a call at the beginning of a function, and BPF programs need BTF. Rust code has
+//! neither. Therefore a table of callbacks contains C functions, each of which calls a Rust
+//! function that is defined here. A module that uses the macros defines the C functions, and lets
+//! the C compiler check that the types of all of them match the table.
 
-/// Declares C functions, and defines the ones that they call: each is a callback of an adapter.
+/// Declares the C functions, and defines the Rust functions that they call. Each calls a callback
+/// of an adapter.
 macro_rules! entries {
     ($adapter:ty:
      $($entry:ident => $symbol:ident: $callback:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
-        // Structures without a field have no size in C either.
+        // Structures without fields have size 0 in C, too.
         #[allow(improper_ctypes)]
         extern "C" {
             $(fn $entry($($arg: $ty),*) $(-> $ret)?;)*
@@ -20,7 +21,7 @@ macro_rules! entries {
         $(
             /// # Safety
             ///
-            /// As for the callback.
+            /// The safety requirements are those of the callback.
             #[no_mangle]
             unsafe extern "C" fn $symbol($($arg: $ty),*) $(-> $ret)? {
                 // SAFETY: By the safety requirements of this function.

@@ -19,7 +19,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A function that is called at the entry of a kernel function, while the value lives.
+/// A function that ftrace calls at the entry of a kernel function, while the value lives.
 ///
 /// # Invariants
 ///
@@ -30,31 +30,35 @@ pub(super) struct DirectCall {
     name: &'static CStr,
 }
 
-// SAFETY: The table is ftrace's, which has locks of its own for it.
+// SAFETY: The `ftrace_ops` belong to ftrace while they are registered, and ftrace does its own
+// locking.
 unsafe impl Send for DirectCall {}
 
-// SAFETY: `unregister`, the one method that takes a shared reference, only reads the value; ftrace has
-// locks of its own for the table.
+// SAFETY: `unregister`, the only method that takes a shared reference, only reads the value. ftrace
+// does its own locking for the `ftrace_ops`.
 unsafe impl Sync for DirectCall {}
 
 impl DirectCall {
-    /// Has `entry` called at the entry of the kernel function `name`. `EBUSY` if somebody else changes
-    /// where that function goes; `EINVAL` if ftrace cannot call from it. Process context.
+    /// Makes ftrace call `entry` at the entry of the kernel function `name`.
     /// C: `register_ftrace_direct()`.
+    ///
+    /// Fails with `EBUSY` if the function is already redirected (live patch, BPF trampoline), or
+    /// with `EINVAL` if ftrace cannot call from it. Process context.
     ///
     /// # Safety
     ///
-    /// `entry` follows the convention for direct calls, for a function of that type. Whoever calls the
-    /// kernel function does so inside an RCU read-side critical section.
+    /// `entry` follows the calling convention of direct calls, for a function of the type of
+    /// `name`. All callers of the kernel function call it inside an RCU read-side critical section.
     pub(super) unsafe fn new(name: &'static CStr, entry: unsafe extern "C" fn()) -> Result<Self> {
-        // SAFETY: All zeroes are a table that was not used yet.
+        // SAFETY: All zeroes are valid `ftrace_ops` that have not been used yet.
         let mut ops: bindings::ftrace_ops = unsafe { core::mem::zeroed() };
-        // `kernel.ftrace_enabled` is for tracers: it must not turn this off.
+        // The sysctl `kernel.ftrace_enabled` is for tracers: where it can disable ftrace, it must not
+        // disable this call.
         ops.flags = bindings::FTRACE_OPS_FL_PERMANENT as c_ulong;
         let ops = KBox::new(Opaque::new(ops), GFP_KERNEL)?;
         let entry = entry as usize as c_ulong;
-        // SAFETY: The table stays where it is, on the heap, until it is unregistered. The name is only
-        // read.
+        // SAFETY: The `ftrace_ops` are on the heap, and stay there until they are unregistered. The
+        // callee only reads the name.
         to_result(unsafe {
             bindings::ftrace_set_filter(
                 ops.get(),
@@ -63,29 +67,32 @@ impl DirectCall {
                 1,
             )
         })
-        // SAFETY: The table stays where it is, and the entry can be called from the function by the
-        // safety requirements.
+        // SAFETY: The `ftrace_ops` are on the heap, and stay there until they are unregistered.
+        // `entry` can be called from the function, by the safety requirements of this function.
         .and_then(|()| to_result(unsafe { bindings::register_ftrace_direct(ops.get(), entry) }))
         .inspect_err(|_| {
-            // SAFETY: The table is not registered.
+            // SAFETY: The `ftrace_ops` are not registered.
             unsafe { bindings::ftrace_free_filter(ops.get()) };
         })?;
         // INVARIANT: Registered above.
         Ok(Self { ops, entry, name })
     }
 
-    /// The errno is that of ftrace; the function still calls the entry then.
+    /// Unregisters the call. On error, which is the errno of ftrace, the function still calls
+    /// `entry`.
     fn unregister(&self) -> Result {
-        // SAFETY: Registered, by the type invariant. The filter stays, for another try.
+        // SAFETY: `entry` is registered with `ops` by the type invariant. The callee keeps the
+        // filter, for another attempt.
         to_result(unsafe { bindings::unregister_ftrace_direct(self.ops.get(), self.entry, false) })
     }
 }
 
 impl Drop for DirectCall {
-    /// Unregisters first, then waits for CPUs that are still in the entry, or in what it has called.
+    /// Unregisters first, then waits for CPUs that are still in the entry, or in a function that it
+    /// called.
     fn drop(&mut self) {
-        // ftrace, once it has failed, leaves functions as they are. The entry is module text, so the
-        // module must stay until the last call of it.
+        // Once ftrace has failed, it does not modify functions any more. The entry is module text,
+        // so the module must stay as long as it may be called.
         while let Err(error) = self.unregister() {
             pr_err_once!(
                 "ftrace does not detach from {}() (error {}): the module stays until it does\n",
@@ -94,9 +101,9 @@ impl Drop for DirectCall {
             );
             fsleep(Delta::from_secs(1));
         }
-        // Callers are in a read-side critical section by the safety requirements of `new`.
+        // Callers are in an RCU read-side critical section by the safety requirements of `new`.
         synchronize_rcu();
-        // SAFETY: Not registered any more, by the loop above.
+        // SAFETY: The `ftrace_ops` are unregistered by the loop above.
         unsafe { bindings::ftrace_free_filter(self.ops.get()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Where the kernel's variables are, and how what is somewhere is called.
+//! Lookup of kernel symbols.
 //!
 //! C header: [`include/linux/kallsyms.h`](srctree/include/linux/kallsyms.h)
 
@@ -13,18 +13,20 @@ mod names {
     };
     use kernel::prelude::*;
 
-    /// The address of a variable of the kernel that is not exported, the first of several of that
-    /// name; `None` if the kernel has none, or only knows functions (`CONFIG_KALLSYMS_ALL`). Process
-    /// context.
+    /// Looks up the address of a kernel variable that is not exported. If several have the name,
+    /// returns the first one.
     ///
-    /// A probe on a variable is refused, but only after its name was looked up: C:
-    /// `register_kprobe()`. The kernel's own look-up is not exported.
+    /// Returns `None` if there is no such symbol, or if the kernel's symbol table has functions
+    /// only (no `CONFIG_KALLSYMS_ALL`). Process context.
+    ///
+    /// `register_kprobe()` resolves the name of the symbol before it refuses to probe a variable,
+    /// and leaves the address in the probe. The kernel's own lookup function is not exported.
     pub(crate) fn variable(name: &'static CStr) -> Option<NonNull<c_void>> {
-        // SAFETY: All zeros are a probe that is not registered.
+        // SAFETY: All zeroes are a valid probe that is not registered.
         let mut probe: bindings::kprobe = unsafe { zeroed() };
         probe.symbol_name = name.as_char_ptr().cast();
-        // SAFETY: The probe is ours, and the name is static. What is registered, were there a function
-        // of that name, is gone before the probe is.
+        // SAFETY: The probe is exclusively owned, and the name is static. If there is a function of
+        // that name, the probe is registered, and unregistered before it goes out of scope.
         unsafe {
             if bindings::register_kprobe(&mut probe) == 0 {
                 bindings::unregister_kprobe(&mut probe);
@@ -34,11 +36,14 @@ mod names {
         NonNull::new(probe.addr.cast())
     }
 
-    /// Whether the kernel itself, and no module, has something of that name there. C:
-    /// `sprint_symbol_no_offset()`, which has the name of a module behind what is a module's.
+    /// Returns whether `addr` lies in the symbol `name` of the kernel image, not of a module.
+    ///
+    /// C: `sprint_symbol_no_offset()`, which appends the name of the module to the symbols of
+    /// modules.
     pub(crate) fn is_called(addr: *const c_void, name: &CStr) -> bool {
         let mut text = [0u8; bindings::KSYM_SYMBOL_LEN as usize];
-        // SAFETY: The callee writes no more than that, a NUL included. The address is a number to it.
+        // SAFETY: The callee writes at most `KSYM_SYMBOL_LEN` bytes, including the NUL. It does not
+        // dereference the address.
         unsafe { bindings::sprint_symbol_no_offset(text.as_mut_ptr().cast(), addr as usize) };
         CStr::from_bytes_until_nul(&text).is_ok_and(|said| said == name)
     }
@@ -49,12 +54,12 @@ mod names {
     use core::ptr::NonNull;
     use kernel::prelude::*;
 
-    /// Never: the kernel does not tell.
+    /// Returns `None`: without kprobes there is no way to look up a symbol.
     pub(crate) fn variable(_name: &'static CStr) -> Option<NonNull<c_void>> {
         None
     }
 
-    /// Never: as above.
+    /// Returns `false`: without kprobes [`variable`] finds nothing to check.
     pub(crate) fn is_called(_addr: *const c_void, _name: &CStr) -> bool {
         false
     }

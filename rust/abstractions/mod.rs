@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The kernel's interfaces as safe types.
+//! Safe abstractions of the kernel's interfaces.
 //!
-//! `unsafe` is confined to this module. It does not know what lwtcls does with the kernel's
-//! interfaces, and is laid out as `rust/kernel/` is.
+//! `unsafe` is confined to this module. It does not depend on the encapsulation or the classifier,
+//! and its layout follows `rust/kernel/`.
 
 #[path = "../bindings.rs"]
 mod bindings;
@@ -26,8 +26,9 @@ pub(crate) mod testing;
 
 use kernel::prelude::*;
 
-/// What a C function says that returns 0 or an errno. The kernel crate's `to_result()` is a call
-/// from a module, which the packet path does without.
+/// Converts the return value of a C function, 0 or a negative errno.
+///
+/// The kernel crate's `to_result()` is not inlined into modules. The packet path avoids that call.
 #[inline(always)]
 fn success(code: c_int) -> Result {
     if code == 0 {
@@ -37,8 +38,10 @@ fn success(code: c_int) -> Result {
     }
 }
 
-/// The compiler lays out whatever calls it behind what does not. As `core::hint::cold_path()`, which
-/// is not stable in all versions of Rust that build these kernels.
+/// Marks the calling branch as unlikely: the compiler moves it out of the hot path.
+///
+/// Equivalent of `core::hint::cold_path()`, which is not stable in all Rust versions that build the
+/// supported kernels.
 #[cold]
 #[inline]
 pub(crate) fn cold_path() {}

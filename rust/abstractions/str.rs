@@ -8,26 +8,28 @@ use crate::abstractions::bindings;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
-/// A NUL-terminated string in an allocation of its size, behind one pointer. The kernel crate's
-/// `CString` is a vector.
+/// A NUL-terminated string on the heap. The value is a thin pointer to an allocation of the
+/// string's size, unlike the kernel crate's `CString`, which is a vector.
 ///
 /// # Invariants
 ///
-/// A NUL-terminated string in memory from `kmalloc()`, which is ours, and never written.
+/// The pointer is to a NUL-terminated string in memory from `kmalloc()`. The value owns the memory,
+/// and the string is never written.
 pub(crate) struct OwnedCStr(NonNull<c_char>);
 
-// SAFETY: The bytes are the value's own, and may be freed by any thread.
+// SAFETY: The value owns the bytes, and any thread may free them.
 unsafe impl Send for OwnedCStr {}
 
-// SAFETY: The bytes are only ever read.
+// SAFETY: The bytes are only read.
 unsafe impl Sync for OwnedCStr {}
 
 impl OwnedCStr {
-    /// Copies a string, and charges it to the memory control group. `ENOMEM`. Process context; may
-    /// sleep. C: `kmemdup()`.
+    /// Copies a string. The memory is charged to the memory cgroup. C: `kmemdup()`.
+    ///
+    /// Fails with `ENOMEM`. Process context; may sleep.
     pub(crate) fn new(string: &CStr) -> Result<Self> {
         let bytes = string.to_bytes_with_nul();
-        // SAFETY: So many bytes may be read.
+        // SAFETY: `bytes` is valid for reads of its length.
         let copy = unsafe {
             bindings::kmemdup(
                 bytes.as_ptr().cast(),
@@ -35,20 +37,21 @@ impl OwnedCStr {
                 bindings::GFP_KERNEL_ACCOUNT,
             )
         };
-        // INVARIANT: Copied just now, from a string.
+        // INVARIANT: A new copy of a NUL-terminated string.
         Ok(Self(NonNull::new(copy).ok_or(ENOMEM)?.cast()))
     }
 
-    /// The string.
+    /// Returns the string.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        // SAFETY: A string by the type invariant, and it stays as long as `self`.
+        // SAFETY: The pointer is to a NUL-terminated string by the type invariant, and the string
+        // lives as long as `self`.
         unsafe { CStr::from_char_ptr(self.0.as_ptr()) }
     }
 }
 
 impl Drop for OwnedCStr {
     fn drop(&mut self) {
-        // SAFETY: Allocated by `kmemdup()`, and not used any more.
+        // SAFETY: Allocated by `kmemdup()`, owned by the type invariant, and not used after this.
         unsafe { bindings::kfree(self.0.as_ptr().cast()) };
     }
 }

@@ -7,15 +7,15 @@
 use super::bindings;
 use kernel::prelude::*;
 
-/// A tick of the kernel's clock, `CONFIG_HZ` of which are a second.
+/// A jiffy: one tick of the kernel's clock, of which there are `CONFIG_HZ` per second.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroable)]
 pub(crate) struct Tick(c_ulong);
 
 impl Tick {
-    /// The one of now. C: `jiffies`.
+    /// Returns the current jiffy. C: `jiffies`.
     #[inline(always)]
     pub(crate) fn now() -> Self {
-        // SAFETY: The kernel's variable, which is read in one piece.
+        // SAFETY: `jiffies` is a static of the kernel, which is read in one access.
         Self(unsafe { (&raw const bindings::jiffies).read_volatile() })
     }
 }

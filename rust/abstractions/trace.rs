@@ -8,8 +8,10 @@ use super::net::skbuff::{
 };
 use kernel::prelude::*;
 
-/// Traces a packet that is about to be freed: the hook, the program's id and what it returned, what
-/// the packet's sender is told, and the reason. Any context.
+/// Traces a packet that is about to be dropped. Any context.
+///
+/// The event has the hook, the id and the return value of the program, the errno for the sender,
+/// and the drop reason.
 #[cfg_attr(lwtcls_kunit, allow(unused_variables))]
 pub(crate) fn exception(
     skb: &SkBuff,
@@ -19,8 +21,8 @@ pub(crate) fn exception(
     error: Error,
     reason: DropReason,
 ) {
-    // The tracepoint is the module's, which the suites may be loaded beside.
-    // SAFETY: All pointers are valid by the references; the callee only reads.
+    // The tracepoint belongs to the lwtcls module, and the KUnit module may be loaded next to it.
+    // SAFETY: All pointers are valid by the references. The callee only reads.
     #[cfg(not(lwtcls_kunit))]
     unsafe {
         super::bindings::lwtcls_trace_exception(

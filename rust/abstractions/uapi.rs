@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Numbers of the user interface, under their names in `include/uapi/`.
+//! UAPI constants, under their names in `include/uapi/`.
 
 use super::bindings;
 
@@ -15,15 +15,15 @@ pub(crate) use bindings::{
     TC_H_MAJ_MASK, //
 };
 
-/// IPv4, in network byte order, as packets have it.
+/// IPv4, in network byte order, as in `skb->protocol`.
 pub(crate) const ETH_P_IP: u16 = (bindings::ETH_P_IP as u16).to_be();
-/// IPv6, in network byte order, as packets have it.
+/// IPv6, in network byte order, as in `skb->protocol`.
 pub(crate) const ETH_P_IPV6: u16 = (bindings::ETH_P_IPV6 as u16).to_be();
 
-/// Payload of a TCP segment that the kernel does not go below.
+/// Minimum payload of a segment of a TCP packet with GSO.
 pub(crate) const TCP_MIN_GSO_SIZE: u16 = bindings::TCP_MIN_GSO_SIZE as u16;
 
-/// Protocols are one byte of a header, where they are numbers for sockets elsewhere.
+/// Defines `IPPROTO_*` as `u8`, the type of the field in IP headers.
 macro_rules! protocols {
     ($($name:ident)*) => {
         $(pub(crate) const $name: u8 = bindings::$name as u8;)*
@@ -40,7 +40,8 @@ protocols! {
     IPPROTO_UDP
 }
 
-/// bindgen names the types of anonymous enums by their position: attributes are plain numbers here.
+/// Defines attribute types as plain numbers: bindgen names the types of anonymous enums by their
+/// position.
 macro_rules! attributes {
     ($($name:ident)*) => {
         $(pub(crate) const $name: usize = bindings::$name as usize;)*

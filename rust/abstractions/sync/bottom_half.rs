@@ -9,9 +9,11 @@ use crate::abstractions::bindings;
 use core::marker::PhantomData;
 use kernel::types::NotThreadSafe;
 
-/// A token of disabled bottom halves: the task stays on this CPU, is in an RCU read side, and BPF
-/// programs may run. No softirq interrupts it, but on PREEMPT_RT another task may, whose bottom halves
-/// are disabled, too.
+/// A token of disabled bottom halves: the task stays on this CPU, is in an RCU read-side critical
+/// section, and may run BPF programs.
+///
+/// No softirq interrupts the task. On PREEMPT_RT another task with disabled bottom halves may
+/// preempt it.
 ///
 /// # Invariants
 ///
@@ -28,8 +30,8 @@ impl BhDisabled<'_> {
         Self(PhantomData, NotThreadSafe)
     }
 
-    /// Runs `f` with bottom halves disabled. Any context with interrupts enabled. C:
-    /// `local_bh_disable()`, `local_bh_enable()`.
+    /// Runs `f` with bottom halves disabled. Any context with interrupts enabled.
+    /// C: `local_bh_disable()`, `local_bh_enable()`.
     #[inline(always)]
     pub(crate) fn with<R>(f: impl FnOnce(&BhDisabled<'_>) -> R) -> R {
         // SAFETY: An FFI call with no requirements, undone below.
@@ -41,7 +43,7 @@ impl BhDisabled<'_> {
         result
     }
 
-    /// The RCU read side that disabled bottom halves are.
+    /// Returns a token of the RCU read-side critical section that disabled bottom halves are.
     #[inline(always)]
     pub(crate) fn read_side(&self) -> ReadSide<'_> {
         // SAFETY: Bottom halves are disabled by the type invariant, for as long as `self` is

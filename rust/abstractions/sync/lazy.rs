@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Values that are only made when somebody wants them.
+//! Values that are allocated on first use.
 
 use core::ptr;
 use kernel::{
@@ -14,37 +14,41 @@ use kernel::{
     }, //
 };
 
-/// A value on the heap, behind one pointer. It takes no memory until it is first wanted. The kernel
-/// crate's `SetOnce` has the value in it, and a word more.
+/// A value on the heap that is allocated on first use. Until then it takes one pointer.
+///
+/// The kernel crate's `SetOnce` stores the value inline, and one more word.
 ///
 /// # Invariants
 ///
-/// The pointer is null, or comes out of a box, and then stays the same until the drop.
+/// The pointer is null, or comes from a `KBox`. Once it is set, it does not change until the drop.
 pub(crate) struct Lazy<T>(Atomic<*mut T>);
 
-// SAFETY: What is sent is the value, which is sendable.
+// SAFETY: Sending a `Lazy` sends its value, and `T` is `Send`.
 unsafe impl<T: Send> Send for Lazy<T> {}
 
-// SAFETY: Whoever shares it can share the value, and make one that another one drops.
+// SAFETY: Threads that share a `Lazy` share its value, and `T` is `Sync`. One thread may allocate
+// the value and another one drop it, and `T` is `Send`.
 unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
 
 impl<T> Lazy<T> {
-    /// Without a value.
+    /// Creates an empty `Lazy`.
     #[inline]
     pub(crate) const fn new() -> Self {
-        // INVARIANT: Null.
+        // INVARIANT: The pointer is null.
         Self(Atomic::new(ptr::null_mut()))
     }
 
-    /// The value, if it was made.
+    /// Returns the value, or `None` if it is not allocated.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<&T> {
-        // SAFETY: Null, or a value that stays as long as `self`, by the type invariant.
+        // SAFETY: By the type invariant, the pointer is null or to a value that lives as long as
+        // `self`.
         unsafe { self.0.load(Acquire).as_ref() }
     }
 
-    /// The value, made by `f` if there is none. `None` if there is no memory for it. May sleep if
-    /// `flags` say so.
+    /// Returns the value. The first call allocates it, and initialises it with `f`.
+    ///
+    /// Returns `None` if the allocation fails. May sleep if `flags` allow it.
     #[inline(always)]
     pub(crate) fn get_or_init(&self, flags: Flags, f: impl FnOnce() -> T) -> Option<&T> {
         if let Some(value) = self.get() {
@@ -57,9 +61,9 @@ impl<T> Lazy<T> {
     #[inline(never)]
     fn init(&self, flags: Flags, f: impl FnOnce() -> T) -> Option<&T> {
         let new = KBox::into_raw(KBox::new(f(), flags).ok()?);
-        // INVARIANT: Out of a box, and only if there was none.
+        // INVARIANT: `new` comes from a `KBox`, and is only set if the pointer is null.
         if self.0.cmpxchg(ptr::null_mut(), new, Release).is_err() {
-            // SAFETY: Taken out of its box above, and nobody else knows it.
+            // SAFETY: `new` comes from `KBox::into_raw` above, and was not published.
             drop(unsafe { KBox::from_raw(new) });
         }
         self.get()
@@ -68,10 +72,11 @@ impl<T> Lazy<T> {
 
 impl<T> Drop for Lazy<T> {
     fn drop(&mut self) {
-        // Whoever is alone with the value has seen what others wrote.
+        // Relaxed: the exclusive reference orders this after all other accesses.
         let value = self.0.load(Relaxed);
         if !value.is_null() {
-            // SAFETY: Out of a box by the type invariant, and this is the end of it.
+            // SAFETY: The pointer comes from a `KBox` by the type invariant, and is not used after
+            // this.
             drop(unsafe { KBox::from_raw(value) });
         }
     }

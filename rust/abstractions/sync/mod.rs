@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the kernel's networking code is synchronised by.
+//! Synchronisation primitives of the networking code.
 
 pub(crate) mod bh_lock;
 pub(crate) mod bottom_half;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the kernel crate's [`Refcount`] does not have.
+//! Operations that the kernel crate's [`Refcount`] lacks.
 //!
 //! C header: [`include/linux/refcount.h`](srctree/include/linux/refcount.h)
 
@@ -12,10 +12,10 @@ use kernel::sync::{
     Refcount, //
 };
 
-/// Gives a reference up, unless it is the last one. Returns whether it did. Any context.
+/// Drops a reference unless it is the last one. Returns whether it was dropped. Any context.
 /// C: `refcount_dec_not_one()`.
 ///
-/// For counts whose last reference goes with a lock held: the others need not take that.
+/// For objects whose last reference is dropped under a lock: the others are dropped without it.
 #[inline(always)]
 pub(crate) fn dec_not_one(count: &Refcount) -> bool {
     let count = count.as_atomic();
@@ -23,7 +23,7 @@ pub(crate) fn dec_not_one(count: &Refcount) -> bool {
     loop {
         match old {
             1 => return false,
-            // Saturated, or an underflow: left as it is.
+            // Saturated, or an underflow: leave the count as it is.
             ..=0 => return true,
             _ => match count.cmpxchg(old, old - 1, Release) {
                 Ok(_) => return true,

@@ -15,13 +15,13 @@ use kernel::types::NotThreadSafe;
 ///
 /// # Invariants
 ///
-/// This task holds the RTNL mutex while a value of this type exists.
+/// This task holds RTNL while a value of this type exists.
 pub(crate) struct Rtnl(NotThreadSafe);
 
 impl Rtnl {
     /// # Safety
     ///
-    /// The calling task holds RTNL, and goes on holding it while the value lives.
+    /// The calling task holds RTNL for as long as the value lives.
     #[inline(always)]
     pub(crate) unsafe fn assume_held() -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -29,14 +29,14 @@ impl Rtnl {
     }
 }
 
-/// Holds RTNL until it is dropped.
+/// A guard that releases RTNL when it is dropped.
 pub(crate) struct Guard(Rtnl);
 
-/// Takes RTNL. C: `rtnl_lock()`. May sleep; deadlocks if this task holds it already.
+/// Takes RTNL. C: `rtnl_lock()`. May sleep. Deadlocks if this task already holds RTNL.
 pub(crate) fn lock() -> Guard {
     // SAFETY: An FFI call with no requirements but process context.
     unsafe { bindings::rtnl_lock() };
-    // SAFETY: Taken just now, released by the drop of the guard.
+    // SAFETY: Taken above, and released when the guard is dropped.
     Guard(unsafe { Rtnl::assume_held() })
 }
 
@@ -48,37 +48,39 @@ impl Deref for Guard {
     }
 }
 
-/// What the caller of a request says about RTNL: that it holds it, or that it does not.
+/// The RTNL state of the caller of a classifier's callback: held or not held.
 ///
-/// Requests to a classifier that needs RTNL for part of its work only come without. Whoever finds
-/// that this is such a part asks for [`Self::rtnl`].
+/// The core calls a classifier without RTNL if the classifier needs RTNL for some requests only. A
+/// callback that needs it calls [`Self::rtnl`].
 ///
 /// # Invariants
 ///
-/// If the flag is set, this task holds RTNL while the value lives; if not, it does not hold it when
-/// the value is made.
+/// If the flag is set, this task holds RTNL while the value lives. If not, this task does not hold
+/// RTNL when the value is created.
 pub(crate) struct Caller(bool, NotThreadSafe);
 
 impl Caller {
     /// # Safety
     ///
-    /// If `held`, the calling task holds RTNL, and goes on holding it while the value lives.
+    /// If `held`, the calling task holds RTNL for as long as the value lives.
     pub(in crate::abstractions) unsafe fn new(held: bool) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(held, NotThreadSafe)
     }
 
-    /// Whether the caller holds RTNL.
+    /// Returns whether the caller holds RTNL.
     pub(crate) fn holds_rtnl(&self) -> bool {
         self.0
     }
 
-    /// RTNL: the caller's, or taken now. May sleep. Deadlocks if it was taken already by this very
-    /// method, and not let go.
+    /// Returns RTNL: the caller's, or taken here. May sleep.
+    ///
+    /// Deadlocks if a previous call of this method took RTNL, and its result still lives.
     pub(crate) fn rtnl(&self) -> Held<'_> {
         Held(
             if self.0 {
-                // SAFETY: By the type invariant, for as long as `self` is borrowed.
+                // SAFETY: This task holds RTNL by the type invariant, for as long as `self` is
+                // borrowed.
                 Holder::Caller(unsafe { Rtnl::assume_held() })
             } else {
                 Holder::Ours(lock())
@@ -88,13 +90,13 @@ impl Caller {
     }
 }
 
-/// RTNL, held by the caller of a request or by ourselves. What it lends lasts no longer than it.
+/// RTNL, held by the caller or by this value. Tokens that are borrowed from it do not outlive it.
 pub(crate) struct Held<'a>(Holder, PhantomData<&'a Caller>);
 
 enum Holder {
-    /// The caller lets go of it.
+    /// Held by the caller, who releases it.
     Caller(Rtnl),
-    /// The drop lets go of it.
+    /// Held by this value, and released when it is dropped.
     Ours(Guard),
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Values that a CPU lends to one task at a time.
+//! Per-CPU values with exclusive access.
 
 use super::{
     for_each_possible_cpu,
@@ -23,7 +23,8 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-/// What a CPU has of a [`PerCpuCell`]. It shares no cache line with anybody's.
+/// The value of one CPU, with the flag that it is taken. Does not share a cache line with the
+/// values of other CPUs.
 #[derive(Zeroable)]
 #[repr(C, align(64))]
 struct Slot<T> {
@@ -31,49 +32,54 @@ struct Slot<T> {
     value: UnsafeCell<T>,
 }
 
-/// A `T` for each CPU, which only that CPU touches. They take no memory until they are allocated, and
-/// are zero then.
+/// A `T` per CPU, of which one task at a time gets the one of its CPU.
+///
+/// The values are allocated by [`Self::alloc`], and zeroed then.
 pub(crate) struct PerCpuCell<T: Zeroable>(PerCpu<Slot<T>>);
 
-// SAFETY: Only the address is sent, and each value is handed from one task to the next.
+// SAFETY: Only the per-CPU address is sent. Values pass from one task to another, and `T` is
+// `Send`.
 unsafe impl<T: Zeroable + Send> Send for PerCpuCell<T> {}
 
-// SAFETY: A CPU has its own value, and `take` gives it to one task at a time.
+// SAFETY: Each CPU accesses its own value only, and `take` gives it to one task at a time.
 unsafe impl<T: Zeroable + Send> Sync for PerCpuCell<T> {}
 
 impl<T: Zeroable> PerCpuCell<T> {
-    /// Not allocated.
+    /// Creates a cell without values.
     pub(crate) const fn new() -> Self {
         Self(PerCpu::new())
     }
 
-    /// Whether the values are allocated.
+    /// Returns whether the values are allocated.
     #[inline]
     pub(crate) fn is_allocated(&self) -> bool {
         !self.0.get().is_null()
     }
 
-    /// Allocates the values, all zero, unless they are. Returns whether this call has; not if there is
-    /// no memory. Does not sleep.
+    /// Allocates the values, zeroed, unless they are allocated. Returns whether this call did so:
+    /// `false` also if the allocation fails. Does not sleep.
     pub(crate) fn alloc(&self) -> bool {
         self.0.alloc()
     }
 
-    /// Takes this CPU's value. `None` if the values are not allocated, or if this has interrupted
-    /// somebody who has it: an interrupt can, and on PREEMPT_RT another task.
+    /// Takes the value of this CPU.
+    ///
+    /// Returns `None` if the values are not allocated, or if this CPU's value is taken: by the
+    /// context that an interrupt has interrupted or, on PREEMPT_RT, by a task that this one has
+    /// preempted.
     #[inline(always)]
     pub(crate) fn take<'a>(&'a self, _bh: &'a BhDisabled<'_>) -> Option<Taken<'a, T>> {
         let slots = self.0.get();
         if slots.is_null() {
             return None;
         }
-        // SAFETY: Each CPU that can be there has a slot, which stays until the drop, and the task stays
-        // on this one by the token. The mark is the first field.
+        // SAFETY: Each possible CPU has a slot, which lives until the drop. The task stays on this
+        // CPU, by the token of disabled bottom halves. `taken` is the first field.
         unsafe {
             if bindings::this_cpu_cmpxchg(slots.cast(), 0, 1) != 0 {
                 return None;
             }
-            // INVARIANT: Marked by the lines above.
+            // INVARIANT: `taken` was set above.
             Some(Taken(
                 &*bindings::this_cpu_ptr(slots.cast()).cast::<Slot<T>>(),
                 NotThreadSafe,
@@ -89,8 +95,8 @@ impl<T: Zeroable> Drop for PerCpuCell<T> {
             return;
         }
         for_each_possible_cpu(|cpu| {
-            // SAFETY: Each CPU that can be there has a slot, whose value nobody has any more, and this is
-            // the end of it.
+            // SAFETY: Each possible CPU has a slot. By `&mut self` its value is not taken, and it
+            // is not used after this.
             unsafe {
                 let slot = bindings::per_cpu_ptr(slots.cast(), cpu).cast::<Slot<T>>();
                 ptr::drop_in_place((*slot).value.get());
@@ -99,11 +105,11 @@ impl<T: Zeroable> Drop for PerCpuCell<T> {
     }
 }
 
-/// A value that a CPU has of a [`PerCpuCell`]. Its drop gives it back.
+/// Exclusive access to one CPU's value of a [`PerCpuCell`], until it is dropped.
 ///
 /// # Invariants
 ///
-/// The slot is that of this CPU, and is marked as taken by this.
+/// The slot is that of this CPU, and this value has set its `taken`.
 pub(crate) struct Taken<'a, T>(&'a Slot<T>, NotThreadSafe);
 
 impl<T> Deref for Taken<'_, T> {
@@ -111,7 +117,7 @@ impl<T> Deref for Taken<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: Nobody else touches the value, by the type invariant.
+        // SAFETY: This is the only access to the value, by the type invariant.
         unsafe { &*self.0.value.get() }
     }
 }
@@ -119,7 +125,7 @@ impl<T> Deref for Taken<'_, T> {
 impl<T> DerefMut for Taken<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: Nobody else touches the value, by the type invariant.
+        // SAFETY: This is the only access to the value, by the type invariant.
         unsafe { &mut *self.0.value.get() }
     }
 }
@@ -128,15 +134,15 @@ impl<T> Drop for Taken<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         barrier();
-        // SAFETY: The slot is this CPU's, by the type invariant: an interrupt that finds it taken leaves
-        // it alone.
+        // SAFETY: The slot is that of this CPU, by the type invariant. A context that finds it
+        // taken does not write to it.
         unsafe { self.0.taken.get().write_volatile(0) };
     }
 }
 
-/// Has the compiler move no memory access across. C: `barrier()`.
+/// Keeps the compiler from moving memory accesses across. C: `barrier()`.
 #[inline(always)]
 fn barrier() {
-    // SAFETY: No instruction.
+    // SAFETY: The assembly contains no instruction.
     unsafe { core::arch::asm!("", options(nostack, preserves_flags)) };
 }

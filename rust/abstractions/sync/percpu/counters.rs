@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Counters of each CPU.
+//! Per-CPU counters.
 
 use super::{
     for_each_possible_cpu,
@@ -8,19 +8,19 @@ use super::{
 };
 use crate::abstractions::bindings;
 
-/// `N` counters of 64 bits for each CPU. They take no memory until something is counted.
+/// `N` 64-bit counters per CPU, which are allocated when something is first counted.
 pub(crate) struct Counters<const N: usize>(PerCpu<[u64; N]>);
 
 impl<const N: usize> Counters<N> {
-    /// All 0.
+    /// Creates counters that are 0.
     pub(crate) const fn new() -> Self {
         Self(PerCpu::new())
     }
 
-    /// Adds to some of the counters of this CPU, which are named by their numbers: there is none from
-    /// `N` on. Process or softirq context.
+    /// Adds amounts to counters of this CPU, given by their indices. Indices from `N` on are
+    /// ignored. Process or softirq context.
     ///
-    /// The first call allocates. What there is no memory for is not counted.
+    /// The first call allocates the counters. If that fails, the amounts are lost.
     #[inline(always)]
     pub(crate) fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
         let mut counters = self.0.get();
@@ -34,18 +34,19 @@ impl<const N: usize> Counters<N> {
         let counters = counters.cast::<u64>();
         for (number, amount) in amounts {
             if number < N {
-                // SAFETY: There are `N` of them.
+                // SAFETY: Each CPU has `N` counters, and `number` is less than `N`.
                 unsafe { bindings::this_cpu_add(counters.wrapping_add(number), amount) };
             }
         }
     }
 
-    /// Whether anything was ever counted.
+    /// Returns whether the counters are allocated, that is, whether anything was counted.
     pub(crate) fn is_used(&self) -> bool {
         !self.0.get().is_null()
     }
 
-    /// The sums over all CPUs, while these may go on counting. `None` if nothing was ever counted.
+    /// Returns the sums over all CPUs, or `None` if nothing was counted. CPUs may go on counting
+    /// meanwhile.
     pub(crate) fn sum(&self) -> Option<[u64; N]> {
         let counters = self.0.get().cast::<u64>();
         if counters.is_null() {
@@ -53,8 +54,8 @@ impl<const N: usize> Counters<N> {
         }
         let mut sums = [0u64; N];
         for_each_possible_cpu(|cpu| {
-            // SAFETY: Each CPU that can be there has `N` counters; they are read in one piece where a
-            // machine word has 64 bits.
+            // SAFETY: Each possible CPU has `N` counters. On 64-bit machines each is read in one
+            // access.
             unsafe {
                 let own = bindings::per_cpu_ptr(counters, cpu);
                 for (i, sum) in sums.iter_mut().enumerate() {

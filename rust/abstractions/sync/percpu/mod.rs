@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Values of which each CPU has its own.
+//! Per-CPU values.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
@@ -26,35 +26,36 @@ use kernel::{
     }, //
 };
 
-/// A `T` for each CPU. They take no memory until they are allocated, and are zero then.
+/// A `T` per CPU. The values are allocated by [`Self::alloc`], and zeroed then.
 ///
 /// # Invariants
 ///
-/// The pointer is null, or the per-CPU address of a `T` which stays the same until the drop.
+/// The pointer is null, or the per-CPU address of a `T`. Once it is set, it does not change until
+/// the drop.
 struct PerCpu<T>(Atomic<*mut T>);
 
 impl<T: Zeroable> PerCpu<T> {
     const fn new() -> Self {
-        // INVARIANT: Null.
+        // INVARIANT: The pointer is null.
         Self(Atomic::new(ptr::null_mut()))
     }
 
-    /// The per-CPU address. Null if they are not allocated.
+    /// Returns the per-CPU address, or null if the values are not allocated.
     #[inline(always)]
     fn get(&self) -> *mut T {
         self.0.load(Acquire)
     }
 
-    /// Allocates, if nobody has. Returns whether this call has; not if there is no memory. Does not
-    /// sleep.
+    /// Allocates the values unless they are allocated. Returns whether this call did so: `false`
+    /// also if the allocation fails. Does not sleep.
     #[cold]
     #[inline(never)]
     fn alloc(&self) -> bool {
         if !self.get().is_null() {
             return false;
         }
-        // SAFETY: An FFI call with no requirements. It does not sleep with these flags, and what it
-        // allocates is zero.
+        // SAFETY: An FFI call with no requirements. It does not sleep with these flags, and returns
+        // zeroed memory.
         let new: *mut T = unsafe {
             bindings::__alloc_percpu_gfp(
                 size_of::<T>(),
@@ -66,10 +67,10 @@ impl<T: Zeroable> PerCpu<T> {
         if new.is_null() {
             return false;
         }
-        // INVARIANT: Allocated, and only if there was none.
+        // INVARIANT: `new` is allocated, and is only set if the pointer is null.
         let first = self.0.cmpxchg(ptr::null_mut(), new, Release).is_ok();
         if !first {
-            // SAFETY: Allocated above, and nobody else knows it.
+            // SAFETY: Allocated above, and not published.
             unsafe { bindings::free_percpu(new.cast()) };
         }
         first
@@ -78,16 +79,16 @@ impl<T: Zeroable> PerCpu<T> {
 
 impl<T> Drop for PerCpu<T> {
     fn drop(&mut self) {
-        // Whoever is alone with the value has seen what others wrote.
+        // Relaxed: the exclusive reference orders this after all other accesses.
         let address = self.0.load(Relaxed);
         if !address.is_null() {
-            // SAFETY: Allocated by `alloc`, and this is the end of the value.
+            // SAFETY: Allocated by `alloc`, and not used after this.
             unsafe { bindings::free_percpu(address.cast()) };
         }
     }
 }
 
-/// Calls `f` with the number of each CPU that there is or may be. C: `for_each_possible_cpu()`.
+/// Calls `f` with the number of each possible CPU. C: `for_each_possible_cpu()`.
 fn for_each_possible_cpu(mut f: impl FnMut(c_uint)) {
     // SAFETY: FFI calls with no requirements.
     unsafe {
