@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Routing decisions.
+//! Routes (dst entries).
 //!
 //! C header: [`include/net/dst.h`](srctree/include/net/dst.h)
 
@@ -26,11 +26,12 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// The device of a route. C: `dst_dev_rcu()`.
+/// Returns the device of a route. C: `dst_dev_rcu()`.
 ///
 /// # Safety
 ///
-/// `dst` is valid, and this is an RCU read side, in which the device stays.
+/// `dst` is valid. The caller is in an RCU read-side critical section, in which the device stays
+/// valid.
 #[inline(always)]
 pub(in crate::abstractions::net) unsafe fn dst_dev_rcu(
     dst: *const bindings::dst_entry,
@@ -39,30 +40,31 @@ pub(in crate::abstractions::net) unsafe fn dst_dev_rcu(
     unsafe { rcu::dereference(&raw const (*dst).__bindgen_anon_1.dev_rcu) }
 }
 
-/// The route of a packet; null if it has none. C: `skb_dst()`.
+/// Returns the route of a packet, or null. C: `skb_dst()`.
 ///
 /// # Safety
 ///
-/// `skb` is valid, and the route is held by the packet, or stays for an RCU read side.
+/// `skb` is valid. The packet holds a reference to its route, or the route stays valid for an RCU
+/// read-side critical section.
 #[inline(always)]
 pub(in crate::abstractions::net) unsafe fn skb_dst(
     skb: *const bindings::sk_buff,
 ) -> *mut bindings::dst_entry {
-    // SAFETY: By the safety requirements of this function; the view of the union is the one that a
-    // packet on its way has.
+    // SAFETY: By the safety requirements of this function. This member of the union is the one in
+    // use while a packet is in the network stack.
     let refdst = unsafe { refdst(skb.cast_mut()).read() };
     (refdst & !(bindings::SKB_DST_NOREF as c_ulong)) as *mut bindings::dst_entry
 }
 
-/// Takes a packet off its route. C: `skb_dst_drop()`.
+/// Removes the route from a packet. C: `skb_dst_drop()`.
 ///
 /// # Safety
 ///
-/// `skb` is valid and ours.
+/// `skb` is valid, and exclusively owned or borrowed by the caller.
 #[inline(always)]
 pub(in crate::abstractions::net) unsafe fn skb_dst_drop(skb: *mut bindings::sk_buff) {
-    // SAFETY: By the safety requirements of this function; the packet has a reference to its route
-    // unless it says that it has none.
+    // SAFETY: By the safety requirements of this function. Without `SKB_DST_NOREF` the packet holds
+    // a reference to its route, which is released here.
     unsafe {
         let place = refdst(skb);
         let refdst = place.read();
@@ -76,7 +78,7 @@ pub(in crate::abstractions::net) unsafe fn skb_dst_drop(skb: *mut bindings::sk_b
     }
 }
 
-/// Where a packet has its route, and whether it holds it.
+/// Returns the address of the packet's `_skb_refdst`: its route, and whether it holds a reference.
 ///
 /// # Safety
 ///
@@ -87,39 +89,43 @@ unsafe fn refdst(skb: *mut bindings::sk_buff) -> *mut c_ulong {
     unsafe { &raw mut (*skb).__bindgen_anon_3.__bindgen_anon_1._skb_refdst }
 }
 
-/// A route, within an RCU read side: that which brought a packet to a hook, or the one that a
-/// lookup found.
+/// A route within an RCU read-side critical section: the one by which a packet reached a hook, or
+/// the result of a lookup.
 ///
 /// # Invariants
 ///
-/// The pointer is to a `dst_entry` with a device. It stays valid for `'a`, even if the packet leaves
-/// it, and `'a` lies in an RCU read side.
+/// The pointer is to a `dst_entry` with a device. It stays valid for `'a`, even if the packet is
+/// removed from the route, and `'a` lies in an RCU read-side critical section.
 #[derive(Clone, Copy)]
 pub(crate) struct Dst<'a>(*mut bindings::dst_entry, PhantomData<&'a ()>);
 
 impl<'a> Dst<'a> {
     /// # Safety
     ///
-    /// `dst` is valid, has a device, and is not freed during `'a`, which lies in an RCU read side.
+    /// `dst` is valid, has a device, and is not freed during `'a`, which lies in an RCU read-side
+    /// critical section.
     #[inline(always)]
     pub(in crate::abstractions) unsafe fn from_raw(dst: *mut bindings::dst_entry) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(dst, PhantomData)
     }
 
-    /// A reference to the route, if that is what the packet has, which keeps it: somebody may give it
-    /// back, and it need not stay for an RCU read side that has begun later than its end. A packet
-    /// without one is on a route that stays.
+    /// Takes a reference to the route if the packet holds one.
+    ///
+    /// The packet's reference may be the only one that keeps the route, and the packet may lose it.
+    /// RCU does not keep a route whose life ended before the read-side critical section began.
+    /// Returns `None` if the packet holds no reference: then the route stays valid anyway.
     ///
     /// # Safety
     ///
-    /// `skb` is valid, and on this route.
+    /// `skb` is valid, and this is its route.
     #[inline(always)]
     pub(in crate::abstractions::net) unsafe fn hold_for(
         self,
         skb: *mut bindings::sk_buff,
     ) -> Option<DstRef> {
-        // SAFETY: By the safety requirements of this function, and the packet has a reference.
+        // SAFETY: By the safety requirements of this function. The packet holds a reference to the
+        // route.
         unsafe {
             let held = refdst(skb).read() & bindings::SKB_DST_NOREF as c_ulong == 0;
             held.then(|| {
@@ -129,38 +135,43 @@ impl<'a> Dst<'a> {
         }
     }
 
-    /// The C view of the route.
+    /// Returns the raw pointer.
     #[cfg(lwtcls_kunit)]
     pub(in crate::abstractions) fn as_ptr(self) -> *mut bindings::dst_entry {
         self.0
     }
 
-    /// The RCU read side that it is used in.
+    /// Returns a token of the RCU read-side critical section.
     #[inline(always)]
     pub(crate) fn rcu(self) -> ReadSide<'a> {
-        // SAFETY: By the type invariant.
+        // SAFETY: `'a` lies in an RCU read-side critical section, by the type invariant.
         unsafe { ReadSide::assume() }
     }
 
-    /// The device that the route leads out of, or that it came in by. A route that is held outlives
-    /// its device, and has another one then; what is returned stays for the RCU read side.
+    /// Returns the device of the route: the one that it sends packets to, or received them from.
     /// C: `dst_dev_rcu()`.
+    ///
+    /// A route that is referenced can outlive its device, and then has another one. The returned
+    /// device stays valid for the RCU read-side critical section.
     #[inline(always)]
     pub(crate) fn dev(self) -> &'a NetDevice {
-        // SAFETY: The route is valid and has a device by the type invariant. The device is freed
-        // after a grace period, and `'a` lies in an RCU read side.
+        // SAFETY: The route is valid and has a device by the type invariant. Devices are freed
+        // after a grace period, and `'a` lies in an RCU read-side critical section.
         unsafe { NetDevice::from_raw(dst_dev_rcu(self.0)) }
     }
 
-    /// Whether packets on this route are IPv4 ones, as they come to it. Others are IPv6 ones.
-    /// C: `dst->ops->family`.
+    /// Returns whether the route is an IPv4 one. Otherwise it is an IPv6 one. C:
+    /// `dst->ops->family`.
+    ///
+    /// A program may have changed the family of the packet in the meantime.
     #[inline(always)]
     pub(crate) fn is_inet(self) -> bool {
-        // SAFETY: The route is valid by the type invariant, and its operations are as long.
+        // SAFETY: The route is valid by the type invariant, and its `ops` live as long.
         unsafe { u32::from((*(*self.0).ops).family) == bindings::AF_INET }
     }
 
-    /// What a lookup that ended in this route says about it: a route may be one that leads nowhere.
+    /// Returns the error of the route. A lookup may find an error route, such as an unreachable
+    /// one.
     #[inline(always)]
     pub(crate) fn error(self) -> Result {
         // SAFETY: The route is valid by the type invariant.
@@ -168,16 +179,17 @@ impl<'a> Dst<'a> {
     }
 }
 
-/// A route to put a packet on.
+/// A route to attach to a packet.
 pub(crate) enum Found<'a> {
-    /// One that is held for the packet.
+    /// A counted reference, which the packet takes over.
     Held(DstRef),
-    /// One that stays for the RCU read side: whoever keeps the packet for longer holds it.
+    /// A route that is valid for the RCU read-side critical section. Code that queues the packet
+    /// takes a reference first (`skb_dst_force()`).
     Noted(Dst<'a>),
 }
 
 impl Found<'_> {
-    /// The route.
+    /// Returns the route.
     #[inline(always)]
     pub(crate) fn dst<'a>(&'a self, rcu: &'a ReadSide<'_>) -> Dst<'a> {
         match self {
@@ -186,13 +198,15 @@ impl Found<'_> {
         }
     }
 
-    /// Puts a packet on the route. It had one before, so what both note besides is noted.
-    /// C: `skb_dst_set()`, `skb_dst_set_noref()`.
+    /// Attaches the route to a packet. C: `skb_dst_set()`, `skb_dst_set_noref()`.
+    ///
+    /// Unlike these, does not set `skb->slow_gro`, because the packet had a route before.
     ///
     /// # Safety
     ///
-    /// `skb` is valid and ours, has no route, and leaves this one before the RCU read side ends, or
-    /// holds it.
+    /// `skb` is valid, exclusively owned by the caller, and has no route. If the route is not
+    /// counted, the packet is removed from it, or takes a reference to it, before the RCU read-side
+    /// critical section ends.
     #[inline(always)]
     pub(in crate::abstractions::net) unsafe fn attach(self, skb: *mut bindings::sk_buff) {
         let refdst = match self {
@@ -204,41 +218,41 @@ impl Found<'_> {
     }
 }
 
-/// A counted reference to a route. Its drop gives it back.
+/// A counted reference to a route, which is released when it is dropped.
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `dst_entry` with a device, of which one reference is ours.
+/// The pointer is to a valid `dst_entry` with a device, and the value owns one reference to it.
 pub(crate) struct DstRef(pub(super) NonNull<bindings::dst_entry>);
 
 impl DstRef {
     /// # Safety
     ///
-    /// `dst` is valid, has a device, and the caller gives away one of its references.
+    /// `dst` is valid, has a device, and the caller passes on one reference to it.
     #[inline(always)]
     pub(in crate::abstractions::net) unsafe fn from_raw(dst: *mut bindings::dst_entry) -> Self {
         // INVARIANT: By the safety requirements of this function.
-        // SAFETY: A valid route is not at address 0.
+        // SAFETY: A valid pointer is not null.
         Self(unsafe { NonNull::new_unchecked(dst) })
     }
 
-    /// The route, unless it is one that leads nowhere: why that is so then.
+    /// Returns the route, or the error of an error route, whose reference is then released.
     #[inline(always)]
     pub(in crate::abstractions::net) fn usable(self) -> Result<Self> {
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: The route is valid by the type invariant.
         success(unsafe { (*self.0.as_ptr()).error.into() })?;
         Ok(self)
     }
 
-    /// The route, as long as it is referred to, and within an RCU read side.
+    /// Borrows the route, within an RCU read-side critical section.
     #[inline(always)]
     pub(crate) fn dst<'a>(&'a self, _rcu: &'a ReadSide<'_>) -> Dst<'a> {
-        // SAFETY: Valid by the type invariant for as long as `self` is borrowed, in an RCU read
-        // side by the token. What a lookup finds has a device.
+        // SAFETY: The route is valid and has a device by the type invariant, for as long as `self`
+        // is borrowed. The token shows that this is an RCU read-side critical section.
         unsafe { Dst::from_raw(self.0.as_ptr()) }
     }
 
-    /// Gives the reference away.
+    /// Passes the reference on to the caller, as a raw pointer.
     #[inline(always)]
     pub(in crate::abstractions::net) fn into_raw(self) -> *mut bindings::dst_entry {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
@@ -247,16 +261,16 @@ impl DstRef {
 
 impl Clone for DstRef {
     fn clone(&self) -> Self {
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: The route is valid by the type invariant.
         unsafe { bindings::dst_hold(self.0.as_ptr()) };
-        // INVARIANT: The line above has added one.
+        // INVARIANT: The line above took a reference.
         Self(self.0)
     }
 }
 
 impl Drop for DstRef {
     fn drop(&mut self) {
-        // SAFETY: One reference is ours by the type invariant, and this is its end.
+        // SAFETY: The value owns a reference by the type invariant, and does not use it after this.
         unsafe { bindings::dst_release(self.0.as_ptr()) };
     }
 }

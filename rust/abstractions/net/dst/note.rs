@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Notes of routes, which hold them.
+//! References to routes in a cache.
 //!
 //! C header: [`include/net/dst.h`](srctree/include/net/dst.h)
 
@@ -21,33 +21,35 @@ use kernel::{
     prelude::*, //
 };
 
-/// A note of a route, which holds it for as long as anybody likes. Zero is a note of none.
+/// A cached route: a reference that may be kept for an unlimited time. All zeroes is an empty note.
 ///
-/// Packets may be on the route without holding it: the reference is given back after a grace period.
+/// Packets may use the route without a reference of their own. Therefore the reference is released
+/// after a grace period.
 #[derive(Zeroable)]
 pub(crate) struct DstNote {
     held: Option<KBox<Held>>,
     cookie: u32,
 }
 
-/// A reference, and what RCU needs to give it back later.
+/// A reference, and the RCU head to release it after a grace period.
 #[repr(C)]
 struct Held {
     rcu: bindings::callback_head,
     dst: DstRef,
 }
 
-// SAFETY: A route may be looked at, and given back, on any CPU. Nobody looks at the rest before RCU
-// has it.
+// SAFETY: A route may be used and released on any CPU. Nothing accesses the RCU head before
+// `call_rcu()`.
 unsafe impl Send for Held {}
 
 impl DstNote {
-    /// What is noted.
+    /// Returns the cached route.
     #[inline(always)]
     pub(crate) fn get<'a>(&self, _rcu: &ReadSide<'a>) -> Option<NotedDst<'a>> {
         let dst = self.held.as_ref()?.dst.0.as_ptr();
-        // INVARIANT: Valid by the invariant of the reference, which is not given back before this
-        // read side ends. What is held has a device.
+        // INVARIANT: The route is valid and has a device by the invariant of `DstRef`. The
+        // reference is released after a grace period, and thus not before this read-side critical
+        // section ends.
         Some(NotedDst {
             dst,
             cookie: self.cookie,
@@ -55,13 +57,17 @@ impl DstNote {
         })
     }
 
-    /// Notes the route that a lookup has found. False if there is no memory, or if it is one that
-    /// cannot be noted: XFRM has checks of its own; a route with a tunnel state might lead to what has
-    /// the note, which would then never go; and one of IPv6 has to be freed before its namespace, so
-    /// that has to be the initial one. Does not sleep.
+    /// Caches the route that a lookup found. Does not sleep.
+    ///
+    /// Returns `false` if the allocation fails or the route cannot be cached:
+    ///
+    /// - XFRM routes have checks of their own.
+    /// - A route with a tunnel state may lead to the owner of the note. The reference cycle would
+    ///   keep both forever.
+    /// - An IPv6 route has to be freed before its namespace, unless that is the initial one.
     pub(crate) fn set(&mut self, found: &DstRef, rcu: &ReadSide<'_>) -> bool {
         let dst = found.0.as_ptr();
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: The route is valid by the type invariant of `DstRef`.
         let lasts = unsafe {
             !bindings::dst_is_xfrm(dst)
                 && (*dst).lwtstate.is_null()
@@ -73,7 +79,8 @@ impl DstNote {
         let cookie = if found.dst(rcu).is_inet() {
             0
         } else {
-            // SAFETY: Valid by the type invariant, and one of IPv6 that is not XFRM's.
+            // SAFETY: The route is valid by the type invariant of `DstRef`. It is an IPv6 route,
+            // and no XFRM one.
             unsafe { bindings::rt6_get_cookie(dst) }
         };
         if self.held.as_ref().is_some_and(|held| held.dst.0 == found.0) {
@@ -81,7 +88,7 @@ impl DstNote {
             return true;
         }
         let held = Held {
-            // SAFETY: Zero is what C has there before `call_rcu()`.
+            // SAFETY: All zeroes are a valid RCU head before `call_rcu()`.
             rcu: unsafe { core::mem::zeroed() },
             dst: found.clone(),
         };
@@ -94,21 +101,23 @@ impl DstNote {
         true
     }
 
-    /// Gives the route back, after a grace period. Whoever unloads code waits for callbacks of RCU.
+    /// Releases the route after a grace period. Module unload must wait for the callback
+    /// (`rcu_barrier()`).
     fn forget(&mut self) {
         if let Some(held) = self.held.take() {
             let held = KBox::into_raw(held);
-            // SAFETY: Out of a box, and nobody else knows it.
+            // SAFETY: `held` comes from `KBox::into_raw` above, and there is no other pointer to
+            // it. `release` frees it.
             unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(release)) };
         }
     }
 }
 
-/// A route that was noted.
+/// A cached route that has not been checked yet.
 ///
 /// # Invariants
 ///
-/// `dst` is valid for `'a`, which lies in an RCU read side, and has a device.
+/// `dst` is valid and has a device for `'a`, which lies in an RCU read-side critical section.
 pub(crate) struct NotedDst<'a> {
     dst: *mut bindings::dst_entry,
     cookie: u32,
@@ -116,11 +125,14 @@ pub(crate) struct NotedDst<'a> {
 }
 
 impl<'a> NotedDst<'a> {
-    /// The route, unless something was announced since it was noted by which a lookup would find another
-    /// one. C: `dst_check()`.
+    /// Returns the route if it is still valid. C: `dst_check()`.
+    ///
+    /// It is not if a change was announced since it was cached, after which a lookup may find
+    /// another route.
     #[inline(always)]
     pub(crate) fn check(self) -> Option<Dst<'a>> {
-        // SAFETY: Valid, and with a device, by the type invariant.
+        // SAFETY: The route is valid and has a device for `'a`, which lies in an RCU read-side
+        // critical section, by the type invariant.
         unsafe {
             let valid = bindings::dst_check(self.dst, self.cookie);
             (!valid.is_null()).then(|| Dst::from_raw(self.dst))
@@ -134,12 +146,13 @@ impl Drop for DstNote {
     }
 }
 
-/// C: `rcu_callback_t`.
+/// Releases the reference of a [`Held`]. C: `rcu_callback_t`.
 ///
 /// # Safety
 ///
-/// `rcu` is that of a [`Held`] which came out of a box and is not used any more.
+/// `rcu` is the RCU head of a [`Held`] that comes from `KBox::into_raw` and is not used after this.
 unsafe extern "C" fn release(rcu: *mut bindings::callback_head) {
-    // SAFETY: By the safety requirements of this function; it is the first field.
+    // SAFETY: By the safety requirements of this function. The RCU head is the first field of
+    // `Held`.
     drop(unsafe { KBox::from_raw(rcu.cast::<Held>()) });
 }

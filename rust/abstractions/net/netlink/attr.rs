@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Attributes of a request.
+//! Attributes of netlink requests.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
@@ -26,29 +26,29 @@ use kernel::prelude::*;
 ///
 /// # Invariants
 ///
-/// The pointer is to an attribute whose whole length lies in the request, which lives for `'a`.
+/// The pointer is to an attribute that lies completely in the request, which lives for `'a`.
 #[derive(Clone, Copy)]
 pub(crate) struct Attr<'a>(NonNull<bindings::nlattr>, PhantomData<&'a ()>);
 
 impl<'a> Attr<'a> {
     /// # Safety
     ///
-    /// `attr` is null or an attribute whose length was checked against its message, and which is
-    /// neither changed nor freed during `'a`.
+    /// `attr` is null, or an attribute whose length was checked against its message. It is neither
+    /// changed nor freed during `'a`.
     pub(in crate::abstractions) unsafe fn from_raw(attr: *const bindings::nlattr) -> Option<Self> {
         // INVARIANT: By the safety requirements of this function.
         NonNull::new(attr.cast_mut()).map(|attr| Self(attr, PhantomData))
     }
 
-    /// The C view.
+    /// Returns the raw pointer.
     pub(in crate::abstractions::net) fn as_ptr(self) -> *mut bindings::nlattr {
         self.0.as_ptr()
     }
 
-    /// What the attribute carries. C: `nla_data()`, `nla_len()`.
+    /// Returns the payload. C: `nla_data()`, `nla_len()`.
     pub(crate) fn payload(self) -> &'a [u8] {
-        // SAFETY: The attribute is valid by the type invariant. So many bytes follow its header, and
-        // live for `'a`.
+        // SAFETY: The attribute is valid by the type invariant. `nla_len()` bytes follow its
+        // header, and live for `'a`.
         unsafe {
             let len = bindings::nla_len(self.0.as_ptr());
             core::slice::from_raw_parts(
@@ -58,8 +58,10 @@ impl<'a> Attr<'a> {
         }
     }
 
-    /// What `f` makes of the payload, if that has exactly `N` bytes. `ERANGE` if it has fewer,
-    /// `EINVAL` if it has more.
+    /// Passes the payload to `f` if it has exactly `N` bytes.
+    ///
+    /// Fails with `ERANGE` if it has fewer bytes, or with `EINVAL` if it has more. `why` is the
+    /// extack message.
     #[inline(always)]
     fn exactly<const N: usize, R>(
         self,
@@ -77,24 +79,31 @@ impl<'a> Attr<'a> {
         }
     }
 
-    /// A number in host byte order. `ERANGE` if it has fewer than two bytes, `EINVAL` if it has more.
+    /// Returns a number in host byte order. Fails with `ERANGE` if the payload has fewer than two
+    /// bytes, or with `EINVAL` if it has more.
     pub(crate) fn u16(self, extack: &mut ExtAck<'_>) -> Result<u16> {
         let why = c"the attribute must be 2 bytes long";
         self.exactly(u16::from_ne_bytes, extack, why)
     }
 
-    /// A number in host byte order. `ERANGE` if it has fewer than four bytes, `EINVAL` if it has more.
+    /// Returns a number in host byte order. Fails with `ERANGE` if the payload has fewer than four
+    /// bytes, or with `EINVAL` if it has more.
     pub(crate) fn u32(self, extack: &mut ExtAck<'_>) -> Result<u32> {
         let why = c"the attribute must be 4 bytes long";
         self.exactly(u32::from_ne_bytes, extack, why)
     }
 
-    /// A NUL-terminated string of at most `max` bytes. Zeros may follow its NUL, up to `max + 1` bytes
-    /// in all: some clients send a buffer of fixed size.
+    /// Returns a NUL-terminated string of at most `max` bytes. C: `NLA_NUL_STRING`.
     ///
-    /// `EINVAL` if no NUL is among the first `max + 1` bytes, or if anything but zeros follows it;
-    /// `ERANGE` if the payload is longer than that. `too_long` is the extack message for a string of
-    /// more than `max` bytes. C: `NLA_NUL_STRING`.
+    /// Some clients send a buffer of fixed size: zeroes may follow the NUL, up to `max + 1` bytes
+    /// in all.
+    ///
+    /// Fails with
+    /// - `EINVAL` if there is no NUL among the first `max + 1` bytes, or anything but zeroes
+    ///   follows it,
+    /// - `ERANGE` if the payload is longer than `max + 1` bytes.
+    ///
+    /// `too_long` is the extack message for a string of more than `max` bytes.
     pub(crate) fn str(
         self,
         max: usize,
@@ -108,7 +117,7 @@ impl<'a> Attr<'a> {
         }
     }
 
-    /// [`Self::str`], if the payload is not just a string of that length.
+    /// Implements [`Self::str`] for payloads that are not exactly a string of valid length.
     #[cold]
     fn str_in_buffer(
         self,
@@ -127,7 +136,7 @@ impl<'a> Attr<'a> {
             return Err(extack.refuse_attr(EINVAL, self, why));
         };
         let (_, rest) = payload.split_at(string.to_bytes_with_nul().len());
-        // As in the C, the last byte does not count if it is a NUL.
+        // As in C, a NUL in the last byte does not count.
         if payload.strip_suffix(&[0]).unwrap_or(payload).len() > max {
             return Err(extack.refuse_attr(
                 ERANGE,
@@ -145,15 +154,15 @@ impl<'a> Attr<'a> {
         Ok(string)
     }
 
-    /// The attributes inside this one, of types 1 to `N - 1`.
+    /// Parses the nested attributes, of types 1 to `N - 1`. C: `__nla_parse()`.
     ///
-    /// `EINVAL` for a type that is 0, at least `N`, or there twice, and for bytes at the end that
-    /// are no attribute. C: `__nla_parse()`.
+    /// Fails with `EINVAL` if a type is 0 or at least `N`, if a type occurs twice, or if trailing
+    /// bytes are no attribute.
     #[inline(always)]
     pub(crate) fn nested<const N: usize>(self, extack: &mut ExtAck<'_>) -> Result<Attrs<'a, N>> {
         let mut table = MaybeUninit::<[*mut bindings::nlattr; N]>::uninit();
-        // SAFETY: The table has a place for each type up to the maximum that is named. Head and
-        // length are those of the payload, which is valid by the type invariant.
+        // SAFETY: The table has an entry for each type up to `maxtype`. Head and length are those
+        // of the payload, which is valid by the type invariant.
         success(unsafe {
             bindings::__nla_parse(
                 table.as_mut_ptr().cast(),
@@ -166,18 +175,18 @@ impl<'a> Attr<'a> {
                 extack.as_ptr(),
             )
         })?;
-        // SAFETY: The callee succeeded, and so has cleared the table first.
+        // SAFETY: `__nla_parse()` clears the table first, and it succeeded.
         let table = unsafe { table.assume_init() };
-        // Of those of one type the table has the last. All of them fill the payload, so what the
-        // table has does, if none is missing.
+        // The table has the last attribute of each type. The attributes fill the payload, so those
+        // in the table do so, too, unless a type occurs twice.
         let filled = table.iter().filter(|attr| !attr.is_null()).map(|attr| {
-            // SAFETY: The callee checked that it lies in the payload.
+            // SAFETY: The callee checked that the attribute lies in the payload.
             aligned(usize::from(unsafe { (**attr).nla_len }))
         });
         if filled.sum::<usize>() != aligned(self.payload().len()) {
             return Err(extack.refuse_attr(EINVAL, self, c"duplicate attribute"));
         }
-        // INVARIANT: The callee checked that each attribute that it found lies in the payload.
+        // INVARIANT: The callee checked that each attribute in the table lies in the payload.
         Ok(Attrs {
             table,
             _request: PhantomData,
@@ -189,7 +198,7 @@ impl<'a> Attr<'a> {
 ///
 /// # Invariants
 ///
-/// Each entry is null or meets the invariant of [`Attr`] for `'a`.
+/// Each entry is null, or meets the invariant of [`Attr`] for `'a`.
 #[repr(transparent)]
 pub(crate) struct Attrs<'a, const N: usize> {
     table: [*mut bindings::nlattr; N],
@@ -197,22 +206,24 @@ pub(crate) struct Attrs<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Attrs<'a, N> {
-    /// Reads a table that the kernel parsed.
+    /// Wraps a table that the kernel has parsed.
     ///
     /// # Safety
     ///
-    /// `table` has `N` entries; each is null, or an attribute that was checked and lives for `'a`.
+    /// `table` has `N` entries. Each is null, or an attribute that was validated and lives for
+    /// `'a`.
     pub(in crate::abstractions) unsafe fn from_raw(table: *mut *mut bindings::nlattr) -> &'a Self {
-        // SAFETY: The type is transparent; the rest by the safety requirements of this function.
+        // SAFETY: The type is `repr(transparent)`. The rest is by the safety requirements of this
+        // function.
         unsafe { &*table.cast() }
     }
 
-    /// The table, as the kernel's own parsers take it. It must not be written to.
+    /// Returns the table, for the kernel's own parsers. It must not be written to.
     pub(in crate::abstractions::net) fn as_ptr(&self) -> *mut *mut bindings::nlattr {
         self.table.as_ptr().cast_mut()
     }
 
-    /// The attribute of type `TYPE`, if the request has one.
+    /// Returns the attribute of type `TYPE`, or `None` if the request does not have it.
     pub(crate) fn get<const TYPE: usize>(&self) -> Option<Attr<'a>> {
         const { assert!(TYPE < N) };
         // SAFETY: By the type invariant.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a refused request is answered with besides an errno.
+//! Extended acknowledgements.
 //!
 //! C header: [`include/linux/netlink.h`](srctree/include/linux/netlink.h)
 
@@ -12,7 +12,8 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// Where a refusal says why: what `ip` and `tc` print after `Error:`. C: `netlink_ext_ack`.
+/// The extack of a request, which takes an error message: `ip` and `tc` print it after `Error:`.
+/// C: `netlink_ext_ack`.
 ///
 /// # Invariants
 ///
@@ -22,37 +23,37 @@ pub(crate) struct ExtAck<'a>(*mut bindings::netlink_ext_ack, PhantomData<&'a mut
 impl ExtAck<'_> {
     /// # Safety
     ///
-    /// `extack` is null or valid for `'a`, and nobody else uses it meanwhile.
+    /// `extack` is null, or valid and not accessed by anything else for `'a`.
     pub(in crate::abstractions) unsafe fn from_raw(extack: *mut bindings::netlink_ext_ack) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(extack, PhantomData)
     }
 
-    /// For calls whose extack message must not reach the user.
+    /// Creates an extack for calls whose message must not reach userspace.
     pub(crate) fn ignored() -> Self {
         // INVARIANT: Null is allowed.
         Self(ptr::null_mut(), PhantomData)
     }
 
-    /// The C view.
+    /// Returns the raw pointer.
     pub(in crate::abstractions::net) fn as_ptr(&mut self) -> *mut bindings::netlink_ext_ack {
         self.0
     }
 
-    /// What there is to write to. `None` if the client cannot read it.
+    /// Returns the extack to write to, or `None` if there is none.
     fn ack(&mut self) -> Option<&mut bindings::netlink_ext_ack> {
-        // SAFETY: Null, or valid and lent to us, by the type invariant.
+        // SAFETY: The pointer is null, or valid and exclusively borrowed, by the type invariant.
         unsafe { self.0.as_mut() }
     }
 
-    /// Sets the extack message of a request that succeeds: `tc` and `ip` print it after `Warning:`.
+    /// Sets the extack message of a request that succeeds: `ip` and `tc` print it after `Warning:`.
     pub(crate) fn warn(&mut self, what: &'static CStr) {
         if let Some(ack) = self.ack() {
             ack._msg = what.as_char_ptr();
         }
     }
 
-    /// As [`Self::refuse`], but keeps an extack message that a callee has set.
+    /// Like [`Self::refuse`], but keeps an extack message that a callee has set.
     pub(crate) fn refuse_unless_said(&mut self, error: Error, why: &'static CStr) -> Error {
         match self.ack() {
             Some(ack) if ack._msg.is_null() => self.refuse(error, why),
@@ -60,13 +61,14 @@ impl ExtAck<'_> {
         }
     }
 
-    /// Sets the extack message, and returns `error` for a `return Err(..)`.
+    /// Sets the extack message. Returns `error`, for `return Err(..)`.
     pub(crate) fn refuse(&mut self, error: Error, why: &'static CStr) -> Error {
         self.warn(why);
         error
     }
 
-    /// As [`Self::refuse`], and points at the attribute that is to blame, which lies in the request.
+    /// Like [`Self::refuse`], and marks the attribute that caused the error. It must be part of the
+    /// request.
     pub(crate) fn refuse_attr(
         &mut self,
         error: Error,

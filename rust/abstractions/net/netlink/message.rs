@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Messages in the making.
+//! Netlink messages under construction.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
@@ -15,30 +15,32 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// A message that is being written.
+/// A message under construction.
 ///
 /// # Invariants
 ///
-/// The pointer is to a netlink message in the making, which is ours alone for `'a`.
+/// The pointer is to a netlink message under construction, which is exclusively borrowed for `'a`.
 pub(crate) struct Message<'a>(*mut bindings::sk_buff, PhantomData<&'a mut ()>);
 
 impl Message<'_> {
     /// # Safety
     ///
-    /// `skb` is a netlink message in the making that nobody else touches during `'a`.
+    /// `skb` is a netlink message under construction, which nothing else accesses during `'a`.
     pub(in crate::abstractions) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(skb, PhantomData)
     }
 
-    /// Adds an attribute. `EMSGSIZE` if there is no room; nothing is added then. C: `nla_put()`.
+    /// Adds an attribute. C: `nla_put()`.
+    ///
+    /// Fails with `EMSGSIZE` if it does not fit. The message is then unchanged.
     pub(crate) fn put(&mut self, attr: u32, payload: &[u8]) -> Result {
         let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is valid by the type invariant, the payload by its reference.
         success(unsafe { bindings::nla_put(self.0, attr as c_int, len, payload.as_ptr().cast()) })
     }
 
-    /// The C view of the message.
+    /// Returns the raw pointer.
     pub(in crate::abstractions::net) fn as_ptr(&mut self) -> *mut bindings::sk_buff {
         self.0
     }
@@ -54,8 +56,8 @@ impl Message<'_> {
         self.put(attr, &value.to_ne_bytes())
     }
 
-    /// Adds what holds numbers of 64 bits, which is aligned so, where that has to be, by an attribute
-    /// `pad` in front of it. C: `nla_put_64bit()`.
+    /// Adds an attribute that contains 64-bit numbers. Where their alignment requires it, an
+    /// attribute `pad` is inserted before it. C: `nla_put_64bit()`.
     pub(crate) fn put_64bit(&mut self, attr: u32, payload: &[u8], pad: u32) -> Result {
         let len = c_int::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         // SAFETY: The message is valid by the type invariant, the payload by its reference.
@@ -75,8 +77,10 @@ impl Message<'_> {
         self.put(attr, value.to_bytes_with_nul())
     }
 
-    /// Adds an attribute that holds what `f` adds. If `f` fails, so does this, and the message is
-    /// as it was. C: `nla_nest_start_noflag()` to `nla_nest_end()`.
+    /// Adds an attribute that contains the attributes that `f` adds.
+    /// C: `nla_nest_start_noflag()`, `nla_nest_end()`.
+    ///
+    /// If `f` fails, returns its error, and leaves the message unchanged.
     pub(crate) fn nest(&mut self, attr: u32, f: impl FnOnce(&mut Self) -> Result) -> Result {
         // SAFETY: The message is valid by the type invariant.
         let start = unsafe { bindings::nla_nest_start_noflag(self.0, attr as c_int) };
@@ -84,7 +88,7 @@ impl Message<'_> {
             return Err(EMSGSIZE);
         }
         let result = f(self);
-        // SAFETY: `start` was begun above in this message.
+        // SAFETY: `start` is an open nested attribute of this message.
         unsafe {
             match result {
                 Ok(()) => {
@@ -97,18 +101,20 @@ impl Message<'_> {
     }
 }
 
-/// A message in the making that nobody is sent.
+/// A message that is only read back, and never sent.
 ///
 /// # Invariants
 ///
-/// The pointer is to a linear packet, which is ours.
+/// The pointer is to a linear skb, which the value owns.
 pub(crate) struct MessageBuf(NonNull<bindings::sk_buff>);
 
 impl MessageBuf {
-    /// One with room for `size` bytes of attributes, and for none more. `ENOMEM`. Any context.
+    /// Allocates a message with space for exactly `size` bytes of attributes. Fails with `ENOMEM`.
+    /// Any context.
     pub(crate) fn new(size: u32) -> Result<Self> {
-        // SAFETY: FFI calls. What the allocator gave on top is used up, in front.
-        // INVARIANT: Allocated just now, and ours.
+        // SAFETY: FFI calls. If the allocator returned a larger buffer, the excess becomes
+        // headroom.
+        // INVARIANT: Allocated here, and owned.
         unsafe {
             let skb =
                 NonNull::new(bindings::alloc_skb(size, bindings::GFP_ATOMIC)).ok_or(ENOMEM)?;
@@ -118,15 +124,16 @@ impl MessageBuf {
         }
     }
 
-    /// For writing.
+    /// Returns the message for writing.
     pub(crate) fn message(&mut self) -> Message<'_> {
-        // SAFETY: Valid by the type invariant, and borrowed for as long.
+        // SAFETY: The skb is valid by the type invariant, and `self` is borrowed for as long as the
+        // result lives.
         unsafe { Message::from_raw(self.0.as_ptr()) }
     }
 
-    /// What was written.
+    /// Returns the attributes that were written.
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: The data of a linear packet is `len` bytes long.
+        // SAFETY: The data of a linear skb is `len` bytes long.
         unsafe {
             let skb = self.0.as_ptr();
             core::slice::from_raw_parts((*skb).data, (*skb).len as usize)
@@ -136,12 +143,13 @@ impl MessageBuf {
 
 impl Drop for MessageBuf {
     fn drop(&mut self) {
-        // SAFETY: Ours by the type invariant. It is no packet that is lost.
+        // SAFETY: The value owns the skb by the type invariant. `consume_skb()`, because this is no
+        // packet drop.
         unsafe { bindings::consume_skb(self.0.as_ptr()) };
     }
 }
 
-/// The bytes that an attribute with so long a payload takes in a message. C: `nla_total_size()`.
+/// Returns the size that an attribute with that payload takes in a message. C: `nla_total_size()`.
 pub(crate) const fn total_size(payload: usize) -> usize {
     aligned(size_of::<bindings::nlattr>() + payload)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Netlink attributes, read and written, and the extack message that goes back to the user.
+//! Netlink: attributes of requests and of messages, and extended acknowledgements.
 //!
 //! C header: [`include/net/netlink.h`](srctree/include/net/netlink.h)
 
@@ -19,10 +19,10 @@ pub(crate) use message::{
     MessageBuf, //
 };
 
-/// Where the next attribute may begin. C: `NLA_ALIGNTO`.
+/// Alignment of attributes. C: `NLA_ALIGNTO`.
 const ALIGN: usize = 4;
 
-/// A length with its padding. C: `NLA_ALIGN()`.
+/// Rounds a length up to the alignment of attributes. C: `NLA_ALIGN()`.
 const fn aligned(len: usize) -> usize {
     (len + ALIGN - 1) & !(ALIGN - 1)
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Why a packet is freed.
+//! Drop reasons.
 //!
 //! C header: [`include/net/dropreason-core.h`](srctree/include/net/dropreason-core.h)
 
 use crate::abstractions::bindings;
 
-/// Why a packet is freed, as `dropwatch` and the `skb:kfree_skb` tracepoint show it.
+/// The reason why a packet is dropped, as shown by dropwatch and the `skb:kfree_skb` tracepoint.
 #[derive(Clone, Copy)]
 pub(crate) struct DropReason(bindings::skb_drop_reason);
 
@@ -22,38 +22,38 @@ macro_rules! drop_reasons {
 }
 
 drop_reasons! {
-    /// None of the others.
+    /// No other reason applies.
     NOT_SPECIFIED = skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED;
-    /// There is no MAC header where a device wants one.
+    /// The packet has no MAC header, but the device needs one.
     DEV_HDR = skb_drop_reason_SKB_DROP_REASON_DEV_HDR;
-    /// A header is not all there.
+    /// A header is missing or not in the linear data.
     HDR_TRUNC = skb_drop_reason_SKB_DROP_REASON_HDR_TRUNC;
-    /// The protocol is not the one that it has to be.
+    /// The packet does not have the expected protocol.
     INVALID_PROTO = skb_drop_reason_SKB_DROP_REASON_INVALID_PROTO;
-    /// No route on the way in.
+    /// There is no input route.
     IP_INNOROUTES = skb_drop_reason_SKB_DROP_REASON_IP_INNOROUTES;
-    /// No route on the way out.
+    /// There is no output route.
     IP_OUTNOROUTES = skb_drop_reason_SKB_DROP_REASON_IP_OUTNOROUTES;
-    /// The kernel was booted without IPv6.
+    /// IPv6 is disabled (`ipv6.disable=1`).
     IPV6DISABLED = skb_drop_reason_SKB_DROP_REASON_IPV6DISABLED;
-    /// No memory.
+    /// An allocation failed.
     NOMEM = skb_drop_reason_SKB_DROP_REASON_NOMEM;
-    /// No device to send it by.
+    /// There is no device to send the packet to.
     NO_TX_TARGET = skb_drop_reason_SKB_DROP_REASON_NO_TX_TARGET;
-    /// It was sent within the sending of others too deeply already.
+    /// The limit of nested transmissions was reached, see `dev_xmit_recursion()`.
     RECURSION_LIMIT = skb_drop_reason_SKB_DROP_REASON_RECURSION_LIMIT;
-    /// Nobody routes such a protocol.
+    /// The protocol is neither IPv4 nor IPv6.
     UNHANDLED_PROTO = skb_drop_reason_SKB_DROP_REASON_UNHANDLED_PROTO;
 }
 
 impl DropReason {
-    /// One that the kernel gave.
+    /// Wraps a reason that the kernel returned.
     #[inline(always)]
     pub(in crate::abstractions) const fn from_raw(reason: bindings::skb_drop_reason) -> Self {
         Self(reason)
     }
 
-    /// For the kernel.
+    /// Returns the kernel's value.
     #[inline(always)]
     pub(in crate::abstractions) const fn as_raw(self) -> bindings::skb_drop_reason {
         self.0

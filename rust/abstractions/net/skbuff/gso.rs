@@ -6,7 +6,7 @@
 
 use crate::abstractions::bindings;
 
-/// How a packet is to be cut into segments. C: `SKB_GSO_*`.
+/// A set of GSO types. C: `SKB_GSO_*`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GsoTypes(u32);
 
@@ -22,7 +22,7 @@ macro_rules! gso_types {
 }
 
 gso_types! {
-    /// Nobody has looked whether headers and sizes are right.
+    /// From an untrusted source: headers and sizes have not been validated.
     DODGY = SKB_GSO_DODGY;
     /// GRE without checksum.
     GRE = SKB_GSO_GRE;
@@ -32,51 +32,52 @@ gso_types! {
     IPXIP4 = SKB_GSO_IPXIP4;
     /// IPv4 or IPv6 in IPv6.
     IPXIP6 = SKB_GSO_IPXIP6;
-    /// SCTP packets, one for each fragment.
+    /// SCTP, one packet per fragment.
     SCTP = SKB_GSO_SCTP;
     /// TCP over IPv4.
     TCPV4 = SKB_GSO_TCPV4;
     /// TCP over IPv6.
     TCPV6 = SKB_GSO_TCPV6;
-    /// UDP datagrams.
+    /// UDP, one datagram per segment (`UDP_SEGMENT`).
     UDP_L4 = SKB_GSO_UDP_L4;
-    /// A tunnel over UDP whose checksum is 0.
+    /// UDP tunnel without checksum.
     UDP_TUNNEL = SKB_GSO_UDP_TUNNEL;
-    /// A tunnel over UDP with checksum.
+    /// UDP tunnel with checksum.
     UDP_TUNNEL_CSUM = SKB_GSO_UDP_TUNNEL_CSUM;
 }
 
 impl GsoTypes {
-    /// These and those.
+    /// Returns the union of both sets.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// None of them.
+    /// The empty set.
     #[cfg(lwtcls_kunit)]
     pub(crate) const NONE: Self = Self(0);
 
-    /// From the kernel's numbers.
+    /// Converts from the bits of `gso_type`.
     pub(in crate::abstractions) const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// The kernel's numbers.
+    /// Returns the bits of `gso_type`.
     pub(in crate::abstractions) const fn bits(self) -> u32 {
         self.0
     }
 
-    /// Whether any of those are among these.
+    /// Returns whether the sets have a type in common.
     pub(crate) const fn any_of(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
 
-/// What a packet says about its segments.
+/// The GSO fields of a packet.
 #[derive(Clone, Copy)]
 pub(crate) struct Gso {
-    /// Of what kind they are, and what is around them.
+    /// The type of the segments, and of the tunnels around them. C: `gso_type`.
     pub(crate) types: GsoTypes,
-    /// Bytes of payload in each; `GSO_BY_FRAGS`, if each is a fragment of its own.
+    /// Bytes of payload per segment, or `GSO_BY_FRAGS` if each fragment is a segment. C:
+    /// `gso_size`.
     pub(crate) size: u16,
 }
