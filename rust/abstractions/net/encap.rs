@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Packets that a BPF program puts a header in front of.
+//! Encapsulation of packets in a header from a BPF program.
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
@@ -23,28 +23,31 @@ use crate::abstractions::{
 use core::ops::Deref;
 use kernel::prelude::*;
 
-/// Where on its way the packet is.
+/// The direction of a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// On `in`. The MAC header of the packet as it was received may lie in front of the data, and
-    /// `CHECKSUM_COMPLETE` has to stay valid.
+    /// On `in`. There may be a MAC header before the data, from the device that received the
+    /// packet. `CHECKSUM_COMPLETE` has to stay valid.
     Ingress,
-    /// On `xmit`. The MAC header is still to come.
+    /// On `xmit`. The packet has no MAC header yet.
     Egress,
 }
 
-/// Headers of packets in the making, which [`EncapSkb`] is given.
+/// Encapsulates packets for programs that call `bpf_lwt_push_encap()`.
 pub(crate) trait PushEncap {
-    /// Puts `header` in front of the packet. The packet is as it was on error. Softirq or process
-    /// context, bottom halves off, inside of an RCU read side.
+    /// Pushes the outer header `header`. On error the packet is unchanged.
+    ///
+    /// Softirq or process context, with bottom halves disabled, in an RCU read-side critical
+    /// section.
     fn push(skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result;
 }
 
-/// A packet that is about to be encapsulated.
+/// A packet that is to be encapsulated.
 ///
 /// # Invariants
 ///
-/// Nobody has a pointer into the packet's data, and the value is used inside of an RCU read side.
+/// There are no pointers into the packet's data. The value is only used in an RCU read-side
+/// critical section.
 pub(crate) struct EncapSkb<'a> {
     skb: &'a mut SkBuff,
     side: Side,
@@ -53,25 +56,29 @@ pub(crate) struct EncapSkb<'a> {
 impl<'a> EncapSkb<'a> {
     /// # Safety
     ///
-    /// `'a` lies in an RCU read side, during which nobody uses pointers into the packet's data.
+    /// `'a` lies in an RCU read-side critical section. During `'a` nothing uses pointers into the
+    /// packet's data.
     #[inline(always)]
     pub(in crate::abstractions) unsafe fn new(skb: &'a mut SkBuff, side: Side) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self { skb, side }
     }
 
-    /// Where on its way the packet is.
+    /// Returns the direction of the packet.
     #[inline(always)]
     pub(crate) fn side(&self) -> Side {
         self.side
     }
 
-    /// The device of the packet's route. `None` if there is no route, or one without a device, as
-    /// programs can give it to a packet (`bpf_skb_set_tunnel_key()`). C: `skb_dst_dev_rcu()`.
+    /// Returns the device of the packet's route. C: `skb_dst_dev_rcu()`.
+    ///
+    /// Returns `None` if there is no route, or if it has no device. A program can set such a route
+    /// (`bpf_skb_set_tunnel_key()`).
     #[inline(always)]
     pub(crate) fn dst_dev(&self) -> Option<&NetDevice> {
-        // SAFETY: The packet is valid. Its route stays during the RCU read side of the type
-        // invariant, whether or not the packet counts a reference, and so does the route's device.
+        // SAFETY: The packet is valid. Its route and the route's device stay valid during the RCU
+        // read-side critical section of the type invariant, whether or not the packet holds a
+        // reference to the route.
         unsafe {
             let dst = skb_dst(self.skb.as_ptr());
             if dst.is_null() {
@@ -82,9 +89,11 @@ impl<'a> EncapSkb<'a> {
         }
     }
 
-    /// Makes what the packet is now the inner one, and `header` the outer header, with `headroom`
-    /// bytes left in front of that. `complete` gets the outer header as it is in the packet; what it
-    /// returns is returned. `ENOMEM`; the packet is as it was then.
+    /// Pushes `header`, with at least `headroom` bytes of headroom before it. The headers that the
+    /// packet has become the inner headers.
+    ///
+    /// Calls `complete` with the outer header in the packet, and returns its result. Fails with
+    /// `ENOMEM`. The packet is then unchanged.
     #[inline(always)]
     pub(crate) fn push<R>(
         &mut self,
@@ -99,14 +108,14 @@ impl<'a> EncapSkb<'a> {
         let headers = self.skb.headers_mut();
         headers.inner_network_header = headers.network_header;
         headers.inner_transport_header = headers.transport_header;
-        // The MAC header of the inner packet is, if there is one, a part of what is pushed.
+        // The MAC header of the inner packet, if it has one, is part of the pushed bytes.
         headers.inner_mac_header = data;
         headers.__bindgen_anon_5.inner_protocol = headers.protocol;
         headers.set_inner_protocol_type(bindings::ENCAP_TYPE_ETHER as u8);
         headers.set_encapsulation(1);
         let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid and borrowed, its headers are its own and have the room, by
-        // the call above. `header` is that long, and lies elsewhere: it is no part of a packet.
+        // SAFETY: The packet is valid and exclusively borrowed. By the call above its header is not
+        // shared and has enough headroom. `header` has `len` bytes, and is not part of a packet.
         unsafe {
             let outer = (*skb).data.sub(len as usize);
             (*skb).data = outer;
@@ -119,13 +128,14 @@ impl<'a> EncapSkb<'a> {
         }
     }
 
-    /// Counts the first `len` bytes of the data into the checksum of what was received, if there
-    /// is one. C: `skb_postpush_rcsum()`, which takes an even `len` for granted.
+    /// Adds the first `len` bytes of the data to `CHECKSUM_COMPLETE`, if the packet has it.
+    /// C: `skb_postpush_rcsum()`, which assumes that `len` is even.
     #[inline(always)]
     pub(crate) fn postpush_rcsum(&mut self, len: u32) {
         let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid and borrowed, both views of the union have the fields at the
-        // same place. Its header was pushed: it has that many bytes.
+        // SAFETY: The packet is valid and exclusively borrowed. The fields have the same offsets in
+        // both members of the union. The outer header was pushed, so the packet has that many
+        // bytes.
         unsafe {
             let headers = (*skb).__bindgen_anon_4.headers.as_mut();
             if u32::from(headers.ip_summed()) != bindings::CHECKSUM_COMPLETE {
@@ -138,9 +148,11 @@ impl<'a> EncapSkb<'a> {
         }
     }
 
-    /// Says that the data begin with the header of a packet of this protocol (`ETH_P_*`, network
-    /// byte order), and, if it is known, how many bytes from there the transport header is. One that
-    /// would lie outside of the linear data is not set.
+    /// Sets the outer headers. The data begins with a network header of the given protocol
+    /// (`ETH_P_*`, in network byte order).
+    ///
+    /// `transport` is the offset of the transport header from there, if it is known. It is ignored
+    /// if it lies past the linear data.
     #[inline(always)]
     pub(crate) fn set_outer(&mut self, protocol_be: u16, transport: Option<u16>) {
         let data = self.skb.headroom() as u16;
@@ -151,20 +163,20 @@ impl<'a> EncapSkb<'a> {
         if let Some(offset) = transport {
             headers.transport_header = data.wrapping_add(offset);
         }
-        // What was hashed were the headers of the inner packet. C: `skb_clear_hash()`.
+        // The hash is that of the inner headers. C: `skb_clear_hash()`.
         headers.hash = 0;
         headers.set_sw_hash(0);
         headers.set_l4_hash(0);
         self.skb.note_data_end();
     }
 
-    /// Adds to how the packet is to be cut into segments. With `size`, they are of this size, and
-    /// nobody knows how many there are.
+    /// Adds GSO types to those of the packet. With `size`, also sets `gso_size`, and resets
+    /// `gso_segs`, which is then unknown.
     #[inline(always)]
     pub(crate) fn resegment(&mut self, types: GsoTypes, size: Option<u16>) {
-        // SAFETY: The packet is valid and borrowed, and so is what its buffer ends in. A packet
-        // whose headers are its own may share it with a copy in a socket's queue, which sets it
-        // anew before it uses it.
+        // SAFETY: The packet is valid and exclusively borrowed, and its shared info is valid. A
+        // packet whose header is not shared may share the shared info with a clone in the queue of
+        // a socket. The socket sets the GSO fields again before it uses them.
         unsafe {
             let shared = shared_info(self.skb.as_ptr());
             (*shared).gso_type |= types.bits();
@@ -185,14 +197,16 @@ impl Deref for EncapSkb<'_> {
     }
 }
 
-/// Checksum of an IPv4 header, in the byte order of the header, in which the field for it is 0.
-/// `None` if that is no header: its length is a multiple of 4, and at least 20. C:
-/// `ip_fast_csum()`.
+/// Computes the checksum of an IPv4 header whose checksum field is 0. The result is in network byte
+/// order. C: `ip_fast_csum()`.
+///
+/// Returns `None` if the length is not that of an IPv4 header: a multiple of 4, at least 20 and at
+/// most 60.
 #[inline(always)]
 pub(crate) fn ip_fast_csum(header: &[u8]) -> Option<u16> {
     if header.len() < 20 || header.len() % 4 != 0 || header.len() > 60 {
         return None;
     }
-    // SAFETY: That many words can be read.
+    // SAFETY: The header is valid for reads of that many 32-bit words.
     Some(unsafe { bindings::ip_fast_csum(header.as_ptr().cast(), (header.len() / 4) as c_uint) })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Looking up the routes of packets on their way out.
+//! Output route lookups.
 //!
 //! C headers: [`include/net/flow.h`](srctree/include/net/flow.h),
 //! [`include/net/route.h`](srctree/include/net/route.h),
@@ -23,11 +23,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// A namespace and a user, on whose behalf a packet is sent.
+/// The namespace and the socket that a packet is sent for.
 ///
 /// # Invariants
 ///
-/// `net` and `sk`, unless it is null, are valid for `'a`.
+/// `net` is valid for `'a`. `sk` is null or valid for `'a`.
 pub(crate) struct Origin<'a> {
     net: *mut bindings::net,
     sk: *mut bindings::sock,
@@ -35,13 +35,14 @@ pub(crate) struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// Those of the packet's socket; without one, the namespace of the device that its route leads
-    /// out of, and the superuser. C: `sk_to_full_sk()`, `sock_net()`, `dev_net()`.
+    /// Returns the socket of the packet, and its namespace. A packet without a socket belongs to
+    /// the namespace of its route's device. C: `sk_to_full_sk()`, `sock_net()`, `dev_net()`.
     #[inline(always)]
     pub(crate) fn of(skb: &'a SkBuff, dst: Dst<'a>) -> Self {
-        // INVARIANT: The packet, which is borrowed, holds its socket, and that its namespace. That
-        // of a device stays for the RCU read side in which the route is used.
-        // SAFETY: The packet is valid, and refers to its socket.
+        // INVARIANT: The borrowed packet holds its socket, which holds its namespace. The namespace
+        // of a device stays valid for the RCU read-side critical section in which the route is
+        // used.
+        // SAFETY: The packet is valid, and holds a reference to its socket.
         unsafe {
             let sk = bindings::sk_to_full_sk((*skb.as_ptr()).sk);
             Self {
@@ -56,59 +57,64 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// The device that the socket is bound to; 0 if there is none. C: `sk->sk_bound_dev_if`.
+    /// Returns the device that the socket is bound to, or 0. C: `sk->sk_bound_dev_if`.
     #[inline(always)]
     pub(crate) fn bound_ifindex(&self) -> c_int {
         if self.sk.is_null() {
             return 0;
         }
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: `sk` is valid by the type invariant.
         unsafe { bindings::sk_bound_dev_if(self.sk) }
     }
 
-    /// Whether XFRM may have other routes, for some packets and not for others of the same flow, as
-    /// their sockets say.
+    /// Returns whether there are output XFRM policies in the namespace.
+    ///
+    /// XFRM may then select different routes for packets of the same flow, by the policies of their
+    /// sockets.
     #[inline(always)]
     pub(crate) fn has_xfrm_policy(&self) -> bool {
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: `net` is valid by the type invariant.
         unsafe { bindings::xfrm_has_policy_out(self.net) }
     }
 
-    /// C: `sock_net_uid()`.
+    /// Returns the UID of the socket. C: `sock_net_uid()`.
     #[inline(always)]
     fn uid(&self) -> bindings::kuid_t {
-        // SAFETY: Both are valid by the type invariant.
+        // SAFETY: `net` is valid, and `sk` is null or valid, by the type invariant.
         unsafe { bindings::sock_net_uid(self.net, self.sk) }
     }
 }
 
-/// An IPv6 address as it lies in memory, which is copied faster in words than in bytes.
+/// An IPv6 address in network byte order, as words because these are copied faster than bytes.
 pub(crate) type In6Addr = [u64; 2];
 
-/// The part of the type of service that routes are looked up by. C: `inet_dsfield_to_dscp()`.
+/// Returns the part of the TOS field that affects routing. C: `inet_dsfield_to_dscp()`.
 #[inline(always)]
 pub(super) fn dscp(tos: u8) -> bindings::dscp_t {
     tos & bindings::INET_DSCP_MASK as u8
 }
 
-/// What a route is looked up by, for packets of one namespace. Equal ones find the same route while
-/// nothing else changes. Zero is a flow that no packet has.
+/// The key of a route lookup. Lookups for equal flows find the same route as long as nothing else
+/// changes. All zeroes is a flow that no packet has.
 #[derive(Clone, Copy, Zeroable)]
 #[repr(C)]
 pub(crate) struct Flow {
-    /// The address of the namespace, which another one can have later, but no route of this one.
+    /// The address of the namespace. A later namespace may have the same address, but no route of
+    /// this one.
     net: usize,
     oif: c_int,
     mark: u32,
-    /// The user of the socket.
+    /// The UID of the socket.
     uid: u32,
-    /// Family, DSCP, protocol, and what there is of a socket.
+    /// Family, DSCP, protocol, and the flags [`HAS_SK`] and [`IS_BOUND`].
     kind: u32,
-    /// Of IPv4, the source in the lower half of the first one, and the destination in the upper.
+    /// IPv4: the first element has the source in its lower half, and the destination in its upper
+    /// half.
     ///
-    /// Of IPv6, the source and the destination; before them, in the lower half of the first one, traffic
-    /// class and flow label, and in the upper how often routes have changed: a route of IPv6 is not told
-    /// if one is added in a table that is looked at before its own.
+    /// IPv6: the first element has traffic class and flow label in its lower half, and
+    /// `rt_genid_ipv6()` in its upper half. Source and destination follow. The generation is needed
+    /// because `dst_check()` does not detect that a route is added to a table that is searched
+    /// before the table of the cached route.
     addrs: [u64; 5],
 }
 
@@ -127,10 +133,10 @@ impl PartialEq for Flow {
     }
 }
 
-/// `EINVAL` for a packet without a source address whose socket is not one of IPv6: a lookup would ask that
-/// socket which source it prefers, by a null pointer.
+/// Fails with `EINVAL` if an IPv6 packet without a source address has a socket of another family.
+/// The lookup would read `srcprefs` through the null pointer that `inet6_sk()` returns.
 ///
-/// Out of the way of packets that are forwarded, which have no socket.
+/// Cold, because forwarded packets have no socket.
 ///
 /// # Safety
 ///
@@ -145,14 +151,15 @@ unsafe fn check_source(sk: *const bindings::sock, [s0, s1]: In6Addr) -> Result {
     Ok(())
 }
 
-/// Whether there is a socket, and whether it is bound to a device.
+/// Flags: the packet has a socket, and the socket is bound to a device.
 const HAS_SK: u8 = 1;
 const IS_BOUND: u8 = 2;
 
 impl Flow {
-    /// A packet of IPv4, with addresses in network byte order. `oif` is the device that the route is to
-    /// lead out of, 0 if any will do. Of the type of service the upper six bits count. The source need
-    /// not be an address of this host.
+    /// Returns the flow of an IPv4 packet. Addresses are in network byte order.
+    ///
+    /// `oif` is the required output device, or 0. Only the DSCP of `tos` is used. The source need
+    /// not be a local address.
     #[inline(always)]
     pub(crate) fn v4(
         origin: &Origin<'_>,
@@ -175,8 +182,10 @@ impl Flow {
         )
     }
 
-    /// A packet of IPv6. Of the first four bytes of its header, in network byte order, traffic class and
-    /// flow label count.
+    /// Returns the flow of an IPv6 packet.
+    ///
+    /// `flowinfo` is the first word of the header, in network byte order: its traffic class and
+    /// flow label are used.
     #[inline(always)]
     pub(crate) fn v6(
         origin: &Origin<'_>,
@@ -188,7 +197,7 @@ impl Flow {
         [d0, d1]: In6Addr,
     ) -> Self {
         let flowinfo = flowinfo & bindings::IPV6_FLOWINFO_MASK;
-        // SAFETY: Valid by the invariant of `origin`.
+        // SAFETY: `net` is valid by the invariant of `origin`.
         let genid = unsafe { bindings::rt_genid_ipv6(origin.net) } as u32;
         let first = u64::from(flowinfo) | u64::from(genid) << 32;
         let addrs = [first, s0, s1, d0, d1];
@@ -205,7 +214,7 @@ impl Flow {
         protocol: u8,
         addrs: [u64; 5],
     ) -> Self {
-        // Where there is no socket it is the superuser, who is the same for all of a namespace.
+        // Without a socket the lookup uses root's UID, which is constant within a namespace.
         let (uid, sk) = if origin.sk.is_null() {
             (0, 0)
         } else if origin.bound_ifindex() == 0 {
@@ -229,26 +238,28 @@ impl Flow {
         u32::from(family) == bindings::AF_INET
     }
 
-    /// Source and destination, of an IPv4 flow.
+    /// Returns source and destination of an IPv4 flow.
     #[inline(always)]
     fn addrs4(&self) -> (u32, u32) {
         let [both, ..] = self.addrs;
         (both as u32, (both >> 32) as u32)
     }
 
-    /// Looks up an output route for `skb`, whose flow this is. Softirq or process context.
-    ///
-    /// The errno is that of the lookup, or of the route that it has found, if that leads nowhere;
-    /// `EAFNOSUPPORT` for an IPv6 packet in a kernel that was booted with `ipv6.disable=1`; `EINVAL`
-    /// for one without a source address whose socket is not one of IPv6.
+    /// Looks up an output route for `skb`, which must be of this flow. Softirq or process context.
     /// C: `ip_route_output_key()`, `ip6_dst_lookup_flow()`.
+    ///
+    /// Fails with the errno of the lookup, or of the error route that it finds. For IPv6 packets
+    /// also fails with
+    /// - `EAFNOSUPPORT` if IPv6 is disabled (`ipv6.disable=1`),
+    /// - `EINVAL` if the packet has no source address, and a socket that is not an IPv6 one.
     #[inline(always)]
     pub(crate) fn look_up(&self, origin: &Origin<'_>, skb: &SkBuff) -> Result<DstRef> {
         const { assert!(size_of::<In6Addr>() == size_of::<bindings::in6_addr>()) };
         let [_, dscp, protocol, _] = self.kind.to_ne_bytes();
-        // SAFETY: Namespace and socket are valid by the invariant of `origin`, the packet by the
-        // reference; the callees read the rest. The addresses are as large as what is written to them.
-        // A route that is no error is valid, has a device, and comes with a reference.
+        // SAFETY: Namespace and socket are valid by the invariant of `origin`, the packet by its
+        // reference. All fields of the flow are initialised. `In6Addr` has the size of the
+        // addresses that are written. A route that is returned, and no error pointer, is valid, has
+        // a device, and comes with a reference.
         unsafe {
             if self.is_inet() {
                 let mut fl4: bindings::flowi4 = core::mem::zeroed();
@@ -284,8 +295,10 @@ impl Flow {
         }
     }
 
-    /// Whether the route is for one host, and depends on no more than the flow: not on which addresses
-    /// there are, or on who has joined a group.
+    /// Returns whether the route is a unicast one that depends on the flow only.
+    ///
+    /// A packet without a source address depends on the addresses of the host, too, and a multicast
+    /// packet on group memberships.
     pub(crate) fn is_unicast(&self) -> bool {
         if self.is_inet() {
             let (saddr, daddr) = self.addrs4();

@@ -7,7 +7,7 @@
 use crate::abstractions::bindings;
 use kernel::prelude::*;
 
-/// The number of a namespace, as `lsns -t net` and `readlink /proc/self/ns/net` show it.
+/// The inode number of a namespace, as shown by `lsns -t net` and `readlink /proc/self/ns/net`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Inum(u32);
 
@@ -20,30 +20,33 @@ impl Inum {
         Self(unsafe { bindings::net_inum(net) })
     }
 
-    /// The number itself.
+    /// Returns the number.
     pub(crate) fn get(self) -> u32 {
         self.0
     }
 }
 
-/// The namespaces whose configuration the calling process may see.
+/// The namespaces whose configuration a process may see.
 #[derive(Clone, Copy)]
 pub(crate) enum Visible {
-    /// All of them.
+    /// All namespaces.
     All,
-    /// Only its own.
+    /// Only the process's own namespace.
     Own(Inum),
-    /// None of them.
+    /// No namespace.
     None,
 }
 
 impl Visible {
-    /// Those of the calling process: who has `CAP_NET_ADMIN` in the initial user namespace sees all,
-    /// who has it in that of the own network namespace sees that one. Process context; an exiting
-    /// process has no namespace, and sees none.
+    /// Returns the namespaces that the calling process may see: all with `CAP_NET_ADMIN` in the
+    /// initial user namespace, its own with `CAP_NET_ADMIN` in the user namespace of its network
+    /// namespace.
+    ///
+    /// Process context. An exiting process has no namespace, and sees none.
     pub(crate) fn to_current() -> Self {
         const CAP: c_int = bindings::CAP_NET_ADMIN as c_int;
-        // SAFETY: A process has a network namespace, or none; it stays while the process is in it.
+        // SAFETY: `current_net()` returns null, or the namespace of the calling process, which
+        // stays valid while the process is in it.
         unsafe {
             let net = bindings::current_net();
             if net.is_null() {
@@ -58,7 +61,7 @@ impl Visible {
         }
     }
 
-    /// Whether the namespace is among them.
+    /// Returns whether the namespace may be seen.
     pub(crate) fn contains(self, net: Inum) -> bool {
         match self {
             Self::All => true,

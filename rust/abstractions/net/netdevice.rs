@@ -15,7 +15,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A device, borrowed. C: `struct net_device`.
+/// A borrowed device. C: `struct net_device`.
 #[repr(transparent)]
 pub(crate) struct NetDevice(Opaque<bindings::net_device>);
 
@@ -24,27 +24,30 @@ impl NetDevice {
     ///
     /// `dev` is valid for `'a`.
     pub(in crate::abstractions) unsafe fn from_raw<'a>(dev: *mut bindings::net_device) -> &'a Self {
-        // SAFETY: The type is transparent; the rest by the safety requirements of this function.
+        // SAFETY: The type is `repr(transparent)`. The rest is by the safety requirements of this
+        // function.
         unsafe { &*dev.cast() }
     }
 
-    /// The C view of the device.
+    /// Returns the raw pointer.
     pub(in crate::abstractions) fn as_ptr(&self) -> *mut bindings::net_device {
         self.0.get()
     }
 
-    /// The namespace of the device.
+    /// Returns the namespace of the device.
     #[inline(always)]
     pub(super) fn net(&self) -> *mut bindings::net {
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid by the reference.
         unsafe { bindings::dev_net(self.as_ptr()) }
     }
 
-    /// The number of the VRF that the device belongs to, or is; 0 if there is none.
+    /// Returns the ifindex of the VRF that the device belongs to, or is. Returns 0 if there is
+    /// none.
     /// C: `l3mdev_master_dev_rcu()`.
     #[inline(always)]
     pub(crate) fn l3_master_ifindex(&self, _rcu: &ReadSide<'_>) -> c_int {
-        // SAFETY: The device is valid by the reference. Its master stays for the RCU read side.
+        // SAFETY: The device is valid by the reference. Its master stays valid for the RCU
+        // read-side critical section.
         unsafe {
             let master = bindings::l3mdev_master_dev_rcu(self.as_ptr());
             if master.is_null() {
@@ -55,32 +58,35 @@ impl NetDevice {
         }
     }
 
-    /// Bytes that the device wants in front of the network header, MAC header and alignment
-    /// included. C: `LL_RESERVED_SPACE()`.
+    /// Returns the headroom that the device needs before the network header, for the MAC header and
+    /// its alignment. C: `LL_RESERVED_SPACE()`.
     #[inline(always)]
     pub(crate) fn ll_reserved_space(&self) -> u32 {
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid by the reference.
         unsafe { bindings::LL_RESERVED_SPACE(self.as_ptr()) }
     }
 
-    /// Whether what is sent through the device has a MAC header. C: `dev_is_mac_header_xmit()`.
+    /// Returns whether packets that are sent to the device have a MAC header.
+    /// C: `dev_is_mac_header_xmit()`.
     pub(crate) fn has_mac_header(&self) -> bool {
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid by the reference.
         unsafe { bindings::dev_is_mac_header_xmit(self.as_ptr()) }
     }
 
-    /// Sends a packet out of the device, which may be down. Gives the packet back if this CPU is
-    /// sending packets within packets too deeply already. C: the end of `bpf_redirect()` to egress,
-    /// `dev_xmit_recursion()`.
+    /// Sends a packet to the device, which may be down. C: `__bpf_tx_skb()`, the end of
+    /// `bpf_redirect()` to egress.
+    ///
+    /// Returns the packet if the limit of nested transmissions is reached (`dev_xmit_recursion()`).
     pub(crate) fn transmit(&self, _ctx: &RunContext<'_>, skb: Skb) -> Result<(), Skb> {
-        // SAFETY: Bottom halves are off, by the token: this stays on its CPU.
+        // SAFETY: Bottom halves are disabled, by the token, so the task stays on this CPU.
         if unsafe { bindings::dev_xmit_recursion() } {
             return Err(skb);
         }
         let at_ingress = skb.at_tc_ingress();
         let skb = skb.into_raw();
-        // SAFETY: The packet is ours to give away, the device is valid by the reference. Bottom
-        // halves are off, by the token, so that the same CPU counts down.
+        // SAFETY: The packet is owned and passed on, the device is valid by the reference. Bottom
+        // halves are disabled, by the token, so the recursion counter that is decremented is that
+        // of the same CPU.
         unsafe {
             (*skb)
                 .__bindgen_anon_1
@@ -90,23 +96,26 @@ impl NetDevice {
             bindings::skb_set_redirected_noclear(skb, at_ingress);
             bindings::skb_clear_tstamp(skb);
             bindings::dev_xmit_recursion_inc();
-            // What becomes of the packet is the device's to count.
+            // The device counts what happens to the packet.
             bindings::dev_queue_xmit(skb);
             bindings::dev_xmit_recursion_dec();
         }
         Ok(())
     }
 
-    /// Has the device receive a packet, whose data begin with a MAC header if `mac_header`. Gives the
-    /// packet back if that header is not all in the linear data. C: the end of `bpf_redirect()` to
-    /// ingress.
+    /// Lets the device receive a packet. C: `__bpf_rx_skb()` and `__bpf_rx_skb_no_mac()`, the end
+    /// of `bpf_redirect()` to ingress.
+    ///
+    /// If `mac_header` is set, the data begins with a MAC header. Returns the packet if that header
+    /// is not completely in the linear data.
     pub(crate) fn receive(&self, skb: Skb, mac_header: bool) -> Result<(), Skb> {
         if mac_header && skb.headlen() < bindings::ETH_HLEN {
             return Err(skb);
         }
         let (skb, dev) = (skb.into_raw(), self.as_ptr());
-        // SAFETY: The packet is ours to give away, the device is valid by the reference. The callee
-        // frees a packet that it refuses. The MAC header is linear data, by the check above.
+        // SAFETY: The packet is owned and passed on, the device is valid by the reference. The
+        // callee frees a packet that it rejects. The MAC header is in the linear data, by the check
+        // above.
         unsafe {
             if bindings::____dev_forward_skb(dev, skb, false) != 0 {
                 return Ok(());

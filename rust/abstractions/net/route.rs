@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Putting packets on routes, and sending them on their way.
+//! Attaching routes to packets, and passing packets to their routes.
 //!
 //! C headers: [`include/net/route.h`](srctree/include/net/route.h),
 //! [`include/net/ip6_route.h`](srctree/include/net/ip6_route.h)
@@ -34,16 +34,15 @@ use core::mem::offset_of;
 use kernel::prelude::*;
 
 impl SkBuff {
-    /// Makes the IP layer's control block one of the header that the packet begins with now.
-    /// `was_inet` says whether the packet was an IPv4 one when the IP layer wrote the block.
+    /// Updates the control block of the IP layer (`IPCB()`, `IP6CB()`) if a program pushed an outer
+    /// header. `was_inet` says whether the packet was IPv4 when the IP layer wrote the block.
     ///
-    /// A program that pushes a header leaves in the block what was read out of the inner one: where
-    /// that has its options, or, if it is of the other family, fields that mean something else. The IP
-    /// layer goes by these offsets without a check, and writes to where they lead.
-    /// C: `ip_rcv_core()`, `ip6_rcv_core()`.
+    /// The block describes the header that is now the inner one: it has the offsets of its options,
+    /// or, if the family differs, other fields. The IP layer uses these offsets without a check,
+    /// and writes to where they point. C: `ip_rcv_core()`, `ip6_rcv_core()`.
     #[inline(always)]
     pub(crate) fn update_ip_cb(&mut self, was_inet: bool) {
-        // That of the same family, without options, is right whatever was pushed.
+        // The block of a packet without options is valid for each header of the same family.
         match (was_inet, self.protocol_be() == ETH_P_IP) {
             (true, true) => {
                 if self.inet_cb().opt.optlen != 0 {
@@ -55,7 +54,8 @@ impl SkBuff {
                     self.renew_ip_cb(false, false);
                 }
             }
-            // What most have asked for of these: an IPv6 header in front of an IPv4 packet.
+            // Inline, because this is the most common of these cases: an IPv6 header on an IPv4
+            // packet.
             (true, false) => self.reset_ip_cb(true, false),
             (false, true) => self.renew_ip_cb(false, true),
         }
@@ -69,14 +69,14 @@ impl SkBuff {
         }
     }
 
-    /// Whether there is a network header in front of the one that the packet came with.
+    /// Returns whether a network header was pushed.
     fn has_pushed_header(&self) -> bool {
         let headers = self.headers_ref();
         headers.encapsulation() != 0 && headers.inner_network_header > headers.network_header
     }
 
-    /// As if the packet had been received with its header of now, by the device that it was received
-    /// by.
+    /// Resets the block to that of a received packet that has the outer header only. Keeps the
+    /// input device, and whether it belongs to a VRF.
     #[inline(always)]
     fn reset_ip_cb(&mut self, was_inet: bool, is_inet: bool) {
         let (iif, is_l3_slave) = if was_inet {
@@ -104,34 +104,37 @@ impl SkBuff {
         }
     }
 
-    /// The control block, which belongs to the layer that has the packet.
+    /// Returns the control block, which belongs to the layer that handles the packet.
     #[inline(always)]
     fn cb(&mut self) -> &mut [c_char; 48] {
-        // SAFETY: The packet is valid and ours by `&mut`.
+        // SAFETY: The packet is valid and exclusively borrowed.
         unsafe { &mut (*self.as_ptr()).cb }
     }
 
-    /// The control block as one of IPv4. C: `IPCB()`.
+    /// Returns the control block as that of IPv4. C: `IPCB()`.
     #[inline(always)]
     pub(in crate::abstractions) fn inet_cb(&mut self) -> &mut bindings::inet_skb_parm {
         const { assert!(size_of::<bindings::inet_skb_parm>() <= size_of::<[c_char; 48]>()) };
-        // SAFETY: The control block is aligned to 8 bytes and has the room, by the above; any bytes
-        // are one of IPv4.
+        // SAFETY: The control block is large enough by the assertion, and aligned to 8 bytes. Any
+        // bytes are a valid `inet_skb_parm`.
         unsafe { &mut *self.cb().as_mut_ptr().cast() }
     }
 
-    /// The control block as one of IPv6. C: `IP6CB()`.
+    /// Returns the control block as that of IPv6. C: `IP6CB()`.
     #[inline(always)]
     pub(in crate::abstractions) fn inet6_cb(&mut self) -> &mut bindings::inet6_skb_parm {
         const { assert!(size_of::<bindings::inet6_skb_parm>() <= size_of::<[c_char; 48]>()) };
-        // SAFETY: The control block is aligned to 8 bytes and has the room, by the above; any bytes
-        // are one of IPv6.
+        // SAFETY: The control block is large enough by the assertion, and aligned to 8 bytes. Any
+        // bytes are a valid `inet6_skb_parm`.
         unsafe { &mut *self.cb().as_mut_ptr().cast() }
     }
 
-    /// Takes the packet off its route, and looks up the one that it would have if it came in by
-    /// `dev`. If there is none, the kernel says why; the packet has no route then. The route stays
-    /// for the RCU read side. Addresses are in network byte order. C: `ip_route_input_noref()`.
+    /// Replaces the route of the packet by the input route for a packet from `dev`. The new route
+    /// is not counted: it stays valid for the RCU read-side critical section. C:
+    /// `ip_route_input_noref()`.
+    ///
+    /// Addresses are in network byte order. If the lookup fails, returns its drop reason, and the
+    /// packet has no route.
     #[inline(always)]
     pub(crate) fn route_input4(
         &mut self,
@@ -142,8 +145,8 @@ impl SkBuff {
         daddr: u32,
     ) -> Result<(), DropReason> {
         let skb = self.as_ptr();
-        // SAFETY: Packet and device are valid by the references, and this is an RCU read side by the
-        // token.
+        // SAFETY: Packet and device are valid by the references. The token shows that this is an
+        // RCU read-side critical section.
         let reason = unsafe {
             skb_dst_drop(skb);
             bindings::ip_route_input_noref(skb, daddr, saddr, dscp(tos), dev.as_ptr())
@@ -155,16 +158,21 @@ impl SkBuff {
         }
     }
 
-    /// As [`Self::route_input4`], for IPv6, by the device that the packet came in by. The errno is
-    /// that of the route; `EAFNOSUPPORT` in a kernel that was booted with `ipv6.disable=1`, whose
-    /// namespaces lack what the lookup reads; `EINVAL` if the IPv6 header is not all in the linear
-    /// data, or there is no device. C: `ip6_route_input()`.
+    /// Replaces the route of an IPv6 packet by its input route, like [`Self::route_input4`]. The
+    /// input device is that of the packet. C: `ip6_route_input()`.
+    ///
+    /// Fails with
+    /// - the errno of an error route,
+    /// - `EAFNOSUPPORT` if IPv6 is disabled (`ipv6.disable=1`): the lookup would read fields of the
+    ///   namespace that are not initialised then,
+    /// - `EINVAL` if the IPv6 header is not completely in the linear data, or there is no device.
     #[inline(always)]
     pub(crate) fn route_input6(&mut self, _rcu: &ReadSide<'_>) -> Result {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid by the reference, has device and header by the checks, and
-        // this is an RCU read side by the token. The callee always finds a route, if only one that
-        // leads nowhere; it has a device. What is looked at first is set at boot.
+        // SAFETY: The packet is valid by the reference, and has a device and a network header by
+        // the checks. The token shows that this is an RCU read-side critical section. The callee
+        // always sets a route with a device, if only an error route. `disable_ipv6_mod` is not
+        // written after boot.
         unsafe {
             if bindings::disable_ipv6_mod != 0 {
                 return Err(EAFNOSUPPORT);
@@ -179,13 +187,13 @@ impl SkBuff {
     }
 }
 
-/// Has a packet take the route that it has on its way in. Consumes it. C: `dst_input()`.
+/// Passes a packet to its input route. Consumes the packet. C: `dst_input()`.
 ///
-/// Gives a packet back that has no route.
+/// Returns a packet that has no route.
 #[inline(always)]
 pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Result<Received, Skb> {
-    // SAFETY: The packet is valid, and given away. Its route is held, or was found in an RCU read
-    // side that lasts, by the token.
+    // SAFETY: The packet is valid, and passed on. It holds its route, or the route was looked up in
+    // the RCU read-side critical section of the token.
     unsafe {
         if skb_dst(skb.as_ptr()).is_null() {
             return Err(skb);
@@ -194,14 +202,15 @@ pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Result<Received, Skb> {
     }
 }
 
-/// Puts a packet on a route, and has it take that on its way out. Consumes both.
+/// Attaches a route to a packet, and passes the packet to it. Consumes both.
 /// C: `dst_output()`, `net_xmit_errno()`.
 #[inline(always)]
 pub(crate) fn output(rcu: &ReadSide<'_>, skb: Skb, found: Found<'_>) -> Sent {
     let net = found.dst(rcu).dev().net();
     let skb = skb.into_raw();
-    // SAFETY: Both are valid, and given away. The namespace of the device stays for the RCU read
-    // side, and so does a route that is not held: whoever keeps the packet for longer holds it.
+    // SAFETY: Packet and route are valid, and passed on. The namespace of the device stays valid
+    // for the RCU read-side critical section, and so does a route that is not counted: code that
+    // queues the packet takes a reference first.
     Sent::new(unsafe {
         skb_dst_drop(skb);
         found.attach(skb);

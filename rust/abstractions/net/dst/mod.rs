@@ -112,9 +112,11 @@ impl<'a> Dst<'a> {
 
     /// Takes a reference to the route if the packet holds one.
     ///
-    /// The packet's reference may be the only one that keeps the route, and the packet may lose it.
-    /// RCU does not keep a route whose life ended before the read-side critical section began.
-    /// Returns `None` if the packet holds no reference: then the route stays valid anyway.
+    /// The packet's reference may be the only one, and a program may drop it. The read-side
+    /// critical section alone need not keep the route, which may have been removed before the
+    /// section began.
+    ///
+    /// Returns `None` if the packet holds no reference: such a route stays valid.
     ///
     /// # Safety
     ///
@@ -148,7 +150,7 @@ impl<'a> Dst<'a> {
         unsafe { ReadSide::assume() }
     }
 
-    /// Returns the device of the route: the one that it sends packets to, or received them from.
+    /// Returns the device of the route: the output device, if the route sends or forwards packets.
     /// C: `dst_dev_rcu()`.
     ///
     /// A route that is referenced can outlive its device, and then has another one. The returned

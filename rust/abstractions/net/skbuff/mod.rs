@@ -2,8 +2,8 @@
 
 //! Packets (socket buffers).
 //!
-//! [`SkBuff`] is a borrowed packet, [`Skb`] an owned one. A packet cannot be freed twice, and is
-//! not leaked by forgetting to free it.
+//! [`SkBuff`] is a borrowed packet, [`Skb`] an owned one. Freeing a packet twice does not compile,
+//! and a packet that is not passed on is freed.
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
@@ -198,7 +198,8 @@ impl SkBuff {
         self.headers_mut().mac_header = self.headroom() as u16;
     }
 
-    /// Returns whether tc had the packet at ingress last. C: `skb_at_tc_ingress()`.
+    /// Returns whether tc has the packet at ingress, or had it there last. C:
+    /// `skb_at_tc_ingress()`.
     #[inline(always)]
     pub(crate) fn at_tc_ingress(&self) -> bool {
         #[cfg(CONFIG_NET_XGRESS)]
@@ -207,7 +208,7 @@ impl SkBuff {
         return false;
     }
 
-    /// Updates `CHECKSUM_COMPLETE` after the data was extended to the MAC header.
+    /// Keeps `CHECKSUM_COMPLETE` valid after the data was extended to include the MAC header.
     /// C: `skb_postpush_rcsum()`.
     pub(crate) fn postpush_mac_header(&mut self) {
         let skb = self.as_ptr();
@@ -216,9 +217,11 @@ impl SkBuff {
         unsafe { bindings::skb_postpush_rcsum(skb, (*skb).data.cast(), len) };
     }
 
-    /// Removes the MAC header: the data then begins at the network header. Returns `false`, and
-    /// leaves the packet unchanged, if no data would be left.
+    /// Removes the MAC header: the data then begins at the network header.
     /// C: `__skb_pull()`, `skb_postpull_rcsum()`, `skb_pop_mac_header()`.
+    ///
+    /// Returns `false`, and leaves the packet unchanged, if no data would be left, or if the MAC
+    /// header is not in the linear data.
     pub(crate) fn strip_mac_header(&mut self) -> bool {
         let skb = self.as_ptr();
         let Ok(len) = u32::try_from(self.network_offset()) else {
