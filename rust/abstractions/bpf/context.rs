@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What must be set up around the run of a networking program.
+//! The context that networking programs run in.
 //!
 //! C header: [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
@@ -18,14 +18,15 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// A token of the BPF network context, into which programs write what they want done with a packet.
+/// A token of the BPF network context, where programs store the target of a redirect.
 ///
-/// It is also a token of disabled bottom halves, by dereferencing. The reverse does not hold: tc
-/// sets no context around the filters of a classful qdisc, where it does not follow redirections.
+/// It dereferences to a token of disabled bottom halves. The reverse does not hold: tc sets no
+/// context for the filters of a classful qdisc, where it does not follow redirects.
 ///
 /// # Invariants
 ///
-/// While a value of this type exists, the task has a BPF network context: its own, or a caller's.
+/// While a value of this type exists, the task has a BPF network context: its own, or that of a
+/// caller.
 pub(crate) struct RunContext<'a>(&'a BhDisabled<'a>);
 
 impl RunContext<'_> {
@@ -33,17 +34,18 @@ impl RunContext<'_> {
     #[inline(always)]
     pub(crate) fn enter<R>(bh: &BhDisabled<'_>, f: impl FnOnce(&RunContext<'_>) -> R) -> R {
         let mut frame = MaybeUninit::<bindings::bpf_net_context>::uninit();
-        // SAFETY: `frame` stays in place until it is taken out of the task again, below. The callee
-        // initialises what it must; readers of the rest look at the flags that it cleared.
+        // SAFETY: `frame` is not moved before the context is cleared below. The callee initialises
+        // the flags, and readers check these before they read other fields.
         let set = unsafe { bindings::bpf_net_ctx_set(frame.as_mut_ptr()) };
-        // INVARIANT: The context was set above, or by one of our callers.
+        // INVARIANT: The context was set above or by a caller.
         let result = f(&RunContext(bh));
-        // SAFETY: `set` is what the call above returned: null if the context is not ours to clear.
+        // SAFETY: `set` is the result of the call above: null if a caller set the context, who also
+        // clears it.
         unsafe { bindings::bpf_net_ctx_clear(set) };
         result
     }
 
-    /// Takes what the program asked `bpf_redirect()` for. C: `bpf_net_ctx_get_ri()`.
+    /// Takes the target that the program set by `bpf_redirect()`. C: `bpf_net_ctx_get_ri()`.
     pub(crate) fn take_redirect(&self) -> Redirect {
         // SAFETY: The context is set, by the type invariant.
         unsafe {
@@ -58,11 +60,13 @@ impl RunContext<'_> {
         }
     }
 
-    /// The device of a redirection, in the namespace of the packet's own device, if it has one.
+    /// Looks up the device of a redirect, in the namespace of the packet's device.
     /// C: `dev_get_by_index_rcu()`.
+    ///
+    /// Returns `None` if there is no such device, or the packet has no device.
     pub(crate) fn device(&self, skb: &SkBuff, redirect: &Redirect) -> Option<&NetDevice> {
-        // SAFETY: The packet is valid. Bottom halves are disabled, so this is an RCU read side, for
-        // as long as `self` is borrowed: both devices stay.
+        // SAFETY: The packet is valid. Bottom halves are disabled for as long as `self` is
+        // borrowed. This is an RCU read-side critical section, in which both devices stay valid.
         unsafe {
             let skb = skb.as_ptr();
             let own = (*skb)
@@ -89,19 +93,20 @@ impl<'a> Deref for RunContext<'a> {
     }
 }
 
-/// Where `bpf_redirect()` sends a packet.
+/// The target of a `bpf_redirect()`.
 pub(crate) struct Redirect {
     ifindex: u64,
     flags: u32,
 }
 
 impl Redirect {
-    /// Whether the device is to receive the packet, and not to send it.
+    /// Returns whether the device is to receive the packet, instead of sending it.
     pub(crate) fn to_ingress(&self) -> bool {
         self.flags & bindings::BPF_F_INGRESS != 0
     }
 
-    /// Whether it is a plain one, which is all that there is outside of tc.
+    /// Returns whether the target was set by plain `bpf_redirect()`, the only redirect that is
+    /// supported outside tc.
     pub(crate) fn is_plain(&self) -> bool {
         self.flags & !bindings::BPF_F_INGRESS == 0
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! BPF programs that networking runs.
+//! BPF programs of networking.
 
 mod context;
 mod mem;

@@ -24,9 +24,9 @@ use kernel::{
     prelude::*, //
 };
 
-/// A type of program, as the verifier knows it.
+/// A program type.
 pub(crate) trait ProgType {
-    /// The kernel's number for it.
+    /// The type. C: `BPF_PROG_TYPE_*`.
     const TYPE: u32;
 }
 
@@ -47,11 +47,12 @@ macro_rules! prog_types {
 }
 
 prog_types! {
-    /// Runs on packets that a route delivers to this host (`BPF_PROG_TYPE_LWT_IN`).
+    /// Runs on packets that a route receives, before they are delivered or forwarded
+    /// (`BPF_PROG_TYPE_LWT_IN`).
     LwtIn = bpf_prog_type_BPF_PROG_TYPE_LWT_IN;
     /// Runs on packets that a route sends, before fragmentation (`BPF_PROG_TYPE_LWT_OUT`).
     LwtOut = bpf_prog_type_BPF_PROG_TYPE_LWT_OUT;
-    /// Runs on packets that a route sends, before the link header (`BPF_PROG_TYPE_LWT_XMIT`).
+    /// Runs on packets that a route sends, before they get a MAC header (`BPF_PROG_TYPE_LWT_XMIT`).
     LwtXmit = bpf_prog_type_BPF_PROG_TYPE_LWT_XMIT;
 }
 
@@ -59,30 +60,34 @@ impl LwtProg for LwtIn {}
 impl LwtProg for LwtOut {}
 impl LwtProg for LwtXmit {}
 
-/// A counted reference to a program of type `T`. Its drop gives the reference back.
+/// A counted reference to a program of type `T`, which is released when it is dropped.
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `bpf_prog` of type `T::TYPE`, and one of its references is ours.
+/// The pointer is to a valid `bpf_prog` of type `T::TYPE`, and the value owns one reference to it.
 pub(crate) struct Prog<T>(NonNull<bindings::bpf_prog>, PhantomData<T>);
 
-// SAFETY: A program is immutable once loaded, its reference count is atomic, and it may be put in
-// any context.
+// SAFETY: A program is immutable once loaded, its refcount is atomic, and it may be released in any
+// context.
 unsafe impl<T> Send for Prog<T> {}
 
-// SAFETY: All methods take a shared reference and only read what does not change after load.
+// SAFETY: All methods take a shared reference, and only read fields that do not change after load.
 unsafe impl<T> Sync for Prog<T> {}
 
 impl<T: ProgType> Prog<T> {
-    /// Takes a reference to the program behind a file descriptor of the calling process.
+    /// Takes a reference to the program of a file descriptor of the calling process. Process
+    /// context.
+    /// C: `bpf_prog_get_type()`.
     ///
-    /// `EBADF` if nothing is open there, `EINVAL` if it is no program, one of another type, or one
-    /// that only a device can run. Process context. C: `bpf_prog_get_type()`.
+    /// Fails with
+    /// - `EBADF` if the file descriptor is not open,
+    /// - `EINVAL` if it is no program, a program of another type, or one that only a device can
+    ///   run.
     pub(crate) fn from_fd(fd: u32) -> Result<Self> {
         // SAFETY: An FFI call with no requirements but process context.
         let prog = unsafe { bindings::bpf_prog_get_type_dev(fd, T::TYPE, false) };
         let prog = from_err_ptr(prog)?;
-        // INVARIANT: The call checked the type, and gave us a reference.
+        // INVARIANT: The call checked the type, and took a reference.
         Ok(Self(NonNull::new(prog).ok_or(EINVAL)?, PhantomData))
     }
 }
@@ -93,8 +98,8 @@ impl<T> Prog<T> {
     ///
     /// # Safety
     ///
-    /// `prog` is valid, the caller gives away one of its references, and the program can be run
-    /// as one of type `T`.
+    /// `prog` is valid, the caller passes on one reference to it, and the program can be run as one
+    /// of type `T`.
     pub(in crate::abstractions) unsafe fn from_raw(prog: NonNull<bindings::bpf_prog>) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self(prog, PhantomData)
@@ -102,33 +107,34 @@ impl<T> Prog<T> {
 }
 
 impl<T> Prog<T> {
-    /// Whether both are the same program, and not only equal ones.
+    /// Returns whether both are the same program, as opposed to equal ones.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 
-    /// The number by which `bpftool prog show id` finds the program.
+    /// Returns the id of the program, as in `bpftool prog show id`.
     pub(crate) fn id(&self) -> u32 {
         // SAFETY: The program is valid by the type invariant, and its `aux` lives as long.
         unsafe { (*(*self.0.as_ptr()).aux).id }
     }
 
-    /// The SHA-derived tag of the program's instructions.
+    /// Returns the tag of the program, a truncated SHA hash of its instructions.
     pub(crate) fn tag(&self) -> &[u8; 8] {
-        // SAFETY: The program is valid by the type invariant; the tag does not change after load.
+        // SAFETY: The program is valid by the type invariant, and its tag does not change after
+        // load.
         unsafe { &(*self.0.as_ptr()).__bindgen_anon_1.tag }
     }
 }
 
 impl<T: LwtProg> Prog<T> {
-    /// Runs the program on a packet, and returns what the program returned. The program may change
-    /// everything about the packet. C: `bpf_prog_run_save_cb()`.
+    /// Runs the program on a packet, of which it may change anything. Returns its return value.
+    /// C: `bpf_prog_run_save_cb()`.
     #[inline(always)]
     pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
         skb.note_data_end();
-        // SAFETY: The packet is valid and ours alone by the reference. The program is valid by the
-        // type invariant and takes an `sk_buff` by its type; bottom halves are off, so that this
-        // stays on its CPU, and the network context is set: `_ctx` is a token of both.
+        // SAFETY: The packet is valid and exclusively borrowed. The program is valid by the type
+        // invariant, and takes an `sk_buff` by its type. `_ctx` is a token that bottom halves are
+        // disabled, which prevents migration, and that the BPF network context is set.
         unsafe {
             if (*self.0.as_ptr()).cb_access() != 0 {
                 run_save_cb(self.0, skb)
@@ -141,8 +147,8 @@ impl<T: LwtProg> Prog<T> {
 
 impl<T> Drop for Prog<T> {
     fn drop(&mut self) {
-        // SAFETY: One reference is ours by the type invariant, and this is its end. The program
-        // itself goes after a grace period.
+        // SAFETY: The value owns a reference by the type invariant, and does not use it after this.
+        // The program is freed after a grace period.
         unsafe { bindings::bpf_prog_put(self.0.as_ptr()) };
     }
 }

@@ -2,28 +2,29 @@
 
 //! `bpf_lwt_push_encap(BPF_LWT_ENCAP_IP)`, for kernels that were built without it.
 //!
-//! Implement [`PushEncap`], name the functions with [`push_encap_entries!`], and hold a [`Helper`].
+//! Implement [`PushEncap`], declare the entries with [`push_encap_entries!`], and hold a
+//! [`Helper`].
 //!
-//! This cannot be a kfunc. The verifier invalidates the packet pointers of a program after a helper that
-//! changes the packet, and after the one kfunc that it knows by name. After any other kfunc the program
-//! keeps its old pointers, together with the bounds that were checked for them.
+//! This cannot be a kfunc. The verifier invalidates the packet pointers of a program after a helper
+//! that changes the packet, and after the one kfunc that it knows by name. After any other kfunc
+//! the program keeps its old pointers, together with the bounds that were checked for them.
 //!
 //! A kernel without `CONFIG_LWTUNNEL_BPF` has the functions `bpf_lwt_in_push_encap()` and
-//! `bpf_lwt_xmit_push_encap()`, but not the functions that these should call: they return `EINVAL`.
-//! Programs that were translated to machine code call them directly, so the calls must be intercepted
-//! at their entries. There ftrace can call a function of ours directly, without saving registers: this
-//! costs 2 instructions more than the function alone. A callback that changes the return address
+//! `bpf_lwt_xmit_push_encap()`, but not the code that they should call: they return `EINVAL`. JITed
+//! programs call them directly, so the calls must be intercepted at their entries. There ftrace can
+//! call a function of this module directly, without saving registers. This costs 2 instructions
+//! more than the function alone. A callback that changes the return address
 //! (`FTRACE_OPS_FL_IPMODIFY`) costs 35, and 62 with all registers saved (counted on x86-64).
 //!
-//! The entry (`rust/stubs/push_encap_entry.S`) looks at the kind of encapsulation. For segment routing
-//! it returns, and the kernel's function goes on. For `BPF_LWT_ENCAP_IP` it jumps to the policy, which
-//! returns to the program.
+//! The entry (`rust/stubs/push_encap_entry.S`) checks the type of encapsulation. For segment
+//! routing it returns into the kernel's function. For `BPF_LWT_ENCAP_IP` it jumps to the Rust
+//! function, which returns to the program.
 //!
 //! # Unloading
 //!
-//! All programs that may call the helper (`LWT_IN`, `LWT_XMIT`, and those that replace or follow them)
-//! run inside an RCU read-side critical section: the network stack passes packets on inside one, and a
-//! test run opens one. This is what [`DirectCall`] requires of them.
+//! All programs that may call the helper (`LWT_IN`, `LWT_XMIT`, and those that replace or follow
+//! them) run inside an RCU read-side critical section: the network stack processes packets inside
+//! one, and a test run opens one. [`DirectCall`] requires this.
 
 use super::ProgMem;
 use crate::abstractions::{
@@ -49,19 +50,19 @@ use kernel::prelude::*;
 #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
 use crate::abstractions::ftrace::DirectCall;
 
-/// What [`push_encap_entries!`] names.
+/// The types that [`push_encap_entries!`] uses.
 pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::sk_buff;
 }
 
-/// The kernel's calls, turned into those of `T`.
+/// Translates calls of the helper to those of `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
 impl<T: PushEncap> Adapter<T> {
     /// # Safety
     ///
-    /// Called by a program: with the packet that it runs on, and `len` bytes at `hdr` that it
-    /// lends. `side` is that of the program.
+    /// Called by a program, with the packet that it runs on and `len` bytes at `hdr` that are valid
+    /// for reads during the call. `side` is the direction of the program.
     #[inline(always)]
     pub(crate) unsafe fn push(
         skb: *mut bindings::sk_buff,
@@ -82,7 +83,7 @@ impl<T: PushEncap> Adapter<T> {
 
     /// # Safety
     ///
-    /// As for [`Self::push`], and the bytes are no part of the packet.
+    /// Those of [`Self::push`]. In addition, the bytes are not part of the packet.
     #[inline(always)]
     unsafe fn push_outside(
         skb: *mut bindings::sk_buff,
@@ -90,10 +91,10 @@ impl<T: PushEncap> Adapter<T> {
         len: u32,
         side: Side,
     ) -> c_int {
-        // SAFETY: Whoever runs the program lends it the packet by a mutable reference that is not
-        // used meanwhile, in an RCU read side. The verifier clears the program's pointers into the
-        // packet, slices of a dynptr included, after a helper that changes packets. The header can
-        // be read by the safety requirements of this function, and does not lie in the packet.
+        // SAFETY: The caller of the program borrows the packet exclusively for the run, in an RCU
+        // read-side critical section. After a helper that changes packets, the verifier invalidates
+        // the program's pointers into the packet, slices of a dynptr included. The header is valid
+        // for reads and not part of the packet, by the safety requirements of this function.
         let (skb, header) = unsafe {
             (
                 EncapSkb::new(SkBuff::from_raw_mut(skb), side),
@@ -106,15 +107,15 @@ impl<T: PushEncap> Adapter<T> {
         }
     }
 
-    /// A header that is a part of the packet is copied first, for the packet moves. `EINVAL` if it is
-    /// longer than any header.
+    /// Pushes a header that is part of the packet. Copies it first, because the data of the packet
+    /// moves. Fails with `EINVAL` if it is longer than any header.
     ///
-    /// The verifier refuses pointers into the packet as an argument of the helper, but not a slice
-    /// of a dynptr, which may be one.
+    /// The verifier rejects packet pointers as an argument of the helper, but not a slice of a
+    /// dynptr, which may point into the packet.
     ///
     /// # Safety
     ///
-    /// As for [`Self::push`].
+    /// Those of [`Self::push`].
     #[cold]
     #[inline(never)]
     unsafe fn push_part(
@@ -128,8 +129,8 @@ impl<T: PushEncap> Adapter<T> {
         }
         let mut copy = MaybeUninit::<[u8; MAX_LEN]>::uninit();
         let copy = copy.as_mut_ptr().cast();
-        // SAFETY: By the safety requirements of this function. `copy` has the room by the check, and
-        // is no part of a packet.
+        // SAFETY: By the safety requirements of this function. `copy` is large enough by the check
+        // above, and is not part of a packet.
         unsafe {
             bindings::memcpy(copy, hdr, len as usize);
             Self::push_outside(skb, copy, len, side)
@@ -137,18 +138,18 @@ impl<T: PushEncap> Adapter<T> {
     }
 }
 
-/// The longest header that a program may push.
+/// Maximum length of a header that a program may push.
 const MAX_LEN: usize = bindings::LWT_BPF_MAX_HEADROOM as usize;
 
-// What `rust/stubs/push_encap_entry.S` compares with.
+// `rust/stubs/push_encap_entry.S` compares with this number.
 const _: () = assert!(bindings::bpf_lwt_encap_mode_BPF_LWT_ENCAP_IP == 2);
 
-/// The functions that are called in place of the helper's, see [`push_encap_entries!`].
+/// The entries that ftrace calls, see [`push_encap_entries!`].
 ///
 /// # Safety
 ///
-/// Both are entries of `rust/stubs/push_encap_entry.S`, for the function that they are named after, and
-/// go on in the function of [`Adapter`] for that side.
+/// Both are entries of `rust/stubs/push_encap_entry.S`, each for the function of its name. They
+/// continue in the function of [`Adapter`] for their direction.
 pub(crate) unsafe trait Entries: PushEncap {
     /// Called at the entry of `bpf_lwt_in_push_encap()`.
     const IN: unsafe extern "C" fn();
@@ -157,9 +158,10 @@ pub(crate) unsafe trait Entries: PushEncap {
     const XMIT: unsafe extern "C" fn();
 }
 
-/// Names the entries of a [`PushEncap`], which are assembly, and defines the functions that these go
-/// on in. The verifier has checked the arguments of a helper. They come in whole registers, and the
-/// result is returned in one.
+/// Declares the entries of a [`PushEncap`], which are assembly, and defines the functions that they
+/// continue in.
+///
+/// The verifier has checked the arguments of the helper. Arguments and result are 64-bit registers.
 macro_rules! push_encap_entries {
     (
         $policy:ty;
@@ -211,7 +213,7 @@ macro_rules! push_encap_entries {
                 unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Side::Egress) }.into()
             }
 
-            // SAFETY: The entries are the assembly's, which goes on in the functions above.
+            // SAFETY: The entries are those of the assembly, which continue in the functions above.
             #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
             unsafe impl Entries for $policy {
                 const IN: unsafe extern "C" fn() = $in_entry;
@@ -222,7 +224,7 @@ macro_rules! push_encap_entries {
 }
 pub(crate) use push_encap_entries;
 
-/// Answers the helper for `BPF_LWT_ENCAP_IP` while the value lives.
+/// Implements the helper for `BPF_LWT_ENCAP_IP` while the value lives.
 #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
 pub(crate) struct Helper {
     _in: DirectCall,
@@ -231,11 +233,14 @@ pub(crate) struct Helper {
 
 #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
 impl Helper {
-    /// `EBUSY` if a live patch or a BPF program has one of the functions; `EINVAL` if the kernel has
-    /// none that ftrace can call from. Process context.
+    /// Attaches to the helper's functions. Process context.
+    ///
+    /// Fails with `EBUSY` if a live patch or a BPF program is attached to one of them, or with
+    /// `EINVAL` if the kernel does not have them, or ftrace cannot attach to them.
     pub(crate) fn register<T: Entries>() -> Result<Self> {
-        // SAFETY: The entries leave the registers and the stack as ftrace requires, by the trait's
-        // safety requirements. Programs call the functions inside an RCU read-side critical section.
+        // SAFETY: The entries preserve registers and stack as ftrace requires, by the safety
+        // requirements of the trait. Programs call the functions inside an RCU read-side critical
+        // section.
         unsafe {
             Ok(Self {
                 _in: DirectCall::new(c"bpf_lwt_in_push_encap", T::IN)?,
@@ -245,13 +250,13 @@ impl Helper {
     }
 }
 
-/// Never: the kernel has no way for it.
+/// Never constructed: the kernel lacks direct calls.
 #[cfg(not(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)))]
 pub(crate) struct Helper(());
 
 #[cfg(not(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)))]
 impl Helper {
-    /// `EOPNOTSUPP`.
+    /// Fails with `EOPNOTSUPP`.
     pub(crate) fn register<T: PushEncap>() -> Result<Self> {
         Err(crate::abstractions::compat::EOPNOTSUPP)
     }

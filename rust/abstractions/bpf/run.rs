@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Running a program on a packet.
+//! Runs of programs on packets.
 //!
 //! C header: [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
@@ -11,18 +11,19 @@ use crate::abstractions::{
 };
 use core::ptr::NonNull;
 
-/// C: `bpf_prog_run()`.
+/// Runs a program. C: `bpf_prog_run()`.
 ///
 /// # Safety
 ///
-/// `prog` is valid and takes an `sk_buff`. The task cannot migrate, and has what the program's type
-/// needs.
+/// `prog` is valid and takes an `sk_buff`. The task cannot migrate, and meets the other
+/// requirements of the program's type.
 #[inline(always)]
 pub(super) unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
-    // SAFETY: By the safety requirements of this function. A program's function is called with its
-    // instructions, which the interpreter reads.
+    // SAFETY: By the safety requirements of this function. `bpf_func` is called with the
+    // instructions of its program, which the interpreter needs.
     unsafe {
-        // For a debug kernel. The shim does nothing elsewhere, but may have to be called.
+        // Only has an effect in debug kernels. Elsewhere the shim does nothing, but may not be
+        // inlined.
         #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
         bindings::cant_migrate();
         if stats_enabled() {
@@ -37,12 +38,13 @@ pub(super) unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) ->
     }
 }
 
-/// Runs a program, and has the kernel count the run and its time. Out of line: the stack space for the
-/// start time would cost every run.
+/// Runs a program while BPF statistics are enabled: the kernel counts the run and its duration.
+///
+/// Not inlined, because the stack space for the start time would cost every run.
 ///
 /// # Safety
 ///
-/// As for [`run`].
+/// Those of [`run`].
 #[cold]
 #[inline(never)]
 unsafe fn run_counted(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
@@ -50,12 +52,14 @@ unsafe fn run_counted(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u3
     unsafe { bindings::bpf_prog_run(prog.as_ptr(), skb.as_ptr().cast()) }
 }
 
-/// Runs a program that uses the packet's control block, which is the IP layer's. A function of its
-/// own, for the room to save it in would cost all programs something.
+/// Runs a program that uses the packet's control block, which is then saved and restored for the IP
+/// layer.
+///
+/// Not inlined, because the stack space for the saved block would cost every run.
 ///
 /// # Safety
 ///
-/// As in [`Prog::run`].
+/// Those of [`run`].
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn run_save_cb(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {

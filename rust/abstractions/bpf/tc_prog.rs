@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Programs that classify packets for tc, classic ones too.
+//! Programs that classify packets for tc, including classic ones.
 //!
 //! C header: [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
@@ -28,51 +28,54 @@ use kernel::{
     prelude::*, //
 };
 
-/// A program that classifies packets for tc: one that was loaded as such
-/// (`BPF_PROG_TYPE_SCHED_CLS`), or classic bytecode.
+/// A program that classifies packets for tc: a loaded one (`BPF_PROG_TYPE_SCHED_CLS`), or classic
+/// bytecode.
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `bpf_prog` that takes an `sk_buff`. Without `bytecode` it is of type
-/// `BPF_PROG_TYPE_SCHED_CLS`, and one of its references is ours. With `bytecode` it was translated
-/// from that, and is ours alone.
+/// The pointer is to a valid `bpf_prog` that takes an `sk_buff`. Without `bytecode` its type is
+/// `BPF_PROG_TYPE_SCHED_CLS`, and the value owns one reference to it. With `bytecode` it was
+/// translated from that, and the value owns it.
 pub(crate) struct TcProg {
     prog: NonNull<bindings::bpf_prog>,
     bytecode: Option<KVec<bindings::sock_filter>>,
 }
 
-/// What there is to tell about a [`TcProg`].
+/// The origin of a [`TcProg`].
 pub(crate) enum Origin<'a> {
     /// Loaded by `bpf(2)`.
     Loaded {
-        /// The number by which `bpftool prog show id` finds the program.
+        /// The id of the program, as in `bpftool prog show id`.
         id: u32,
-        /// The SHA-derived tag of the program's instructions.
+        /// The tag of the program, a truncated SHA hash of its instructions.
         tag: &'a [u8; 8],
     },
-    /// Classic: the number of its instructions, and these as the user gave them.
+    /// Classic bytecode: the number of instructions, and the instructions as userspace sent them.
     Classic(u16, &'a [u8]),
 }
 
-// SAFETY: A program is immutable once loaded or translated, its reference count is atomic, and it
-// may be put or destroyed in any process context.
+// SAFETY: A program is immutable once loaded or translated, its refcount is atomic, and it may be
+// released or destroyed in any process context.
 unsafe impl Send for TcProg {}
 
-// SAFETY: All methods take a shared reference and only read what does not change after load.
+// SAFETY: All methods take a shared reference, and only read fields that do not change after load.
 unsafe impl Sync for TcProg {}
 
 impl TcProg {
-    /// Bytes of a classic instruction (`struct sock_filter`).
+    /// Size of a classic instruction (`struct sock_filter`).
     pub(crate) const INSN_SIZE: usize = size_of::<bindings::sock_filter>();
 
-    /// The most instructions that a classic program may have (`BPF_MAXINSNS`).
+    /// Maximum number of instructions of a classic program (`BPF_MAXINSNS`).
     pub(crate) const MAX_INSNS: usize = bindings::BPF_MAXINSNS as usize;
 
-    /// Takes a reference to the program behind a file descriptor of the calling process.
-    ///
-    /// `EBADF` if nothing is open there, `EINVAL` if it is no program, or one of another type. A
-    /// program that only a device can run is `EINVAL` too, unless `for_device`. Process context.
+    /// Takes a reference to the program of a file descriptor of the calling process. Process
+    /// context.
     /// C: `bpf_prog_get_type_dev()`.
+    ///
+    /// Fails with
+    /// - `EBADF` if the file descriptor is not open,
+    /// - `EINVAL` if it is no program, a program of another type, or, unless `for_device`, one that
+    ///   only a device can run.
     pub(crate) fn from_fd(fd: u32, for_device: bool) -> Result<Self> {
         // SAFETY: An FFI call with no requirements but process context.
         let prog = from_err_ptr(unsafe {
@@ -82,17 +85,19 @@ impl TcProg {
                 for_device,
             )
         })?;
-        // INVARIANT: The call checked the type, and gave us a reference.
+        // INVARIANT: The call checked the type, and took a reference.
         Ok(Self {
             prog: NonNull::new(prog).ok_or(EINVAL)?,
             bytecode: None,
         })
     }
 
-    /// Checks and translates classic instructions, as in `struct sock_filter`, host byte order.
+    /// Checks and translates classic instructions (`struct sock_filter`, in host byte order).
+    /// Process context.
+    /// C: `bpf_prog_create()`.
     ///
-    /// `EINVAL` if there are none, too many, or a part of one, and if the kernel's checker refuses
-    /// them; `ENOMEM`. Process context. C: `bpf_prog_create()`.
+    /// Fails with `EINVAL` if there are no instructions, too many, or an incomplete one, or if the
+    /// kernel rejects them. Fails with `ENOMEM` if an allocation fails.
     pub(crate) fn from_bytecode(insns: &[u8]) -> Result<Self> {
         let count = insns.len() / Self::INSN_SIZE;
         if insns.len() % Self::INSN_SIZE != 0 || count == 0 || count > Self::MAX_INSNS {
@@ -112,13 +117,14 @@ impl TcProg {
         }
         let mut prog = core::ptr::null_mut();
         let mut fprog = bindings::sock_fprog_kern {
-            // At most MAX_INSNS.
+            // At most `MAX_INSNS`.
             len: count as u16,
             filter: bytecode.as_mut_ptr(),
         };
         // SAFETY: `fprog` describes valid instructions, which the callee copies.
         to_result(unsafe { bindings::bpf_prog_create(&mut prog, &mut fprog) })?;
-        // INVARIANT: Made just now, out of that bytecode; nobody else knows it.
+        // INVARIANT: The program was translated from `bytecode`, and there is no other pointer to
+        // it.
         Ok(Self {
             prog: NonNull::new(prog).ok_or(EINVAL)?,
             bytecode: Some(bytecode),
@@ -129,7 +135,7 @@ impl TcProg {
     ///
     /// # Safety
     ///
-    /// `prog` is valid, the caller gives away one of its references, and the program takes an
+    /// `prog` is valid, the caller passes on one reference to it, and the program takes an
     /// `sk_buff`.
     #[cfg(lwtcls_kunit)]
     pub(in crate::abstractions) unsafe fn from_raw(prog: NonNull<bindings::bpf_prog>) -> Self {
@@ -140,27 +146,27 @@ impl TcProg {
         }
     }
 
-    /// The C view of the program.
+    /// Returns the raw pointer.
     pub(in crate::abstractions) fn as_ptr(&self) -> *mut bindings::bpf_prog {
         self.prog.as_ptr()
     }
 
-    /// Leaves the program to a device that does not give it up, for ever.
+    /// Keeps the program forever, because a device that has it does not give it up.
     pub(in crate::abstractions) fn leak(self) {
         let mut this = ManuallyDrop::new(self);
         this.bytecode = None;
-        // SAFETY: The program is valid, and stays.
+        // SAFETY: The program is valid, and never freed.
         unsafe { bindings::kmemleak_not_leak(this.as_ptr().cast()) };
     }
 
-    /// Where the program comes from.
+    /// Returns the origin of the program.
     pub(crate) fn origin(&self) -> Origin<'_> {
         match &self.bytecode {
             // SAFETY: The instructions are plain numbers without padding.
             Some(insns) => Origin::Classic(insns.len() as u16, unsafe {
                 core::slice::from_raw_parts(insns.as_ptr().cast(), insns.len() * Self::INSN_SIZE)
             }),
-            // SAFETY: The program is valid by the type invariant, and its `aux` lives as long. The
+            // SAFETY: The program is valid by the type invariant, and its `aux` lives as long. Its
             // tag does not change after load.
             None => unsafe {
                 let prog = self.as_ptr();
@@ -172,25 +178,26 @@ impl TcProg {
         }
     }
 
-    /// Whether the program reads the packet's dst, which devices drop early if nobody asks.
+    /// Returns whether the program reads the packet's dst, which devices otherwise drop early.
     pub(crate) fn dst_needed(&self) -> bool {
         // SAFETY: The program is valid by the type invariant.
         unsafe { (*self.as_ptr()).dst_needed() != 0 }
     }
 
-    /// Whether the program may set the class of a packet (`tc_classid`). It may not if it has no
-    /// instruction that could write there, and calls no other program.
+    /// Returns whether the program may set `tc_classid`, the class of a packet.
+    ///
+    /// A program cannot if no instruction stores to it, and there is no tail call.
     pub(crate) fn may_set_tc_classid(&self) -> bool {
         const HALF: u32 = bindings::BPF_MEM | bindings::BPF_H;
         const STORE_IMM: u8 = (bindings::BPF_ST | HALF) as u8;
         const STORE: u8 = (bindings::BPF_STX | HALF) as u8;
         const TAIL_CALL: u8 = (bindings::BPF_JMP | bindings::BPF_TAIL_CALL) as u8;
-        // The verifier makes this of `tc_classid`.
+        // The verifier rewrites accesses to `tc_classid` to this offset.
         const PLACE: i16 = (offset_of!(bindings::sk_buff, cb)
             + offset_of!(bindings::qdisc_skb_cb, tc_classid)) as i16;
 
-        // SAFETY: The program is valid by the type invariant. So many instructions, those of its
-        // subprograms included, are at its end, and do not change after load.
+        // SAFETY: The program is valid by the type invariant. It ends with `len` instructions,
+        // including those of its subprograms, which do not change after load.
         let insns = unsafe {
             let prog = self.as_ptr();
             core::slice::from_raw_parts(
@@ -204,37 +211,39 @@ impl TcProg {
         })
     }
 
-    /// Whether the program was loaded for a device. C: `bpf_prog_is_dev_bound()`.
+    /// Returns whether the program was loaded for a device. C: `bpf_prog_is_dev_bound()`.
     pub(crate) fn is_dev_bound(&self) -> bool {
         // SAFETY: The program is valid by the type invariant, and its `aux` lives as long.
         unsafe { bindings::bpf_prog_is_dev_bound((*self.as_ptr()).aux) }
     }
 
-    /// Whether the program was loaded for that device, or one that shares its hardware. May sleep.
+    /// Returns whether the program was loaded for that device, or for one that shares its hardware.
+    /// May sleep.
     /// C: `bpf_offload_dev_match()`.
     pub(crate) fn is_bound_to(&self, dev: &NetDevice) -> bool {
-        // SAFETY: Both are valid by the references.
+        // SAFETY: Program and device are valid by the references.
         unsafe { bindings::bpf_offload_dev_match(self.as_ptr(), dev.as_ptr()) }
     }
 
-    /// Runs the program on a packet, and returns what the program returned. The caller has noted
-    /// the ends of the packet's data. C: `bpf_prog_run()`.
+    /// Runs the program on a packet. Returns its return value. C: `bpf_prog_run()`.
     ///
-    /// A program that redirects looks for a BPF network context itself.
+    /// The caller has set the data pointers in the control block. The helpers of a program that
+    /// redirects check for a BPF network context themselves.
     #[inline(always)]
     pub(in crate::abstractions) fn run(&self, _bh: &BhDisabled<'_>, skb: &mut SkBuff) -> i32 {
-        // SAFETY: The packet is valid and ours alone by the reference, its control block is laid
-        // out for tc, as is every packet that reaches a classifier. The program is valid and takes
-        // an `sk_buff` by the type invariant; bottom halves are disabled, of which `_bh` is a token.
+        // SAFETY: The packet is valid and exclusively borrowed. Its control block has the layout of
+        // tc, like that of each packet that reaches a classifier. The program is valid and takes an
+        // `sk_buff` by the type invariant. `_bh` is a token of disabled bottom halves.
         unsafe { run(self.prog, skb) as i32 }
     }
 }
 
 impl Drop for TcProg {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant a loaded program has one reference of ours, and a
-        // translated one is ours alone. This is the end of either. A loaded program goes after a
-        // grace period; of the other its owner has waited for one.
+        // SAFETY: By the type invariant the value owns one reference to a loaded program, or a
+        // translated program as a whole, and does not use it after this. A loaded program is freed
+        // after a grace period. The caller waited for a grace period before it dropped a classic
+        // program.
         unsafe {
             match &self.bytecode {
                 None => bindings::bpf_prog_put(self.as_ptr()),
