@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of a classifier, and what calls it.
+//! Instances of a classifier (`tcf_proto`), and the arguments of its callbacks.
 
 use crate::abstractions::{
     bindings,
@@ -25,13 +25,13 @@ use core::{
 use kernel::prelude::*;
 
 impl Verdict<'_> {
-    /// What becomes of the packet.
+    /// Returns the action of the verdict.
     pub(crate) fn action(self) -> Action {
         Action::from_code(self.code()).unwrap_or(Action::UNSPEC)
     }
 }
 
-/// An instance of a classifier, with a chain and a block that nothing else knows.
+/// A `tcf_proto` with a chain and a block of its own.
 pub(crate) struct ProtoBuf<T: Classifier> {
     filters: Pin<KBox<FilterTable<T>>>,
     tp: KBox<bindings::tcf_proto>,
@@ -40,10 +40,10 @@ pub(crate) struct ProtoBuf<T: Classifier> {
 }
 
 impl<T: Classifier> ProtoBuf<T> {
-    /// One without filters, qdisc and devices.
+    /// Creates a `tcf_proto` without filters, qdisc and devices.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: All zeroes are an instance, a chain and a block of use where only what follows
-        // is looked at.
+        // SAFETY: All zeroes are a valid `tcf_proto`, chain and block, as far as the code under
+        // test uses them after the initialisation below.
         let (mut tp, mut chain, mut block) = unsafe {
             (
                 KBox::<bindings::tcf_proto>::new(zeroed(), GFP_KERNEL)?,
@@ -51,7 +51,7 @@ impl<T: Classifier> ProtoBuf<T> {
                 KBox::<bindings::tcf_block>::new(zeroed(), GFP_KERNEL)?,
             )
         };
-        // SAFETY: All of it stays where it is, on the heap.
+        // SAFETY: All three are on the heap, and are not moved.
         unsafe {
             bindings::init_rwsem(&mut block.cb_lock);
             bindings::INIT_LIST_HEAD_RCU(&mut block.flow_block.cb_list);
@@ -67,13 +67,14 @@ impl<T: Classifier> ProtoBuf<T> {
         })
     }
 
-    /// The instance.
+    /// Returns the `tcf_proto`.
     pub(crate) fn proto(&self) -> TcfProto<'_, T> {
-        // SAFETY: The instance stays while it is borrowed, and has no other table.
+        // SAFETY: The `tcf_proto` lives as long as `self` is borrowed, and this is its table.
         unsafe { TcfProto::new(NonNull::from(&*self.tp), &self.filters) }
     }
 
-    /// Where a dump goes on that stopped at a filter, if `change` is called meanwhile.
+    /// Simulates a dump that stops at the filter `at`, and resumes after `change`. Returns the
+    /// handle of the filter at which it resumes.
     pub(crate) fn resume(&self, at: FilterRef<'_, T>, change: impl FnOnce()) -> Option<u32> {
         let bookmark = self.filters.bookmark(&at);
         drop(at);
@@ -83,34 +84,33 @@ impl<T: Classifier> ProtoBuf<T> {
             .map(|filter| filter.handle())
     }
 
-    /// Marks the instance as one that another request deletes.
+    /// Marks the `tcf_proto` as being deleted by another request.
     pub(crate) fn set_deleting(&mut self) {
         self.tp.deleting = true;
     }
 }
 
-/// Somebody who does not hold RTNL.
+/// Returns the RTNL state of a caller that does not hold RTNL.
 pub(crate) fn caller() -> Caller {
-    // SAFETY: Nothing is claimed to be held.
+    // SAFETY: The value does not claim that RTNL is held.
     unsafe { Caller::new(false) }
 }
 
-/// No actions, in the first namespace.
+/// Returns an empty set of actions, in the initial namespace.
 pub(crate) fn no_actions(act: usize, police: usize) -> Result<Exts<'static>> {
-    // SAFETY: That namespace is for ever.
+    // SAFETY: The initial namespace is always valid.
     unsafe { Exts::none(&raw mut bindings::init_net, act, police) }
 }
 
-/// A filter as a request would make it.
+/// Creates a filter, as a request does.
 pub(crate) fn entry<T: Classifier>(parts: Parts<'static, T>) -> Result<Entry<'static, T>> {
     Entry::with_base(0, parts)
 }
 
-/// Waits until all filters are freed that wait for it. RTNL must not be held.
+/// Waits for the filters whose freeing is deferred. The caller must not hold RTNL.
 pub(crate) fn flush_deferred() {
-    // What was queued before is waited for: the queue is flushed by an unregistration, and there
-    // is no other way to it for a module.
-    // SAFETY: The table is never found: its kind is empty, and it is unlinked at once.
+    // Unregistering a classifier flushes the workqueue. A module has no other way to do so.
+    // SAFETY: Nothing finds the table: its kind is empty, and it is unlinked immediately.
     unsafe {
         let mut ops: bindings::tcf_proto_ops = zeroed();
         if bindings::register_tcf_proto_ops(&mut ops) == 0 {
@@ -119,23 +119,23 @@ pub(crate) fn flush_deferred() {
     }
 }
 
-/// Where a classifier puts a class.
+/// The memory for the result of a classifier (`tcf_result`).
 pub(crate) struct ResultBuf(bindings::tcf_result);
 
 impl ResultBuf {
-    /// Class 0.
+    /// Creates a result with class 0.
     pub(crate) fn new() -> Self {
-        // SAFETY: All zeroes are class 0.
+        // SAFETY: All zeroes are a valid result with class 0.
         Self(unsafe { zeroed() })
     }
 
-    /// For passing on.
+    /// Returns the result, to be passed to a classifier.
     pub(crate) fn result(&mut self) -> &mut ClassResult {
-        // SAFETY: The type is transparent.
+        // SAFETY: The type is `repr(transparent)`.
         unsafe { &mut *(&raw mut self.0).cast() }
     }
 
-    /// The class.
+    /// Returns the class ID.
     pub(crate) fn classid(&self) -> u32 {
         // SAFETY: Both members of the union are plain numbers.
         unsafe { self.0.__bindgen_anon_1.__bindgen_anon_1.classid }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A device that filters are offered to.
+//! A device for offload.
 
 use super::classifier::{
     entry,
@@ -20,7 +20,7 @@ use kernel::{
     }, //
 };
 
-/// A device that takes one program, and does as it is told or not.
+/// A device that can hold one program, and accepts or refuses commands.
 pub(crate) struct FakeDevice {
     entry: KBox<bindings::flow_block_cb>,
     state: KBox<FakeState>,
@@ -33,8 +33,9 @@ struct FakeState {
 }
 
 impl FakeDevice {
-    /// One that does all that it is told, as a new member of the instance's block. It must go
-    /// after the instance.
+    /// Adds a device to the block of `proto`. At first it accepts all commands.
+    ///
+    /// The device must be dropped after `proto`.
     pub(crate) fn plug<T: Classifier>(proto: &mut ProtoBuf<T>) -> Result<Self> {
         let state = KBox::new(
             FakeState {
@@ -44,34 +45,34 @@ impl FakeDevice {
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: All zeroes are an empty entry.
+        // SAFETY: All zeroes are a valid empty entry.
         let mut entry = KBox::<bindings::flow_block_cb>::new(unsafe { zeroed() }, GFP_KERNEL)?;
         entry.cb = Some(Self::callback);
         entry.cb_priv = (&raw const *state).cast_mut().cast();
-        // SAFETY: Both stay where they are, on the heap.
+        // SAFETY: The entry and the block are on the heap, and are not moved.
         unsafe { bindings::list_add(&mut entry.list, &mut proto._block.flow_block.cb_list) };
         Ok(Self { entry, state })
     }
 
-    /// Whether it takes programs, and whether it gives them up, from now on.
+    /// Sets whether the device accepts programs, and whether it gives them up.
     pub(crate) fn set(&self, takes: bool, gives: bool) {
         self.state.takes.store(takes.into(), Relaxed);
         self.state.gives.store(gives.into(), Relaxed);
     }
 
-    /// Whether it has that program.
+    /// Returns whether the device has that program.
     pub(crate) fn has(&self, prog: &TcProg) -> bool {
         self.state.prog.load(Relaxed) == prog.as_ptr() as usize
     }
 
-    /// Whether it has none.
+    /// Returns whether the device has no program.
     pub(crate) fn is_empty(&self) -> bool {
         self.state.prog.load(Relaxed) == 0
     }
 
     /// # Safety
     ///
-    /// `data` is a command for classifiers of the kind `bpf`, and `private` that of a device.
+    /// `data` is a command for a classifier of kind `bpf`, and `private` the state of a device.
     unsafe extern "C" fn callback(
         _kind: bindings::tc_setup_type,
         data: *mut c_void,
@@ -99,7 +100,7 @@ impl FakeDevice {
 
 impl Drop for FakeDevice {
     fn drop(&mut self) {
-        // The instance has gone, and its block with it: nothing is left to be taken out of.
+        // `proto` and its block are gone, so there is no list to remove the entry from.
         self.entry.cb = None;
     }
 }

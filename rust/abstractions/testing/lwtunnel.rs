@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What calls an encapsulation, and what it pushes headers to.
+//! Calls of an encapsulation and of its helper.
 
 use super::skb::skb;
 use crate::abstractions::{
@@ -32,10 +32,10 @@ use crate::abstractions::{
 use core::mem::zeroed;
 use kernel::prelude::*;
 
-/// Has `T` push a header, as for a program.
+/// Calls `T` to push a header, as for a program.
 pub(crate) fn push<T: PushEncap>(skb: &mut SkBuff, header: &[u8], side: Side) -> Result {
     let _guard = kernel::sync::rcu::read_lock();
-    // SAFETY: Nobody has pointers into the packet. The header is lent for the call.
+    // SAFETY: There are no pointers into the packet. The header is borrowed for the call.
     unsafe {
         T::push(
             EncapSkb::new(skb, side),
@@ -44,53 +44,54 @@ pub(crate) fn push<T: PushEncap>(skb: &mut SkBuff, header: &[u8], side: Side) ->
     }
 }
 
-/// Lends bytes as a program does.
+/// Calls `f` with bytes, as if they were memory of a program.
 pub(crate) fn with_mem<R>(bytes: &[u8], f: impl FnOnce(ProgMem<'_>) -> R) -> R {
-    // SAFETY: Lent for the call.
+    // SAFETY: The bytes are borrowed for the call.
     f(unsafe { ProgMem::from_raw(bytes.as_ptr(), bytes.len()) })
 }
 
-/// What the core is told when a handler that took a packet on input answers `code`.
+/// Returns what the core gets if a handler that consumed a packet on input returns `code`.
 pub(crate) fn received(code: c_int) -> c_int {
     lwtunnel::Received::new(code).into()
 }
 
-/// What the core is told when a handler that took a packet on output answers `code`.
+/// Returns what the core gets if a handler that consumed a packet on output returns `code`.
 pub(crate) fn sent(code: c_int) -> c_int {
     lwtunnel::Sent::new(code).into()
 }
 
-/// The answer by which a hook on xmit leaves a packet to the core.
+/// The return value by which a hook on xmit leaves the packet to the core.
 pub(crate) const XMIT_CONTINUE: c_int = bindings::LWTUNNEL_XMIT_CONTINUE as c_int;
 
-/// Says that the transport header of an IPv4 packet is so many bytes from its data.
+/// Sets the transport header of an IPv4 packet, at an offset from its data.
 pub(crate) fn set_transport(skb: &mut SkBuff, offset: u16) {
     let _guard = kernel::sync::rcu::read_lock();
-    // SAFETY: Nobody has pointers into the packet.
+    // SAFETY: There are no pointers into the packet.
     let mut skb = unsafe { EncapSkb::new(skb, Side::Ingress) };
     skb.set_outer(ETH_P_IP, Some(offset));
 }
 
-/// Has `T` push the first `len` bytes of the packet, as for a program that lends a slice of it. The
-/// result is that of the helper: 0, or an errno.
+/// Calls `T` to push the first `len` bytes of the packet itself, as for a program that passes a
+/// slice of a dynptr. Returns the result of the helper: 0 or a negative errno.
 pub(crate) fn push_own_bytes<T: PushEncap>(skb: &mut SkBuff, len: u32, side: Side) -> c_int {
     assert!(len <= skb.headlen());
     let _guard = kernel::sync::rcu::read_lock();
     let skb = skb.as_ptr();
-    // SAFETY: The packet is valid and ours, has so many bytes of linear data, and nobody uses
-    // pointers into it afterwards.
+    // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes of linear data.
+    // Pointers into it are not used afterwards.
     unsafe { push_encap::Adapter::<T>::push(skb, (*skb).data.cast(), len, side) }
 }
 
-/// Runs `f` with an IPv4 route over the loopback device, inside of an RCU read side. It does not
-/// hold RTNL: an assertion that fails ends its thread, and would keep it.
+/// Runs `f` with an IPv4 route to the loopback device, in an RCU read-side critical section.
+///
+/// Does not hold RTNL meanwhile: a failed assertion ends the thread, which would never release it.
 pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
     const LOOPBACK_IFINDEX: c_int = 1;
-    // SAFETY: All zeroes are operations that do nothing.
+    // SAFETY: All zeroes are valid `dst_ops` without callbacks.
     let mut ops = KBox::<bindings::dst_ops>::new(unsafe { zeroed() }, GFP_KERNEL)?;
     ops.family = bindings::AF_INET as u16;
-    // SAFETY: All zeroes are a route of no use but for its device, which the first namespace has for
-    // ever, and which is looked for under RTNL.
+    // SAFETY: All zeroes are a valid route, as far as the code under test uses it. Its device is
+    // that of the initial namespace, which exists forever, and is looked up under RTNL.
     let mut dst = unsafe {
         let _rtnl = rtnl::lock();
         let mut dst = KBox::<bindings::dst_entry>::new(zeroed(), GFP_KERNEL)?;
@@ -101,12 +102,12 @@ pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
         dst
     };
     let _guard = kernel::sync::rcu::read_lock();
-    // SAFETY: The route stays during the call, which is made in a read side.
+    // SAFETY: The route is valid during the call, which is inside a read-side critical section.
     Ok(f(unsafe { Dst::from_raw(&mut *dst) }))
 }
 
-/// What a hook on xmit did, as the other hooks say it: of a packet that goes on the core has the
-/// pointer.
+/// Calls a hook on xmit. Returns its result as a [`lwtunnel::Verdict`], like that of the other
+/// hooks, with the packet if it goes on.
 pub(crate) fn xmit(
     skb: Skb,
     hook: impl FnOnce(&BhDisabled<'_>, Skb) -> lwtunnel::Xmit,
@@ -115,26 +116,26 @@ pub(crate) fn xmit(
 
     let raw = skb.as_ptr();
     match c_int::from(BhDisabled::with(|bh| hook(bh, skb))) {
-        // SAFETY: It goes on, and the hook gave it back to its caller.
+        // SAFETY: The hook left the packet, which goes on, to its caller.
         CONTINUE => Ok(lwtunnel::Verdict::Continue(unsafe { Skb::from_raw(raw) })),
         0 => Ok(lwtunnel::Verdict::Consumed(lwtunnel::Sent::OK)),
         errno => Err(Error::from_errno(errno)),
     }
 }
 
-/// What a hook did, so that a suite can compare it.
+/// The result of a hook, in a form that can be compared.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The packet goes on.
     Continue,
-    /// The packet is elsewhere.
+    /// The packet was consumed, with this result.
     Consumed(c_int),
-    /// The hook failed, with this (negative) errno.
+    /// The hook failed with this (negative) errno.
     Error(c_int),
 }
 
 impl Outcome {
-    /// Drops the packet of a verdict, if it has one.
+    /// Converts a verdict. Drops its packet, if it has one.
     pub(crate) fn of<R: Into<c_int>>(verdict: Result<lwtunnel::Verdict<R>>) -> Self {
         match verdict {
             Ok(lwtunnel::Verdict::Continue(_)) => Self::Continue,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Requests and their answers.
+//! Netlink requests and extacks.
 
 use crate::abstractions::{
     bindings,
@@ -19,11 +19,11 @@ use core::mem::{
 };
 use kernel::prelude::*;
 
-/// Attributes as a client would write them, right or wrong.
+/// Attributes of a request, which need not be valid.
 pub(crate) struct Request(KVec<u8>);
 
 impl Request {
-    /// No attribute.
+    /// Creates a request without attributes.
     pub(crate) fn new() -> Self {
         Self(KVec::new())
     }
@@ -42,12 +42,12 @@ impl Request {
         Ok(self)
     }
 
-    /// Adds a number.
+    /// Adds an attribute with a number.
     pub(crate) fn put_u32(self, kind: usize, value: u32) -> Result<Self> {
         self.put(kind, &value.to_ne_bytes())
     }
 
-    /// Adds an attribute with attributes in it.
+    /// Adds an attribute with nested attributes.
     pub(crate) fn nest(self, kind: usize, inner: &Self) -> Result<Self> {
         self.put(kind, &inner.0)
     }
@@ -58,24 +58,24 @@ impl Request {
         Ok(self)
     }
 
-    /// All of it.
+    /// Returns the bytes of the request.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The first attribute.
+    /// Returns the first attribute.
     pub(crate) fn attr(&self) -> Attr<'_> {
         let attr = self.0.as_ptr();
         assert_eq!(attr.align_offset(align_of::<bindings::nlattr>()), 0);
-        // SAFETY: `put` wrote an attribute there, with a length that fits, and it is borrowed.
+        // SAFETY: `put` wrote an attribute with a valid length there, and the buffer is borrowed.
         match unsafe { Attr::from_raw(attr.cast()) } {
             Some(attr) => attr,
             None => unreachable!(),
         }
     }
 
-    /// Gives the attributes to `f` as the core gives a parsed request to a classifier. All of
-    /// them must be complete.
+    /// Calls `f` with the parsed attributes, as the core calls a classifier. All attributes must be
+    /// complete.
     pub(crate) fn with_tca<R>(&self, f: impl for<'a> FnOnce(&'a Tca<'a>) -> R) -> R {
         let mut table = [core::ptr::null_mut(); bindings::__TCA_MAX as usize];
         let mut at = 0;
@@ -91,29 +91,30 @@ impl Request {
     }
 }
 
-/// Takes what a refusal says.
+/// The memory for an extack.
 pub(crate) struct ExtAckBuf(KBox<bindings::netlink_ext_ack>);
 
 impl ExtAckBuf {
-    /// An empty one.
+    /// Creates an empty extack.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: All zeroes are an empty one.
+        // SAFETY: All zeroes are a valid empty extack.
         Ok(Self(KBox::new(unsafe { zeroed() }, GFP_KERNEL)?))
     }
 
-    /// For passing on.
+    /// Returns the extack, to be passed to a callee.
     pub(crate) fn extack(&mut self) -> ExtAck<'_> {
-        // SAFETY: Valid, and borrowed for as long.
+        // SAFETY: The extack is valid, and exclusively borrowed as long as the result lives.
         unsafe { ExtAck::from_raw(&mut *self.0) }
     }
 
-    /// The sentence.
+    /// Returns the extack message.
     pub(crate) fn message(&self) -> Option<&CStr> {
-        // SAFETY: Null, or a static string, or the buffer inside.
+        // SAFETY: The message is not null. It is a static string, or is in the buffer of the
+        // extack.
         (!self.0._msg.is_null()).then(|| unsafe { CStr::from_char_ptr(self.0._msg) })
     }
 
-    /// Whether an attribute was pointed at.
+    /// Returns whether an attribute was marked as the cause.
     pub(crate) fn has_attr(&self) -> bool {
         !self.0.bad_attr.is_null()
     }

@@ -19,7 +19,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// Watches a program: holds a reference to it besides those that are tested.
+/// A program whose references are watched. The watch holds a reference that is not counted in
+/// [`Self::refs`].
 pub(crate) struct ProgWatch(NonNull<bindings::bpf_prog>);
 
 const BPF_LD_B_ABS: u16 = 0x30;
@@ -35,7 +36,8 @@ fn classic(code: &mut [bindings::sock_filter]) -> Result<ProgWatch> {
     // SAFETY: `fprog` describes valid instructions, which the callee copies.
     to_result(unsafe { bindings::bpf_prog_create(&mut prog, &mut fprog) })?;
     let prog = NonNull::new(from_err_ptr(prog)?).ok_or(ENOMEM)?;
-    // SAFETY: Made just now. It comes uncounted; this is the reference of the watch.
+    // SAFETY: The program was created above. It has no reference yet: this one is that of the
+    // watch.
     unsafe { bindings::bpf_prog_inc(prog.as_ptr()) };
     Ok(ProgWatch(prog))
 }
@@ -50,38 +52,39 @@ const fn insn(code: u16, k: u32) -> bindings::sock_filter {
 }
 
 impl ProgWatch {
-    /// A program that does nothing but return `value`.
+    /// Creates a program that only returns `value`.
     pub(crate) fn returning(value: u32) -> Result<Self> {
         classic(&mut [insn(BPF_RET_K, value)])
     }
 
-    /// A program that returns the first byte of the packet's data.
+    /// Creates a program that returns the first byte of the packet's data.
     pub(crate) fn first_byte() -> Result<Self> {
         classic(&mut [insn(BPF_LD_B_ABS, 0), insn(BPF_RET_A, 0)])
     }
 
-    /// A reference to the program, as if it was one of type `T`.
+    /// Returns a reference to the program, as if it were of type `T`.
     pub(crate) fn prog<T>(&self) -> Prog<T> {
-        // SAFETY: The program is valid, the new reference is given away, and a program that only
-        // returns runs in any place.
+        // SAFETY: The program is valid, and the new reference is passed on. A program that only
+        // returns can be run as any type.
         unsafe {
             bindings::bpf_prog_inc(self.0.as_ptr());
             Prog::from_raw(self.0)
         }
     }
 
-    /// As [`Self::prog`], for tc.
+    /// Returns a reference to the program, like [`Self::prog`], for tc.
     pub(crate) fn tc_prog(&self) -> TcProg {
-        // SAFETY: The program is valid, for the watch has a reference.
+        // SAFETY: The program is valid, because the watch holds a reference. The new reference is
+        // passed on.
         unsafe {
             bindings::bpf_prog_inc(self.0.as_ptr());
             TcProg::from_raw(self.0)
         }
     }
 
-    /// How many references are out.
+    /// Returns the number of references other than that of the watch.
     pub(crate) fn refs(&self) -> i64 {
-        // SAFETY: The program is valid, for the watch has a reference.
+        // SAFETY: The program is valid, because the watch holds a reference.
         unsafe { (*(*self.0.as_ptr()).aux).refcnt.counter - 1 }
     }
 }
@@ -94,7 +97,8 @@ impl Drop for ProgWatch {
         if kernel::warn_on!(self.refs() != 0) {
             return;
         }
-        // SAFETY: A classic program is destroyed, not put; the watch's reference was the last.
+        // SAFETY: The reference of the watch is the last one. A classic program is destroyed, not
+        // released.
         unsafe { bindings::bpf_prog_destroy(self.0.as_ptr()) };
     }
 }

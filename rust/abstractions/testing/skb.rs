@@ -22,15 +22,17 @@ use crate::abstractions::{
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
-/// Watches a packet: holds a reference to it besides the one that is tested.
+/// A packet whose freeing is watched. The watch holds another reference to it.
 pub(crate) struct SkbWatch(NonNull<bindings::sk_buff>);
 
-/// Bytes in front of the data of a packet that [`skb`] makes.
+/// Headroom of a packet from [`skb`].
 pub(crate) const HEADROOM: u32 = 64;
 
-/// A packet of `len` bytes, each of them its own index, and the means to see it freed.
+/// Allocates a packet of `len` bytes, each of which is its own index. Returns the packet and a
+/// watch.
 pub(crate) fn skb(len: u32) -> Result<(Skb, SkbWatch)> {
-    // SAFETY: FFI calls; the packet is ours alone, and has the room that is used.
+    // SAFETY: FFI calls. The packet was allocated here, with enough space for the data and the
+    // headroom.
     unsafe {
         let skb = bindings::alloc_skb(HEADROOM + len, bindings::GFP_ATOMIC);
         let watch = SkbWatch(NonNull::new(skb).ok_or(ENOMEM)?);
@@ -43,13 +45,13 @@ pub(crate) fn skb(len: u32) -> Result<(Skb, SkbWatch)> {
     }
 }
 
-/// A packet as [`skb`] makes it, which nobody watches.
+/// Allocates a packet like [`skb`], without a watch.
 pub(crate) fn lone_skb(len: u32) -> Result<Skb> {
     let (skb, _) = skb(len)?;
     Ok(skb)
 }
 
-/// What there is to know about an encapsulated packet. Offsets count from where the data begin.
+/// The fields of a packet that encapsulation changes. Offsets are relative to the data.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Headers {
     pub(crate) protocol_be: u16,
@@ -67,11 +69,11 @@ pub(crate) struct Headers {
 }
 
 impl SkBuff {
-    /// Sets a packet up as it reaches a hook: with a link header of `mac_len` bytes in front, a
+    /// Prepares a packet as for a hook: with a MAC header of `mac_len` bytes before the data, a
     /// network header of `ip_len` bytes, a hash, and a device.
     pub(crate) fn enter_lwt(&mut self, protocol: u16, mac_len: u16, ip_len: u16, dst: Dst<'_>) {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid and ours, and longer than these headers.
+        // SAFETY: The packet is valid, exclusively borrowed, and longer than these headers.
         unsafe {
             bindings::skb_reset_mac_header(skb);
             (*skb).mac_len = mac_len;
@@ -89,11 +91,11 @@ impl SkBuff {
         }
     }
 
-    /// Gives the packet a route, which must outlive it, or takes it away.
+    /// Sets or removes the route of the packet. The route must outlive the packet.
     pub(crate) fn set_dst(&mut self, dst: Option<Dst<'_>>) {
-        // The lowest bit says that the route is not counted.
+        // The lowest bit is `SKB_DST_NOREF`: the packet holds no reference.
         let refdst = dst.map_or(0, |dst| dst.as_ptr() as usize | 1);
-        // SAFETY: The packet is valid and ours.
+        // SAFETY: The packet is valid and exclusively borrowed.
         unsafe {
             (*self.as_ptr())
                 .__bindgen_anon_3
@@ -102,9 +104,9 @@ impl SkBuff {
         }
     }
 
-    /// Makes it one of segments.
+    /// Makes this a GSO packet.
     pub(crate) fn set_gso(&mut self, types: GsoTypes, size: u16, segs: u16) {
-        // SAFETY: The packet is valid and ours.
+        // SAFETY: The packet is valid and exclusively borrowed, and its shared info is valid.
         unsafe {
             let shared = shared_info(self.as_ptr());
             (*shared).gso_type = types.bits();
@@ -113,7 +115,7 @@ impl SkBuff {
         }
     }
 
-    /// Has the packet know the sum of all its data, as from a device.
+    /// Sets `CHECKSUM_COMPLETE`, as a device does, over all data of the packet.
     pub(crate) fn set_checksum_complete(&mut self) {
         let sum = self.sum();
         let headers = self.headers_mut();
@@ -121,7 +123,7 @@ impl SkBuff {
         headers.__bindgen_anon_1.csum = sum;
     }
 
-    /// Whether what the packet knows of its sum is true.
+    /// Returns whether the packet's checksum is the one of its data.
     pub(crate) fn checksum_holds(&self) -> bool {
         // SAFETY: The packet is valid.
         let known = unsafe {
@@ -132,7 +134,7 @@ impl SkBuff {
                 .__bindgen_anon_1
                 .csum
         };
-        // As sums of 16 bits, of which 0 and 0xffff are the same.
+        // Compare the 16-bit sums, in which 0 and 0xffff are the same.
         known % 0xffff == self.sum() % 0xffff
     }
 
@@ -141,17 +143,17 @@ impl SkBuff {
         unsafe { bindings::skb_checksum(self.as_ptr(), 0, self.len() as c_int, 0) }
     }
 
-    /// The bytes of the linear part.
+    /// Returns the linear data.
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: The packet is valid, and has that many bytes there.
+        // SAFETY: The packet is valid, and has that many bytes of linear data.
         unsafe { core::slice::from_raw_parts((*self.as_ptr()).data, self.headlen() as usize) }
     }
 
-    /// What is written down about the packet's headers.
+    /// Returns the fields that encapsulation changes.
     pub(crate) fn headers(&self) -> Headers {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid, and both views of the union have the fields at the same
-        // place.
+        // SAFETY: The packet is valid. The fields have the same offsets in both members of the
+        // union.
         unsafe {
             let headers = (*skb).__bindgen_anon_4.headers.as_ref();
             let shared = shared_info(skb);
@@ -174,18 +176,19 @@ impl SkBuff {
         }
     }
 
-    /// Overwrites bytes at the beginning of the linear data.
+    /// Overwrites the beginning of the linear data.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.headlen() as usize);
-        // SAFETY: The packet is valid and ours, and has the bytes by the assertion.
+        // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes by the
+        // assertion.
         unsafe {
             let data = (*self.as_ptr()).data;
             data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
         }
     }
 
-    /// Has the IP layer's control block say that an IPv4 header has options, and that the packet came
-    /// in by a device of a VRF.
+    /// Sets up the IPv4 control block as for a packet with IP options, received from a device in a
+    /// VRF.
     pub(crate) fn set_ip_options(&mut self) {
         let cb = self.inet_cb();
         cb.iif = 3;
@@ -196,59 +199,60 @@ impl SkBuff {
         cb.frag_max_size = 1000;
     }
 
-    /// What the IP layer's control block says as one of IPv4: the device, the length of the options,
-    /// where one of them is, and whether the packet came in by a device of a VRF.
+    /// Reads the control block as that of IPv4. Returns the input device, the length of the
+    /// options, the offset of the record route option, and whether the input device is in a VRF.
     pub(crate) fn seen_by_inet(&mut self) -> (c_int, u8, u8, bool) {
         let cb = self.inet_cb();
         let slave = u32::from(cb.flags) & bindings::IPSKB_L3SLAVE != 0;
         (cb.iif, cb.opt.optlen, cb.opt.rr, slave)
     }
 
-    /// What it says as one of IPv6: the device, where the next header is named, the size of the
-    /// largest fragment, and whether the packet came in by a device of a VRF.
+    /// Reads the control block as that of IPv6. Returns the input device, the offset of the next
+    /// header field, the size of the largest fragment, and whether the input device is in a VRF.
     pub(crate) fn seen_by_inet6(&mut self) -> (c_int, u16, u16, bool) {
         let cb = self.inet6_cb();
         let slave = u32::from(cb.flags) & bindings::IP6SKB_L3SLAVE != 0;
         (cb.iif, cb.nhoff, cb.frag_max_size, slave)
     }
 
-    /// Uses up all the room in front of the data.
+    /// Uses up the headroom.
     pub(crate) fn take_headroom(&mut self) {
         let headroom = self.headroom();
-        // SAFETY: The packet is valid, and has that room.
+        // SAFETY: The packet is valid, and has that headroom.
         unsafe { bindings::__skb_push(self.as_ptr(), headroom) };
     }
 }
 
-/// Gives a packet away, and gets it back.
+/// Passes a packet on as a raw pointer, and takes it over again.
 pub(crate) fn round_trip(skb: Skb) -> Skb {
-    // SAFETY: The very packet that was given away.
+    // SAFETY: The pointer comes from `into_raw`, which passed on the reference.
     unsafe { Skb::from_raw(skb.into_raw()) }
 }
 
 impl SkbWatch {
-    /// Whether the reference that is tested was given back, once.
+    /// Returns whether the reference of the code under test was released, once.
     pub(crate) fn freed(&self) -> bool {
-        // SAFETY: The packet is valid, for the watch has a reference.
+        // SAFETY: The packet is valid, because the watch holds a reference.
         unsafe { (*self.0.as_ptr()).users.refs.counter == 1 }
     }
 
-    /// The packet.
+    /// Returns the packet.
     fn skb(&self) -> &SkBuff {
-        // SAFETY: The packet is valid, for the watch has a reference, and a suite touches it by one
-        // way at a time.
+        // SAFETY: The packet is valid, because the watch holds a reference. A suite does not access
+        // it through the watch and its own reference at the same time.
         unsafe { SkBuff::from_raw_mut(self.0.as_ptr()) }
     }
 
-    /// The bytes in front of the data.
+    /// Returns the headroom.
     pub(crate) fn headroom(&self) -> u32 {
         self.skb().headroom()
     }
 
-    /// Sets the packet up as it reaches a classifier: with a link header of `mac_len` bytes, and
-    /// its data beginning behind it if it comes in.
+    /// Prepares the packet as for a classifier: with a MAC header of `mac_len` bytes. At ingress
+    /// the data begins after it.
     pub(crate) fn enter_tc(&self, mac_len: u16, at_ingress: bool) {
-        // SAFETY: The packet is valid, for the watch has a reference, and longer than its MAC header.
+        // SAFETY: The packet is valid, because the watch holds a reference. It is longer than its
+        // MAC header.
         unsafe {
             let skb = self.0.as_ptr();
             bindings::skb_reset_mac_header(skb);
@@ -264,10 +268,10 @@ impl SkbWatch {
         }
     }
 
-    /// Makes it one of a protocol (`ETH_P_*`, in network byte order) whose header begins where the
-    /// data does, on the device of a route.
+    /// Sets the protocol of the packet (`ETH_P_*`, in network byte order), its network header to
+    /// the beginning of the data, and its device to that of the route.
     pub(crate) fn set_protocol(&self, protocol: u16, dst: Dst<'_>) {
-        // SAFETY: The packet is valid, for the watch has a reference.
+        // SAFETY: The packet is valid, because the watch holds a reference.
         unsafe {
             let skb = self.0.as_ptr();
             (*skb)
@@ -280,16 +284,17 @@ impl SkbWatch {
         }
     }
 
-    /// The packet as tc sees it.
+    /// Returns the packet as tc gets it.
     pub(crate) fn tc(&mut self) -> TcSkb<'_> {
-        // SAFETY: The packet is valid; who has it besides does not touch it meanwhile.
+        // SAFETY: The packet is valid. The holder of the other reference does not access it
+        // meanwhile.
         unsafe { TcSkb::from_raw(self.0.as_ptr()) }
     }
 
-    /// Sets the type of a time stamp, and no time stamp.
+    /// Sets the type of the timestamp, and clears the timestamp.
     pub(crate) fn set_tstamp_type(&self, kind: u8) {
-        // SAFETY: The packet is valid, for the watch has a reference, and a suite touches it by one
-        // way at a time.
+        // SAFETY: The packet is valid, because the watch holds a reference. A suite does not access
+        // it through the watch and its own reference at the same time.
         unsafe {
             (*self.0.as_ptr()).__bindgen_anon_2.tstamp = 0;
             SkBuff::from_raw_mut(self.0.as_ptr())
@@ -298,17 +303,17 @@ impl SkbWatch {
         }
     }
 
-    /// The type of the time stamp.
+    /// Returns the type of the timestamp.
     pub(crate) fn tstamp_type(&self) -> u8 {
         self.skb().headers_ref().tstamp_type()
     }
 }
 
 impl TcRun<'_> {
-    /// The bytes that a program can read directly.
+    /// Returns the number of bytes that a program can access directly.
     pub(crate) fn direct_len(&self) -> usize {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid, and the end is in its buffer.
+        // SAFETY: The packet is valid, and `data_end` is in its buffer.
         unsafe {
             let ends = (&raw const (*skb).cb).cast::<bindings::bpf_skb_data_end>();
             (*ends).data_end as usize - (*skb).data as usize
@@ -317,10 +322,10 @@ impl TcRun<'_> {
 }
 
 impl TcRan<'_> {
-    /// Cuts the packet, which is longer, off.
+    /// Shortens the packet to `len` bytes. It must be longer.
     pub(crate) fn trim(&mut self, len: u32) {
         let skb = self.as_ptr();
-        // SAFETY: The packet is valid, linear and longer.
+        // SAFETY: The packet is valid, linear and longer than `len`.
         unsafe {
             (*skb).tail -= (*skb).len - len;
             (*skb).len = len;
@@ -330,7 +335,7 @@ impl TcRan<'_> {
 
 impl Drop for SkbWatch {
     fn drop(&mut self) {
-        // SAFETY: The watch's own reference.
+        // SAFETY: The watch owns a reference, and does not use it after this.
         drop(unsafe { Skb::from_raw(self.0.as_ptr()) });
     }
 }
