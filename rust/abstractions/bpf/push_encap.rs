@@ -213,7 +213,7 @@ macro_rules! push_encap_entries {
                 unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Side::Egress) }.into()
             }
 
-            // SAFETY: The entries are those of the assembly, which continue in the functions above.
+            // SAFETY: The entries are in the assembly file, and continue in the functions above.
             #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
             unsafe impl Entries for $policy {
                 const IN: unsafe extern "C" fn() = $in_entry;

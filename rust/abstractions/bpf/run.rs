@@ -15,8 +15,8 @@ use core::ptr::NonNull;
 ///
 /// # Safety
 ///
-/// `prog` is valid and takes an `sk_buff`. The task cannot migrate, and meets the other
-/// requirements of the program's type.
+/// `prog` is valid and takes an `sk_buff`. The task cannot migrate, and runs in the context that
+/// the type of the program requires.
 #[inline(always)]
 pub(super) unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
     // SAFETY: By the safety requirements of this function. `bpf_func` is called with the

@@ -130,8 +130,8 @@ impl SkBuff {
     }
 
     /// Replaces the route of the packet by the input route for a packet from `dev`. The new route
-    /// is not counted: it stays valid for the RCU read-side critical section. C:
-    /// `ip_route_input_noref()`.
+    /// is not counted: it stays valid for the RCU read-side critical section.
+    /// C: `ip_route_input_noref()`.
     ///
     /// Addresses are in network byte order. If the lookup fails, returns its drop reason, and the
     /// packet has no route.

@@ -14,7 +14,7 @@ use kernel::{
     }, //
 };
 
-/// A value on the heap that is allocated on first use. Until then it takes one pointer.
+/// A value on the heap that is allocated on first use, behind one pointer.
 ///
 /// The kernel crate's `SetOnce` stores the value inline, and one more word.
 ///

@@ -36,8 +36,8 @@ fn classic(code: &mut [bindings::sock_filter]) -> Result<ProgWatch> {
     // SAFETY: `fprog` describes valid instructions, which the callee copies.
     to_result(unsafe { bindings::bpf_prog_create(&mut prog, &mut fprog) })?;
     let prog = NonNull::new(from_err_ptr(prog)?).ok_or(ENOMEM)?;
-    // SAFETY: The program was created above. It has no reference yet: this one is that of the
-    // watch.
+    // SAFETY: The program was created above. It is created without a reference, so this is the one
+    // of the watch.
     unsafe { bindings::bpf_prog_inc(prog.as_ptr()) };
     Ok(ProgWatch(prog))
 }

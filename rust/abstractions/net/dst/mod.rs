@@ -162,8 +162,8 @@ impl<'a> Dst<'a> {
         unsafe { NetDevice::from_raw(dst_dev_rcu(self.0)) }
     }
 
-    /// Returns whether the route is an IPv4 one. Otherwise it is an IPv6 one. C:
-    /// `dst->ops->family`.
+    /// Returns whether the route is an IPv4 one. Otherwise it is an IPv6 one.
+    /// C: `dst->ops->family`.
     ///
     /// A program may have changed the family of the packet in the meantime.
     #[inline(always)]

@@ -59,12 +59,13 @@ impl DstNote {
 
     /// Caches the route that a lookup found. Does not sleep.
     ///
-    /// Returns `false` if the allocation fails or the route cannot be cached:
+    /// Returns `false` if the allocation fails, or if the route cannot be cached:
     ///
     /// - XFRM routes have checks of their own.
     /// - A route with a tunnel state may lead to the owner of the note. The reference cycle would
     ///   keep both forever.
-    /// - An IPv6 route has to be freed before its namespace, unless that is the initial one.
+    /// - An IPv6 route has to be freed before its namespace. Only those of the initial namespace
+    ///   are cached.
     pub(crate) fn set(&mut self, found: &DstRef, rcu: &ReadSide<'_>) -> bool {
         let dst = found.0.as_ptr();
         // SAFETY: The route is valid by the type invariant of `DstRef`.

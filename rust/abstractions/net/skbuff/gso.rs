@@ -77,7 +77,7 @@ impl GsoTypes {
 pub(crate) struct Gso {
     /// The type of the segments, and of the tunnels around them. C: `gso_type`.
     pub(crate) types: GsoTypes,
-    /// Bytes of payload per segment, or `GSO_BY_FRAGS` if each fragment is a segment. C:
-    /// `gso_size`.
+    /// Bytes of payload per segment, or `GSO_BY_FRAGS` if each fragment is a segment.
+    /// C: `gso_size`.
     pub(crate) size: u16,
 }

@@ -120,7 +120,7 @@ impl SkBuff {
         unsafe { (*self.as_ptr()).data.offset_from((*self.as_ptr()).head) as u32 }
     }
 
-    /// Returns the length of the data, paged data included.
+    /// Returns the length of the data, nonlinear data included.
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
         // SAFETY: The packet is valid.
@@ -198,8 +198,8 @@ impl SkBuff {
         self.headers_mut().mac_header = self.headroom() as u16;
     }
 
-    /// Returns whether tc has the packet at ingress, or had it there last. C:
-    /// `skb_at_tc_ingress()`.
+    /// Returns whether tc has the packet at ingress, or had it there last.
+    /// C: `skb_at_tc_ingress()`.
     #[inline(always)]
     pub(crate) fn at_tc_ingress(&self) -> bool {
         #[cfg(CONFIG_NET_XGRESS)]
