@@ -12,15 +12,15 @@ mod tests {
         *, //
     };
     use crate::abstractions::{
-        bpf::Origin,
+        bpf::ProgOrigin,
         net::{
             netlink::MessageBuf,
             pkt_cls::{
                 flags,
                 Action,
-                Entry,
+                FilterInit, //
                 Handle,
-                Parts, //
+                NewFilter,
             },
         },
         sync::{
@@ -58,8 +58,12 @@ mod tests {
     /// `TC_ACT_UNSPEC` (-1) as the return value of a program.
     const UNSPEC: u32 = u32::MAX;
 
-    fn parts(watch: &ProgWatch, mode: Mode, classid: u32) -> Result<Parts<'static, BpfClassifier>> {
-        Ok(Parts {
+    fn parts(
+        watch: &ProgWatch,
+        mode: Mode,
+        classid: u32,
+    ) -> Result<FilterInit<'static, BpfClassifier>> {
+        Ok(FilterInit {
             rule: BpfRule {
                 prog: watch.tc_prog(),
                 direct_action: mode == Mode::DirectAction,
@@ -74,7 +78,7 @@ mod tests {
         })
     }
 
-    fn direct(watch: &ProgWatch) -> Result<Entry<'static, BpfClassifier>> {
+    fn direct(watch: &ProgWatch) -> Result<NewFilter<'static, BpfClassifier>> {
         testing::entry(parts(watch, Mode::DirectAction, 0)?)
     }
 
@@ -99,7 +103,7 @@ mod tests {
         }
 
         /// Inserts a filter the way a request does that needs no offload.
-        fn insert(&self, handle: Handle, entry: Entry<'static, BpfClassifier>) -> Result<u32> {
+        fn insert(&self, handle: Handle, entry: NewFilter<'static, BpfClassifier>) -> Result<u32> {
             let caller = testing::caller();
             let writer = self.tp().writer(&caller, entry.class().is_some());
             let inserted = writer.insert(handle, entry);
@@ -108,7 +112,7 @@ mod tests {
                 .map_err(|(error, _)| error.unwrap_or(EAGAIN))
         }
 
-        fn publish(&self, handle: Handle, entry: Entry<'static, BpfClassifier>) -> Result<u32> {
+        fn publish(&self, handle: Handle, entry: NewFilter<'static, BpfClassifier>) -> Result<u32> {
             let caller = testing::caller();
             let writer = self.tp().writer(&caller, entry.class().is_some());
             let published = writer.reserve(handle)?.publish(entry);
@@ -436,7 +440,7 @@ mod tests {
 
     /// Classifies a packet with `filters`, added in their order.
     fn classify_by(
-        filters: KVec<Parts<'static, BpfClassifier>>,
+        filters: KVec<FilterInit<'static, BpfClassifier>>,
         at_ingress: bool,
         prepare: impl FnOnce(&testing::SkbWatch),
     ) -> Result<(Action, u32, testing::SkbWatch)> {
@@ -521,7 +525,7 @@ mod tests {
         for mode in [Mode::DirectAction, Mode::Classify] {
             let mut filters = KVec::new();
             filters.push(parts(&ok, Mode::DirectAction, 0)?, GFP_KERNEL)?;
-            let skipped = Parts {
+            let skipped = FilterInit {
                 skip: flags::SKIP_SW,
                 ..parts(&shot, mode, 0)?
             };
@@ -939,14 +943,14 @@ mod tests {
         let name = Request::new().put(1, b"o.o:[tc]\0")?;
         let mut extack = ExtAckBuf::new()?;
         let name = ProgName::parse(name.attr(), &mut extack.extack())?;
-        let filter = testing::entry(Parts {
+        let filter = testing::entry(FilterInit {
             data: Data {
                 name: Some(name),
                 stats: FilterStats::new(),
             },
             ..parts(&watch, Mode::DirectAction, 0x0001_0002)?
         })?;
-        let Origin::Loaded { id, tag } = filter.rule().prog.origin() else {
+        let ProgOrigin::Loaded { id, tag } = filter.rule().prog.origin() else {
             return Err(EINVAL);
         };
         let mut buf = MessageBuf::new(512)?;

@@ -56,7 +56,7 @@ mod tests {
             input,
             output,
             xmit,
-            state: Lazy::new(),
+            state: OnceBox::new(),
         }
     }
 
@@ -371,7 +371,7 @@ mod tests {
             ))
         };
         let route = one(&watch, Some(c"a"), None)?;
-        for purpose in [Purpose::Route, Purpose::Match] {
+        for purpose in [Purpose::NewRoute, Purpose::DelRoute] {
             assert!(route.same(&one(&watch, Some(c"a"), None)?, purpose));
             assert!(!route.same(&one(&watch, Some(c"b"), None)?, purpose));
             assert!(!route.same(&one(&watch, None, Some(c"a"))?, purpose));
@@ -380,8 +380,8 @@ mod tests {
         }
         // Another program with an equal tag: classic programs have none.
         let equal = one(&other, Some(c"a"), None)?;
-        assert!(!route.same(&equal, Purpose::Route) && !equal.same(&route, Purpose::Route));
-        assert!(route.same(&equal, Purpose::Match) && equal.same(&route, Purpose::Match));
+        assert!(!route.same(&equal, Purpose::NewRoute) && !equal.same(&route, Purpose::NewRoute));
+        assert!(route.same(&equal, Purpose::DelRoute) && equal.same(&route, Purpose::DelRoute));
         Ok(())
     }
 }

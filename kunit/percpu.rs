@@ -46,11 +46,11 @@ mod tests {
     fn cell_has_nothing_before_it_is_allocated() {
         let cell = PerCpuCell::<u64>::new();
         assert!(!cell.is_allocated());
-        BhDisabled::with(|bh| assert!(cell.take(bh).is_none()));
+        BhDisabled::with(|bh| assert!(cell.try_borrow(bh).is_none()));
         assert!(cell.alloc());
         // It is allocated only once.
         assert!(!cell.alloc());
-        let value = BhDisabled::with(|bh| cell.take(bh).map(|value| *value));
+        let value = BhDisabled::with(|bh| cell.try_borrow(bh).map(|value| *value));
         assert_eq!(value, Some(0));
     }
 
@@ -59,13 +59,13 @@ mod tests {
         let cell = PerCpuCell::<u64>::new();
         assert!(cell.alloc());
         BhDisabled::with(|bh| {
-            let mut value = cell.take(bh);
-            assert!(cell.take(bh).is_none());
+            let mut value = cell.try_borrow(bh);
+            assert!(cell.try_borrow(bh).is_none());
             if let Some(value) = &mut value {
                 **value = 7;
             }
             drop(value);
-            assert_eq!(cell.take(bh).map(|value| *value), Some(7));
+            assert_eq!(cell.try_borrow(bh).map(|value| *value), Some(7));
         });
     }
 }

@@ -30,7 +30,7 @@ mod tests {
     const INNER_LEN: u16 = 20;
     const GRE: u8 = 47;
     const ESP: u8 = 50;
-    const SIDES: [Side; 2] = [Side::Ingress, Side::Egress];
+    const SIDES: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
     /// Returns an IPv4 header with `options` bytes of options, followed by `rest`.
     fn v4(protocol: u8, options: usize, rest: &[u8]) -> Result<KVec<u8>> {
@@ -61,16 +61,16 @@ mod tests {
         })?
     }
 
-    fn push(skb: &mut Skb, header: &[u8], side: Side) -> Result {
-        testing::push::<BpfEncap>(skb, header, side)
+    fn push(skb: &mut Skb, header: &[u8], direction: Direction) -> Result {
+        testing::push::<BpfEncap>(skb, header, direction)
     }
 
-    /// Pushes a header that must be refused, on each side, and checks that the packet is unchanged.
+    /// Pushes a header that must be refused, in each direction, and checks that the packet is unchanged.
     fn refused(header: &[u8], error: Error) -> Result {
-        for side in SIDES {
+        for direction in SIDES {
             with_packet(|skb, _| {
                 let before = skb.headers();
-                assert!(push(skb, header, side) == Err(error));
+                assert!(push(skb, header, direction) == Err(error));
                 assert!(skb.headers() == before);
                 assert_eq!(skb.len(), 80 - u32::from(MAC_LEN));
                 assert_eq!(skb.bytes()[0], MAC_LEN as u8);
@@ -82,14 +82,14 @@ mod tests {
 
     #[test]
     fn packet_becomes_the_inner_one() -> Result {
-        for side in SIDES {
+        for direction in SIDES {
             for (header, protocol) in [
                 (v4(GRE, 0, &[0; 4])?, ETH_P_IP),
                 (v6(GRE, &[0; 4])?, ETH_P_IPV6),
             ] {
                 with_packet(|skb, _| {
                     let len = header.len() as i32;
-                    push(skb, &header, side)?;
+                    push(skb, &header, direction)?;
                     let expected = Headers {
                         protocol_be: protocol,
                         network: 0,
@@ -131,7 +131,7 @@ mod tests {
             (v6(IPPROTO_DSTOPTS, &behind)?, 64),
         ] {
             with_packet(|skb, _| {
-                push(skb, &header, Side::Ingress)?;
+                push(skb, &header, Direction::Ingress)?;
                 assert_eq!(skb.headers().transport, at);
                 Ok(())
             })?;
@@ -144,7 +144,7 @@ mod tests {
         for options in [0, 4, 40] {
             with_packet(|skb, _| {
                 let header = v4(GRE, options, &[0; 4])?;
-                push(skb, &header, Side::Egress)?;
+                push(skb, &header, Direction::Egress)?;
                 // The checksum over a header with a correct checksum is 0.
                 assert!(ip_fast_csum(&skb.bytes()[..IPV4_LEN + options]) == Some(0));
                 assert!(skb.bytes()[IPV4_CHECK] != [0, 0]);
@@ -159,7 +159,7 @@ mod tests {
         with_packet(|skb, _| {
             let mut header = v4(GRE, 0, &[0; 4])?;
             header[IPV4_CHECK].copy_from_slice(&[0xde, 0xad]);
-            push(skb, &header, Side::Ingress)?;
+            push(skb, &header, Direction::Ingress)?;
             assert!(skb.bytes()[..header.len()] == header[..]);
             Ok(())
         })
@@ -179,7 +179,7 @@ mod tests {
         ] {
             with_packet(|skb, _| {
                 skb.set_checksum_complete();
-                push(skb, &header, Side::Ingress)?;
+                push(skb, &header, Direction::Ingress)?;
                 assert!(skb.checksum_holds());
                 Ok(())
             })?;
@@ -191,7 +191,7 @@ mod tests {
     fn headers_that_are_none_are_refused() -> Result {
         let whole = v4(GRE, 40, &[0; 196])?;
         assert_eq!(whole.len(), 256);
-        with_packet(|skb, _| push(skb, &whole, Side::Ingress))?;
+        with_packet(|skb, _| push(skb, &whole, Direction::Ingress))?;
         refused(&v4(GRE, 40, &[0; 197])?, EINVAL)?;
         refused(&[], EINVAL)?;
         refused(&v4(GRE, 0, &[])?[..IPV4_LEN - 1], EINVAL)?;
@@ -222,8 +222,14 @@ mod tests {
             EINVAL,
         )?;
         // The pushed header ends before the options, which come from the packet.
-        with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[])?, Side::Ingress))?;
-        with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP])?, Side::Ingress))
+        with_packet(|skb, _| push(skb, &v6(IPPROTO_DSTOPTS, &[])?, Direction::Ingress))?;
+        with_packet(|skb, _| {
+            push(
+                skb,
+                &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP])?,
+                Direction::Ingress,
+            )
+        })
     }
 
     #[test]
@@ -232,10 +238,10 @@ mod tests {
         with_packet(|skb, _| {
             skb.set_dst(None);
             let before = skb.headers();
-            assert!(push(skb, &header, Side::Egress) == Err(EINVAL));
+            assert!(push(skb, &header, Direction::Egress) == Err(EINVAL));
             assert!(skb.headers() == before);
             // Only xmit needs a route.
-            push(skb, &header, Side::Ingress)
+            push(skb, &header, Direction::Ingress)
         })
     }
 
@@ -243,12 +249,12 @@ mod tests {
     fn room_is_left_for_the_mac_header() -> Result {
         let header = v4(GRE, 0, &[0; 200])?;
         with_packet(|skb, dst| {
-            push(skb, &header, Side::Egress)?;
+            push(skb, &header, Direction::Egress)?;
             assert!(skb.headroom() >= dst.dev().ll_reserved_space());
             Ok(())
         })?;
         with_packet(|skb, _| {
-            push(skb, &header, Side::Ingress)?;
+            push(skb, &header, Direction::Ingress)?;
             assert!(skb.headroom() >= MAC_LEN.into());
             Ok(())
         })
@@ -257,7 +263,7 @@ mod tests {
     #[test]
     fn header_may_be_a_part_of_the_packet() -> Result {
         let header = v4(GRE, 0, &[9; 20])?;
-        for side in SIDES {
+        for direction in SIDES {
             // One header that fits into the headroom, and one that needs a reallocation.
             for room in [true, false] {
                 with_packet(|skb, _| {
@@ -268,7 +274,7 @@ mod tests {
                     }
                     let len = header.len();
                     assert_eq!(
-                        testing::push_own_bytes::<BpfEncap>(skb, len as u32, side),
+                        testing::push_own_bytes::<BpfEncap>(skb, len as u32, direction),
                         0
                     );
                     let bytes = skb.bytes();
@@ -288,7 +294,7 @@ mod tests {
         with_packet(|skb, dst| {
             skb.set_ip_options();
             if let Some(header) = header {
-                push(skb, header, Side::Ingress)?;
+                push(skb, header, Direction::Ingress)?;
             }
             skb.update_ip_cb(dst.is_inet());
             check(skb);
@@ -406,7 +412,7 @@ mod tests {
         let tcp = GsoTypes::TCPV4;
         with_packet(|skb, _| {
             skb.set_gso(tcp, 500, 3);
-            push(skb, &v4(GRE, 0, &[0; 4])?, Side::Ingress)?;
+            push(skb, &v4(GRE, 0, &[0; 4])?, Direction::Ingress)?;
             let headers = skb.headers();
             let types = tcp.and(GsoTypes::GRE).and(GsoTypes::DODGY);
             assert!(headers.gso_types == types);
@@ -415,7 +421,7 @@ mod tests {
         })?;
         with_packet(|skb, _| {
             skb.set_gso(GsoTypes::UDP_L4, 500, 3);
-            push(skb, &v4(GRE, 0, &[0; 4])?, Side::Egress)?;
+            push(skb, &v4(GRE, 0, &[0; 4])?, Direction::Egress)?;
             let headers = skb.headers();
             assert_eq!((headers.gso_size, headers.gso_segs), (500, 3));
             Ok(())
@@ -427,7 +433,7 @@ mod tests {
                 (v4(ESP, 0, &[0; 8])?, EPROTONOSUPPORT),
                 (v4(GRE, 0, &[0; 3])?, EINVAL),
             ] {
-                assert!(push(skb, &header, Side::Egress) == Err(error));
+                assert!(push(skb, &header, Direction::Egress) == Err(error));
                 assert!(skb.headers() == before);
             }
             Ok(())

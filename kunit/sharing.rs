@@ -12,7 +12,7 @@ mod tests {
             self,
             SharedName, //
         },
-        sync::lazy::Lazy, //
+        sync::once_box::OnceBox, //
     };
     use kernel::sync::Arc;
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn lazy_value_is_made_once_and_dropped() -> Result {
         let inside = Arc::new(7, GFP_KERNEL)?;
-        let lazy = Lazy::new();
+        let lazy = OnceBox::new();
         assert!(lazy.get().is_none());
         let first = lazy.get_or_init(GFP_KERNEL, || inside.clone());
         assert!(first.is_some_and(|value| Arc::ptr_eq(value, &inside)));
@@ -85,7 +85,7 @@ mod tests {
         assert!(second.is_some_and(|value| Arc::ptr_eq(value, &inside)));
         drop(lazy);
         assert!(Arc::into_unique_or_drop(inside).is_some());
-        drop(Lazy::<u32>::new());
+        drop(OnceBox::<u32>::new());
         Ok(())
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     abstractions::{
         bpf::push_encap::push_encap_entries,
         net::{
-            lwtunnel::encap_entries,
-            pkt_cls::classifier_entries, //
+            lwtunnel::encap_ops,
+            pkt_cls::classifier_ops, //
         }, //
     },
     cls::BpfClassifier,
@@ -18,7 +18,7 @@ use crate::{
     LwtCls, //
 };
 
-encap_entries! {
+encap_ops! {
     BpfEncap, LwtCls;
     build_state: lwtcls_bpf_build_state => lwtcls_rust_bpf_build_state,
     destroy_state: lwtcls_bpf_destroy_state => lwtcls_rust_bpf_destroy_state,
@@ -37,7 +37,7 @@ push_encap_entries! {
     xmit: lwtcls_push_encap_xmit_entry => lwtcls_push_encap_xmit,
 }
 
-classifier_entries! {
+classifier_ops! {
     BpfClassifier, LwtCls;
     classify: lwtcls_cls_bpf_classify => lwtcls_rust_cls_bpf_classify,
     init: lwtcls_cls_bpf_init => lwtcls_rust_cls_bpf_init,

@@ -53,7 +53,7 @@ module! {
 /// The registrations of the encapsulation: its debugfs files, the encapsulation itself, and the
 /// helper that its programs call. Unregistered in the order of the fields.
 struct Encapsulation {
-    _files: lwtunnel::Directory<BpfEncap>,
+    _files: lwtunnel::DebugfsDir<BpfEncap>,
     _encap: lwtunnel::Registration<BpfEncap>,
     _helper: Option<push_encap::Helper>,
 }

@@ -9,9 +9,9 @@ use kernel::prelude::*;
 
 /// A jiffy: one tick of the kernel's clock, of which there are `CONFIG_HZ` per second.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroable)]
-pub(crate) struct Tick(c_ulong);
+pub(crate) struct Jiffy(c_ulong);
 
-impl Tick {
+impl Jiffy {
     /// Returns the current jiffy. C: `jiffies`.
     #[inline(always)]
     pub(crate) fn now() -> Self {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::abstractions::{
     bpf::{
-        Origin,
+        ProgOrigin,
         TcProg, //
     },
     net::{
@@ -27,10 +27,9 @@ use crate::abstractions::{
             self,
             flags,
             BpfRule,
-            Entry,
             Exts,
+            FilterInit, //
             Handle,
-            Parts, //
         }, //
     },
     sync::rtnl::Rtnl,
@@ -58,7 +57,7 @@ use kernel::prelude::*;
 type BpfAttrs<'a> = Attrs<'a, __TCA_BPF_MAX>;
 type Change<'a> = pkt_cls::Change<'a, BpfClassifier>;
 type FilterRef<'a> = pkt_cls::FilterRef<'a, BpfClassifier>;
-type NewFilter<'a> = Entry<'a, BpfClassifier>;
+type NewFilter<'a> = pkt_cls::NewFilter<'a, BpfClassifier>;
 type TcfProto<'a> = pkt_cls::TcfProto<'a, BpfClassifier>;
 type Writer<'w, 'a> = pkt_cls::Writer<'w, 'a, BpfClassifier>;
 
@@ -84,7 +83,7 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
     // reference to a chain, and destroying a chain calls drivers under `cb_lock`.
     let filter = result.map_err(|(error, _new)| error)?;
     if let Some(what) = warning {
-        extack.warn(what);
+        extack.set_warning(what);
     }
     Ok(filter)
 }
@@ -106,7 +105,7 @@ fn insert_or_replace<'a>(
         _ if error != ENOSPC => error,
         // Another request took the handle after the core's lookup: the core retries, and finds it.
         Handle::Exact(_) => EAGAIN,
-        Handle::Auto => extack.refuse(error, c"no handle is free"),
+        Handle::Auto => extack.set_err(error, c"no handle is free"),
     };
     let Some(devices) = writer.devices() else {
         let published = match old {
@@ -145,7 +144,7 @@ fn parse<'a>(
     extack: &mut ExtAck<'_>,
 ) -> Result<(NewFilter<'a>, Option<&'static CStr>)> {
     let Some(options) = change.tca.get::<TCA_OPTIONS>() else {
-        return Err(extack.refuse(
+        return Err(extack.set_err(
             EINVAL,
             c"TCA_OPTIONS is missing: a bpf filter needs bytecode or a program",
         ));
@@ -154,7 +153,7 @@ fn parse<'a>(
     let mode = parse_mode(&attrs, extack)?;
     let skip = parse_gen_flags(&attrs, extack)?;
     if change.old.as_ref().is_some_and(|old| old.skip() != skip) {
-        return Err(extack.refuse(
+        return Err(extack.set_err(
             EINVAL,
             c"skip_hw and skip_sw cannot be changed: delete the filter and add it again",
         ));
@@ -184,9 +183,9 @@ fn parse<'a>(
     } else {
         None
     };
-    let entry = Entry::new(
+    let entry = pkt_cls::NewFilter::new(
         change,
-        Parts {
+        FilterInit {
             rule: BpfRule {
                 prog,
                 direct_action: mode == Mode::DirectAction,
@@ -214,12 +213,12 @@ fn check_id_and_tag(
 ) -> Result {
     let origins = [Some(prog.origin()), old.map(TcProg::origin)];
     let mut loaded = origins.iter().flatten().filter_map(|origin| match origin {
-        Origin::Loaded { id, tag } => Some((id.to_ne_bytes(), *tag)),
-        Origin::Classic(..) => None,
+        ProgOrigin::Loaded { id, tag } => Some((id.to_ne_bytes(), *tag)),
+        ProgOrigin::Classic(..) => None,
     });
     if let Some(attr) = attrs.get::<TCA_BPF_ID>() {
         if !loaded.clone().any(|(id, _)| id == *attr.payload()) {
-            return Err(extack.refuse_attr(
+            return Err(extack.set_err_attr(
                 EINVAL,
                 attr,
                 c"TCA_BPF_ID is not the id of the program",
@@ -228,7 +227,7 @@ fn check_id_and_tag(
     }
     if let Some(attr) = attrs.get::<TCA_BPF_TAG>() {
         if !loaded.any(|(_, tag)| tag == attr.payload()) {
-            return Err(extack.refuse_attr(
+            return Err(extack.set_err_attr(
                 EINVAL,
                 attr,
                 c"TCA_BPF_TAG is not the tag of the program",
@@ -246,7 +245,7 @@ fn parse_mode(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<Mode> {
     match attr.u32(extack)? {
         0 => Ok(Mode::Classify),
         TCA_BPF_FLAG_ACT_DIRECT => Ok(Mode::DirectAction),
-        _ => Err(extack.refuse_attr(EINVAL, attr, c"unknown flag of a bpf filter")),
+        _ => Err(extack.set_err_attr(EINVAL, attr, c"unknown flag of a bpf filter")),
     }
 }
 
@@ -257,14 +256,14 @@ fn parse_gen_flags(attrs: &BpfAttrs<'_>, extack: &mut ExtAck<'_>) -> Result<u32>
     };
     let gen = attr.u32(extack)?;
     if gen & !(flags::SKIP_HW | flags::SKIP_SW) != 0 {
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EINVAL,
             attr,
             c"a bpf filter supports only the generic flags skip_hw and skip_sw",
         ));
     }
     if gen == flags::SKIP_HW | flags::SKIP_SW {
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EINVAL,
             attr,
             c"skip_hw and skip_sw are mutually exclusive",
@@ -280,7 +279,7 @@ fn parse_actions<'a>(
 ) -> Result<Exts<'a>> {
     if let Some(rate) = change.tca.get::<TCA_RATE>() {
         if attrs.get::<TCA_BPF_ACT>().is_none() && attrs.get::<TCA_BPF_POLICE>().is_none() {
-            return Err(extack.refuse_attr(EINVAL, rate, c"a rate estimator needs an action"));
+            return Err(extack.set_err_attr(EINVAL, rate, c"a rate estimator needs an action"));
         }
     }
     Exts::parse(change, attrs, TCA_BPF_ACT, TCA_BPF_POLICE, extack).map_err(|error| {
@@ -288,7 +287,7 @@ fn parse_actions<'a>(
         if error == EAGAIN {
             return error;
         }
-        extack.refuse_unless_said(error, c"an action or the policer cannot be set up")
+        extack.set_err_if_unset(error, c"an action or the policer cannot be set up")
     })
 }
 
@@ -304,15 +303,15 @@ fn parse_prog(
         attrs.get::<TCA_BPF_OPS>(),
     ) {
         (None, None, None) => {
-            Err(extack.refuse_attr(EINVAL, options, c"a bpf filter needs bytecode or a program"))
+            Err(extack.set_err_attr(EINVAL, options, c"a bpf filter needs bytecode or a program"))
         }
         (None, Some(len), Some(insns)) => {
             if let Some(name) = attrs.get::<TCA_BPF_NAME>() {
-                return Err(extack.refuse_attr(EINVAL, name, c"bytecode cannot have a name"));
+                return Err(extack.set_err_attr(EINVAL, name, c"bytecode cannot have a name"));
             }
             parse_bytecode(len, insns, extack)
         }
-        (None, ..) => Err(extack.refuse_attr(
+        (None, ..) => Err(extack.set_err_attr(
             EINVAL,
             options,
             c"bytecode needs both its instructions and their number",
@@ -327,10 +326,10 @@ fn parse_prog(
                 } else {
                     c"the file descriptor does not refer to a BPF program of type sched_cls"
                 };
-                extack.refuse_attr(error, fd, why)
+                extack.set_err_attr(error, fd, why)
             })
         }
-        (Some(_), ..) => Err(extack.refuse_attr(
+        (Some(_), ..) => Err(extack.set_err_attr(
             EINVAL,
             options,
             c"a bpf filter has either bytecode or a program, not both",
@@ -343,22 +342,22 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
     const LENGTH: &CStr = c"bytecode must have 1 to 4096 instructions";
 
     if insns.payload().len() > TcProg::MAX_INSNS * TcProg::INSN_SIZE {
-        return Err(extack.refuse_attr(ERANGE, insns, LENGTH));
+        return Err(extack.set_err_attr(ERANGE, insns, LENGTH));
     }
     let count = usize::from(len.u16(extack)?);
     if count == 0 {
         // tc sends this if the command line names no program.
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EINVAL,
             len,
             c"the bytecode is empty: a bpf filter needs bytecode or a program",
         ));
     }
     if count > TcProg::MAX_INSNS {
-        return Err(extack.refuse_attr(EINVAL, len, LENGTH));
+        return Err(extack.set_err_attr(EINVAL, len, LENGTH));
     }
     if insns.payload().len() != count * TcProg::INSN_SIZE {
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EINVAL,
             insns,
             c"the length of the bytecode does not match its number of instructions",
@@ -368,7 +367,7 @@ fn parse_bytecode(len: Attr<'_>, insns: Attr<'_>, extack: &mut ExtAck<'_>) -> Re
         if error == ENOMEM {
             return error;
         }
-        extack.refuse_attr(error, insns, c"the bytecode is not valid")
+        extack.set_err_attr(error, insns, c"the bytecode is not valid")
     })
 }
 
@@ -387,5 +386,5 @@ fn check_dev_bound(
     } else {
         c"Program is bound to a different device"
     };
-    Err(extack.refuse(EINVAL, why))
+    Err(extack.set_err(EINVAL, why))
 }

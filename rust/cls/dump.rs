@@ -7,7 +7,7 @@ use super::{
     stats, //
 };
 use crate::abstractions::{
-    bpf::Origin,
+    bpf::ProgOrigin,
     net::netlink::Message,
     uapi::{
         TCA_BPF_CLASSID,
@@ -32,11 +32,11 @@ pub(super) fn dump(filter: &Filter, message: &mut Message<'_>) -> Result {
             message.put_u32(TCA_BPF_CLASSID as u32, filter.class().classid())?;
         }
         match filter.rule().prog.origin() {
-            Origin::Classic(count, insns) => {
+            ProgOrigin::Classic(count, insns) => {
                 message.put_u16(TCA_BPF_OPS_LEN as u32, count)?;
                 message.put(TCA_BPF_OPS as u32, insns)?;
             }
-            Origin::Loaded { id, tag } => {
+            ProgOrigin::Loaded { id, tag } => {
                 if let Some(name) = &filter.data().name {
                     message.put_str(TCA_BPF_NAME as u32, name.as_cstr())?;
                 }

@@ -29,9 +29,9 @@ use crate::abstractions::{
             Change,
             ClassResult,
             Classifier,
-            Device,
             FilterRef,
             Iter,
+            OffloadDevice,
             TcSkb,
             TcfProto,
             Verdict,
@@ -40,7 +40,7 @@ use crate::abstractions::{
     },
     sync::{
         bottom_half::BhDisabled,
-        rtnl::Caller, //
+        rtnl::RtnlState, //
     }, //
 };
 use crate::name::ProgName;
@@ -88,7 +88,7 @@ impl Classifier for BpfClassifier {
         extack: &mut ExtAck<'_>,
     ) -> Result {
         if !writer.remove(filter) {
-            return Err(extack.refuse(ENOENT, c"the filter was deleted by another request"));
+            return Err(extack.set_err(ENOENT, c"the filter was deleted by another request"));
         }
         if let Some(devices) = writer.devices() {
             offload::remove(&devices, filter, extack);
@@ -105,7 +105,7 @@ impl Classifier for BpfClassifier {
         }
     }
 
-    fn reoffload(device: &Device<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result {
+    fn reoffload(device: &OffloadDevice<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result {
         device.tp().filters().for_each(|filter| {
             if joins {
                 offload::add_to(device, filter, extack)
@@ -118,7 +118,7 @@ impl Classifier for BpfClassifier {
 
     #[inline(always)]
     fn dump(
-        caller: &Caller,
+        caller: &RtnlState,
         tp: &TcfProto<'_, Self>,
         filter: &Filter,
         message: &mut Message<'_>,

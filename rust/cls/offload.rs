@@ -22,8 +22,8 @@ use kernel::{
     prelude::*, //
 };
 
-type Device<'a> = pkt_cls::Device<'a, BpfClassifier>;
-type Devices<'a> = pkt_cls::Devices<'a, BpfClassifier>;
+type OffloadDevice<'a> = pkt_cls::OffloadDevice<'a, BpfClassifier>;
+type OffloadDevices<'a> = pkt_cls::OffloadDevices<'a, BpfClassifier>;
 
 /// Offers a filter to the devices of the block, in place of `old` if there is one.
 /// C: `cls_bpf_offload()`.
@@ -32,7 +32,7 @@ type Devices<'a> = pkt_cls::Devices<'a, BpfClassifier>;
 /// software. With `skip_sw` a refusal is an error: no device has the new filter then, and the
 /// devices that had `old` have it again.
 pub(super) fn install(
-    devices: &Devices<'_>,
+    devices: &OffloadDevices<'_>,
     new: &Filter,
     old: Option<&Filter>,
     extack: &mut ExtAck<'_>,
@@ -45,9 +45,9 @@ pub(super) fn install(
             return Err(EOPNOTSUPP);
         }
         devices.for_each(|device| {
-            if !new.offer(device, old, extack)? {
+            if !new.hw_replace(device, old, extack)? {
                 if let Some(old) = old {
-                    warn_unless_removed(old.withdraw(device, extack));
+                    warn_unless_removed(old.hw_destroy(device, extack));
                 }
             }
             Ok(())
@@ -59,7 +59,7 @@ pub(super) fn install(
     };
     install().map_err(|error| {
         roll_back(devices, new, old);
-        extack.refuse_unless_said(
+        extack.set_err_if_unset(
             error,
             c"skip_sw, but not every device of the block takes the filter",
         )
@@ -69,22 +69,22 @@ pub(super) fn install(
 /// Undoes a complete or partial [`install`].
 ///
 /// Extack messages of the devices are ignored: userspace gets the message of the original error.
-pub(super) fn roll_back(devices: &Devices<'_>, new: &Filter, old: Option<&Filter>) {
+pub(super) fn roll_back(devices: &OffloadDevices<'_>, new: &Filter, old: Option<&Filter>) {
     let extack = &mut ExtAck::ignored();
     let _ = devices.for_each(|device| {
         if new.is_in(device) {
             let back = match old {
-                Some(old) => old.offer(device, Some(new), extack).unwrap_or(false),
+                Some(old) => old.hw_replace(device, Some(new), extack).unwrap_or(false),
                 None => false,
             };
-            warn_unless_removed(back || new.withdraw(device, extack));
+            warn_unless_removed(back || new.hw_destroy(device, extack));
         }
         Ok(())
     });
 }
 
 /// Removes a filter from the devices of the block. C: `cls_bpf_stop_offload()`.
-pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
+pub(super) fn remove(devices: &OffloadDevices<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
     let _ = devices.for_each(|device| {
         remove_from(device, filter, extack);
         Ok(())
@@ -93,16 +93,20 @@ pub(super) fn remove(devices: &Devices<'_>, filter: &Filter, extack: &mut ExtAck
 
 /// Offers a filter to a device that joins the block. On error the device does not join.
 /// C: `cls_bpf_reoffload()`.
-pub(super) fn add_to(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) -> Result {
+pub(super) fn add_to(
+    device: &OffloadDevice<'_>,
+    filter: &Filter,
+    extack: &mut ExtAck<'_>,
+) -> Result {
     if !filter.skip_hw() {
-        filter.offer(device, None, extack)?;
+        filter.hw_replace(device, None, extack)?;
     }
     Ok(())
 }
 
 /// Removes a filter from a device, which may be about to leave the block. C: `cls_bpf_reoffload()`.
-pub(super) fn remove_from(device: &Device<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
-    warn_unless_removed(filter.withdraw(device, extack));
+pub(super) fn remove_from(device: &OffloadDevice<'_>, filter: &Filter, extack: &mut ExtAck<'_>) {
+    warn_unless_removed(filter.hw_destroy(device, extack));
 }
 
 fn warn_unless_removed(done: bool) {

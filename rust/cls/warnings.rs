@@ -9,7 +9,7 @@ use super::{
     BpfClassifier, //
 };
 use crate::abstractions::{
-    bpf::Origin,
+    bpf::ProgOrigin,
     net::pkt_cls, //
 };
 use kernel::prelude::*;
@@ -51,10 +51,10 @@ pub(super) fn warning(change: &Change<'_>, new: &Filter) -> Option<&'static CStr
 /// Without a priority the core allocates a new one, and without a handle the filter gets a free
 /// one.
 fn adds_duplicate(change: &Change<'_>, new: &Filter) -> bool {
-    if change.manner.exclusive || change.old.is_some() {
+    if change.request_flags.excl || change.old.is_some() {
         return false;
     }
-    if !change.manner.names_priority {
+    if !change.request_flags.has_prio {
         change
             .tp
             .any_of_chain(MAX_COMPARED, |other| same_prog(new, other))
@@ -73,8 +73,8 @@ fn same_prog(new: &Filter, other: &Filter) -> bool {
         }
     }
     match (new.rule().prog.origin(), other.rule().prog.origin()) {
-        (Origin::Loaded { id: new, .. }, Origin::Loaded { id: other, .. }) => new == other,
-        (Origin::Classic(_, new), Origin::Classic(_, other)) => new == other,
+        (ProgOrigin::Loaded { id: new, .. }, ProgOrigin::Loaded { id: other, .. }) => new == other,
+        (ProgOrigin::Classic(_, new), ProgOrigin::Classic(_, other)) => new == other,
         _ => false,
     }
 }

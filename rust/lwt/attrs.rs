@@ -15,7 +15,7 @@ use crate::abstractions::{
     compat::EAFNOSUPPORT,
     net::{
         lwtunnel::{
-            Built,
+            EncapConfig,
             Family, //
         },
         netlink::{
@@ -25,7 +25,7 @@ use crate::abstractions::{
             Message, //
         }, //
     },
-    sync::lazy::Lazy,
+    sync::once_box::OnceBox,
     uapi::{
         LWT_BPF_IN,
         LWT_BPF_MAX_HEADROOM,
@@ -54,9 +54,9 @@ pub(super) fn parse<'a, 'b>(
     attr: Attr<'a>,
     family: Family,
     extack: &'a mut ExtAck<'b>,
-) -> Result<Built<impl Init<BpfEncap, Error> + use<'a, 'b>>> {
+) -> Result<EncapConfig<impl Init<BpfEncap, Error> + use<'a, 'b>>> {
     if family != Family::INET && family != Family::INET6 {
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EAFNOSUPPORT,
             attr,
             c"bpf encapsulation is for IPv4 and IPv6 routes only",
@@ -74,14 +74,14 @@ pub(super) fn parse<'a, 'b>(
         attrs.get::<LWT_BPF_XMIT>(),
     );
     if input.is_none() && output.is_none() && xmit.is_none() {
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EINVAL,
             attr,
             c"bpf encapsulation needs a program: in, out or xmit",
         ));
     }
 
-    Ok(Built {
+    Ok(EncapConfig {
         input: input.is_some(),
         output: output.is_some(),
         xmit: xmit.is_some(),
@@ -90,7 +90,7 @@ pub(super) fn parse<'a, 'b>(
             input: parse_hook(input, extack)?,
             output: parse_hook(output, extack)?,
             xmit: parse_hook(xmit, extack)?,
-            state: Lazy::new(),
+            state: OnceBox::new(),
         }),
     })
 }
@@ -98,7 +98,7 @@ pub(super) fn parse<'a, 'b>(
 fn parse_headroom(attr: Attr<'_>, extack: &mut ExtAck<'_>) -> Result<u16> {
     match attr.u32(extack)? {
         headroom @ 0..=LWT_BPF_MAX_HEADROOM => Ok(headroom as u16),
-        _ => Err(extack.refuse_attr(ERANGE, attr, c"headroom is at most 256 bytes")),
+        _ => Err(extack.set_err_attr(ERANGE, attr, c"headroom is at most 256 bytes")),
     }
 }
 
@@ -117,7 +117,7 @@ fn parse_hook<P: LwtProg>(
         } else {
             c"the file descriptor does not refer to a BPF program of this hook's type"
         };
-        extack.refuse_attr(error, fd, why)
+        extack.set_err_attr(error, fd, why)
     })?;
     let name = SharedName::new(prog.id(), name)?;
     Ok(Some(HookProg { prog, name }))
@@ -128,14 +128,14 @@ fn parse_hook<P: LwtProg>(
 fn parse_prog_attrs<'a>(attr: Attr<'a>, extack: &mut ExtAck<'_>) -> Result<(Attr<'a>, &'a CStr)> {
     let attrs = attr.nested::<__LWT_BPF_PROG_MAX>(extack)?;
     let Some(fd) = attrs.get::<LWT_BPF_PROG_FD>() else {
-        return Err(extack.refuse_attr(
+        return Err(extack.set_err_attr(
             EINVAL,
             attr,
             c"the file descriptor of a program is missing",
         ));
     };
     let Some(name) = attrs.get::<LWT_BPF_PROG_NAME>() else {
-        return Err(extack.refuse_attr(EINVAL, attr, c"the name of the program is missing"));
+        return Err(extack.set_err_attr(EINVAL, attr, c"the name of the program is missing"));
     };
     Ok((fd, ProgName::read(name, extack)?))
 }

@@ -11,11 +11,11 @@ use super::{
     HookType,
 };
 use crate::abstractions::net::lwtunnel::{
-    Directory,
+    DebugfsDir,
     Family,
-    Owner,
-    Record,
     Registration, //
+    RouteOwner,
+    StateFile,
 };
 use kernel::{
     fmt,
@@ -30,15 +30,15 @@ use kernel::{
 /// Creates the files of the module `M`. Dropping the directory removes them.
 pub(crate) fn create_files<M: ModuleMetadata>(
     registration: &Registration<BpfEncap>,
-) -> Directory<BpfEncap> {
-    let directory = Directory::new(c"lwtcls", registration);
+) -> DebugfsDir<BpfEncap> {
+    let directory = DebugfsDir::new(c"lwtcls", registration);
     directory.file::<RoutesText, M>();
     directory.file::<RoutesJson, M>();
     directory
 }
 
 /// Calls `f` for each program of a route.
-fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&ProgRecord<'_>)) {
+fn for_each(encap: &BpfEncap, owner: RouteOwner, f: impl Fn(&ProgRecord<'_>)) {
     let hooks = [
         encap.cx(&encap.input).map(|cx| ProgRecord::new(owner, cx)),
         encap.cx(&encap.output).map(|cx| ProgRecord::new(owner, cx)),
@@ -49,7 +49,7 @@ fn for_each(encap: &BpfEncap, owner: Owner, f: impl Fn(&ProgRecord<'_>)) {
 
 /// One record of a file: a program on a route.
 struct ProgRecord<'a> {
-    owner: Owner,
+    owner: RouteOwner,
     hook: &'static CStr,
     name: &'a CStr,
     id: u32,
@@ -59,7 +59,7 @@ struct ProgRecord<'a> {
 }
 
 impl<'a> ProgRecord<'a> {
-    fn new<P: HookType>(owner: Owner, cx: HookCtx<'a, P>) -> Self {
+    fn new<P: HookType>(owner: RouteOwner, cx: HookCtx<'a, P>) -> Self {
         let (runs, counts) = cx.counts();
         let hook = cx.hook;
         Self {
@@ -118,10 +118,10 @@ impl fmt::Display for JsonStr<'_> {
 /// The file `routes`: one line per program. Counters that are 0 are left out.
 enum RoutesText {}
 
-impl Record<BpfEncap> for RoutesText {
+impl StateFile<BpfEncap> for RoutesText {
     const NAME: &'static CStr = c"routes";
 
-    fn show(encap: &BpfEncap, owner: Owner, file: &SeqFile) {
+    fn show(encap: &BpfEncap, owner: RouteOwner, file: &SeqFile) {
         for_each(encap, owner, |record| {
             seq_print!(
                 file,
@@ -145,10 +145,10 @@ impl Record<BpfEncap> for RoutesText {
 /// The file `routes.json`: one line per program, each a JSON object.
 enum RoutesJson {}
 
-impl Record<BpfEncap> for RoutesJson {
+impl StateFile<BpfEncap> for RoutesJson {
     const NAME: &'static CStr = c"routes.json";
 
-    fn show(encap: &BpfEncap, owner: Owner, file: &SeqFile) {
+    fn show(encap: &BpfEncap, owner: RouteOwner, file: &SeqFile) {
         for_each(encap, owner, |record| {
             seq_print!(
                 file,

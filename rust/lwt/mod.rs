@@ -38,8 +38,8 @@ use crate::abstractions::{
             PushEncap, //
         },
         lwtunnel::{
-            Built,
             Encap,
+            EncapConfig,
             Family,
             Purpose,
             Received,
@@ -56,7 +56,7 @@ use crate::abstractions::{
     },
     sync::{
         bottom_half::BhDisabled,
-        lazy::Lazy, //
+        once_box::OnceBox, //
     },
     uapi::LWTUNNEL_ENCAP_BPF, //
 };
@@ -106,7 +106,7 @@ pub(crate) struct BpfEncap {
     input: Option<HookProg<LwtIn>>,
     output: Option<HookProg<LwtOut>>,
     xmit: Option<HookProg<LwtXmit>>,
-    state: Lazy<RouteState>,
+    state: OnceBox<RouteState>,
 }
 
 /// Per-route data that is allocated when the first packet is counted or rerouted.
@@ -118,7 +118,7 @@ struct RouteState {
 /// A program of a route and the route's [`RouteState`], as passed along the packet path.
 struct HookCtx<'a, P> {
     hook: &'a HookProg<P>,
-    state: &'a Lazy<RouteState>,
+    state: &'a OnceBox<RouteState>,
 }
 
 impl<P> Clone for HookCtx<'_, P> {
@@ -156,14 +156,14 @@ impl BpfEncap {
 #[vtable]
 impl Encap for BpfEncap {
     const TYPE: u32 = LWTUNNEL_ENCAP_BPF;
-    const PREDECESSOR: &'static CStr = c"bpf_encap_ops";
+    const BUILTIN_OPS: &'static CStr = c"bpf_encap_ops";
 
     #[inline(always)]
     fn build<'a>(
         attr: Attr<'a>,
         family: Family,
         extack: &'a mut ExtAck<'_>,
-    ) -> Result<Built<impl Init<Self, Error>>> {
+    ) -> Result<EncapConfig<impl Init<Self, Error>>> {
         attrs::parse(attr, family, extack)
     }
 
@@ -187,7 +187,7 @@ impl Encap for BpfEncap {
     fn xmit(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Xmit {
         match self.cx(&self.xmit) {
             Some(cx) => run::xmit(bh, cx, skb, dst),
-            None => Xmit::go_on(skb),
+            None => Xmit::cont(skb),
         }
     }
 
@@ -221,7 +221,7 @@ impl Encap for BpfEncap {
             }
         }
 
-        let by_tag = purpose == Purpose::Match;
+        let by_tag = purpose == Purpose::DelRoute;
         same_prog(&self.input, &other.input, by_tag)
             && same_prog(&self.output, &other.output, by_tag)
             && same_prog(&self.xmit, &other.xmit, by_tag)

@@ -11,8 +11,8 @@ use crate::abstractions::{
     bpf::ProgMem,
     net::encap::{
         ip_fast_csum,
+        Direction, //
         EncapSkb,
-        Side, //
     },
     uapi::{
         ETH_P_IP,
@@ -168,21 +168,21 @@ pub(super) fn push(mut skb: EncapSkb<'_>, header: ProgMem<'_>) -> Result {
         Some(gso) => Some(gso::encapsulate(gso, &outer, header)?),
         None => None,
     };
-    let headroom = match skb.side() {
-        Side::Ingress => skb.mac_len(),
+    let headroom = match skb.direction() {
+        Direction::Ingress => skb.mac_len(),
         // The program may have dropped the route, or replaced it by one without a device.
-        Side::Egress => skb.dst_dev().ok_or(EINVAL)?.ll_reserved_space(),
+        Direction::Egress => skb.dst_dev().ok_or(EINVAL)?.ll_reserved_space(),
     };
 
     let protocol = skb.push(header, headroom, |hdr| outer.finalize(hdr))?;
     // After the IPv4 checksum is filled in, so that CHECKSUM_COMPLETE covers it.
-    if skb.side() == Side::Ingress {
+    if skb.direction() == Direction::Ingress {
         skb.postpush_rcsum(len as u32);
     }
     let is_udp = outer.protocol == IPPROTO_UDP;
     skb.set_outer(protocol, is_udp.then_some(outer.transport_offset as u16));
     if let Some(gso_update) = gso_update {
-        skb.resegment(gso_update.types, gso_update.size);
+        skb.add_gso(gso_update.types, gso_update.size);
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::abstractions::{
     bpf::{
+        BpfNetContext, //
         LwtXmit,
-        RunContext, //
     },
     compat::ELOOP,
     net::skbuff::{
@@ -36,7 +36,7 @@ const fn no_device(reason: DropReason) -> PacketDrop {
 }
 
 /// Redirects a packet to the target that its program set, or drops it. C: `skb_do_redirect()`.
-pub(super) fn redirect(ctx: &RunContext<'_>, cx: HookCtx<'_, LwtXmit>, mut skb: Skb) {
+pub(super) fn redirect(ctx: &BpfNetContext<'_>, cx: HookCtx<'_, LwtXmit>, mut skb: Skb) {
     let target = ctx.take_redirect();
     skb.reset_mac_header();
     let Some(dev) = ctx.device(&skb, &target) else {

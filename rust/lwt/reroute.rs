@@ -23,8 +23,8 @@ use crate::abstractions::{
         },
         flow::{
             Flow,
+            FlowOwner, //
             In6Addr,
-            Origin, //
         },
         lwtunnel::{
             Received,
@@ -38,10 +38,10 @@ use crate::abstractions::{
     },
     sync::{
         bottom_half::BhDisabled,
-        percpu::Taken,
+        percpu::CpuGuard,
         rcu::ReadSide, //
     },
-    time::Tick,
+    time::Jiffy,
     uapi::{
         ETH_P_IP,
         ETH_P_IPV6, //
@@ -151,7 +151,7 @@ pub(super) fn xmit(
     skb: Skb,
     dst: Dst<'_>,
 ) -> Result<Sent, (Skb, PacketDrop)> {
-    let now = Tick::now();
+    let now = Jiffy::now();
     let cache = cx.state().map(|state| &state.cache);
     match cache.and_then(|cache| Some((cache, cache.entry(bh, now)?))) {
         Some((cache, entry)) => xmit_cached(skb, dst, entry, now, cache, bh),
@@ -165,15 +165,15 @@ pub(super) fn xmit(
 fn xmit_cached(
     mut skb: Skb,
     dst: Dst<'_>,
-    entry: Taken<'_, CacheEntry>,
-    now: Tick,
+    entry: CpuGuard<'_, CacheEntry>,
+    now: Jiffy,
     cache: &RouteCache,
     bh: &BhDisabled<'_>,
 ) -> Result<Sent, (Skb, PacketDrop)> {
     match find(&skb, dst, FromCache { entry, now }) {
         Ok(CacheResult::Hit(noted)) => {
             skb.update_ip_cb(dst.is_inet());
-            output(skb, dst, Found::Noted(noted))
+            output(skb, dst, Found::NoRef(noted))
         }
         Ok(CacheResult::Stale) => xmit_lookup_and_cache(skb, dst, now, cache, bh),
         Ok(CacheResult::Miss) => xmit_lookup(skb, dst),
@@ -197,7 +197,7 @@ fn xmit_lookup(mut skb: Skb, dst: Dst<'_>) -> Result<Sent, (Skb, PacketDrop)> {
 fn xmit_lookup_and_cache(
     mut skb: Skb,
     dst: Dst<'_>,
-    now: Tick,
+    now: Jiffy,
     cache: &RouteCache,
     bh: &BhDisabled<'_>,
 ) -> Result<Sent, (Skb, PacketDrop)> {
@@ -228,7 +228,7 @@ trait RouteSource<'r> {
     fn find(
         self,
         rcu: &ReadSide<'r>,
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         skb: &Skb,
         flow: Flow,
     ) -> Result<Self::Route>;
@@ -236,8 +236,8 @@ trait RouteSource<'r> {
 
 /// Finds the route in the cache.
 struct FromCache<'a> {
-    entry: Taken<'a, CacheEntry>,
-    now: Tick,
+    entry: CpuGuard<'a, CacheEntry>,
+    now: Jiffy,
 }
 
 impl<'r> RouteSource<'r> for FromCache<'_> {
@@ -247,11 +247,11 @@ impl<'r> RouteSource<'r> for FromCache<'_> {
     fn find(
         self,
         rcu: &ReadSide<'r>,
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         _skb: &Skb,
         flow: Flow,
     ) -> Result<CacheResult<'r>> {
-        Ok(CacheEntry::find(self.entry, self.now, rcu, origin, flow))
+        Ok(CacheEntry::find(self.entry, self.now, rcu, owner, flow))
     }
 }
 
@@ -265,17 +265,17 @@ impl RouteSource<'_> for FromLookup {
     fn find(
         self,
         _rcu: &ReadSide<'_>,
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         skb: &Skb,
         flow: Flow,
     ) -> Result<DstRef> {
-        flow.look_up(origin, skb)
+        flow.lookup(owner, skb)
     }
 }
 
 /// Finds the route by a lookup, and caches it.
 struct FromLookupAndCache<'a> {
-    now: Tick,
+    now: Jiffy,
     cache: &'a RouteCache,
     bh: &'a BhDisabled<'a>,
 }
@@ -287,13 +287,12 @@ impl<'r> RouteSource<'r> for FromLookupAndCache<'_> {
     fn find(
         self,
         rcu: &ReadSide<'r>,
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         skb: &Skb,
         flow: Flow,
     ) -> Result<DstRef> {
-        let found = flow.look_up(origin, skb)?;
-        self.cache
-            .set(self.bh, self.now, rcu, origin, &flow, &found);
+        let found = flow.lookup(owner, skb)?;
+        self.cache.set(self.bh, self.now, rcu, owner, &flow, &found);
         Ok(found)
     }
 }
@@ -315,8 +314,8 @@ fn find<'r, W: RouteSource<'r>>(
                 saddr,
                 daddr,
             } = Ipv4Key::from_skb(skb)?;
-            resolve(skb, dst, source, |origin, oif| {
-                Flow::v4(origin, oif, skb.mark(), tos, protocol, saddr, daddr)
+            resolve(skb, dst, source, |owner, oif| {
+                Flow::v4(owner, oif, skb.mark(), tos, protocol, saddr, daddr)
             })
         }
         ETH_P_IPV6 => {
@@ -326,8 +325,8 @@ fn find<'r, W: RouteSource<'r>>(
                 saddr,
                 daddr,
             } = Ipv6Key::from_skb(skb)?;
-            resolve(skb, dst, source, |origin, oif| {
-                Flow::v6(origin, oif, skb.mark(), flowinfo, protocol, saddr, daddr)
+            resolve(skb, dst, source, |owner, oif| {
+                Flow::v6(owner, oif, skb.mark(), flowinfo, protocol, saddr, daddr)
             })
         }
         _ => return Err(unhandled_proto()),
@@ -341,13 +340,13 @@ fn resolve<'r, W: RouteSource<'r>>(
     skb: &Skb,
     dst: Dst<'r>,
     source: W,
-    flow: impl FnOnce(&Origin<'_>, c_int) -> Flow,
+    flow: impl FnOnce(&FlowOwner<'_>, c_int) -> Flow,
 ) -> Result<W::Route> {
     let rcu = dst.rcu();
-    let origin = Origin::of(skb, dst);
-    let oif = match origin.bound_ifindex() {
+    let owner = FlowOwner::of(skb, dst);
+    let oif = match owner.bound_ifindex() {
         0 => dst.dev().l3_master_ifindex(&rcu),
         bound => bound,
     };
-    source.find(&rcu, &origin, skb, flow(&origin, oif))
+    source.find(&rcu, &owner, skb, flow(&owner, oif))
 }

@@ -24,25 +24,25 @@
 use crate::abstractions::{
     net::{
         dst::{
+            CachedDst,
             Dst,
-            DstNote,
             DstRef,
-            NotedDst, //
+            UncheckedDst, //
         },
         flow::{
             Flow,
-            Origin, //
+            FlowOwner, //
         }, //
     },
     sync::{
         bottom_half::BhDisabled,
         percpu::{
+            CpuGuard, //
             PerCpuCell,
-            Taken, //
         },
         rcu::ReadSide, //
     },
-    time::Tick, //
+    time::Jiffy, //
 };
 use kernel::{
     prelude::*,
@@ -82,8 +82,8 @@ pub(super) struct CacheEntry {
     /// is also set to [`MAX_MISSES`] if the route of the flow cannot be cached.
     misses: u8,
     /// The jiffy of the lookup or of the last miss.
-    stamp: Tick,
-    route: DstNote,
+    stamp: Jiffy,
+    route: CachedDst,
 }
 
 impl RouteCache {
@@ -104,9 +104,9 @@ impl RouteCache {
     pub(super) fn entry<'a>(
         &'a self,
         bh: &'a BhDisabled<'_>,
-        now: Tick,
-    ) -> Option<Taken<'a, CacheEntry>> {
-        let Some(entry) = self.entries.take(bh) else {
+        now: Jiffy,
+    ) -> Option<CpuGuard<'a, CacheEntry>> {
+        let Some(entry) = self.entries.try_borrow(bh) else {
             self.alloc();
             return None;
         };
@@ -123,14 +123,14 @@ impl RouteCache {
     pub(super) fn set(
         &self,
         bh: &BhDisabled<'_>,
-        now: Tick,
+        now: Jiffy,
         rcu: &ReadSide<'_>,
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         flow: &Flow,
         found: &DstRef,
     ) {
-        let may = flow.is_unicast() && !origin.has_xfrm_policy();
-        if let Some(mut entry) = self.entries.take(bh) {
+        let may = flow.is_unicast() && !owner.has_xfrm_policy();
+        if let Some(mut entry) = self.entries.try_borrow(bh) {
             // The entry is for another flow if this context was interrupted during the lookup.
             if entry.flow == *flow {
                 entry.valid = may && entry.route.set(found, rcu);
@@ -171,10 +171,10 @@ impl CacheEntry {
     /// this one, disabled a route.
     #[inline(always)]
     pub(super) fn find<'r>(
-        mut this: Taken<'_, Self>,
-        now: Tick,
+        mut this: CpuGuard<'_, Self>,
+        now: Jiffy,
         rcu: &ReadSide<'r>,
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         flow: Flow,
     ) -> CacheResult<'r> {
         if this.flow != flow {
@@ -188,14 +188,14 @@ impl CacheEntry {
             this.valid = false;
             return CacheResult::Miss;
         }
-        if this.stamp != now || !this.valid || origin.has_xfrm_policy() {
+        if this.stamp != now || !this.valid || owner.has_xfrm_policy() {
             return CacheResult::Stale;
         }
         let route = this.route.get(rcu);
         // Release the entry first: `dst_check()` may take a while.
         drop(this);
         route
-            .and_then(NotedDst::check)
+            .and_then(UncheckedDst::check)
             .map_or(CacheResult::Stale, CacheResult::Hit)
     }
 }

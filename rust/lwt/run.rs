@@ -13,10 +13,10 @@ use super::{
 use crate::abstractions::{
     bpf::{
         stats_enabled,
+        BpfNetContext, //
         LwtIn,
         LwtOut,
         LwtXmit,
-        RunContext, //
     },
     net::{
         dst::Dst,
@@ -64,7 +64,7 @@ fn warn_redirect<P>(cx: HookCtx<'_, P>) {
 impl<P: HookType> HookCtx<'_, P> {
     /// Runs the program on a packet, and counts the run. Returns the return value of the program.
     #[inline(always)]
-    fn run(self, ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
+    fn run(self, ctx: &BpfNetContext<'_>, skb: &mut SkBuff) -> u32 {
         let code = self.hook.prog.run(ctx, skb);
         if stats_enabled() {
             self.count_ret(code);
@@ -91,7 +91,7 @@ pub(super) fn input(
     mut skb: Skb,
     dst: Dst<'_>,
 ) -> Result<Verdict<Received>> {
-    match RunContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
+    match BpfNetContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
         BPF_OK => Ok(Verdict::Continue(skb)),
         BPF_LWT_REROUTE => reroute::input(skb, dst)
             .map(Verdict::Consumed)
@@ -112,7 +112,7 @@ pub(super) fn output(
     cx: HookCtx<'_, LwtOut>,
     mut skb: Skb,
 ) -> Result<Verdict<Sent>> {
-    match RunContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
+    match BpfNetContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
         // No reroute: the output route has just been looked up.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
         BPF_DROP => Err(free_dropped(skb)),
@@ -135,7 +135,7 @@ pub(super) fn xmit(
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let left = RunContext::enter(bh, |ctx| match cx.run(ctx, &mut skb) {
+    let left = BpfNetContext::enter(bh, |ctx| match cx.run(ctx, &mut skb) {
         // Inside the BPF network context, which has the target that `bpf_redirect()` set.
         BPF_REDIRECT => {
             redirect::redirect(ctx, cx, skb);
@@ -144,22 +144,22 @@ pub(super) fn xmit(
         code => Some((skb, code)),
     });
     let Some((mut skb, code)) = left else {
-        return Xmit::gone(Ok(Sent::OK));
+        return Xmit::consumed(Ok(Sent::OK));
     };
     match code {
         BPF_OK => {}
         BPF_LWT_REROUTE => {
             let sent = reroute::xmit(bh, cx, skb, dst);
-            return Xmit::gone(sent.map_err(|(skb, why)| cx.drop_packet(code, why, skb)));
+            return Xmit::consumed(sent.map_err(|(skb, why)| cx.drop_packet(code, why, skb)));
         }
-        BPF_DROP => return Xmit::gone(Err(free_dropped(skb))),
-        code => return Xmit::gone(Err(cx.drop_illegal(code, skb))),
+        BPF_DROP => return Xmit::consumed(Err(free_dropped(skb))),
+        code => return Xmit::consumed(Err(cx.drop_illegal(code, skb))),
     }
 
     // A program that changes the protocol has to return BPF_LWT_REROUTE.
     if skb.protocol_be() != protocol {
         let why = PacketDrop::new(Event::Protocol, EINVAL, DropReason::INVALID_PROTO);
-        return Xmit::gone(Err(cx.drop_packet(code, why, skb)));
+        return Xmit::consumed(Err(cx.drop_packet(code, why, skb)));
     }
     // The program may have used up the headroom for the MAC header. neigh_hh_output() copies the
     // MAC header in aligned chunks, and drops the packet with a WARN if there is no headroom for
@@ -168,8 +168,8 @@ pub(super) fn xmit(
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
             let why = PacketDrop::no_memory(error);
-            return Xmit::gone(Err(cx.drop_packet(code, why, skb)));
+            return Xmit::consumed(Err(cx.drop_packet(code, why, skb)));
         }
     }
-    Xmit::go_on(skb)
+    Xmit::cont(skb)
 }

@@ -13,11 +13,11 @@ use crate::abstractions::{
         pkt_cls::{
             BpfRule,
             Change,
-            Device,
-            Entry,
+            OffloadDevice,
+            NewFilter,
             Exts,
             Filter,
-            Parts, //
+            FilterInit, //
         }, //
     }, //
 };
@@ -35,27 +35,27 @@ fn keep_actions<'a>(
 
 fn keep_filter<'a>(
     change: &Change<'a, BpfClassifier>,
-    parts: Parts<'a, BpfClassifier>,
-) -> Result<Entry<'static, BpfClassifier>> {
-    Entry::new(change, parts) //~ "lifetime may not live long enough"
+    parts: FilterInit<'a, BpfClassifier>,
+) -> Result<NewFilter<'static, BpfClassifier>> {
+    NewFilter::new(change, parts) //~ "lifetime may not live long enough"
 }
 
 fn take_actions<'a>(filter: &'a Filter<BpfClassifier>, other: Exts<'a>) -> Exts<'a> {
     mem::replace(filter.exts(), other) //~ E0308
 }
 
-fn take_program(mut entry: Entry<'_, BpfClassifier>, other: TcProg) {
+fn take_program(mut entry: NewFilter<'_, BpfClassifier>, other: TcProg) {
     entry.rule().prog = other; //~ E0594
 }
 
-fn take_filter(mut entry: Entry<'_, BpfClassifier>) -> Filter<BpfClassifier> {
+fn take_filter(mut entry: NewFilter<'_, BpfClassifier>) -> Filter<BpfClassifier> {
     *entry //~ E0507
 }
 
-fn offer_a_program(prog: TcProg, device: &Device<'_, BpfClassifier>, extack: &mut ExtAck<'_>) {
+fn offer_a_program(prog: TcProg, device: &OffloadDevice<'_, BpfClassifier>, extack: &mut ExtAck<'_>) {
     let rule = BpfRule {
         prog,
         direct_action: true,
     };
-    let _ = rule.offer(device, None, extack); //~ E0599
+    let _ = rule.hw_replace(device, None, extack); //~ E0599
 }

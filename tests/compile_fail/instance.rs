@@ -4,7 +4,7 @@
 
 use crate::abstractions::net::pkt_cls::{
     Change,
-    Entry,
+    NewFilter,
     FilterRef,
     Handle,
     TcfProto,
@@ -22,14 +22,14 @@ fn no_writer(tp: TcfProto<'_, BpfClassifier>, filter: &Filter<'_>) {
 fn another_writer<'a>(
     one: &Writer<'_, 'a, BpfClassifier>,
     other: &Writer<'_, 'a, BpfClassifier>,
-    entry: Entry<'a, BpfClassifier>,
+    entry: NewFilter<'a, BpfClassifier>,
 ) {
     if let Ok(reservation) = one.reserve(Handle::Auto) {
         let _ = reservation.publish(other, entry); //~ E0061
     }
 }
 
-fn beyond_the_writer<'a>(change: &Change<'a, BpfClassifier>, entry: Entry<'a, BpfClassifier>) {
+fn beyond_the_writer<'a>(change: &Change<'a, BpfClassifier>, entry: NewFilter<'a, BpfClassifier>) {
     let reservation = {
         let writer = change.writer(&entry, false);
         writer.reserve(Handle::Auto) //~ E0597

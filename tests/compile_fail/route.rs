@@ -9,7 +9,7 @@ use crate::abstractions::{
             DstRef, //
         },
         encap::EncapSkb,
-        flow::Origin,
+        flow::FlowOwner,
         lwtunnel::{
             Received,
             Sent,
@@ -38,8 +38,8 @@ fn device_of_a_route_that_is_given_back<'a>(dst: DstRef, rcu: &'a ReadSide<'_>) 
     dst.dst(rcu) //~ E0515
 }
 
-fn origin_beyond_the_route<'a>(skb: &'a SkBuff, dst: Dst<'_>) -> Origin<'a> {
-    Origin::of(skb, dst) //~ E0621
+fn origin_beyond_the_route<'a>(skb: &'a SkBuff, dst: Dst<'_>) -> FlowOwner<'a> {
+    FlowOwner::of(skb, dst) //~ E0621
 }
 
 fn device_beyond_the_push(skb: &mut EncapSkb<'_>) -> Option<&'static NetDevice> {

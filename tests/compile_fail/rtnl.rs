@@ -9,17 +9,17 @@ use crate::abstractions::{
     },
     sync::rtnl::{
         self,
-        Caller,
+        RtnlState,
         Rtnl, //
     }, //
 };
 use crate::cls::BpfClassifier;
 
-fn keep_token(caller: &Caller) -> &Rtnl {
+fn keep_token(caller: &RtnlState) -> &Rtnl {
     &caller.rtnl() //~ E0515
 }
 
-fn take_token(caller: &Caller) -> Rtnl {
+fn take_token(caller: &RtnlState) -> Rtnl {
     *caller.rtnl() //~ E0507
 }
 

@@ -27,18 +27,18 @@ use kernel::prelude::*;
 ///
 /// While a value of this type exists, the task has a BPF network context: its own, or that of a
 /// caller.
-pub(crate) struct RunContext<'a>(&'a BhDisabled<'a>);
+pub(crate) struct BpfNetContext<'a>(&'a BhDisabled<'a>);
 
-impl RunContext<'_> {
+impl BpfNetContext<'_> {
     /// Runs `f` with a BPF network context. C: the frame of `run_lwt_bpf()`.
     #[inline(always)]
-    pub(crate) fn enter<R>(bh: &BhDisabled<'_>, f: impl FnOnce(&RunContext<'_>) -> R) -> R {
+    pub(crate) fn enter<R>(bh: &BhDisabled<'_>, f: impl FnOnce(&BpfNetContext<'_>) -> R) -> R {
         let mut frame = MaybeUninit::<bindings::bpf_net_context>::uninit();
         // SAFETY: `frame` is not moved before the context is cleared below. The callee initialises
         // the flags, and readers check these before they read other fields.
         let set = unsafe { bindings::bpf_net_ctx_set(frame.as_mut_ptr()) };
         // INVARIANT: The context was set above or by a caller.
-        let result = f(&RunContext(bh));
+        let result = f(&BpfNetContext(bh));
         // SAFETY: `set` is the result of the call above: null if a caller set the context, who also
         // clears it.
         unsafe { bindings::bpf_net_ctx_clear(set) };
@@ -84,7 +84,7 @@ impl RunContext<'_> {
     }
 }
 
-impl<'a> Deref for RunContext<'a> {
+impl<'a> Deref for BpfNetContext<'a> {
     type Target = BhDisabled<'a>;
 
     #[inline(always)]

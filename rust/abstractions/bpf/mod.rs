@@ -11,7 +11,7 @@ mod run;
 mod stats;
 mod tc_prog;
 
-pub(crate) use context::RunContext;
+pub(crate) use context::BpfNetContext;
 pub(crate) use mem::ProgMem;
 pub(crate) use prog::{
     LwtIn,
@@ -22,6 +22,6 @@ pub(crate) use prog::{
 };
 pub(crate) use stats::stats_enabled;
 pub(crate) use tc_prog::{
-    Origin,
+    ProgOrigin,
     TcProg, //
 };

@@ -9,7 +9,7 @@ use super::{
         run,
         run_save_cb, //
     },
-    RunContext, //
+    BpfNetContext, //
 };
 use crate::abstractions::{
     bindings,
@@ -130,8 +130,8 @@ impl<T: LwtProg> Prog<T> {
     /// Runs the program on a packet, of which it may change anything. Returns its return value.
     /// C: `bpf_prog_run_save_cb()`.
     #[inline(always)]
-    pub(crate) fn run(&self, _ctx: &RunContext<'_>, skb: &mut SkBuff) -> u32 {
-        skb.note_data_end();
+    pub(crate) fn run(&self, _ctx: &BpfNetContext<'_>, skb: &mut SkBuff) -> u32 {
+        skb.set_data_end();
         // SAFETY: The packet is valid and exclusively borrowed. The program is valid by the type
         // invariant, and takes an `sk_buff` by its type. `_ctx` is a token that bottom halves are
         // disabled, which prevents migration, and that the BPF network context is set.

@@ -31,9 +31,9 @@ use crate::abstractions::{
     bindings,
     net::{
         encap::{
+            Direction, //
             EncapSkb,
             PushEncap,
-            Side, //
         },
         skbuff::{
             end_pointer,
@@ -62,21 +62,21 @@ impl<T: PushEncap> Adapter<T> {
     /// # Safety
     ///
     /// Called by a program, with the packet that it runs on and `len` bytes at `hdr` that are valid
-    /// for reads during the call. `side` is the direction of the program.
+    /// for reads during the call. `direction` is the direction of the program.
     #[inline(always)]
     pub(crate) unsafe fn push(
         skb: *mut bindings::sk_buff,
         hdr: *const c_void,
         len: u32,
-        side: Side,
+        direction: Direction,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         unsafe {
             let (head, end) = ((*skb).head as usize, end_pointer(skb) as usize);
             if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
-                Self::push_part(skb, hdr, len, side)
+                Self::push_from_packet(skb, hdr, len, direction)
             } else {
-                Self::push_outside(skb, hdr, len, side)
+                Self::push_from_mem(skb, hdr, len, direction)
             }
         }
     }
@@ -85,11 +85,11 @@ impl<T: PushEncap> Adapter<T> {
     ///
     /// Those of [`Self::push`]. In addition, the bytes are not part of the packet.
     #[inline(always)]
-    unsafe fn push_outside(
+    unsafe fn push_from_mem(
         skb: *mut bindings::sk_buff,
         hdr: *const c_void,
         len: u32,
-        side: Side,
+        direction: Direction,
     ) -> c_int {
         // SAFETY: The caller of the program borrows the packet exclusively for the run, in an RCU
         // read-side critical section. After a helper that changes packets, the verifier invalidates
@@ -97,7 +97,7 @@ impl<T: PushEncap> Adapter<T> {
         // for reads and not part of the packet, by the safety requirements of this function.
         let (skb, header) = unsafe {
             (
-                EncapSkb::new(SkBuff::from_raw_mut(skb), side),
+                EncapSkb::new(SkBuff::from_raw_mut(skb), direction),
                 ProgMem::from_raw(hdr.cast(), len as usize),
             )
         };
@@ -118,11 +118,11 @@ impl<T: PushEncap> Adapter<T> {
     /// Those of [`Self::push`].
     #[cold]
     #[inline(never)]
-    unsafe fn push_part(
+    unsafe fn push_from_packet(
         skb: *mut bindings::sk_buff,
         hdr: *const c_void,
         len: u32,
-        side: Side,
+        direction: Direction,
     ) -> c_int {
         if len as usize > MAX_LEN {
             return EINVAL.to_errno();
@@ -133,7 +133,7 @@ impl<T: PushEncap> Adapter<T> {
         // above, and is not part of a packet.
         unsafe {
             bindings::memcpy(copy, hdr, len as usize);
-            Self::push_outside(skb, copy, len, side)
+            Self::push_from_mem(skb, copy, len, direction)
         }
     }
 }
@@ -176,7 +176,7 @@ macro_rules! push_encap_entries {
                     Adapter,
                     Entries, //
                 },
-                net::encap::Side, //
+                net::encap::Direction, //
             };
 
             #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
@@ -196,7 +196,7 @@ macro_rules! push_encap_entries {
                 len: u64,
             ) -> i64 {
                 // SAFETY: By the safety requirements of this function.
-                unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Side::Ingress) }.into()
+                unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Direction::Ingress) }.into()
             }
 
             /// # Safety
@@ -210,7 +210,7 @@ macro_rules! push_encap_entries {
                 len: u64,
             ) -> i64 {
                 // SAFETY: By the safety requirements of this function.
-                unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Side::Egress) }.into()
+                unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Direction::Egress) }.into()
             }
 
             // SAFETY: The entries are in the assembly file, and continue in the functions above.

@@ -42,7 +42,7 @@ pub(crate) struct TcProg {
 }
 
 /// The origin of a [`TcProg`].
-pub(crate) enum Origin<'a> {
+pub(crate) enum ProgOrigin<'a> {
     /// Loaded by `bpf(2)`.
     Loaded {
         /// The id of the program, as in `bpftool prog show id`.
@@ -160,17 +160,17 @@ impl TcProg {
     }
 
     /// Returns the origin of the program.
-    pub(crate) fn origin(&self) -> Origin<'_> {
+    pub(crate) fn origin(&self) -> ProgOrigin<'_> {
         match &self.bytecode {
             // SAFETY: The instructions are plain numbers without padding.
-            Some(insns) => Origin::Classic(insns.len() as u16, unsafe {
+            Some(insns) => ProgOrigin::Classic(insns.len() as u16, unsafe {
                 core::slice::from_raw_parts(insns.as_ptr().cast(), insns.len() * Self::INSN_SIZE)
             }),
             // SAFETY: The program is valid by the type invariant, and its `aux` lives as long. Its
             // tag does not change after load.
             None => unsafe {
                 let prog = self.as_ptr();
-                Origin::Loaded {
+                ProgOrigin::Loaded {
                     id: (*(*prog).aux).id,
                     tag: &(*prog).__bindgen_anon_1.tag,
                 }

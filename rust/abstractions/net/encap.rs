@@ -25,7 +25,7 @@ use kernel::prelude::*;
 
 /// The direction of a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Direction {
     /// On `in`. There may be a MAC header before the data, from the device that received the
     /// packet. `CHECKSUM_COMPLETE` has to stay valid.
     Ingress,
@@ -50,7 +50,7 @@ pub(crate) trait PushEncap {
 /// critical section.
 pub(crate) struct EncapSkb<'a> {
     skb: &'a mut SkBuff,
-    side: Side,
+    direction: Direction,
 }
 
 impl<'a> EncapSkb<'a> {
@@ -59,15 +59,15 @@ impl<'a> EncapSkb<'a> {
     /// `'a` lies in an RCU read-side critical section. During `'a` nothing uses pointers into the
     /// packet's data.
     #[inline(always)]
-    pub(in crate::abstractions) unsafe fn new(skb: &'a mut SkBuff, side: Side) -> Self {
+    pub(in crate::abstractions) unsafe fn new(skb: &'a mut SkBuff, direction: Direction) -> Self {
         // INVARIANT: By the safety requirements of this function.
-        Self { skb, side }
+        Self { skb, direction }
     }
 
     /// Returns the direction of the packet.
     #[inline(always)]
-    pub(crate) fn side(&self) -> Side {
-        self.side
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// Returns the device of the packet's route. C: `skb_dst_dev_rcu()`.
@@ -167,13 +167,13 @@ impl<'a> EncapSkb<'a> {
         headers.hash = 0;
         headers.set_sw_hash(0);
         headers.set_l4_hash(0);
-        self.skb.note_data_end();
+        self.skb.set_data_end();
     }
 
     /// Adds GSO types to those of the packet. With `size`, also sets `gso_size`, and resets
     /// `gso_segs`, which is then unknown.
     #[inline(always)]
-    pub(crate) fn resegment(&mut self, types: GsoTypes, size: Option<u16>) {
+    pub(crate) fn add_gso(&mut self, types: GsoTypes, size: Option<u16>) {
         // SAFETY: The packet is valid and exclusively borrowed, and its shared info is valid. A
         // packet whose header is not shared may share the shared info with a clone in the queue of
         // a socket. The socket sets the GSO fields again before it uses them.

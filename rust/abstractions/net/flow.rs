@@ -28,13 +28,13 @@ use kernel::{
 /// # Invariants
 ///
 /// `net` is valid for `'a`. `sk` is null or valid for `'a`.
-pub(crate) struct Origin<'a> {
+pub(crate) struct FlowOwner<'a> {
     net: *mut bindings::net,
     sk: *mut bindings::sock,
     _lives: PhantomData<(&'a SkBuff, Dst<'a>)>,
 }
 
-impl<'a> Origin<'a> {
+impl<'a> FlowOwner<'a> {
     /// Returns the socket of the packet, and its namespace. A packet without a socket belongs to
     /// the namespace of its route's device. C: `sk_to_full_sk()`, `sock_net()`, `dev_net()`.
     #[inline(always)]
@@ -162,7 +162,7 @@ impl Flow {
     /// not be a local address.
     #[inline(always)]
     pub(crate) fn v4(
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         oif: c_int,
         mark: u32,
         tos: u8,
@@ -172,7 +172,7 @@ impl Flow {
     ) -> Self {
         let addrs = u64::from(saddr) | u64::from(daddr) << 32;
         Self::new(
-            origin,
+            owner,
             oif,
             mark,
             bindings::AF_INET,
@@ -188,7 +188,7 @@ impl Flow {
     /// flow label are used.
     #[inline(always)]
     pub(crate) fn v6(
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         oif: c_int,
         mark: u32,
         flowinfo: u32,
@@ -197,16 +197,16 @@ impl Flow {
         [d0, d1]: In6Addr,
     ) -> Self {
         let flowinfo = flowinfo & bindings::IPV6_FLOWINFO_MASK;
-        // SAFETY: `net` is valid by the invariant of `origin`.
-        let genid = unsafe { bindings::rt_genid_ipv6(origin.net) } as u32;
+        // SAFETY: `net` is valid by the invariant of `owner`.
+        let genid = unsafe { bindings::rt_genid_ipv6(owner.net) } as u32;
         let first = u64::from(flowinfo) | u64::from(genid) << 32;
         let addrs = [first, s0, s1, d0, d1];
-        Self::new(origin, oif, mark, bindings::AF_INET6, 0, protocol, addrs)
+        Self::new(owner, oif, mark, bindings::AF_INET6, 0, protocol, addrs)
     }
 
     #[inline(always)]
     fn new(
-        origin: &Origin<'_>,
+        owner: &FlowOwner<'_>,
         oif: c_int,
         mark: u32,
         family: u32,
@@ -215,15 +215,15 @@ impl Flow {
         addrs: [u64; 5],
     ) -> Self {
         // Without a socket the lookup uses root's UID, which is constant within a namespace.
-        let (uid, sk) = if origin.sk.is_null() {
+        let (uid, sk) = if owner.sk.is_null() {
             (0, 0)
-        } else if origin.bound_ifindex() == 0 {
-            (origin.uid().val, HAS_SK)
+        } else if owner.bound_ifindex() == 0 {
+            (owner.uid().val, HAS_SK)
         } else {
-            (origin.uid().val, HAS_SK | IS_BOUND)
+            (owner.uid().val, HAS_SK | IS_BOUND)
         };
         Self {
-            net: origin.net as usize,
+            net: owner.net as usize,
             oif,
             mark,
             uid,
@@ -253,10 +253,10 @@ impl Flow {
     /// - `EAFNOSUPPORT` if IPv6 is disabled (`ipv6.disable=1`),
     /// - `EINVAL` if the packet has no source address, and a socket that is not an IPv6 one.
     #[inline(always)]
-    pub(crate) fn look_up(&self, origin: &Origin<'_>, skb: &SkBuff) -> Result<DstRef> {
+    pub(crate) fn lookup(&self, owner: &FlowOwner<'_>, skb: &SkBuff) -> Result<DstRef> {
         const { assert!(size_of::<In6Addr>() == size_of::<bindings::in6_addr>()) };
         let [_, dscp, protocol, _] = self.kind.to_ne_bytes();
-        // SAFETY: Namespace and socket are valid by the invariant of `origin`, the packet by its
+        // SAFETY: Namespace and socket are valid by the invariant of `owner`, the packet by its
         // reference. All fields of the flow are initialised. `In6Addr` has the size of the
         // addresses that are written. A route that is returned, and no error pointer, is valid, has
         // a device, and comes with a reference.
@@ -265,19 +265,19 @@ impl Flow {
                 let mut fl4: bindings::flowi4 = core::mem::zeroed();
                 fl4.__fl_common.flowic_oif = self.oif;
                 fl4.__fl_common.flowic_mark = self.mark;
-                fl4.__fl_common.flowic_uid = origin.uid();
+                fl4.__fl_common.flowic_uid = owner.uid();
                 fl4.__fl_common.flowic_dscp = dscp;
                 fl4.__fl_common.flowic_flags = bindings::FLOWI_FLAG_ANYSRC as u8;
                 fl4.__fl_common.flowic_proto = protocol;
                 (fl4.saddr, fl4.daddr) = self.addrs4();
-                let rt = from_err_ptr(bindings::ip_route_output_key(origin.net, &mut fl4))?;
+                let rt = from_err_ptr(bindings::ip_route_output_key(owner.net, &mut fl4))?;
                 return DstRef::from_raw(&raw mut (*rt).dst).usable();
             }
             let [flowinfo, s0, s1, d0, d1] = self.addrs;
             let mut fl6: bindings::flowi6 = core::mem::zeroed();
             fl6.__fl_common.flowic_oif = self.oif;
             fl6.__fl_common.flowic_mark = self.mark;
-            fl6.__fl_common.flowic_uid = origin.uid();
+            fl6.__fl_common.flowic_uid = owner.uid();
             fl6.__fl_common.flowic_proto = protocol;
             fl6.flowlabel = flowinfo as u32;
             (&raw mut fl6.saddr)
@@ -290,7 +290,7 @@ impl Flow {
             if !sk.is_null() {
                 check_source(sk, [s0, s1])?;
             }
-            let dst = bindings::ip6_dst_lookup_flow(origin.net, sk, &mut fl6, ptr::null());
+            let dst = bindings::ip6_dst_lookup_flow(owner.net, sk, &mut fl6, ptr::null());
             DstRef::from_raw(from_err_ptr(dst)?).usable()
         }
     }

@@ -7,7 +7,7 @@
 use super::skbuff::Skb;
 use crate::abstractions::{
     bindings,
-    bpf::RunContext,
+    bpf::BpfNetContext,
     sync::rcu::ReadSide, //
 };
 use kernel::{
@@ -77,7 +77,7 @@ impl NetDevice {
     /// `bpf_redirect()` to egress.
     ///
     /// Returns the packet if the limit of nested transmissions is reached (`dev_xmit_recursion()`).
-    pub(crate) fn transmit(&self, _ctx: &RunContext<'_>, skb: Skb) -> Result<(), Skb> {
+    pub(crate) fn transmit(&self, _ctx: &BpfNetContext<'_>, skb: Skb) -> Result<(), Skb> {
         // SAFETY: Bottom halves are disabled, by the token, so the task stays on this CPU.
         if unsafe { bindings::dev_xmit_recursion() } {
             return Err(skb);

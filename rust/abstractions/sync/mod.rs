@@ -4,7 +4,7 @@
 
 pub(crate) mod bh_lock;
 pub(crate) mod bottom_half;
-pub(crate) mod lazy;
+pub(crate) mod once_box;
 pub(crate) mod percpu;
 pub(crate) mod rcu;
 pub(crate) mod refcount;

@@ -57,9 +57,9 @@ impl Deref for Guard {
 ///
 /// If the flag is set, this task holds RTNL while the value lives. If not, this task does not hold
 /// RTNL when the value is created.
-pub(crate) struct Caller(bool, NotThreadSafe);
+pub(crate) struct RtnlState(bool, NotThreadSafe);
 
-impl Caller {
+impl RtnlState {
     /// # Safety
     ///
     /// If `held`, the calling task holds RTNL for as long as the value lives.
@@ -76,8 +76,8 @@ impl Caller {
     /// Returns RTNL: the caller's, or taken here. May sleep.
     ///
     /// Deadlocks if a previous call of this method took RTNL, and its result still lives.
-    pub(crate) fn rtnl(&self) -> Held<'_> {
-        Held(
+    pub(crate) fn rtnl(&self) -> RtnlGuard<'_> {
+        RtnlGuard(
             if self.0 {
                 // SAFETY: This task holds RTNL by the type invariant, for as long as `self` is
                 // borrowed.
@@ -91,7 +91,7 @@ impl Caller {
 }
 
 /// RTNL, held by the caller or by this value. Tokens that are borrowed from it do not outlive it.
-pub(crate) struct Held<'a>(Holder, PhantomData<&'a Caller>);
+pub(crate) struct RtnlGuard<'a>(Holder, PhantomData<&'a RtnlState>);
 
 enum Holder {
     /// Held by the caller, who releases it.
@@ -100,7 +100,7 @@ enum Holder {
     Ours(Guard),
 }
 
-impl Deref for Held<'_> {
+impl Deref for RtnlGuard<'_> {
     type Target = Rtnl;
 
     fn deref(&self) -> &Rtnl {

@@ -8,15 +8,15 @@ use crate::abstractions::{
         Action,
         ClassResult,
         Classifier,
-        Entry,
         Exts,
+        FilterInit,
         FilterRef,
         FilterTable,
-        Parts,
+        NewFilter,
         TcfProto,
         Verdict, //
     },
-    sync::rtnl::Caller, //
+    sync::rtnl::RtnlState, //
 };
 use core::{
     mem::zeroed,
@@ -76,11 +76,11 @@ impl<T: Classifier> ProtoBuf<T> {
     /// Simulates a dump that stops at the filter `at`, and resumes after `change`. Returns the
     /// handle of the filter at which it resumes.
     pub(crate) fn resume(&self, at: FilterRef<'_, T>, change: impl FnOnce()) -> Option<u32> {
-        let bookmark = self.filters.bookmark(&at);
+        let dump_cookie = self.filters.dump_cookie(&at);
         drop(at);
         change();
         self.filters
-            .at_bookmark(bookmark)
+            .from_cookie(dump_cookie)
             .map(|filter| filter.handle())
     }
 
@@ -91,9 +91,9 @@ impl<T: Classifier> ProtoBuf<T> {
 }
 
 /// Returns the RTNL state of a caller that does not hold RTNL.
-pub(crate) fn caller() -> Caller {
+pub(crate) fn caller() -> RtnlState {
     // SAFETY: The value does not claim that RTNL is held.
-    unsafe { Caller::new(false) }
+    unsafe { RtnlState::new(false) }
 }
 
 /// Returns an empty set of actions, in the initial namespace.
@@ -103,8 +103,8 @@ pub(crate) fn no_actions(act: usize, police: usize) -> Result<Exts<'static>> {
 }
 
 /// Creates a filter, as a request does.
-pub(crate) fn entry<T: Classifier>(parts: Parts<'static, T>) -> Result<Entry<'static, T>> {
-    Entry::with_base(0, parts)
+pub(crate) fn entry<T: Classifier>(parts: FilterInit<'static, T>) -> Result<NewFilter<'static, T>> {
+    NewFilter::with_base(0, parts)
 }
 
 /// Waits for the filters whose freeing is deferred. The caller must not hold RTNL.

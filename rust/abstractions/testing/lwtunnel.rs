@@ -12,9 +12,9 @@ use crate::abstractions::{
     net::{
         dst::Dst,
         encap::{
+            Direction, //
             EncapSkb,
             PushEncap,
-            Side, //
         },
         lwtunnel,
         pkt_cls::Verdict,
@@ -33,12 +33,12 @@ use core::mem::zeroed;
 use kernel::prelude::*;
 
 /// Calls `T` to push a header, as for a program.
-pub(crate) fn push<T: PushEncap>(skb: &mut SkBuff, header: &[u8], side: Side) -> Result {
+pub(crate) fn push<T: PushEncap>(skb: &mut SkBuff, header: &[u8], direction: Direction) -> Result {
     let _guard = kernel::sync::rcu::read_lock();
     // SAFETY: There are no pointers into the packet. The header is borrowed for the call.
     unsafe {
         T::push(
-            EncapSkb::new(skb, side),
+            EncapSkb::new(skb, direction),
             ProgMem::from_raw(header.as_ptr(), header.len()),
         )
     }
@@ -67,19 +67,23 @@ pub(crate) const XMIT_CONTINUE: c_int = bindings::LWTUNNEL_XMIT_CONTINUE as c_in
 pub(crate) fn set_transport(skb: &mut SkBuff, offset: u16) {
     let _guard = kernel::sync::rcu::read_lock();
     // SAFETY: There are no pointers into the packet.
-    let mut skb = unsafe { EncapSkb::new(skb, Side::Ingress) };
+    let mut skb = unsafe { EncapSkb::new(skb, Direction::Ingress) };
     skb.set_outer(ETH_P_IP, Some(offset));
 }
 
 /// Calls `T` to push the first `len` bytes of the packet itself, as for a program that passes a
 /// slice of a dynptr. Returns the result of the helper: 0 or a negative errno.
-pub(crate) fn push_own_bytes<T: PushEncap>(skb: &mut SkBuff, len: u32, side: Side) -> c_int {
+pub(crate) fn push_own_bytes<T: PushEncap>(
+    skb: &mut SkBuff,
+    len: u32,
+    direction: Direction,
+) -> c_int {
     assert!(len <= skb.headlen());
     let _guard = kernel::sync::rcu::read_lock();
     let skb = skb.as_ptr();
     // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes of linear data.
     // Pointers into it are not used afterwards.
-    unsafe { push_encap::Adapter::<T>::push(skb, (*skb).data.cast(), len, side) }
+    unsafe { push_encap::Adapter::<T>::push(skb, (*skb).data.cast(), len, direction) }
 }
 
 /// Runs `f` with an IPv4 route to the loopback device, in an RCU read-side critical section.

@@ -4,11 +4,11 @@
 //!
 //! C header: [`include/net/dst.h`](srctree/include/net/dst.h)
 
-mod note;
+mod cached;
 
-pub(crate) use note::{
-    DstNote,
-    NotedDst, //
+pub(crate) use cached::{
+    CachedDst,
+    UncheckedDst, //
 };
 
 use super::netdevice::NetDevice;
@@ -187,7 +187,7 @@ pub(crate) enum Found<'a> {
     Held(DstRef),
     /// A route that is valid for the RCU read-side critical section. Code that queues the packet
     /// takes a reference first (`skb_dst_force()`).
-    Noted(Dst<'a>),
+    NoRef(Dst<'a>),
 }
 
 impl Found<'_> {
@@ -196,7 +196,7 @@ impl Found<'_> {
     pub(crate) fn dst<'a>(&'a self, rcu: &'a ReadSide<'_>) -> Dst<'a> {
         match self {
             Self::Held(dst) => dst.dst(rcu),
-            Self::Noted(dst) => *dst,
+            Self::NoRef(dst) => *dst,
         }
     }
 
@@ -213,7 +213,7 @@ impl Found<'_> {
     pub(in crate::abstractions::net) unsafe fn attach(self, skb: *mut bindings::sk_buff) {
         let refdst = match self {
             Self::Held(dst) => dst.into_raw() as c_ulong,
-            Self::Noted(dst) => dst.0 as c_ulong | bindings::SKB_DST_NOREF as c_ulong,
+            Self::NoRef(dst) => dst.0 as c_ulong | bindings::SKB_DST_NOREF as c_ulong,
         };
         // SAFETY: By the safety requirements of this function.
         unsafe { self::refdst(skb).write(refdst) };

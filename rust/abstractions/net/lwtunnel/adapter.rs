@@ -4,7 +4,7 @@
 
 use super::{
     entries::{
-        Entries, //
+        Ops, //
     },
     links::Links,
     state::{
@@ -57,7 +57,7 @@ use kernel::{
 /// The callbacks by which the core calls `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
-impl<T: Entries> Adapter<T> {
+impl<T: Ops> Adapter<T> {
     /// # Safety
     ///
     /// Called by the core when the last reference to a state of `T::TYPE` was dropped. See
@@ -69,7 +69,7 @@ impl<T: Entries> Adapter<T> {
         unsafe {
             if is_ours(lws) {
                 let state = State::<T>::of(lws);
-                if (*state).purpose == Purpose::Route {
+                if (*state).purpose == Purpose::NewRoute {
                     Links::remove(&raw mut (*state).links);
                 }
                 ptr::drop_in_place(state);
@@ -150,7 +150,7 @@ impl<T: Encap> Adapter<T> {
                 (&raw mut (*state).net).write(Inum::of(net));
                 (&raw mut (*state).family).write(family);
                 (&raw mut (*state).links).write(Links::new());
-                if purpose == Purpose::Route {
+                if purpose == Purpose::NewRoute {
                     Links::add(&raw mut (*state).links);
                 }
                 *ts = lws;
@@ -165,7 +165,7 @@ impl<T: Encap> Adapter<T> {
     ///
     /// As for [`Self::input`].
     #[inline(always)]
-    unsafe fn serves(skb: *mut bindings::sk_buff) -> bool {
+    unsafe fn state_is_ours(skb: *mut bindings::sk_buff) -> bool {
         // SAFETY: The packet is valid, and has a route with a tunnel state.
         unsafe { is_ours((*skb_dst(skb)).lwtstate) }
     }
@@ -181,7 +181,7 @@ impl<T: Encap> Adapter<T> {
     /// As for [`Self::input`], and the state is ours. The results are not used after the hook
     /// returned.
     #[inline(always)]
-    unsafe fn enter<'a>(
+    unsafe fn hook_args<'a>(
         skb: *mut bindings::sk_buff,
     ) -> (
         &'a T,
@@ -227,13 +227,13 @@ impl<T: Encap> Adapter<T> {
     pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let (encap, lws, bh, dst, skb, _held) = unsafe {
-            if !Self::serves(skb) {
+            if !Self::state_is_ours(skb) {
                 return takeover::input(T::TYPE, skb);
             }
-            Self::enter(skb)
+            Self::hook_args(skb)
         };
         match encap.input(&bh, skb, dst) {
-            // SAFETY: The state stays valid during the call, see `enter`.
+            // SAFETY: The state stays valid during the call, see `hook_args`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
                 // SAFETY: The route's own handler, which takes ownership of the packet.
                 Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
@@ -255,13 +255,13 @@ impl<T: Encap> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let (encap, lws, bh, dst, skb, _held) = unsafe {
-            if !Self::serves(skb) {
+            if !Self::state_is_ours(skb) {
                 return takeover::output(T::TYPE, net, sk, skb);
             }
-            Self::enter(skb)
+            Self::hook_args(skb)
         };
         match encap.output(&bh, skb, dst) {
-            // SAFETY: The state stays valid during the call, see `enter`.
+            // SAFETY: The state stays valid during the call, see `hook_args`.
             Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
                 // The sender gets the handler's return value, which may be `NET_XMIT_*`.
                 // SAFETY: The route's own handler, which takes ownership of the packet.
@@ -280,10 +280,10 @@ impl<T: Encap> Adapter<T> {
     pub(crate) unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let (encap, _, bh, dst, skb, _held) = unsafe {
-            if !Self::serves(skb) {
+            if !Self::state_is_ours(skb) {
                 return takeover::xmit(T::TYPE, skb);
             }
-            Self::enter(skb)
+            Self::hook_args(skb)
         };
         encap.xmit(&bh, skb, dst).0
     }
@@ -337,14 +337,15 @@ impl<T: Encap> Adapter<T> {
                 (true, true) => {
                     let same_headroom = (*a).headroom == (*b).headroom;
                     let (a, b) = (Self::state(a), Self::state(b));
-                    let purpose = if a.purpose == Purpose::Match {
+                    let purpose = if a.purpose == Purpose::DelRoute {
                         a.purpose
                     } else {
                         b.purpose
                     };
                     // A new route that shares the state of another route gets the headroom of that
                     // state.
-                    (purpose == Purpose::Match || same_headroom) && a.encap.same(&b.encap, purpose)
+                    (purpose == Purpose::DelRoute || same_headroom)
+                        && a.encap.same(&b.encap, purpose)
                 }
                 (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
                 (true, false) => Self::matches(a, b),

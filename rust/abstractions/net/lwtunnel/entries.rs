@@ -5,18 +5,18 @@
 use super::Encap;
 use crate::abstractions::bindings;
 
-/// An encapsulation with a table of callbacks. [`encap_entries!`] implements it.
+/// An encapsulation with a table of callbacks. [`encap_ops!`] implements it.
 ///
 /// # Safety
 ///
 /// The table is complete, and each of its functions does what the function of the same name in
 /// [`Adapter`](super::Adapter) does.
-pub(crate) unsafe trait Entries: Encap {
+pub(crate) unsafe trait Ops: Encap {
     /// The table of callbacks.
     const OPS: &'static bindings::lwtunnel_encap_ops;
 }
 
-/// The C types that [`encap_entries!`] uses.
+/// The C types that [`encap_ops!`] uses.
 pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::{
         lwtunnel_encap_ops,
@@ -31,7 +31,7 @@ pub(crate) mod raw {
 
 /// Defines the table of callbacks of an encapsulation, for a module. The callbacks are C functions.
 /// The macro also defines the Rust functions that they call.
-macro_rules! encap_entries {
+macro_rules! encap_ops {
     (
         $encap:ty, $module:ty;
         build_state: $build_state:ident => $rust_build_state:ident,
@@ -51,7 +51,7 @@ macro_rules! encap_entries {
                 net::lwtunnel::{
                     raw,
                     Adapter,
-                    Entries, //
+                    Ops, //
                 }, //
             };
             use ::kernel::prelude::*;
@@ -70,7 +70,7 @@ macro_rules! encap_entries {
 
             // SAFETY: The module defines the C functions, such that each calls the Rust function
             // that is defined for it above. The C compiler checks their types.
-            unsafe impl Entries for $encap {
+            unsafe impl Ops for $encap {
                 const OPS: &'static raw::lwtunnel_encap_ops = &raw::lwtunnel_encap_ops {
                     build_state: Some($build_state),
                     destroy_state: Some($destroy_state),
@@ -86,4 +86,4 @@ macro_rules! encap_entries {
         };
     };
 }
-pub(crate) use encap_entries;
+pub(crate) use encap_ops;

@@ -2,14 +2,14 @@
 
 //! Lightweight tunnels: encapsulation as a property of a route.
 //!
-//! Implement [`Encap`], name its callbacks with [`encap_entries!`], and hold a [`Registration`].
+//! Implement [`Encap`], name its callbacks with [`encap_ops!`], and hold a [`Registration`].
 //!
 //! C header: [`include/net/lwtunnel.h`](srctree/include/net/lwtunnel.h)
 
 mod adapter;
+mod debugfs;
 mod entries;
 mod links;
-mod listing;
 mod purpose;
 mod registration;
 mod state;
@@ -17,14 +17,14 @@ mod takeover;
 mod verdict;
 
 pub(crate) use adapter::Adapter;
-pub(crate) use entries::{
-    encap_entries,
-    raw,
-    Entries, //
+pub(crate) use debugfs::{
+    DebugfsDir,
+    StateFile, //
 };
-pub(crate) use listing::{
-    Directory,
-    Record, //
+pub(crate) use entries::{
+    encap_ops,
+    raw,
+    Ops, //
 };
 pub(crate) use registration::{
     Registration,
@@ -70,7 +70,7 @@ impl Family {
 }
 
 /// The result of [`Encap::build`], from which the tunnel state is built.
-pub(crate) struct Built<I> {
+pub(crate) struct EncapConfig<I> {
     /// The initialiser of the encapsulation, which runs in place.
     pub(crate) encap: I,
     /// Whether the core calls [`Encap::input`].
@@ -88,9 +88,9 @@ pub(crate) struct Built<I> {
 pub(crate) enum Purpose {
     /// For a new route. [`Encap::same`] says whether the route may share the nexthop of an existing
     /// one.
-    Route,
+    NewRoute,
     /// To find an IPv4 route that is to be deleted. [`Encap::same`] says whether this is the route.
-    Match,
+    DelRoute,
 }
 
 /// An encapsulation. C: `struct lwtunnel_encap_ops`.
@@ -106,14 +106,14 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// The symbol name of the kernel's built-in `struct lwtunnel_encap_ops` of this type, whose
     /// slot this encapsulation may take over. Each of the two must understand the attributes that
     /// the other one dumps.
-    const PREDECESSOR: &'static CStr;
+    const BUILTIN_OPS: &'static CStr;
 
     /// Parses a request. C: `build_state`. Process context, but must not sleep.
     fn build<'a>(
         attr: Attr<'a>,
         family: Family,
         extack: &'a mut ExtAck<'_>,
-    ) -> Result<Built<impl Init<Self, Error>>>;
+    ) -> Result<EncapConfig<impl Init<Self, Error>>>;
 
     /// Handles a packet that is about to be delivered or forwarded. C: `input`.
     fn input(&self, bh: &BhDisabled<'_>, skb: Skb, dst: Dst<'_>) -> Result<Verdict<Received>>;
@@ -139,7 +139,7 @@ pub(crate) trait Encap: Sized + Send + Sync {
 
 /// The namespace and the address family of the route that a tunnel state was built for.
 #[derive(Clone, Copy)]
-pub(crate) struct Owner {
+pub(crate) struct RouteOwner {
     /// The namespace.
     pub(crate) net: Inum,
     /// The address family.

@@ -26,7 +26,7 @@ impl<T: Encap> Adapter<T> {
     /// As for [`Self::build_state`].
     pub(super) unsafe fn purpose(family: c_uint, cfg: *const c_void) -> Purpose {
         if family != bindings::AF_INET {
-            return Purpose::Route;
+            return Purpose::NewRoute;
         }
         // SAFETY: By the safety requirements of this function. If there is a netlink header, it is
         // valid for the time of the call.
@@ -37,9 +37,9 @@ impl<T: Encap> Adapter<T> {
                 .map(|header| u32::from(header.nlmsg_type))
         };
         if kind == Some(bindings::RTM_DELROUTE) {
-            Purpose::Match
+            Purpose::DelRoute
         } else {
-            Purpose::Route
+            Purpose::NewRoute
         }
     }
 
@@ -60,7 +60,7 @@ impl<T: Encap> Adapter<T> {
         // SAFETY: By the safety requirements of this function.
         let (ours, theirs) = unsafe {
             let state = Self::state(ours);
-            if state.purpose != Purpose::Match {
+            if state.purpose != Purpose::DelRoute {
                 return false;
             }
             // The built-in ops do not dump the headroom.

@@ -3,7 +3,7 @@
 //! Registration of an [`Encap`] with the core.
 
 use super::{
-    entries::Entries,
+    entries::Ops,
     links,
     takeover::Takeover,
     Encap, //
@@ -59,7 +59,7 @@ unsafe impl<T: Encap> Send for Registration<T> {}
 // SAFETY: The table is constant, and a shared reference cannot change the value.
 unsafe impl<T: Encap> Sync for Registration<T> {}
 
-impl<T: Entries> Registration<T> {
+impl<T: Ops> Registration<T> {
     /// Registers `T` in the slot `T::TYPE`. If the built-in ops have the slot, takes it over if
     /// `takeover` is set.
     ///
@@ -73,7 +73,7 @@ impl<T: Entries> Registration<T> {
             // The core's error is -1, which does not mean `EPERM`.
             -1 if takeover => {
                 // SAFETY: The functions of `ops` check for `OURS`, and pass on states that lack it.
-                Some(unsafe { Takeover::new(ops, T::TYPE, T::PREDECESSOR) }?)
+                Some(unsafe { Takeover::new(ops, T::TYPE, T::BUILTIN_OPS) }?)
             }
             -1 => return Err(Unavailable::Taken),
             errno => return Err(Unavailable::Error(Error::from_errno(errno))),
@@ -98,7 +98,7 @@ impl<T: Encap> Drop for Registration<T> {
             // SAFETY: Registered by `new`. The core waits until no packet is in a callback.
             unsafe { bindings::lwtunnel_encap_del_ops(self.ops, T::TYPE) };
         }
-        // RCU callbacks of cached routes (`DstNote`) may be pending.
+        // RCU callbacks of cached routes (`CachedDst`) may be pending.
         rcu_barrier();
     }
 }

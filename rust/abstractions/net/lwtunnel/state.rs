@@ -6,8 +6,8 @@ use super::{
     links::Links,
     takeover::OURS,
     Family,
-    Owner,
     Purpose, //
+    RouteOwner,
 };
 use crate::abstractions::{
     bindings,
@@ -22,19 +22,19 @@ use core::mem::{
 /// Our part of a tunnel state, after the fields of the core.
 pub(super) struct State<T> {
     pub(super) encap: T,
-    // Separate fields: an `Owner` has padding, with which a state with programs would not fit into
+    // Separate fields: a `RouteOwner` has padding, with which a state with programs would not fit into
     // 128 bytes.
     pub(super) net: Inum,
     pub(super) family: Family,
     pub(super) purpose: Purpose,
-    /// In the list of all states, unless `purpose` is [`Purpose::Match`].
+    /// In the list of all states, unless `purpose` is [`Purpose::DelRoute`].
     pub(super) links: Links,
 }
 
 impl<T> State<T> {
     /// Returns the namespace and the address family of the route.
-    pub(super) fn owner(&self) -> Owner {
-        Owner {
+    pub(super) fn owner(&self) -> RouteOwner {
+        RouteOwner {
             net: self.net,
             family: self.family,
         }

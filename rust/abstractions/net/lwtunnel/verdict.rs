@@ -113,7 +113,7 @@ pub(crate) struct Xmit(pub(super) c_int);
 impl Xmit {
     /// The core continues with the packet, which gets its MAC header.
     #[inline(always)]
-    pub(crate) fn go_on(skb: Skb) -> Self {
+    pub(crate) fn cont(skb: Skb) -> Self {
         // The core still has the pointer.
         skb.into_raw();
         Self(bindings::LWTUNNEL_XMIT_CONTINUE as c_int)
@@ -121,7 +121,7 @@ impl Xmit {
 
     /// The hook passed the packet on, or freed it.
     #[inline(always)]
-    pub(crate) fn gone(how: Result<Sent>) -> Self {
+    pub(crate) fn consumed(how: Result<Sent>) -> Self {
         Self(match how {
             Ok(Sent(code)) => code,
             Err(error) => not_eopnotsupp(error.to_errno()),

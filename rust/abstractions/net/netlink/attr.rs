@@ -74,7 +74,7 @@ impl<'a> Attr<'a> {
             Ok(bytes) => Ok(f(bytes)),
             Err(_) => {
                 let error = if payload.len() < N { ERANGE } else { EINVAL };
-                Err(extack.refuse_attr(error, self, why))
+                Err(extack.set_err_attr(error, self, why))
             }
         }
     }
@@ -133,19 +133,19 @@ impl<'a> Attr<'a> {
             } else {
                 c"the string is not NUL-terminated"
             };
-            return Err(extack.refuse_attr(EINVAL, self, why));
+            return Err(extack.set_err_attr(EINVAL, self, why));
         };
         let (_, rest) = payload.split_at(string.to_bytes_with_nul().len());
         // As in C, a NUL in the last byte does not count.
         if payload.strip_suffix(&[0]).unwrap_or(payload).len() > max {
-            return Err(extack.refuse_attr(
+            return Err(extack.set_err_attr(
                 ERANGE,
                 self,
                 c"the attribute is longer than its longest string",
             ));
         }
         if rest.iter().any(|byte| *byte != 0) {
-            return Err(extack.refuse_attr(
+            return Err(extack.set_err_attr(
                 EINVAL,
                 self,
                 c"the string is followed by other bytes than zeros",
@@ -184,7 +184,7 @@ impl<'a> Attr<'a> {
             aligned(usize::from(unsafe { (**attr).nla_len }))
         });
         if filled.sum::<usize>() != aligned(self.payload().len()) {
-            return Err(extack.refuse_attr(EINVAL, self, c"duplicate attribute"));
+            return Err(extack.set_err_attr(EINVAL, self, c"duplicate attribute"));
         }
         // INVARIANT: The callee checked that each attribute in the table lies in the payload.
         Ok(Attrs {

@@ -47,29 +47,29 @@ impl ExtAck<'_> {
     }
 
     /// Sets the extack message of a request that succeeds: `ip` and `tc` print it after `Warning:`.
-    pub(crate) fn warn(&mut self, what: &'static CStr) {
+    pub(crate) fn set_warning(&mut self, what: &'static CStr) {
         if let Some(ack) = self.ack() {
             ack._msg = what.as_char_ptr();
         }
     }
 
-    /// Like [`Self::refuse`], but keeps an extack message that a callee has set.
-    pub(crate) fn refuse_unless_said(&mut self, error: Error, why: &'static CStr) -> Error {
+    /// Like [`Self::set_err`], but keeps an extack message that a callee has set.
+    pub(crate) fn set_err_if_unset(&mut self, error: Error, why: &'static CStr) -> Error {
         match self.ack() {
-            Some(ack) if ack._msg.is_null() => self.refuse(error, why),
+            Some(ack) if ack._msg.is_null() => self.set_err(error, why),
             _ => error,
         }
     }
 
     /// Sets the extack message. Returns `error`, for `return Err(..)`.
-    pub(crate) fn refuse(&mut self, error: Error, why: &'static CStr) -> Error {
-        self.warn(why);
+    pub(crate) fn set_err(&mut self, error: Error, why: &'static CStr) -> Error {
+        self.set_warning(why);
         error
     }
 
-    /// Like [`Self::refuse`], and marks the attribute that caused the error. It must be part of the
+    /// Like [`Self::set_err`], and marks the attribute that caused the error. It must be part of the
     /// request.
-    pub(crate) fn refuse_attr(
+    pub(crate) fn set_err_attr(
         &mut self,
         error: Error,
         attr: Attr<'_>,
@@ -78,6 +78,6 @@ impl ExtAck<'_> {
         if let Some(ack) = self.ack() {
             ack.bad_attr = attr.as_ptr();
         }
-        self.refuse(error, why)
+        self.set_err(error, why)
     }
 }

@@ -3,14 +3,14 @@
 //! The callbacks of `struct tcf_proto_ops`, which call a [`Classifier`].
 
 use super::{
-    deferred::Deferred,
+    rcu_work::RcuWorkBox,
     table::FilterTable,
     Change,
     ClassResult,
     Classifier,
-    Device,
     FilterRef,
-    Manner,
+    OffloadDevice,
+    RequestFlags,
     TcSkb,
     Tca,
     TcfProto, //
@@ -26,8 +26,8 @@ use crate::abstractions::{
         bottom_half::BhDisabled,
         rcu,
         rtnl::{
-            Caller,
             Rtnl, //
+            RtnlState,
         }, //
     }, //
 };
@@ -41,7 +41,7 @@ use kernel::{
 };
 
 /// What `tp->root` points to.
-type Root<T> = Deferred<FilterTable<T>>;
+type Root<T> = RcuWorkBox<FilterTable<T>>;
 
 /// The callbacks by which the core calls `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
@@ -112,7 +112,7 @@ impl<T: Classifier> Adapter<T> {
         let (proto, caller, mut extack) = unsafe {
             (
                 Self::proto(tp),
-                Caller::new(rtnl_held),
+                RtnlState::new(rtnl_held),
                 ExtAck::from_raw(extack),
             )
         };
@@ -129,7 +129,7 @@ impl<T: Classifier> Adapter<T> {
                 Ok(())
             });
         }
-        // SAFETY: `init` stored the pointer, which comes from a box. `Deferred::queue` waits for
+        // SAFETY: `init` stored the pointer, which comes from a box. `RcuWorkBox::queue` waits for
         // packets that still use the table. No request uses it, by the safety requirements of this
         // function.
         unsafe {
@@ -185,7 +185,7 @@ impl<T: Classifier> Adapter<T> {
         let change = Change {
             tp,
             // SAFETY: By the safety requirements of this function.
-            caller: unsafe { Caller::new(flags & bindings::TCA_ACT_FLAGS_NO_RTNL == 0) },
+            caller: unsafe { RtnlState::new(flags & bindings::TCA_ACT_FLAGS_NO_RTNL == 0) },
             handle,
             base,
             // SAFETY: The core parsed the request into a table of that size.
@@ -193,7 +193,7 @@ impl<T: Classifier> Adapter<T> {
             // SAFETY: By the safety requirements of this function.
             old: unsafe { FilterRef::from_raw(tp.filters(), *arg) },
             // SAFETY: By the safety requirements of this function.
-            manner: unsafe { Manner::of(in_skb) },
+            request_flags: unsafe { RequestFlags::of(in_skb) },
             net,
             flags,
         };
@@ -222,7 +222,7 @@ impl<T: Classifier> Adapter<T> {
         // the call.
         let (caller, mut extack, filter) = unsafe {
             (
-                Caller::new(rtnl_held),
+                RtnlState::new(rtnl_held),
                 ExtAck::from_raw(extack),
                 FilterRef::from_raw(tp.filters(), filter),
             )
@@ -271,7 +271,7 @@ impl<T: Classifier> Adapter<T> {
         let mut at = match cookie {
             // The number of filters that earlier calls have counted. It is not negative.
             0 => filters.nth(skip as usize),
-            cookie => filters.at_bookmark(cookie),
+            cookie => filters.from_cookie(cookie),
         };
         let mut count = skip;
         let mut stopped = None;
@@ -283,7 +283,7 @@ impl<T: Classifier> Adapter<T> {
                 visit(tp, filter.as_raw(), walker) >= 0
             });
             if !wants_more {
-                stopped = Some(filters.bookmark(&filter));
+                stopped = Some(filters.dump_cookie(&filter));
                 break;
             }
             at = filters.next(Some(&filter));
@@ -315,7 +315,7 @@ impl<T: Classifier> Adapter<T> {
         // the call.
         let (device, mut extack) = unsafe {
             (
-                Device::new(Self::proto(tp), callback, private),
+                OffloadDevice::new(Self::proto(tp), callback, private),
                 ExtAck::from_raw(extack),
             )
         };
@@ -356,7 +356,7 @@ impl<T: Classifier> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         unsafe {
-            let (caller, tp) = (Caller::new(rtnl_held), Self::proto(tp));
+            let (caller, tp) = (RtnlState::new(rtnl_held), Self::proto(tp));
             Self::write(filter, skb, header, |filter, message| {
                 T::dump(&caller, &tp, filter, message)
             })

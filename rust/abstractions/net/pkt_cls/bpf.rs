@@ -5,8 +5,8 @@
 use super::{
     exts::Exts,
     offload::{
+        OffloadCmd, //
         Rule,
-        Told, //
     }, //
 };
 use crate::abstractions::{
@@ -33,26 +33,26 @@ unsafe impl Rule for BpfRule {
     type Command = bindings::tc_cls_bpf_offload;
 
     fn command(
-        told: Told<'_, Self>,
+        cmd: OffloadCmd<'_, Self>,
         common: bindings::flow_cls_common_offload,
         exts: &Exts<'_>,
         name: Option<&CStr>,
     ) -> Self::Command {
         let prog = |rule: Option<&Self>| rule.map_or(ptr::null_mut(), |rule| rule.prog.as_ptr());
-        let (rule, command, new, old) = match told {
-            Told::Has { new, old } => (
+        let (rule, command, new, old) = match cmd {
+            OffloadCmd::Replace { new, old } => (
                 new,
                 bindings::tc_clsbpf_command_TC_CLSBPF_OFFLOAD,
                 Some(new),
                 old,
             ),
-            Told::Gone { old } => (
+            OffloadCmd::Destroy { old } => (
                 old,
                 bindings::tc_clsbpf_command_TC_CLSBPF_OFFLOAD,
                 None,
                 Some(old),
             ),
-            Told::Count { rule } => (
+            OffloadCmd::Stats { rule } => (
                 rule,
                 bindings::tc_clsbpf_command_TC_CLSBPF_STATS,
                 Some(rule),

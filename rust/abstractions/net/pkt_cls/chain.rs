@@ -6,11 +6,11 @@
 //! [`include/uapi/linux/rtnetlink.h`](srctree/include/uapi/linux/rtnetlink.h)
 
 use super::{
-    deferred::Deferred,
     filter::Filter,
+    rcu_work::RcuWorkBox,
     table::FilterTable,
     Classifier,
-    Manner,
+    RequestFlags,
     TcfProto, //
 };
 use crate::abstractions::{
@@ -25,7 +25,7 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-impl Manner {
+impl RequestFlags {
     /// # Safety
     ///
     /// `skb` begins with a filter request whose length the core has checked.
@@ -38,8 +38,8 @@ impl Manner {
             ((*header).nlmsg_flags, (*body).tcm_info)
         };
         Self {
-            exclusive: u32::from(flags) & bindings::NLM_F_EXCL != 0,
-            names_priority: info & bindings::TC_H_MAJ_MASK != 0,
+            excl: u32::from(flags) & bindings::NLM_F_EXCL != 0,
+            has_prio: info & bindings::TC_H_MAJ_MASK != 0,
         }
     }
 }
@@ -74,7 +74,7 @@ impl<T: Classifier> TcfProto<'_, T> {
                 }
                 if (*at).ops == (*own).ops && (*at).protocol == (*own).protocol {
                     let root = rcu::dereference(&raw const (*at).root);
-                    let root = root.cast::<Deferred<FilterTable<T>>>();
+                    let root = root.cast::<RcuWorkBox<FilterTable<T>>>();
                     let filters = &(*root).value;
                     if filters.iter(rcu).take(most).any(&mut f) {
                         return true;

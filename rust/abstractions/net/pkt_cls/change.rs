@@ -8,14 +8,14 @@ use super::{
         Writer, //
     },
     Classifier,
-    Entry,
     Filter,
     FilterRef, //
+    NewFilter,
 };
 use crate::abstractions::{
     bindings,
     net::netlink::Attrs,
-    sync::rtnl::Caller, //
+    sync::rtnl::RtnlState, //
 };
 use kernel::prelude::*;
 
@@ -24,11 +24,11 @@ pub(crate) type Tca<'a> = Attrs<'a, { bindings::__TCA_MAX as usize }>;
 
 /// What a request specifies in addition to the filter itself.
 #[derive(Clone, Copy)]
-pub(crate) struct Manner {
+pub(crate) struct RequestFlags {
     /// The filter must not exist (`NLM_F_EXCL`): `tc filter add`, and not `replace` or `change`.
-    pub(crate) exclusive: bool,
+    pub(crate) excl: bool,
     /// The user specified a priority. If not, the core allocated one, and a tcf_proto with it.
-    pub(crate) names_priority: bool,
+    pub(crate) has_prio: bool,
 }
 
 /// A request to add a filter or to change one.
@@ -36,7 +36,7 @@ pub(crate) struct Change<'a, T: Classifier> {
     /// The tcf_proto to which the filter belongs.
     pub(crate) tp: TcfProto<'a, T>,
     /// Whether RTNL is held.
-    pub(crate) caller: Caller,
+    pub(crate) caller: RtnlState,
     /// The handle that the user specified, 0 if none.
     pub(crate) handle: u32,
     /// The attributes of the request.
@@ -44,7 +44,7 @@ pub(crate) struct Change<'a, T: Classifier> {
     /// The existing filter with this handle.
     pub(crate) old: Option<FilterRef<'a, T>>,
     /// The flags of the request.
-    pub(crate) manner: Manner,
+    pub(crate) request_flags: RequestFlags,
     /// The class of the qdisc that the filter is attached to. C: `base`.
     pub(super) base: c_ulong,
     pub(super) net: *mut bindings::net,
@@ -57,7 +57,7 @@ impl<'a, T: Classifier> Change<'a, T> {
     #[cfg(lwtcls_kunit)]
     pub(crate) fn new(
         tp: TcfProto<'a, T>,
-        caller: Caller,
+        caller: RtnlState,
         handle: u32,
         tca: &'a Tca<'a>,
         old: Option<FilterRef<'a, T>>,
@@ -68,9 +68,9 @@ impl<'a, T: Classifier> Change<'a, T> {
             base: 0,
             tca,
             old,
-            manner: Manner {
-                exclusive: false,
-                names_priority: true,
+            request_flags: RequestFlags {
+                excl: false,
+                has_prio: true,
             },
             net: &raw mut bindings::init_net,
             flags: if caller.holds_rtnl() {
@@ -84,7 +84,7 @@ impl<'a, T: Classifier> Change<'a, T> {
 
     /// Returns the right to add `entry` to the table, or to replace the old filter by it. See
     /// [`TcfProto::writer`]. RTNL is also needed if one of the filters has a class.
-    pub(crate) fn writer(&self, entry: &Entry<'a, T>, needs_rtnl: bool) -> Writer<'_, 'a, T> {
+    pub(crate) fn writer(&self, entry: &NewFilter<'a, T>, needs_rtnl: bool) -> Writer<'_, 'a, T> {
         let has_class = |filter: &Filter<T>| filter.class().is_some();
         let needs_rtnl =
             needs_rtnl || has_class(entry) || self.old.as_deref().is_some_and(has_class);

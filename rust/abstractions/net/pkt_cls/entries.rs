@@ -6,18 +6,18 @@ use super::Classifier;
 use crate::abstractions::bindings;
 use kernel::prelude::*;
 
-/// A classifier with a table of callbacks. [`classifier_entries!`] implements it.
+/// A classifier with a table of callbacks. [`classifier_ops!`] implements it.
 ///
 /// # Safety
 ///
 /// The table is complete, except for [`kind`]. Each of its functions does what the function of the
 /// same name in [`Adapter`](super::Adapter) does.
-pub(crate) unsafe trait Entries: Classifier {
+pub(crate) unsafe trait Ops: Classifier {
     /// The table of callbacks.
     const OPS: bindings::tcf_proto_ops;
 }
 
-/// The C types that [`classifier_entries!`] uses.
+/// The C types that [`classifier_ops!`] uses.
 pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::{
         flow_setup_cb_t as Callback,
@@ -36,7 +36,7 @@ pub(crate) mod raw {
 
 /// Defines the table of callbacks of a classifier, for a module. The callbacks are C functions. The
 /// macro also defines the Rust functions that they call.
-macro_rules! classifier_entries {
+macro_rules! classifier_ops {
     (
         $classifier:ty, $module:ty;
         classify: $classify:ident => $rust_classify:ident,
@@ -61,7 +61,7 @@ macro_rules! classifier_entries {
                 net::pkt_cls::{
                     raw,
                     Adapter,
-                    Entries, //
+                    Ops, //
                 }, //
             };
             use ::kernel::prelude::*;
@@ -85,7 +85,7 @@ macro_rules! classifier_entries {
 
             // SAFETY: The module defines the C functions, such that each calls the Rust function
             // that is defined for it above. The C compiler checks their types.
-            unsafe impl Entries for $classifier {
+            unsafe impl Ops for $classifier {
                 const OPS: raw::tcf_proto_ops = raw::tcf_proto_ops {
                     classify: Some($classify),
                     init: Some($init),
@@ -109,7 +109,7 @@ macro_rules! classifier_entries {
         };
     };
 }
-pub(crate) use classifier_entries;
+pub(crate) use classifier_ops;
 
 /// Converts the name of a kind to the array in `struct tcf_proto_ops`.
 pub(super) const fn kind(name: &CStr) -> [c_char; 16] {

@@ -46,12 +46,12 @@ pub(crate) struct Exts<'a> {
     _net: PhantomData<&'a ()>,
 }
 
-// SAFETY: Actions do their own locking. After its initialisation only `hold_net` changes `exts`,
+// SAFETY: Actions do their own locking. After its initialisation only `get_net` changes `exts`,
 // whose caller has exclusive access.
 unsafe impl Send for Exts<'_> {}
 
 // SAFETY: Shared references only run, dump and count actions, which do their own locking, or call
-// `hold_net`, whose caller has exclusive access.
+// `get_net`, whose caller has exclusive access.
 unsafe impl Sync for Exts<'_> {}
 
 impl<'a> Exts<'a> {
@@ -177,7 +177,7 @@ impl<'a> Exts<'a> {
     ///
     /// Called once. The caller has exclusive access to the filter, except for the packet path,
     /// which does not access the namespace.
-    pub(super) unsafe fn hold_net(&self) -> bool {
+    pub(super) unsafe fn get_net(&self) -> bool {
         // SAFETY: Initialised by the type invariant. Nobody else does this, by the safety
         // requirements of this function.
         unsafe {

@@ -9,7 +9,7 @@ use super::{
         OffloadState,
         Rule, //
     },
-    table::Place,
+    table::TableLink,
     Classifier, //
 };
 use crate::abstractions::bindings;
@@ -20,7 +20,7 @@ use kernel::{
 };
 
 /// The parts of a new filter.
-pub(crate) struct Parts<'a, T: Classifier> {
+pub(crate) struct FilterInit<'a, T: Classifier> {
     /// What the filter does.
     pub(crate) rule: T::Rule,
     /// The class ID, 0 if none.
@@ -33,7 +33,7 @@ pub(crate) struct Parts<'a, T: Classifier> {
     pub(crate) data: T::Data,
 }
 
-/// A filter that is pinned in memory, created as an [`Entry`](super::Entry). The fields that the
+/// A filter that is pinned in memory, created as a [`NewFilter`](super::NewFilter). The fields that the
 /// packet path reads come first.
 ///
 /// It is dropped after a grace period, when no request uses it. This may happen at any time while
@@ -41,7 +41,7 @@ pub(crate) struct Parts<'a, T: Classifier> {
 ///
 /// # Invariants
 ///
-/// Values are only created through [`Entry`](super::Entry), which allocates them on the heap. Once
+/// Values are only created through [`NewFilter`](super::NewFilter), which allocates them on the heap. Once
 /// packets or devices may know a filter, it is freed after a grace period. If a device has its rule
 /// then, the rule stays.
 #[repr(C)]
@@ -54,7 +54,7 @@ pub(crate) struct Filter<T: Classifier> {
     exts: Exts<'static>,
     offload: OffloadState,
     data: T::Data,
-    pub(super) place: Place,
+    pub(super) link: TableLink,
 }
 
 // SAFETY: The links belong to the table, whose lock protects them. The other fields are `Send`.
@@ -67,10 +67,10 @@ impl<T: Classifier> Filter<T> {
     /// # Safety
     ///
     /// `slot` is valid for writes. The namespace of the actions outlives the filter, or
-    /// [`Exts::hold_net`] takes a reference to it in time.
+    /// [`Exts::get_net`] takes a reference to it in time.
     #[inline(always)]
-    pub(super) unsafe fn write(slot: *mut Self, parts: Parts<'_, T>) {
-        let Parts {
+    pub(super) unsafe fn write(slot: *mut Self, parts: FilterInit<'_, T>) {
+        let FilterInit {
             rule,
             classid,
             exts,
@@ -86,7 +86,7 @@ impl<T: Classifier> Filter<T> {
             (&raw mut (*slot).exts).cast::<Exts<'_>>().write(exts);
             (&raw mut (*slot).offload).write(OffloadState::new(skip));
             (&raw mut (*slot).data).write(data);
-            (&raw mut (*slot).place).write(Place::none());
+            (&raw mut (*slot).link).write(TableLink::new());
         }
     }
 

@@ -2,7 +2,7 @@
 
 //! Traffic classifiers.
 //!
-//! Implement [`Classifier`], name its callbacks with [`classifier_entries!`], and hold a
+//! Implement [`Classifier`], name its callbacks with [`classifier_ops!`], and hold a
 //! [`Registration`]. Each tcf_proto has a table of filters, which [`TcfProto`] gives access to and
 //! a [`Writer`] changes.
 //!
@@ -14,13 +14,13 @@ mod bpf;
 mod chain;
 mod change;
 mod class;
-mod deferred;
 mod entries;
 mod exts;
 mod filter;
 mod offload;
 mod packet;
 mod proto;
+mod rcu_work;
 mod registration;
 mod table;
 
@@ -28,24 +28,24 @@ pub(crate) use adapter::Adapter;
 pub(crate) use bpf::BpfRule;
 pub(crate) use change::{
     Change,
-    Manner,
+    RequestFlags,
     Tca, //
 };
 pub(crate) use class::ClassResult;
 pub(crate) use entries::{
-    classifier_entries,
+    classifier_ops,
     raw,
-    Entries, //
+    Ops, //
 };
 pub(crate) use exts::Exts;
 pub(crate) use filter::{
     Filter,
-    Parts, //
+    FilterInit, //
 };
 pub(crate) use offload::{
     flags,
-    Device,
-    Devices, //
+    OffloadDevice,
+    OffloadDevices, //
 };
 #[cfg(lwtcls_kunit)]
 pub(crate) use packet::TcRan;
@@ -63,10 +63,10 @@ pub(crate) use registration::Registration;
 #[cfg(lwtcls_kunit)]
 pub(crate) use table::FilterTable;
 pub(crate) use table::{
-    Entry,
     FilterRef,
     Handle,
     Iter, //
+    NewFilter,
 };
 
 use super::netlink::{
@@ -75,14 +75,14 @@ use super::netlink::{
 };
 use crate::abstractions::sync::{
     bottom_half::BhDisabled,
-    rtnl::Caller, //
+    rtnl::RtnlState, //
 };
 use kernel::prelude::*;
 use offload::Rule;
 
 /// A classifier. C: `struct tcf_proto_ops`.
 ///
-/// All methods but [`Self::classify`] run in process context. Methods with a [`Caller`] or a
+/// All methods but [`Self::classify`] run in process context. Methods with a [`RtnlState`] or a
 /// [`Writer`] argument may run without RTNL, as the argument says, and then concurrently with
 /// others for the same tcf_proto (`TCF_PROTO_OPS_DOIT_UNLOCKED`). An operation that needs RTNL
 /// takes an [`Rtnl`](super::super::sync::rtnl::Rtnl), which the argument provides.
@@ -127,12 +127,12 @@ pub(crate) trait Classifier: Sized + Send + Sync + 'static {
     /// Handles a device that joins or leaves the block. No filter is added or removed meanwhile. On
     /// error the device does not join, and this is called again for the device to leave.
     /// C: `reoffload`.
-    fn reoffload(device: &Device<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result;
+    fn reoffload(device: &OffloadDevice<'_, Self>, joins: bool, extack: &mut ExtAck<'_>) -> Result;
 
     /// Dumps the attributes that [`Self::change`] can parse, and those that are only reported.
     /// C: `dump`.
     fn dump(
-        caller: &Caller,
+        caller: &RtnlState,
         tp: &TcfProto<'_, Self>,
         filter: &Filter<Self>,
         message: &mut Message<'_>,

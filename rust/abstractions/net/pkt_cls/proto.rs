@@ -8,7 +8,7 @@ use super::{
         netlink::ExtAck, //
     },
     filter::Filter,
-    offload::Devices,
+    offload::OffloadDevices,
     table::FilterTable,
     Classifier, //
 };
@@ -23,9 +23,9 @@ use crate::abstractions::sync::bottom_half::BhDisabled;
 use crate::abstractions::{
     bindings,
     sync::rtnl::{
-        Caller,
-        Held,
         Rtnl, //
+        RtnlGuard,
+        RtnlState,
     },
 };
 use core::{
@@ -78,7 +78,7 @@ enum Right<'a> {
         _none: NoDevices<'a>,
     },
     /// RTNL is held. The block may have devices, which are told about changes.
-    Rtnl(Held<'a>),
+    Rtnl(RtnlGuard<'a>),
 }
 
 impl<'a, T: Classifier> Writer<'_, 'a, T> {
@@ -97,8 +97,8 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
 
     /// Returns the devices to tell about a change. `None` if RTNL is not held: then the block has
     /// none.
-    pub(crate) fn devices(&self) -> Option<Devices<'_, T>> {
-        self.rtnl().map(|rtnl| Devices::new(self.tp, rtnl))
+    pub(crate) fn devices(&self) -> Option<OffloadDevices<'_, T>> {
+        self.rtnl().map(|rtnl| OffloadDevices::new(self.tp, rtnl))
     }
 
     /// Returns whether the filter can be bound to its class, or unbound. A filter with a class
@@ -182,7 +182,7 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
     /// block has devices or `needs_rtnl` is set. May sleep.
     ///
     /// The order of locks is: RTNL, the block's `cb_lock`, the lock of a filter table, `tp->lock`.
-    pub(crate) fn writer<'w>(&self, caller: &'w Caller, needs_rtnl: bool) -> Writer<'w, 'a, T>
+    pub(crate) fn writer<'w>(&self, caller: &'w RtnlState, needs_rtnl: bool) -> Writer<'w, 'a, T>
     where
         'a: 'w,
     {

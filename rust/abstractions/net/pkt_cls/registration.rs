@@ -5,7 +5,7 @@
 use super::{
     entries::{
         kind,
-        Entries, //
+        Ops, //
     },
     Classifier, //
 };
@@ -31,7 +31,7 @@ unsafe impl<T: Classifier> Send for Registration<T> {}
 // SAFETY: A shared reference gives no access to the ops.
 unsafe impl<T: Classifier> Sync for Registration<T> {}
 
-impl<T: Entries> Registration<T> {
+impl<T: Ops> Registration<T> {
     /// Registers the kind `T::KIND`. Fails with `EEXIST` if another classifier has it.
     pub(crate) fn new() -> Result<Self> {
         let ops = bindings::tcf_proto_ops {
@@ -50,7 +50,7 @@ impl<T: Entries> Registration<T> {
 
 impl<T: Classifier> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: Registered by `new`. The core waits for everything that `Deferred` has queued.
+        // SAFETY: Registered by `new`. The core waits for everything that `RcuWorkBox` has queued.
         unsafe { bindings::unregister_tcf_proto_ops(self.ops.get()) };
     }
 }

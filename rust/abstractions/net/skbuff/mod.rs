@@ -280,7 +280,7 @@ impl SkBuff {
     ///
     /// That function also stores `data_meta`, which programs on routes do not have.
     #[inline(always)]
-    pub(in crate::abstractions) fn note_data_end(&mut self) {
+    pub(in crate::abstractions) fn set_data_end(&mut self) {
         const {
             assert!(
                 size_of::<bindings::bpf_skb_data_end>() <= size_of::<[c_char; 48]>()

@@ -41,7 +41,7 @@ pub(crate) struct PerCpuCell<T: Zeroable>(PerCpu<Slot<T>>);
 // `Send`.
 unsafe impl<T: Zeroable + Send> Send for PerCpuCell<T> {}
 
-// SAFETY: Each CPU accesses its own value only, and `take` gives it to one task at a time.
+// SAFETY: Each CPU accesses its own value only, and `try_borrow` gives it to one task at a time.
 unsafe impl<T: Zeroable + Send> Sync for PerCpuCell<T> {}
 
 impl<T: Zeroable> PerCpuCell<T> {
@@ -68,7 +68,7 @@ impl<T: Zeroable> PerCpuCell<T> {
     /// context that an interrupt has interrupted or, on PREEMPT_RT, by a task that this one has
     /// preempted.
     #[inline(always)]
-    pub(crate) fn take<'a>(&'a self, _bh: &'a BhDisabled<'_>) -> Option<Taken<'a, T>> {
+    pub(crate) fn try_borrow<'a>(&'a self, _bh: &'a BhDisabled<'_>) -> Option<CpuGuard<'a, T>> {
         let slots = self.0.get();
         if slots.is_null() {
             return None;
@@ -80,7 +80,7 @@ impl<T: Zeroable> PerCpuCell<T> {
                 return None;
             }
             // INVARIANT: `taken` was set above.
-            Some(Taken(
+            Some(CpuGuard(
                 &*bindings::this_cpu_ptr(slots.cast()).cast::<Slot<T>>(),
                 NotThreadSafe,
             ))
@@ -110,9 +110,9 @@ impl<T: Zeroable> Drop for PerCpuCell<T> {
 /// # Invariants
 ///
 /// The slot is that of this CPU, and this value has set its `taken`.
-pub(crate) struct Taken<'a, T>(&'a Slot<T>, NotThreadSafe);
+pub(crate) struct CpuGuard<'a, T>(&'a Slot<T>, NotThreadSafe);
 
-impl<T> Deref for Taken<'_, T> {
+impl<T> Deref for CpuGuard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -122,7 +122,7 @@ impl<T> Deref for Taken<'_, T> {
     }
 }
 
-impl<T> DerefMut for Taken<'_, T> {
+impl<T> DerefMut for CpuGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: This is the only access to the value, by the type invariant.
@@ -130,7 +130,7 @@ impl<T> DerefMut for Taken<'_, T> {
     }
 }
 
-impl<T> Drop for Taken<'_, T> {
+impl<T> Drop for CpuGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         barrier();

@@ -6,8 +6,8 @@
 
 use super::{
     state::DeviceId,
+    OffloadCmd, //
     Rule,
-    Told, //
 };
 use crate::abstractions::{
     bindings,
@@ -33,13 +33,13 @@ use kernel::{
 ///
 /// RTNL and the block's `cb_lock` are held while the value lives. `callback` may be called with
 /// `private`.
-pub(crate) struct Device<'a, T: Classifier> {
+pub(crate) struct OffloadDevice<'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     pub(super) callback: bindings::flow_setup_cb_t,
     private: *mut c_void,
 }
 
-impl<'a, T: Classifier> Device<'a, T> {
+impl<'a, T: Classifier> OffloadDevice<'a, T> {
     /// # Safety
     ///
     /// The type invariant holds for `'a`.
@@ -69,15 +69,15 @@ impl<'a, T: Classifier> Device<'a, T> {
     }
 
     /// Calls the driver. If the driver succeeds, the core updates the offload count of `filter`.
-    pub(super) fn tell(
+    pub(super) fn setup_cb(
         &self,
         filter: &Filter<T>,
-        told: Told<'_, T::Rule>,
+        cmd: OffloadCmd<'_, T::Rule>,
         callback: bindings::flow_setup_cb_t,
         extack: &mut ExtAck<'_>,
     ) -> Result {
-        let add = matches!(told, Told::Has { .. });
-        let mut command = filter.command(&self.tp, told, extack);
+        let add = matches!(cmd, OffloadCmd::Replace { .. });
+        let mut command = filter.command(&self.tp, cmd, extack);
         let state = filter.offload();
         // SAFETY: All pointers are valid during the call. The callback is the device's, or ignores
         // its arguments. RTNL and `cb_lock` are held by the type invariant. What the driver keeps
@@ -106,13 +106,13 @@ impl<'a, T: Classifier> Device<'a, T> {
 ///
 /// RTNL is held. So no other task holds the block's `cb_lock` exclusively, which is needed to
 /// change the list of devices. This task holds `cb_lock` shared if `locked`.
-pub(crate) struct Devices<'a, T: Classifier> {
+pub(crate) struct OffloadDevices<'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     locked: bool,
     _rtnl: &'a Rtnl,
 }
 
-impl<'a, T: Classifier> Devices<'a, T> {
+impl<'a, T: Classifier> OffloadDevices<'a, T> {
     /// Locks the list of devices. Process context.
     ///
     /// The core may drop the last reference to a tcf_proto while a device joins the block. Then
@@ -136,7 +136,7 @@ impl<'a, T: Classifier> Devices<'a, T> {
     }
 
     /// Calls `f` for each device until `f` fails.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&Device<'_, T>) -> Result) -> Result {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&OffloadDevice<'_, T>) -> Result) -> Result {
         // SAFETY: The block is valid, and its list does not change, by the type invariant. The
         // entries are callbacks with their arguments.
         unsafe {
@@ -146,7 +146,7 @@ impl<'a, T: Classifier> Devices<'a, T> {
                 let entry = at
                     .wrapping_byte_sub(offset_of!(bindings::flow_block_cb, list))
                     .cast::<bindings::flow_block_cb>();
-                f(&Device::new(self.tp, (*entry).cb, (*entry).cb_priv))?;
+                f(&OffloadDevice::new(self.tp, (*entry).cb, (*entry).cb_priv))?;
                 at = (*at).next;
             }
         }
@@ -154,7 +154,7 @@ impl<'a, T: Classifier> Devices<'a, T> {
     }
 }
 
-impl<T: Classifier> Drop for Devices<'_, T> {
+impl<T: Classifier> Drop for OffloadDevices<'_, T> {
     fn drop(&mut self) {
         if self.locked {
             // SAFETY: Locked by this task, by the type invariant.

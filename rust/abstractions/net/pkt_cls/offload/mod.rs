@@ -8,8 +8,8 @@ mod device;
 mod state;
 
 pub(crate) use device::{
-    Device,
-    Devices, //
+    OffloadDevice,
+    OffloadDevices, //
 };
 pub(super) use state::OffloadState;
 
@@ -32,21 +32,21 @@ pub(crate) mod flags {
 }
 
 /// A command to the driver of a device.
-pub(crate) enum Told<'a, R> {
+pub(crate) enum OffloadCmd<'a, R> {
     /// Add a filter, or replace one.
-    Has {
+    Replace {
         /// The rule to add.
         new: &'a R,
         /// The rule that it replaces, if the device has that.
         old: Option<&'a R>,
     },
     /// Remove a filter.
-    Gone {
+    Destroy {
         /// The rule to remove.
         old: &'a R,
     },
     /// Update the statistics of a filter.
-    Count {
+    Stats {
         /// The rule, which the device may have.
         rule: &'a R,
     },
@@ -67,7 +67,7 @@ pub(crate) unsafe trait Rule: Sized + Send + Sync {
 
     /// Creates the command. `name` is the user's name of the filter.
     fn command(
-        told: Told<'_, Self>,
+        cmd: OffloadCmd<'_, Self>,
         common: bindings::flow_cls_common_offload,
         exts: &Exts<'_>,
         name: Option<&CStr>,

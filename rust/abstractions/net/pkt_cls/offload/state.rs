@@ -3,10 +3,10 @@
 //! The offload state of filters: which devices have a filter.
 
 use super::{
-    device::Device,
+    device::OffloadDevice,
     flags,
+    OffloadCmd, //
     Rule,
-    Told, //
 };
 use crate::abstractions::{
     bindings,
@@ -18,7 +18,7 @@ use crate::abstractions::{
             TcfProto, //
         }, //
     },
-    sync::rtnl::Caller, //
+    sync::rtnl::RtnlState, //
 };
 use core::cell::UnsafeCell;
 use kernel::{
@@ -35,7 +35,7 @@ use kernel::{
 ///
 /// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`. The bits
 /// `SKIP_HW` and `SKIP_SW` of `flags` never change. `devices` are those that have the filter,
-/// `in_hw_count` in number. It is only accessed with RTNL held, of which [`Device`] is a token.
+/// `in_hw_count` in number. It is only accessed with RTNL held, of which [`OffloadDevice`] is a token.
 pub(in crate::abstractions::net::pkt_cls) struct OffloadState {
     pub(super) flags: Atomic<u32>,
     pub(super) in_hw_count: Atomic<u32>,
@@ -70,20 +70,20 @@ impl OffloadState {
 
     fn with_devices<T: Classifier, R>(
         &self,
-        _rtnl: &Device<'_, T>,
+        _rtnl: &OffloadDevice<'_, T>,
         f: impl FnOnce(&mut KVec<DeviceId>) -> R,
     ) -> R {
-        // SAFETY: RTNL is held by the invariant of `Device`. No method lends the reference for
+        // SAFETY: RTNL is held by the invariant of `OffloadDevice`. No method lends the reference for
         // longer than this call, and none calls another one inside `f`.
         f(unsafe { &mut *self.devices.get() })
     }
 
     /// Records whether a device has the filter, as the core has counted it.
-    fn set_in<T: Classifier>(&self, device: &Device<'_, T>, is_in: bool) -> Result {
+    fn set_in<T: Classifier>(&self, device: &OffloadDevice<'_, T>, is_in: bool) -> Result {
         self.with_devices(device, |devices| {
             devices.retain(|id| *id != device.id());
             if is_in {
-                // `Filter::offer` has reserved space.
+                // `Filter::hw_replace` has reserved space.
                 devices.push(device.id(), GFP_ATOMIC)?;
             }
             Ok(())
@@ -118,7 +118,7 @@ impl<T: Classifier> Filter<T> {
     }
 
     /// Returns whether that device has the filter.
-    pub(crate) fn is_in(&self, device: &Device<'_, T>) -> bool {
+    pub(crate) fn is_in(&self, device: &OffloadDevice<'_, T>) -> bool {
         self.offload()
             .with_devices(device, |devices| devices.contains(&device.id()))
     }
@@ -128,9 +128,9 @@ impl<T: Classifier> Filter<T> {
     ///
     /// Fails with the driver's errno if the filter is `skip_sw`, or with `ENOMEM`.
     /// C: `tc_setup_cb_reoffload()`.
-    pub(crate) fn offer(
+    pub(crate) fn hw_replace(
         &self,
-        device: &Device<'_, T>,
+        device: &OffloadDevice<'_, T>,
         old: Option<&Self>,
         extack: &mut ExtAck<'_>,
     ) -> Result<bool> {
@@ -138,19 +138,19 @@ impl<T: Classifier> Filter<T> {
         let state = self.offload();
         state.with_devices(device, |devices| devices.reserve(1, GFP_KERNEL_ACCOUNT))?;
         let before = state.in_hw_count.load(Relaxed);
-        let told = Told::Has {
+        let cmd = OffloadCmd::Replace {
             new: self.rule(),
             old: old.map(Self::rule),
         };
-        device.tell(self, told, device.callback, extack)?;
+        device.setup_cb(self, cmd, device.callback, extack)?;
         let accepted = state.in_hw_count.load(Relaxed) != before;
         if accepted {
             state.set_in(device, true)?;
             if let Some(old) = old {
                 // The device has already replaced `old`. This call only makes the core update its
                 // count.
-                let told = Told::Gone { old: old.rule() };
-                device.tell(old, told, Some(agree), &mut ExtAck::ignored())?;
+                let cmd = OffloadCmd::Destroy { old: old.rule() };
+                device.setup_cb(old, cmd, Some(accept_all), &mut ExtAck::ignored())?;
                 old.offload().set_in(device, false)?;
             }
         }
@@ -159,27 +159,31 @@ impl<T: Classifier> Filter<T> {
 
     /// Removes the filter from a device, if the device has it. Returns whether the device is
     /// without it.
-    pub(crate) fn withdraw(&self, device: &Device<'_, T>, extack: &mut ExtAck<'_>) -> bool {
+    pub(crate) fn hw_destroy(
+        &self,
+        device: &OffloadDevice<'_, T>,
+        extack: &mut ExtAck<'_>,
+    ) -> bool {
         if !self.is_in(device) {
             return true;
         }
         let state = self.offload();
         let before = state.in_hw_count.load(Relaxed);
-        let told = device.tell(
+        let cmd = device.setup_cb(
             self,
-            Told::Gone { old: self.rule() },
+            OffloadCmd::Destroy { old: self.rule() },
             device.callback,
             extack,
         );
-        let without = told.is_ok() && state.in_hw_count.load(Relaxed) != before;
+        let without = cmd.is_ok() && state.in_hw_count.load(Relaxed) != before;
         without && state.set_in(device, false).is_ok()
     }
 
     /// Makes drivers add what the devices counted to the statistics of the actions. Takes RTNL if a
     /// driver needs it. C: `tc_setup_cb_call()`.
-    pub(crate) fn update_stats(&self, caller: &Caller, tp: &TcfProto<'_, T>) {
-        let told = Told::Count { rule: self.rule() };
-        let mut command = self.command(tp, told, &mut ExtAck::ignored());
+    pub(crate) fn update_stats(&self, caller: &RtnlState, tp: &TcfProto<'_, T>) {
+        let cmd = OffloadCmd::Stats { rule: self.rule() };
+        let mut command = self.command(tp, cmd, &mut ExtAck::ignored());
         // SAFETY: All pointers are valid during the call.
         unsafe {
             bindings::tc_setup_cb_call(
@@ -195,11 +199,11 @@ impl<T: Classifier> Filter<T> {
     pub(super) fn command(
         &self,
         tp: &TcfProto<'_, T>,
-        told: Told<'_, T::Rule>,
+        cmd: OffloadCmd<'_, T::Rule>,
         extack: &mut ExtAck<'_>,
     ) -> <T::Rule as Rule>::Command {
         let common = tp.offload_common(self.flags(), extack);
-        T::Rule::command(told, common, self.exts(), T::name(self.data()))
+        T::Rule::command(cmd, common, self.exts(), T::name(self.data()))
     }
 }
 
@@ -208,7 +212,7 @@ impl<T: Classifier> Filter<T> {
 /// # Safety
 ///
 /// None.
-unsafe extern "C" fn agree(
+unsafe extern "C" fn accept_all(
     _kind: bindings::tc_setup_type,
     _data: *mut c_void,
     _private: *mut c_void,

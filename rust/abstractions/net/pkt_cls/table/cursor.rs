@@ -3,10 +3,10 @@
 //! Iteration over a table that may change meanwhile: dumps, and requests that concern all filters.
 
 use super::{
-    entry::node_of,
     filter_ref::FilterRef,
-    Admin,
+    node::node_of,
     FilterTable, //
+    TableInner,
 };
 use crate::abstractions::{
     bindings,
@@ -21,9 +21,9 @@ impl<T: Classifier> FilterTable<T> {
     /// Returns the links of the filter with that handle and sequence number, or of its replacement.
     /// If neither is in the table, returns the links of the filter after it, or the head. O(log n)
     /// if it is in the table.
-    fn at_or_behind(
+    fn find_or_next(
         &self,
-        admin: &MutexGuard<'_, Admin>,
+        admin: &MutexGuard<'_, TableInner>,
         id: u32,
         seq: u64,
     ) -> *mut bindings::list_head {
@@ -32,7 +32,7 @@ impl<T: Classifier> FilterTable<T> {
         // SAFETY: The table has all nodes that are in the IDR and the list, by the type invariant,
         // and the lock is held.
         unsafe {
-            if !now.is_null() && (*(*now).value.place.0.get()).seq == seq {
+            if !now.is_null() && (*(*now).value.link.0.get()).seq == seq {
                 return (*now).value.links.get();
             }
             let mut at = (*head).next;
@@ -49,7 +49,7 @@ impl<T: Classifier> FilterTable<T> {
     unsafe fn seq(links: *mut bindings::list_head) -> u64 {
         let node = node_of::<T>(links);
         // SAFETY: By the safety requirements of this function.
-        unsafe { (*(*node).value.place.0.get()).seq }
+        unsafe { (*(*node).value.link.0.get()).seq }
     }
 
     /// Returns the filter after `at`, or the first one. O(log n) unless `at` was deleted meanwhile.
@@ -63,10 +63,10 @@ impl<T: Classifier> FilterTable<T> {
         // SAFETY: The head is valid, and so is the node of a reference. The table has all nodes of
         // the list, by the type invariant, and the lock is held.
         unsafe {
-            let next = match at.map(|at| (*at.node.as_ptr()).value.place.0.get()) {
+            let next = match at.map(|at| (*at.node.as_ptr()).value.link.0.get()) {
                 None => (*head).next,
                 Some(was) => {
-                    let links = self.at_or_behind(&admin, (*was).id, (*was).seq);
+                    let links = self.find_or_next(&admin, (*was).id, (*was).seq);
                     if links != head && Self::seq(links) == (*was).seq {
                         (*links).next
                     } else {
@@ -74,7 +74,7 @@ impl<T: Classifier> FilterTable<T> {
                     }
                 }
             };
-            self.refer_to_links(&admin, next)
+            self.get_ref_by_links(&admin, next)
         }
     }
 
@@ -84,11 +84,11 @@ impl<T: Classifier> FilterTable<T> {
     /// The value contains the handle, by which the filter is found, and the lower bits of its
     /// sequence number, which distinguish it from a later filter with the same handle. If there is
     /// no space for both, it only contains the latter, by which the filter is found.
-    pub(in crate::abstractions) fn bookmark(&self, at: &FilterRef<'_, T>) -> c_ulong {
+    pub(in crate::abstractions) fn dump_cookie(&self, at: &FilterRef<'_, T>) -> c_ulong {
         let _admin = self.admin.lock();
         // SAFETY: Valid by the invariant of the reference. The lock is held.
         let (id, seq) = unsafe {
-            let admin = (*at.node.as_ptr()).value.place.0.get();
+            let admin = (*at.node.as_ptr()).value.link.0.get();
             ((*admin).id, (*admin).seq)
         };
         if c_ulong::BITS == u64::BITS {
@@ -101,24 +101,24 @@ impl<T: Classifier> FilterTable<T> {
     /// Returns the filter at which a dump stopped, or its replacement. If neither is in the table,
     /// returns the filter after it. O(log n) if it is in the table and `long` has 64 bits. May
     /// sleep.
-    pub(in crate::abstractions) fn at_bookmark(
+    pub(in crate::abstractions) fn from_cookie(
         &self,
-        bookmark: c_ulong,
+        dump_cookie: c_ulong,
     ) -> Option<FilterRef<'_, T>> {
         let admin = self.admin.lock();
         let (id, low) = if c_ulong::BITS == u64::BITS {
-            let bookmark = bookmark as u64;
-            (bookmark as u32, (bookmark >> u32::BITS) as u32)
+            let dump_cookie = dump_cookie as u64;
+            (dump_cookie as u32, (dump_cookie >> u32::BITS) as u32)
         } else {
             // No filter has the handle 0.
-            (0, bookmark as u32)
+            (0, dump_cookie as u32)
         };
         // The number is not greater than the last one, and the difference is less than 2^32.
         let last = admin.seq.get();
         let seq = last.wrapping_sub(u64::from((last as u32).wrapping_sub(low)));
-        let links = self.at_or_behind(&admin, id, seq);
+        let links = self.find_or_next(&admin, id, seq);
         // SAFETY: `links` are the head, or those of a node that the table has. The lock is held.
-        unsafe { self.refer_to_links(&admin, links) }
+        unsafe { self.get_ref_by_links(&admin, links) }
     }
 
     /// Returns the filter that has `index` filters before it. O(n). May sleep.
@@ -134,7 +134,7 @@ impl<T: Classifier> FilterTable<T> {
                 }
                 links = (*links).next;
             }
-            self.refer_to_links(&admin, links)
+            self.get_ref_by_links(&admin, links)
         }
     }
 

@@ -3,18 +3,18 @@
 //! Counted references to filters.
 
 use super::{
-    entry::{
+    node::{
         node_of,
-        Boxed, //
+        FilterNode, //
     },
-    Admin,
     FilterTable, //
+    TableInner,
 };
 use crate::abstractions::{
     bindings,
     net::pkt_cls::{
-        deferred::Deferred,
         filter::Filter,
+        rcu_work::RcuWorkBox,
         Classifier, //
     },
     sync::refcount::dec_not_one, //
@@ -35,7 +35,7 @@ use kernel::{
 ///
 /// `node` is a node of `table`, removed or not, and its refcount includes this reference.
 pub(crate) struct FilterRef<'a, T: Classifier> {
-    pub(super) node: NonNull<Boxed<T>>,
+    pub(super) node: NonNull<FilterNode<T>>,
     pub(super) table: &'a FilterTable<T>,
 }
 
@@ -45,7 +45,7 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
     pub(crate) fn handle(&self) -> u32 {
         // SAFETY: Valid by the type invariant. The id does not change once the node is in the
         // table.
-        unsafe { (*(*self.node.as_ptr()).value.place.0.get()).id }
+        unsafe { (*(*self.node.as_ptr()).value.link.0.get()).id }
     }
 
     /// Transfers the reference to the core, as the pointer by which the core knows the filter.
@@ -84,9 +84,9 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
         // SAFETY: By the safety requirements of this function. The id does not change once the node
         // is in the table.
         unsafe {
-            raw.cast::<Boxed<T>>()
+            raw.cast::<FilterNode<T>>()
                 .as_ref()
-                .map(|node| ((*node.value.place.0.get()).id, &node.value))
+                .map(|node| ((*node.value.link.0.get()).id, &node.value))
         }
     }
 }
@@ -112,13 +112,13 @@ impl<T: Classifier> FilterTable<T> {
     /// # Safety
     ///
     /// `node` is a node that this table has.
-    pub(super) unsafe fn refer(
+    pub(super) unsafe fn get_ref(
         &self,
-        _admin: &MutexGuard<'_, Admin>,
-        node: NonNull<Boxed<T>>,
+        _admin: &MutexGuard<'_, TableInner>,
+        node: NonNull<FilterNode<T>>,
     ) -> FilterRef<'_, T> {
         // SAFETY: By the safety requirements of this function. The lock is held.
-        unsafe { (*(*node.as_ptr()).value.place.0.get()).refs.inc() };
+        unsafe { (*(*node.as_ptr()).value.link.0.get()).refs.inc() };
         // INVARIANT: The refcount was incremented above.
         FilterRef { table: self, node }
     }
@@ -127,9 +127,9 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// `links` are the head of the list, for which there is no filter, or those of a node that this
     /// table has.
-    pub(super) unsafe fn refer_to_links(
+    pub(super) unsafe fn get_ref_by_links(
         &self,
-        admin: &MutexGuard<'_, Admin>,
+        admin: &MutexGuard<'_, TableInner>,
         links: *mut bindings::list_head,
     ) -> Option<FilterRef<'_, T>> {
         if links == self.list.get() {
@@ -137,18 +137,18 @@ impl<T: Classifier> FilterTable<T> {
         }
         let node = NonNull::new(node_of(links))?;
         // SAFETY: By the safety requirements of this function. The lock is held.
-        Some(unsafe { self.refer(admin, node) })
+        Some(unsafe { self.get_ref(admin, node) })
     }
 
     /// # Safety
     ///
     /// `node` is valid, was just removed from the list and the IDR, and is referenced by somebody.
-    pub(super) unsafe fn set_removed(admin: &MutexGuard<'_, Admin>, node: *mut Boxed<T>) {
+    pub(super) unsafe fn set_removed(admin: &MutexGuard<'_, TableInner>, node: *mut FilterNode<T>) {
         // SAFETY: Valid by the safety requirements of this function. The lock is held. The table's
         // reference is not the last one.
         unsafe {
-            (*(*node).value.place.0.get()).refs.dec();
-            bindings::list_add(Deferred::links(node), admin.removed.get());
+            (*(*node).value.link.0.get()).refs.dec();
+            bindings::list_add(RcuWorkBox::links(node), admin.removed.get());
         }
     }
 
@@ -157,10 +157,13 @@ impl<T: Classifier> FilterTable<T> {
     /// # Safety
     ///
     /// `node` is one of the table's, removed or not.
-    pub(super) unsafe fn is_removed(_admin: &MutexGuard<'_, Admin>, node: *mut Boxed<T>) -> bool {
+    pub(super) unsafe fn is_removed(
+        _admin: &MutexGuard<'_, TableInner>,
+        node: *mut FilterNode<T>,
+    ) -> bool {
         // SAFETY: Valid by the safety requirements of this function. The lock is held. The links
         // are null until the filter is removed.
-        unsafe { !(*Deferred::links(node)).next.is_null() }
+        unsafe { !(*RcuWorkBox::links(node)).next.is_null() }
     }
 
     /// Drops a reference.
@@ -169,10 +172,10 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// `node` is one of the table's, removed or not, and the caller gives up one of its references.
     #[inline(always)]
-    unsafe fn put(&self, node: *mut Boxed<T>) {
+    unsafe fn put(&self, node: *mut FilterNode<T>) {
         // SAFETY: By the safety requirements of this function, for both calls.
         unsafe {
-            if !dec_not_one(&(*(*node).value.place.0.get()).refs) {
+            if !dec_not_one(&(*(*node).value.link.0.get()).refs) {
                 self.put_last(node);
             }
         }
@@ -184,24 +187,24 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// As for [`Self::put`].
     #[inline(never)]
-    unsafe fn put_last(&self, node: *mut Boxed<T>) {
+    unsafe fn put_last(&self, node: *mut FilterNode<T>) {
         {
             let _admin = self.admin.lock();
             // SAFETY: Valid by the safety requirements of this function. The lock is held. A node
             // without references is not in the table, so it is in the list of removed ones.
             unsafe {
-                if !(*(*node).value.place.0.get()).refs.dec_and_test() {
+                if !(*(*node).value.link.0.get()).refs.dec_and_test() {
                     return;
                 }
-                bindings::list_del(Deferred::links(node));
+                bindings::list_del(RcuWorkBox::links(node));
             }
         }
         // SAFETY: The node was taken out of its box, and is in no list. Only the packet path may
         // still use it, and cannot find it any more. The queue waits for packets that found it
         // before.
         unsafe {
-            if (*node).value.exts().hold_net() {
-                Deferred::queue(node);
+            if (*node).value.exts().get_net() {
+                RcuWorkBox::queue(node);
             } else {
                 // The devices of the namespace are closed, and the kernel has waited for their
                 // packets.

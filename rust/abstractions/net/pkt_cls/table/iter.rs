@@ -2,7 +2,7 @@
 
 //! Iteration over filters in an RCU read side.
 
-use super::entry::node_of;
+use super::node::node_of;
 use crate::abstractions::{
     bindings,
     net::pkt_cls::{

@@ -13,15 +13,15 @@
 //! [`include/linux/idr.h`](srctree/include/linux/idr.h)
 
 mod cursor;
-mod entry;
 mod filter_ref;
 mod iter;
+mod node;
 mod update;
 
-pub(crate) use entry::Entry;
-pub(super) use entry::Place;
 pub(crate) use filter_ref::FilterRef;
 pub(crate) use iter::Iter;
+pub(crate) use node::NewFilter;
+pub(super) use node::TableLink;
 pub(crate) use update::Handle;
 
 use super::{
@@ -37,10 +37,6 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use entry::{
-    node_of,
-    Boxed, //
-};
 use kernel::{
     prelude::*,
     sync::{
@@ -50,36 +46,40 @@ use kernel::{
     },
     types::Opaque, //
 };
+use node::{
+    node_of,
+    FilterNode, //
+};
 
 /// What the lock of a table protects, in addition to the list.
 #[pin_data]
-struct Admin {
+struct TableInner {
     #[pin]
     ids: Opaque<bindings::idr>,
     #[pin]
     removed: Opaque<bindings::list_head>,
-    /// The number that was assigned last, see [`PlaceAdmin`].
+    /// The number that was assigned last, see [`TableLinkInner`].
     seq: Cell<u64>,
 }
 
 // SAFETY: The fields belong to the table. Any thread that holds the lock may use them.
-unsafe impl Send for Admin {}
+unsafe impl Send for TableInner {}
 
 /// The filters of a tcf_proto.
 ///
 /// # Invariants
 ///
 /// The list and the IDR contain the same nodes, except for reservations, which are only in the IDR.
-/// None of these nodes is removed. Each is a [`Deferred`] that was taken out of its box, and its
+/// None of these nodes is removed. Each is a [`RcuWorkBox`] that was taken out of its box, and its
 /// refcount includes one reference for the table. The list is in the order of sequence numbers. The
 /// list of removed nodes contains those that were removed and are still referenced. It alone uses
-/// the links of a [`Deferred`]. All of this changes only under the lock.
+/// the links of a [`RcuWorkBox`]. All of this changes only under the lock.
 #[pin_data(PinnedDrop)]
 pub(crate) struct FilterTable<T: Classifier> {
     #[pin]
     list: Opaque<bindings::list_head>,
     #[pin]
-    admin: Mutex<Admin>,
+    admin: Mutex<TableInner>,
     _filters: PhantomData<Filter<T>>,
 }
 
@@ -92,7 +92,7 @@ unsafe impl<T: Classifier> Sync for FilterTable<T> {}
 /// One of the lists of a table, and how to get a node from its links there.
 struct List<T: Classifier> {
     head: *mut bindings::list_head,
-    node_of: fn(*mut bindings::list_head) -> *mut Boxed<T>,
+    node_of: fn(*mut bindings::list_head) -> *mut FilterNode<T>,
 }
 
 #[pinned_drop]
@@ -119,7 +119,7 @@ impl<T: Classifier> FilterTable<T> {
     /// Creates an empty table. [`Self::detach`] must be called before the tcf_proto of the table is
     /// freed.
     pub(in crate::abstractions) fn new() -> impl PinInit<Self, Error> {
-        let admin = pin_init!(Admin {
+        let admin = pin_init!(TableInner {
             // SAFETY: The slot is valid, and pinned.
             ids <- Opaque::ffi_init(|ids| unsafe { bindings::idr_init(ids) }),
             // SAFETY: The slot is valid, and pinned.
@@ -138,12 +138,12 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// # Safety
     ///
-    /// `admin` is the lock of this table. `node` was just returned by [`Entry::into_node`], and the
+    /// `admin` is the lock of this table. `node` was just returned by [`NewFilter::into_node`], and the
     /// IDR contains it under that handle.
     unsafe fn link(
         &self,
-        admin: &MutexGuard<'_, Admin>,
-        node: NonNull<Boxed<T>>,
+        admin: &MutexGuard<'_, TableInner>,
+        node: NonNull<FilterNode<T>>,
         id: u32,
     ) -> FilterRef<'_, T> {
         let new = node.as_ptr();
@@ -154,23 +154,23 @@ impl<T: Classifier> FilterTable<T> {
         unsafe {
             Self::place(new, id, seq);
             bindings::list_add_rcu((*new).value.links.get(), self.list.get());
-            self.refer(admin, node)
+            self.get_ref(admin, node)
         }
     }
 
     /// # Safety
     ///
     /// `node` is valid, and nobody else accesses its place.
-    unsafe fn place(node: *mut Boxed<T>, id: u32, seq: u64) {
+    unsafe fn place(node: *mut FilterNode<T>, id: u32, seq: u64) {
         // SAFETY: By the safety requirements of this function.
         unsafe {
-            let admin = (*node).value.place.0.get();
+            let admin = (*node).value.link.0.get();
             (*admin).id = id;
             (*admin).seq = seq;
         }
     }
 
-    fn find(admin: &MutexGuard<'_, Admin>, id: u32) -> *mut Boxed<T> {
+    fn find(admin: &MutexGuard<'_, TableInner>, id: u32) -> *mut FilterNode<T> {
         // SAFETY: The IDR is valid, and locked.
         unsafe { bindings::idr_find(admin.ids.get(), id as c_ulong) }.cast()
     }
@@ -180,7 +180,7 @@ impl<T: Classifier> FilterTable<T> {
         let admin = self.admin.lock();
         let node = NonNull::new(Self::find(&admin, id))?;
         // SAFETY: The table has the node, by the type invariant, and the lock is held.
-        Some(unsafe { self.refer(&admin, node) })
+        Some(unsafe { self.get_ref(&admin, node) })
     }
 
     /// Returns whether there is no filter, and none is being added. May sleep.
@@ -235,7 +235,7 @@ impl<T: Classifier> FilterTable<T> {
                 while at != list.head {
                     let (links, node) = (at, (list.node_of)(at));
                     at = (*at).next;
-                    if !(*node).value.exts().hold_net() {
+                    if !(*node).value.exts().get_net() {
                         // The devices of the namespace are closed, and the kernel has waited for
                         // their packets.
                         bindings::list_del_rcu(links);
@@ -254,7 +254,7 @@ impl<T: Classifier> FilterTable<T> {
             },
             List {
                 head: self.admin.lock().removed.get(),
-                node_of: |links| links.wrapping_byte_sub(Boxed::<T>::LINKS).cast(),
+                node_of: |links| links.wrapping_byte_sub(FilterNode::<T>::LINKS).cast(),
             },
         ]
     }
@@ -262,7 +262,7 @@ impl<T: Classifier> FilterTable<T> {
     /// # Safety
     ///
     /// `node` was taken out of its box, and nobody else has it.
-    unsafe fn free(node: *mut Boxed<T>) {
+    unsafe fn free(node: *mut FilterNode<T>) {
         // SAFETY: By the safety requirements of this function. The node was pinned, and is dropped
         // in place.
         drop(unsafe { Pin::new_unchecked(KBox::from_raw(node)) });

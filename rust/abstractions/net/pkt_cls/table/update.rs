@@ -3,8 +3,8 @@
 //! Changes of a table.
 
 use super::{
-    entry::Entry,
     filter_ref::FilterRef,
+    node::NewFilter,
     FilterTable, //
 };
 use crate::abstractions::{
@@ -47,7 +47,7 @@ impl Handle {
 impl<'a, T: Classifier> Writer<'_, 'a, T> {
     /// Reserves a handle. Fails with `ENOSPC` if it is in use (with [`Handle::Auto`], if all are),
     /// or with `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
-    pub(crate) fn reserve(&self, handle: Handle) -> Result<Reservation<'_, 'a, T>> {
+    pub(crate) fn reserve(&self, handle: Handle) -> Result<HandleReservation<'_, 'a, T>> {
         let (mut id, max) = handle.range();
         let admin = self.tp().filters().admin.lock();
         // SAFETY: The IDR is valid, and locked.
@@ -60,14 +60,14 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
                 bindings::GFP_KERNEL,
             )
         })?;
-        Ok(Reservation {
+        Ok(HandleReservation {
             tp: self.tp(),
             writer: self,
             id,
         })
     }
 
-    /// Does [`Self::reserve`] and [`Reservation::publish`] in one step, for a filter that no device
+    /// Does [`Self::reserve`] and [`HandleReservation::publish`] in one step, for a filter that no device
     /// has to be told about in between.
     ///
     /// On failure returns the filter, and the error, which is `None` if the request must be
@@ -75,8 +75,8 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
     pub(crate) fn insert(
         &self,
         handle: Handle,
-        entry: Entry<'a, T>,
-    ) -> Result<FilterRef<'a, T>, (Option<Error>, Entry<'a, T>)> {
+        entry: NewFilter<'a, T>,
+    ) -> Result<FilterRef<'a, T>, (Option<Error>, NewFilter<'a, T>)> {
         let (tp, table) = (self.tp(), self.tp().filters());
         if !self.may_bind(&entry) {
             return Err((None, entry));
@@ -110,7 +110,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         };
         drop(admin);
         // SAFETY: The node was taken out of its box above, and is not in the IDR (any more).
-        let entry = unsafe { Entry::from_node(node, base) };
+        let entry = unsafe { NewFilter::from_node(node, base) };
         self.unbind(&entry);
         Err((failure, entry))
     }
@@ -125,8 +125,8 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
     pub(crate) fn replace(
         &self,
         old: &FilterRef<'_, T>,
-        entry: Entry<'a, T>,
-    ) -> Result<FilterRef<'a, T>, Entry<'a, T>> {
+        entry: NewFilter<'a, T>,
+    ) -> Result<FilterRef<'a, T>, NewFilter<'a, T>> {
         let (tp, table) = (self.tp(), self.tp().filters());
         if !ptr::eq(old.table, table) || !self.may_bind(old) || !self.may_bind(&entry) {
             return Err(entry);
@@ -137,7 +137,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             let admin = table.admin.lock();
             // SAFETY: Valid by the invariant of the reference. The lock is held.
             let (id, seq, removed) = unsafe {
-                let was = (*old).value.place.0.get();
+                let was = (*old).value.link.0.get();
                 ((*was).id, (*was).seq, FilterTable::is_removed(&admin, old))
             };
             let Some(_open) = (!removed).then(|| tp.open()).flatten() else {
@@ -156,7 +156,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
                 bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
                 bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
                 FilterTable::set_removed(&admin, old);
-                table.refer(&admin, node)
+                table.get_ref(&admin, node)
             }
         };
         self.unbind(old);
@@ -179,7 +179,7 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
                 if FilterTable::is_removed(&admin, node) {
                     return false;
                 }
-                let id = (*(*node).value.place.0.get()).id;
+                let id = (*(*node).value.link.0.get()).id;
                 bindings::idr_remove(admin.ids.get(), id as c_ulong);
                 bindings::list_del_rcu((*node).value.links.get());
                 FilterTable::set_removed(&admin, node);
@@ -191,18 +191,21 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
 }
 
 /// A reserved handle. Its drop releases the handle.
-pub(crate) struct Reservation<'w, 'a, T: Classifier> {
+pub(crate) struct HandleReservation<'w, 'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     writer: &'w Writer<'w, 'a, T>,
     id: u32,
 }
 
-impl<'a, T: Classifier> Reservation<'_, 'a, T> {
+impl<'a, T: Classifier> HandleReservation<'_, 'a, T> {
     /// Adds a filter with the handle, before all others, and binds it to its class. May sleep.
     ///
     /// Returns the filter as an error if the tcf_proto is being deleted, or if the filter has a
     /// class, but RTNL is not held. The request must then be retried.
-    pub(crate) fn publish(self, entry: Entry<'a, T>) -> Result<FilterRef<'a, T>, Entry<'a, T>> {
+    pub(crate) fn publish(
+        self,
+        entry: NewFilter<'a, T>,
+    ) -> Result<FilterRef<'a, T>, NewFilter<'a, T>> {
         let (tp, table, writer) = (self.tp, self.tp.filters(), self.writer);
         if !writer.may_bind(&entry) {
             return Err(entry);
@@ -226,7 +229,7 @@ impl<'a, T: Classifier> Reservation<'_, 'a, T> {
     }
 }
 
-impl<T: Classifier> Drop for Reservation<'_, '_, T> {
+impl<T: Classifier> Drop for HandleReservation<'_, '_, T> {
     fn drop(&mut self) {
         let admin = self.tp.filters().admin.lock();
         // SAFETY: The IDR is valid and locked, and the value owns the id.

@@ -18,14 +18,14 @@ use kernel::{
 /// when a value is freed.
 #[pin_data]
 #[repr(C)]
-pub(super) struct Deferred<T> {
+pub(super) struct RcuWorkBox<T> {
     #[pin]
     pub(super) value: T,
     /// Until the value is queued, its owner may use this memory as list links.
     work: Opaque<bindings::rcu_work>,
 }
 
-impl<T> Deferred<T> {
+impl<T> RcuWorkBox<T> {
     /// The offset of the list links.
     pub(super) const LINKS: usize = {
         assert!(size_of::<bindings::list_head>() <= size_of::<bindings::rcu_work>());
@@ -38,7 +38,7 @@ impl<T> Deferred<T> {
     }
 }
 
-impl<T: Send> Deferred<T> {
+impl<T: Send> RcuWorkBox<T> {
     /// Allocates a value that `init` initialises.
     #[inline(always)]
     pub(super) fn new(init: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {

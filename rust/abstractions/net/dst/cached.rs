@@ -26,31 +26,31 @@ use kernel::{
 /// Packets may use the route without a reference of their own. Therefore the reference is released
 /// after a grace period.
 #[derive(Zeroable)]
-pub(crate) struct DstNote {
-    held: Option<KBox<Held>>,
+pub(crate) struct CachedDst {
+    held: Option<KBox<DstRefRcu>>,
     cookie: u32,
 }
 
 /// A reference, and the RCU head to release it after a grace period.
 #[repr(C)]
-struct Held {
+struct DstRefRcu {
     rcu: bindings::callback_head,
     dst: DstRef,
 }
 
 // SAFETY: A route may be used and released on any CPU. Nothing accesses the RCU head before
 // `call_rcu()`.
-unsafe impl Send for Held {}
+unsafe impl Send for DstRefRcu {}
 
-impl DstNote {
+impl CachedDst {
     /// Returns the cached route.
     #[inline(always)]
-    pub(crate) fn get<'a>(&self, _rcu: &ReadSide<'a>) -> Option<NotedDst<'a>> {
+    pub(crate) fn get<'a>(&self, _rcu: &ReadSide<'a>) -> Option<UncheckedDst<'a>> {
         let dst = self.held.as_ref()?.dst.0.as_ptr();
         // INVARIANT: The route is valid and has a device by the invariant of `DstRef`. The
         // reference is released after a grace period, and thus not before this read-side critical
         // section ends.
-        Some(NotedDst {
+        Some(UncheckedDst {
             dst,
             cookie: self.cookie,
             _rcu: PhantomData,
@@ -69,12 +69,12 @@ impl DstNote {
     pub(crate) fn set(&mut self, found: &DstRef, rcu: &ReadSide<'_>) -> bool {
         let dst = found.0.as_ptr();
         // SAFETY: The route is valid by the type invariant of `DstRef`.
-        let lasts = unsafe {
+        let cacheable = unsafe {
             !bindings::dst_is_xfrm(dst)
                 && (*dst).lwtstate.is_null()
                 && bindings::dst_outlives_net(dst)
         };
-        if !lasts {
+        if !cacheable {
             return false;
         }
         let cookie = if found.dst(rcu).is_inet() {
@@ -88,7 +88,7 @@ impl DstNote {
             self.cookie = cookie;
             return true;
         }
-        let held = Held {
+        let held = DstRefRcu {
             // SAFETY: All zeroes are a valid RCU head before `call_rcu()`.
             rcu: unsafe { core::mem::zeroed() },
             dst: found.clone(),
@@ -96,7 +96,7 @@ impl DstNote {
         let Ok(held) = KBox::new(held, GFP_NOWAIT | __GFP_NOWARN) else {
             return false;
         };
-        self.forget();
+        self.release();
         self.held = Some(held);
         self.cookie = cookie;
         true
@@ -104,12 +104,12 @@ impl DstNote {
 
     /// Releases the route after a grace period. Module unload must wait for the callback
     /// (`rcu_barrier()`).
-    fn forget(&mut self) {
+    fn release(&mut self) {
         if let Some(held) = self.held.take() {
             let held = KBox::into_raw(held);
             // SAFETY: `held` comes from `KBox::into_raw` above, and there is no other pointer to
             // it. `release` frees it.
-            unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(release)) };
+            unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(free_rcu)) };
         }
     }
 }
@@ -119,13 +119,13 @@ impl DstNote {
 /// # Invariants
 ///
 /// `dst` is valid and has a device for `'a`, which lies in an RCU read-side critical section.
-pub(crate) struct NotedDst<'a> {
+pub(crate) struct UncheckedDst<'a> {
     dst: *mut bindings::dst_entry,
     cookie: u32,
     _rcu: PhantomData<&'a ()>,
 }
 
-impl<'a> NotedDst<'a> {
+impl<'a> UncheckedDst<'a> {
     /// Returns the route if it is still valid. C: `dst_check()`.
     ///
     /// It is not if a change was announced since it was cached, after which a lookup may find
@@ -141,19 +141,19 @@ impl<'a> NotedDst<'a> {
     }
 }
 
-impl Drop for DstNote {
+impl Drop for CachedDst {
     fn drop(&mut self) {
-        self.forget();
+        self.release();
     }
 }
 
-/// Releases the reference of a [`Held`]. C: `rcu_callback_t`.
+/// Releases the reference of a [`DstRefRcu`]. C: `rcu_callback_t`.
 ///
 /// # Safety
 ///
-/// `rcu` is the RCU head of a [`Held`] that comes from `KBox::into_raw` and is not used after this.
-unsafe extern "C" fn release(rcu: *mut bindings::callback_head) {
+/// `rcu` is the RCU head of a [`DstRefRcu`] that comes from `KBox::into_raw` and is not used after this.
+unsafe extern "C" fn free_rcu(rcu: *mut bindings::callback_head) {
     // SAFETY: By the safety requirements of this function. The RCU head is the first field of
-    // `Held`.
-    drop(unsafe { KBox::from_raw(rcu.cast::<Held>()) });
+    // `DstRefRcu`.
+    drop(unsafe { KBox::from_raw(rcu.cast::<DstRefRcu>()) });
 }

@@ -6,11 +6,11 @@ use crate::abstractions::{
     bindings,
     compat::ENOBUFS,
     net::pkt_cls::{
-        deferred::Deferred,
         filter::{
             Filter,
-            Parts, //
+            FilterInit, //
         },
+        rcu_work::RcuWorkBox,
         Change,
         Classifier, //
     }, //
@@ -32,9 +32,9 @@ use kernel::{
 
 /// The state of a filter in its table. The lock of the table protects it, except for the refcount,
 /// which is atomic, and before the filter is in the table.
-pub(in crate::abstractions::net::pkt_cls) struct Place(pub(super) UnsafeCell<PlaceAdmin>);
+pub(in crate::abstractions::net::pkt_cls) struct TableLink(pub(super) UnsafeCell<TableLinkInner>);
 
-pub(super) struct PlaceAdmin {
+pub(super) struct TableLinkInner {
     pub(super) id: u32,
     /// Newer filters have higher numbers. A replacement has the number of the filter that it
     /// replaces.
@@ -44,16 +44,16 @@ pub(super) struct PlaceAdmin {
 }
 
 // SAFETY: It belongs to the table, whose lock protects it. The refcount is atomic.
-unsafe impl Send for Place {}
+unsafe impl Send for TableLink {}
 
 // SAFETY: Only the holder of the table's lock accesses it, except for the refcount, which is
 // atomic, and the id, which does not change once the filter is in the table.
-unsafe impl Sync for Place {}
+unsafe impl Sync for TableLink {}
 
-impl Place {
+impl TableLink {
     /// Creates the state of a filter that is in no table yet.
-    pub(in crate::abstractions::net::pkt_cls) fn none() -> Self {
-        Self(UnsafeCell::new(PlaceAdmin {
+    pub(in crate::abstractions::net::pkt_cls) fn new() -> Self {
+        Self(UnsafeCell::new(TableLinkInner {
             id: 0,
             seq: 0,
             refs: Refcount::new(1),
@@ -61,35 +61,39 @@ impl Place {
     }
 }
 
-pub(super) type Boxed<T> = Deferred<Filter<T>>;
+pub(super) type FilterNode<T> = RcuWorkBox<Filter<T>>;
 
 /// Returns the node of a filter from its links in the list.
-pub(super) fn node_of<T: Classifier>(links: *mut bindings::list_head) -> *mut Boxed<T> {
+pub(super) fn node_of<T: Classifier>(links: *mut bindings::list_head) -> *mut FilterNode<T> {
     links
         .wrapping_byte_sub(offset_of!(Filter<T>, links))
-        .wrapping_byte_sub(offset_of!(Boxed<T>, value))
+        .wrapping_byte_sub(offset_of!(FilterNode<T>, value))
         .cast()
 }
 
 /// A filter that is not published yet. It is allocated first, so that later steps cannot fail. It
 /// lives no longer than the request, `'a`, for which it is created.
-pub(crate) struct Entry<'a, T: Classifier> {
-    node: Pin<KBox<Boxed<T>>>,
+pub(crate) struct NewFilter<'a, T: Classifier> {
+    node: Pin<KBox<FilterNode<T>>>,
     /// The class of the qdisc that the filter is attached to.
     pub(super) base: c_ulong,
     _request: PhantomData<&'a ()>,
 }
 
-impl<'a, T: Classifier> Entry<'a, T> {
+impl<'a, T: Classifier> NewFilter<'a, T> {
     /// Allocates a filter. Fails with `ENOBUFS`. Process context.
-    pub(crate) fn new(change: &Change<'a, T>, parts: Parts<'a, T>) -> Result<Self> {
+    pub(crate) fn new(change: &Change<'a, T>, parts: FilterInit<'a, T>) -> Result<Self> {
         Self::with_base(change.base, parts)
     }
 
     /// Allocates a filter as [`Self::new`] does, for the class of the qdisc that it is attached to.
     #[inline(always)]
-    pub(in crate::abstractions) fn with_base(base: c_ulong, parts: Parts<'a, T>) -> Result<Self> {
-        let mut node = KBox::<Boxed<T>>::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
+    pub(in crate::abstractions) fn with_base(
+        base: c_ulong,
+        parts: FilterInit<'a, T>,
+    ) -> Result<Self> {
+        let mut node =
+            KBox::<FilterNode<T>>::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
         // SAFETY: The memory is ours. The value and its actions are dropped within `'a`, or the
         // value is published. Then `FilterTable::detach` or `FilterTable::put_last` makes the
         // actions hold their namespace before the tcf_proto is freed, which the namespace outlives.
@@ -97,7 +101,7 @@ impl<'a, T: Classifier> Entry<'a, T> {
         let node = unsafe {
             let at = node.as_mut_ptr();
             Filter::write(&raw mut (*at).value, parts);
-            (*Deferred::links(at)).next = ptr::null_mut();
+            (*RcuWorkBox::links(at)).next = ptr::null_mut();
             node.assume_init()
         };
         Ok(Self {
@@ -109,7 +113,7 @@ impl<'a, T: Classifier> Entry<'a, T> {
 
     /// Takes the node out of its box, for the table. The node does not move until the table frees
     /// it.
-    pub(super) fn into_node(self) -> NonNull<Boxed<T>> {
+    pub(super) fn into_node(self) -> NonNull<FilterNode<T>> {
         // SAFETY: The node is not moved. It is not at address 0, because it comes from a box.
         unsafe { NonNull::new_unchecked(KBox::into_raw(Pin::into_inner_unchecked(self.node))) }
     }
@@ -119,7 +123,7 @@ impl<'a, T: Classifier> Entry<'a, T> {
     /// # Safety
     ///
     /// `node` comes from [`Self::into_node`], for a request of `'a`, and nobody else has it.
-    pub(super) unsafe fn from_node(node: NonNull<Boxed<T>>, base: c_ulong) -> Self {
+    pub(super) unsafe fn from_node(node: NonNull<FilterNode<T>>, base: c_ulong) -> Self {
         Self {
             // SAFETY: By the safety requirements of this function. The node was pinned, and is
             // pinned again.
@@ -130,7 +134,7 @@ impl<'a, T: Classifier> Entry<'a, T> {
     }
 }
 
-impl<T: Classifier> Deref for Entry<'_, T> {
+impl<T: Classifier> Deref for NewFilter<'_, T> {
     type Target = Filter<T>;
 
     fn deref(&self) -> &Filter<T> {

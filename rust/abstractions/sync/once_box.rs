@@ -21,17 +21,17 @@ use kernel::{
 /// # Invariants
 ///
 /// The pointer is null, or comes from a `KBox`. Once it is set, it does not change until the drop.
-pub(crate) struct Lazy<T>(Atomic<*mut T>);
+pub(crate) struct OnceBox<T>(Atomic<*mut T>);
 
-// SAFETY: Sending a `Lazy` sends its value, and `T` is `Send`.
-unsafe impl<T: Send> Send for Lazy<T> {}
+// SAFETY: Sending a `OnceBox` sends its value, and `T` is `Send`.
+unsafe impl<T: Send> Send for OnceBox<T> {}
 
-// SAFETY: Threads that share a `Lazy` share its value, and `T` is `Sync`. One thread may allocate
+// SAFETY: Threads that share a `OnceBox` share its value, and `T` is `Sync`. One thread may allocate
 // the value and another one drop it, and `T` is `Send`.
-unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
+unsafe impl<T: Send + Sync> Sync for OnceBox<T> {}
 
-impl<T> Lazy<T> {
-    /// Creates an empty `Lazy`.
+impl<T> OnceBox<T> {
+    /// Creates an empty `OnceBox`.
     #[inline]
     pub(crate) const fn new() -> Self {
         // INVARIANT: The pointer is null.
@@ -70,7 +70,7 @@ impl<T> Lazy<T> {
     }
 }
 
-impl<T> Drop for Lazy<T> {
+impl<T> Drop for OnceBox<T> {
     fn drop(&mut self) {
         // Relaxed: the exclusive reference orders this after all other accesses.
         let value = self.0.load(Relaxed);

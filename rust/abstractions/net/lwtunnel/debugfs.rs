@@ -14,8 +14,8 @@ use super::{
     state::State,
     Adapter,
     Encap,
-    Owner,
     Registration, //
+    RouteOwner,
 };
 use crate::abstractions::{
     compat::this_module,
@@ -34,12 +34,12 @@ use kernel::{
 };
 
 /// A file that shows each tunnel state.
-pub(crate) trait Record<T>: 'static {
+pub(crate) trait StateFile<T>: 'static {
     /// The name of the file.
     const NAME: &'static CStr;
 
     /// Writes the entry of one state. Process context.
-    fn show(encap: &T, owner: Owner, file: &SeqFile);
+    fn show(encap: &T, owner: RouteOwner, file: &SeqFile);
 }
 
 /// The position in an open file.
@@ -55,7 +55,7 @@ struct Cursor {
 /// The callbacks of the file that `R` describes.
 struct File<T, R, M>(PhantomData<(T, R, M)>);
 
-impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
+impl<T: Encap, R: StateFile<T>, M: ModuleMetadata> File<T, R, M> {
     const SEQUENCE: bindings::seq_operations = bindings::seq_operations {
         start: Some(Self::start),
         stop: Some(Self::stop),
@@ -202,19 +202,19 @@ impl<T: Encap, R: Record<T>, M: ModuleMetadata> File<T, R, M> {
 ///
 /// Without debugfs, or without memory, no directory is created; this is not an error. Open files
 /// hold a reference to the module.
-pub(crate) struct Directory<T> {
+pub(crate) struct DebugfsDir<T> {
     #[cfg(CONFIG_DEBUG_FS)]
     dentry: *mut bindings::dentry,
     _encap: PhantomData<fn() -> T>,
 }
 
 // SAFETY: debugfs does its own locking.
-unsafe impl<T> Send for Directory<T> {}
+unsafe impl<T> Send for DebugfsDir<T> {}
 
 // SAFETY: A shared reference can only create files, for which debugfs does its own locking.
-unsafe impl<T> Sync for Directory<T> {}
+unsafe impl<T> Sync for DebugfsDir<T> {}
 
-impl<T: Encap> Directory<T> {
+impl<T: Encap> DebugfsDir<T> {
     /// Creates the directory, for states of `T`. The registration proves that the list of states is
     /// initialised. Process context.
     #[cfg_attr(not(CONFIG_DEBUG_FS), allow(unused_variables))]
@@ -230,7 +230,7 @@ impl<T: Encap> Directory<T> {
     }
 
     /// Creates a file in the directory, readable by root. Process context.
-    pub(crate) fn file<R: Record<T>, M: ModuleMetadata>(&self) {
+    pub(crate) fn file<R: StateFile<T>, M: ModuleMetadata>(&self) {
         // SAFETY: `dentry` is a directory, or an error, with which no file is created. The table is
         // static. Its owner is held while the file is open, and the file is removed with the
         // directory.
@@ -248,7 +248,7 @@ impl<T: Encap> Directory<T> {
     }
 }
 
-impl<T> Drop for Directory<T> {
+impl<T> Drop for DebugfsDir<T> {
     fn drop(&mut self) {
         // SAFETY: Created by `new`. `debugfs_remove()` ignores an error.
         #[cfg(CONFIG_DEBUG_FS)]
