@@ -41,9 +41,9 @@ mod tests {
     const CLOSED_FD: u32 = 1 << 30;
 
     fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<HookProg<P>> {
-        crate::abstractions::bpf::name::init();
+        SharedCStr::init();
         let prog: Prog<P> = watch.prog();
-        let name = SharedName::new(prog.id(), text)?;
+        let name = SharedCStr::new(prog.id(), text)?;
         Ok(HookProg { prog, name })
     }
 

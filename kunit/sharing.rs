@@ -8,21 +8,18 @@ use kernel::prelude::*;
 mod tests {
     use super::*;
     use crate::abstractions::{
-        bpf::name::{
-            self,
-            SharedName, //
-        },
+        str::SharedCStr,
         sync::once_box::OnceBox, //
     };
     use kernel::sync::Arc;
 
-    fn shared(prog: u32, text: &CStr) -> Result<SharedName> {
-        name::init();
-        SharedName::new(prog, text)
+    fn shared(prog: u32, text: &CStr) -> Result<SharedCStr> {
+        SharedCStr::init();
+        SharedCStr::new(prog, text)
     }
 
     /// Returns whether both names share one string, instead of only being equal.
-    fn same(a: &SharedName, b: &SharedName) -> bool {
+    fn same(a: &SharedCStr, b: &SharedCStr) -> bool {
         a.as_cstr().as_char_ptr() == b.as_cstr().as_char_ptr()
     }
 

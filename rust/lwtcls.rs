@@ -14,10 +14,7 @@ mod lwt;
 mod name;
 
 use abstractions::{
-    bpf::{
-        self,
-        push_encap, //
-    },
+    bpf::push_encap,
     compat::{
         flag,
         module, //
@@ -26,6 +23,7 @@ use abstractions::{
         lwtunnel,
         pkt_cls, //
     },
+    str::SharedCStr, //
 };
 use cls::BpfClassifier;
 use kernel::prelude::*;
@@ -64,7 +62,7 @@ impl Encapsulation {
     ///
     /// If only the helper cannot be registered, logs a warning and continues without it.
     fn register() -> Option<Self> {
-        bpf::name::init();
+        SharedCStr::init();
         let takeover = flag(&module_parameters::takeover);
         let encap = lwtunnel::Registration::new(takeover)
             .inspect_err(|why| {

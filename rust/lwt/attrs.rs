@@ -8,7 +8,6 @@ use super::{
 };
 use crate::abstractions::{
     bpf::{
-        name::SharedName,
         LwtProg,
         Prog, //
     },
@@ -25,6 +24,7 @@ use crate::abstractions::{
             Message, //
         }, //
     },
+    str::SharedCStr,
     sync::once_box::OnceBox,
     uapi::{
         LWT_BPF_IN,
@@ -119,7 +119,7 @@ fn parse_hook<P: LwtProg>(
         };
         extack.set_err_attr(error, fd, why)
     })?;
-    let name = SharedName::new(prog.id(), name)?;
+    let name = SharedCStr::new(prog.id(), name)?;
     Ok(Some(HookProg { prog, name }))
 }
 

@@ -23,7 +23,6 @@ mod suite;
 
 use crate::abstractions::{
     bpf::{
-        name::SharedName,
         LwtIn,
         LwtOut,
         LwtProg,
@@ -54,6 +53,7 @@ use crate::abstractions::{
         },
         skbuff::Skb, //
     },
+    str::SharedCStr,
     sync::{
         bottom_half::BhDisabled,
         once_box::OnceBox, //
@@ -98,7 +98,7 @@ impl HookType for LwtXmit {
 /// A program on one hook, with the name that userspace gave it.
 pub(crate) struct HookProg<P> {
     prog: Prog<P>,
-    name: SharedName,
+    name: SharedCStr,
 }
 
 /// The tunnel state of one route: its programs.

@@ -4,7 +4,6 @@
 
 mod context;
 mod mem;
-pub(crate) mod name;
 mod prog;
 pub(crate) mod push_encap;
 mod run;

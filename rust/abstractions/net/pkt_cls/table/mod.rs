@@ -129,7 +129,7 @@ impl<T: Classifier> FilterTable<T> {
         try_pin_init!(Self {
             // SAFETY: The slot is valid, and pinned.
             list <- Opaque::ffi_init(|list| unsafe { bindings::INIT_LIST_HEAD_RCU(list) }),
-            admin <- new_mutex!(admin, "lwtcls::FilterTable"),
+            admin <- new_mutex!(admin, "FilterTable::inner"),
             _filters: PhantomData,
         })
     }

@@ -4,6 +4,10 @@
 //!
 //! C header: [`include/linux/string.h`](srctree/include/linux/string.h)
 
+mod shared;
+
+pub(crate) use shared::SharedCStr;
+
 use crate::abstractions::bindings;
 use core::ptr::NonNull;
 use kernel::prelude::*;
