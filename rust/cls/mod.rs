@@ -11,6 +11,7 @@ mod classify;
 mod dump;
 mod filter;
 mod offload;
+mod program;
 mod stats;
 mod warnings;
 

@@ -10,6 +10,7 @@ mod attrs;
 mod counters;
 mod debugfs;
 mod gso;
+mod ip_key;
 mod packet_drop;
 mod push;
 mod redirect;

@@ -4,6 +4,10 @@
 
 use super::{
     counters::Event,
+    ip_key::{
+        Ipv4Key,
+        Ipv6Key, //
+    },
     packet_drop::PacketDrop,
     route_cache::{
         CacheEntry,
@@ -24,7 +28,6 @@ use crate::abstractions::{
         flow::{
             Flow,
             FlowOwner, //
-            In6Addr,
         },
         lwtunnel::{
             Received,
@@ -48,51 +51,6 @@ use crate::abstractions::{
     }, //
 };
 use kernel::prelude::*;
-
-/// The IPv4 header fields that a route lookup uses. Addresses are in network byte order.
-struct Ipv4Key {
-    tos: u8,
-    protocol: u8,
-    saddr: u32,
-    daddr: u32,
-}
-
-impl Ipv4Key {
-    #[inline(always)]
-    fn from_skb(skb: &Skb) -> Result<Self, PacketDrop> {
-        let [first, _, third, saddr, daddr]: [u32; 5] =
-            skb.network_header().ok_or(PacketDrop::truncated())?;
-        Ok(Self {
-            tos: (u32::from_be(first) >> 16) as u8,
-            protocol: (u32::from_be(third) >> 16) as u8,
-            saddr,
-            daddr,
-        })
-    }
-}
-
-/// The IPv6 header fields that a route lookup uses, in network byte order.
-struct Ipv6Key {
-    /// Version, traffic class and flow label.
-    flowinfo: u32,
-    protocol: u8,
-    saddr: In6Addr,
-    daddr: In6Addr,
-}
-
-impl Ipv6Key {
-    #[inline(always)]
-    fn from_skb(skb: &Skb) -> Result<Self, PacketDrop> {
-        let [_, s0, s1, d0, d1]: [u64; 5] = skb.network_header().ok_or(PacketDrop::truncated())?;
-        let [flowinfo, second]: [u32; 2] = skb.network_header().ok_or(PacketDrop::truncated())?;
-        Ok(Self {
-            flowinfo,
-            protocol: (u32::from_be(second) >> 8) as u8,
-            saddr: [s0, s1],
-            daddr: [d0, d1],
-        })
-    }
-}
 
 /// Returns the drop for a packet that is neither IPv4 nor IPv6.
 #[inline(always)]

@@ -4,6 +4,7 @@
 
 use super::{
     adapter::Adapter,
+    state::is_ours,
     takeover,
     Encap,
     Purpose, //
@@ -21,6 +22,37 @@ use kernel::{
 };
 
 impl<T: Encap> Adapter<T> {
+    /// # Safety
+    ///
+    /// Called by the core under RCU, with two states of `T::TYPE` (see [`Self::input`]).
+    pub(crate) unsafe extern "C" fn cmp_encap(
+        a: *mut bindings::lwtunnel_state,
+        b: *mut bindings::lwtunnel_state,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let same = unsafe {
+            match (is_ours(a), is_ours(b)) {
+                (true, true) => {
+                    let same_headroom = (*a).headroom == (*b).headroom;
+                    let (a, b) = (Self::state(a), Self::state(b));
+                    let purpose = if a.purpose == Purpose::DelRoute {
+                        a.purpose
+                    } else {
+                        b.purpose
+                    };
+                    // A new route that shares the state of another route gets the headroom of that
+                    // state.
+                    (purpose == Purpose::DelRoute || same_headroom)
+                        && a.encap.same(&b.encap, purpose)
+                }
+                (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
+                (true, false) => Self::matches(a, b),
+                (false, true) => Self::matches(b, a),
+            }
+        };
+        (!same).into()
+    }
+
     /// # Safety
     ///
     /// As for [`Self::build_state`].

@@ -18,16 +18,13 @@ use super::{
 use crate::abstractions::{
     bindings,
     compat::ENOBUFS,
-    net::netlink::{
-        ExtAck,
-        Message, //
-    },
+    net::netlink::ExtAck,
     sync::{
         bottom_half::BhDisabled,
         rcu,
         rtnl::{
-            Rtnl, //
-            RtnlState,
+            Rtnl,
+            RtnlState, //
         }, //
     }, //
 };
@@ -53,7 +50,7 @@ impl<T: Classifier> Adapter<T> {
     ///
     /// `tp` is a tcf_proto of this classifier, between `init` and `destroy`, and the caller keeps
     /// it alive for `'a`.
-    unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
+    pub(super) unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
         // SAFETY: `init` stored a table there, which is valid until nobody holds `tp` any more.
         unsafe {
             let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
@@ -249,56 +246,6 @@ impl<T: Classifier> Adapter<T> {
         unsafe { Self::proto(tp) }.close_if_empty()
     }
 
-    /// Passes filters to the core, beginning with the one at which the last call for the same dump
-    /// stopped.
-    ///
-    /// # Safety
-    ///
-    /// Called by the core for a tcf_proto of this classifier that it holds, with a walker that the
-    /// core owns.
-    pub(crate) unsafe extern "C" fn walk(
-        tp: *mut bindings::tcf_proto,
-        walker: *mut bindings::tcf_walker,
-        _rtnl_held: bool,
-    ) {
-        // SAFETY: By the safety requirements of this function.
-        let filters = unsafe { Self::proto(tp) }.filters();
-        // SAFETY: The walker is valid for the time of the call. No reference to it is created,
-        // because the callback gets the pointer, too, and may access a structure that contains the
-        // walker.
-        let (visit, skip, cookie) = unsafe { ((*walker).fn_, (*walker).skip, (*walker).cookie) };
-
-        let mut at = match cookie {
-            // The number of filters that earlier calls have counted. It is not negative.
-            0 => filters.nth(skip as usize),
-            cookie => filters.from_cookie(cookie),
-        };
-        let mut count = skip;
-        let mut stopped = None;
-        while let Some(filter) = at {
-            // SAFETY: The core passed the function to be called here, and the reference keeps the
-            // filter valid during the call.
-            let wants_more = visit.is_some_and(|visit| unsafe {
-                (*walker).count = count;
-                visit(tp, filter.as_raw(), walker) >= 0
-            });
-            if !wants_more {
-                stopped = Some(filters.dump_cookie(&filter));
-                break;
-            }
-            at = filters.next(Some(&filter));
-            count += 1;
-        }
-        // SAFETY: The walker is valid for the time of the call.
-        unsafe {
-            (*walker).count = count;
-            (*walker).cookie = stopped.unwrap_or(0);
-            if stopped.is_some() {
-                (*walker).stop = 1;
-            }
-        }
-    }
-
     /// # Safety
     ///
     /// Called by the core with RTNL and the block's `cb_lock` held, for a tcf_proto of this
@@ -339,66 +286,5 @@ impl<T: Classifier> Adapter<T> {
                 filter.class().rebind(&rtnl, classid, class, qdisc, base);
             }
         }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the core for a tcf_proto of this classifier that it holds, with null or one of its
-    /// filters, which a reference keeps valid, and a netlink message that is being built, whose
-    /// header is `header`. RTNL is held if `rtnl_held`.
-    pub(crate) unsafe extern "C" fn dump(
-        _net: *mut bindings::net,
-        tp: *mut bindings::tcf_proto,
-        filter: *mut c_void,
-        skb: *mut bindings::sk_buff,
-        header: *mut bindings::tcmsg,
-        rtnl_held: bool,
-    ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        unsafe {
-            let (caller, tp) = (RtnlState::new(rtnl_held), Self::proto(tp));
-            Self::write(filter, skb, header, |filter, message| {
-                T::dump(&caller, &tp, filter, message)
-            })
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Self::dump`].
-    pub(crate) unsafe extern "C" fn terse_dump(
-        _net: *mut bindings::net,
-        _tp: *mut bindings::tcf_proto,
-        filter: *mut c_void,
-        skb: *mut bindings::sk_buff,
-        header: *mut bindings::tcmsg,
-        _rtnl_held: bool,
-    ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        unsafe { Self::write(filter, skb, header, T::terse_dump) }
-    }
-
-    /// # Safety
-    ///
-    /// The arguments are those of [`Self::dump`].
-    unsafe fn write(
-        filter: *mut c_void,
-        skb: *mut bindings::sk_buff,
-        header: *mut bindings::tcmsg,
-        f: impl FnOnce(&super::Filter<T>, &mut Message<'_>) -> Result,
-    ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        if let Some((handle, filter)) = unsafe { FilterRef::<T>::borrow(filter) } {
-            // SAFETY: The message and its header are valid for the time of the call.
-            let mut message = unsafe {
-                (*header).tcm_handle = handle;
-                Message::from_raw(skb)
-            };
-            if f(filter, &mut message).is_err() {
-                return -1;
-            }
-        }
-        // SAFETY: The message is valid.
-        unsafe { (*skb).len as c_int }
     }
 }

@@ -14,6 +14,7 @@ mod bpf;
 mod chain;
 mod change;
 mod class;
+mod dump;
 mod entries;
 mod exts;
 mod filter;
