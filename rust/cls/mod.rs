@@ -16,7 +16,7 @@ mod stats;
 mod warnings;
 
 #[cfg(lwtcls_kunit)]
-#[path = "../../kunit/cls.rs"]
+#[path = "../../kunit/cls/mod.rs"]
 mod suite;
 
 use crate::abstractions::{

@@ -19,7 +19,7 @@ mod route_cache;
 mod run;
 
 #[cfg(lwtcls_kunit)]
-#[path = "../../kunit/lwt.rs"]
+#[path = "../../kunit/lwt/mod.rs"]
 mod suite;
 
 use crate::abstractions::{

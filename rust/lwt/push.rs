@@ -3,7 +3,7 @@
 //! Outer IP headers that programs push: `bpf_lwt_push_encap(BPF_LWT_ENCAP_IP)`.
 
 #[cfg(lwtcls_kunit)]
-#[path = "../../kunit/push.rs"]
+#[path = "../../kunit/push/mod.rs"]
 mod suite;
 
 use super::gso;
