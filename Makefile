@@ -8,74 +8,74 @@ export GDB RECORD KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
 
 ##@ Use
 demo: ## watch stock ip and tc attach BPF programs to the packet path, on Debian's own kernel
-	@scripts/demo $(FLAVOUR)
+	@scripts/guest/demo $(FLAVOUR)
 
 shell: ## start a shell in the same guest: module loaded, namespaces a and b connected
-	@scripts/shell $(FLAVOUR)
+	@scripts/guest/shell $(FLAVOUR)
 
 ##@ Build
 all: ## build the modules against the test kernel, or against a Rust kernel tree: KDIR=PATH
-	@scripts/build-module
+	@scripts/build/build-module
 
 setup: ## set up the prerequisites only: tools, kernel source, test kernel
-	@scripts/setup-kernel test >/dev/null
+	@scripts/setup/setup-kernel test >/dev/null
 
 samples: ## build the programs and the loader of samples/ into build/samples
-	@scripts/build-samples
+	@scripts/build/build-samples
 
 deb: ## build the Debian package lwtcls-dkms into build/deb
-	@scripts/deb
+	@scripts/dkms/deb
 
 ##@ Test
 test: ## run KUnit suites and scenarios in guests; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
-	@scripts/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
+	@scripts/check/test $(if $(FLAVOUR),--flavour $(FLAVOUR)) $(ARGS)
 
 test-debug: ## run them on the debug kernel, plus scenarios that fail each allocation once
-	@scripts/test --debug $(ARGS)
+	@scripts/check/test --debug $(ARGS)
 
 test-races: ## run the concurrency scenarios on a KCSAN kernel
-	@scripts/test --races $(ARGS)
+	@scripts/check/test --races $(ARGS)
 
 planted: ## plant faults in copies of the source; test-debug and test-races must detect each
-	@scripts/planted
+	@scripts/check/planted
 
 diff: ## run the scenarios on lwtcls and on the C and compare the results; ARGS as above
-	@scripts/diff $(ARGS)
+	@scripts/check/diff $(ARGS)
 
 fuzz: ## send 200,000 hostile requests to lwtcls and the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
-	@scripts/fuzz $(ARGS)
+	@scripts/check/fuzz $(ARGS)
 
 bench: ## count instructions per packet and per request, and compare with the C; FLAVOUR=stock
-	@scripts/bench $(FLAVOUR)
+	@scripts/bench/bench $(FLAVOUR)
 
 cycles: ## count cycles and cache misses per packet, and compare with the C; needs KVM
-	@scripts/cycles $(FLAVOUR)
+	@scripts/bench/cycles $(FLAVOUR)
 
 memory: ## measure memory and instructions of many routes and filters, and compare with the C
-	@scripts/memory
+	@scripts/bench/memory
 
 check-deb: ## install, use and purge the Debian package on a fresh Debian in a guest
-	@scripts/check-deb
+	@scripts/dkms/check-deb
 
 lint: ## check formatting, clippy, checkpatch, shellcheck and the project's own rules
-	@scripts/lint
+	@scripts/lint/lint
 
 ##@ Read
 doc: ## build the rustdoc, private items included, in build/doc
-	@scripts/doc
+	@scripts/build/doc
 
 rust-analyzer: ## write rust-project.json for editors
-	@scripts/rust-analyzer
+	@scripts/build/rust-analyzer
 
 unsafe: ## regenerate docs/unsafe.md: all unsafe code and what makes it sound
-	@scripts/unsafe-audit.py
+	@scripts/lint/unsafe-audit.py
 
 ##@ Clean
 clean: ## remove what was built in this checkout
 	rm -rf build
 
 distclean: clean ## also remove the cache: tools, kernel source, kernels
-	@scripts/clean-cache
+	@scripts/setup/clean-cache
 
 help: ## show this help
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -84,7 +84,7 @@ help: ## show this help
 	@printf '\nVariables: KDIR (kernel tree to build against), JOBS (parallel jobs),\n'
 	@printf '  GDB=1 (make shell lets gdb attach), RECORD=1 (make test writes into README,\n'
 	@printf '  make bench draws docs/cost.svg),\n'
-	@printf '  FLAVOUR (a kernel of scripts/kernel/, for "make test", "demo", "shell" and "bench"),\n'
+	@printf '  FLAVOUR (a kernel of scripts/setup/kernel/, for "make test", "demo", "shell" and "bench"),\n'
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 

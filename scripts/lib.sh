@@ -155,7 +155,7 @@ bootstrap_debian() {
 in_debian() {
 	# shellcheck disable=SC2086
 	LWTCLS_TOOLS=$1 unshare --mount --propagation private ${LWTCLS_UNSHARE:-} -- \
-		bash "$TOP/scripts/enter-tools" "${@:2}"
+		bash "$TOP/scripts/setup/enter-tools" "${@:2}"
 }
 
 # install_in_debian ROOT PACKAGE...: installs packages in such a root.
@@ -181,12 +181,12 @@ in_tools() {
 TOOLS_SUITE=trixie
 tools_dir() {
 	printf '%s/tools-%s\n' "$CACHE" \
-		"$(key "$TOOLS_SUITE" "$TOP/scripts/packages.txt" "$TOP/scripts/setup-tools")"
+		"$(key "$TOOLS_SUITE" "$TOP/scripts/setup/packages.txt" "$TOP/scripts/setup/setup-tools")"
 }
 
 # debian_dir NAME: prints the root that setup-deb makes under that name.
 debian_dir() {
-	printf '%s/debian-%s-%s\n' "$CACHE" "$1" "$(key "$TOOLS_SUITE" "$TOP/scripts/setup-deb")"
+	printf '%s/debian-%s-%s\n' "$CACHE" "$1" "$(key "$TOOLS_SUITE" "$TOP/scripts/setup/setup-deb")"
 }
 
 # The supported kernel series, newest first.
@@ -213,7 +213,7 @@ source_dir() {
 # the test kernel.
 kernel_base() {
 	local base
-	base=$(sed -n 's/^# base: //p' "$TOP/scripts/kernel/$1.config")
+	base=$(sed -n 's/^# base: //p' "$TOP/scripts/setup/kernel/$1.config")
 	printf '%s\n' "${base:-test}"
 }
 
@@ -221,18 +221,18 @@ kernel_base() {
 # Later ones override earlier ones.
 kernel_fragments() {
 	[ "$1" = test ] || kernel_fragments "$(kernel_base "$1")"
-	printf '%s\n' "$TOP/scripts/kernel/$1.config"
+	printf '%s\n' "$TOP/scripts/setup/kernel/$1.config"
 }
 
 # debian_kernel FLAVOUR: prints the series and Debian's flavour of a kernel that is downloaded from
 # Debian. Prints nothing for one that is built.
-debian_kernel() { sed '/^#/d' "$TOP/scripts/kernel/$1.debian" 2>/dev/null || :; }
+debian_kernel() { sed '/^#/d' "$TOP/scripts/setup/kernel/$1.debian" 2>/dev/null || :; }
 
 # packages_dir FLAVOUR: prints where the packages of a downloaded kernel are unpacked.
 packages_dir() {
 	local words
 	words=$(debian_kernel "$1")
-	printf '%s/debian-%s-%s\n' "$CACHE" "${words// /-}" "$(key "$TOP/scripts/setup-debian")"
+	printf '%s/debian-%s-%s\n' "$CACHE" "${words// /-}" "$(key "$TOP/scripts/setup/setup-debian")"
 }
 
 # kernel_dir FLAVOUR: prints the build tree of that kernel. The name contains a hash of the source,
@@ -241,7 +241,7 @@ kernel_dir() {
 	local fragments
 	if [ -n "$(debian_kernel "$1")" ]; then
 		printf '%s/kernel-%s-%s\n' "$CACHE" "$1" "$(key "$(packages_dir "$1")" \
-			"$TOP/scripts/rust-metadata" "$(tools_dir)/.versions")"
+			"$TOP/scripts/dkms/rust-metadata" "$(tools_dir)/.versions")"
 		return
 	fi
 	mapfile -t fragments < <(kernel_fragments "$1")
@@ -283,21 +283,21 @@ build_programs_for() {
 	local kernel
 	build=$TOP/build
 	if [ "$1" = test ]; then
-		"$TOP/scripts/build-module"
+		"$TOP/scripts/build/build-module"
 	else
 		build=$TOP/build/$1
-		kernel=$("$TOP/scripts/setup-kernel" "$1")
-		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build-module"
+		kernel=$("$TOP/scripts/setup/setup-kernel" "$1")
+		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build/build-module"
 	fi
-	"$TOP/scripts/build-bpf" "$1"
+	"$TOP/scripts/build/build-bpf" "$1"
 	[ "$1" = test ] || ln -sfn ../bpf "$build/bpf"
 }
 
 # build_for FLAVOUR: as build_programs_for, and builds everything else that the scenarios need.
 build_for() {
 	build_programs_for "$1"
-	"$TOP/scripts/build-clients"
+	"$TOP/scripts/build/build-clients"
 	[ "$1" = test ] || ln -sfn ../clients "$build/clients"
-	in_tools "$TOP/scripts/prepare" "$build" ||
+	in_tools "$TOP/scripts/guest/prepare" "$build" ||
 		die "preparing the guests failed" "fix the errors above"
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Records what a scenario observes, in order, for scripts/differences.py to compare.
+"""Records what a scenario observes, in order, for scripts/check/differences.py to compare.
 
 The primitives that inspect the kernel record their results; scenarios do not deal with the journal.
 Results are recorded as seen: the reader of the journal has to allow for ids and times that differ

@@ -69,7 +69,7 @@ class Coverage:
             os.close(self.file)
 
     def show(self):
-        """Returns lines with the coverage for scripts/coverage.py."""
+        """Returns lines with the coverage for scripts/check/coverage.py."""
         text = "\n".join(f"{name} {offset:x}" for name, offset in sorted(self.reached))
         text = base64.b85encode(zlib.compress(text.encode(), 9)).decode()
         return [f"coverage: {text[at:at + 2000]}" for at in range(0, len(text), 2000)]

@@ -3,7 +3,7 @@
 generated from a seed.
 
 LWTCLS_FUZZ: number of requests. LWTCLS_SEED: the seed. LWTCLS_ROUND: number of requests after which
-everything that they have created is deleted. The answers are printed for scripts/fuzz-diff.py,
+everything that they have created is deleted. The answers are printed for scripts/check/fuzz-diff.py,
 which compares them with those of another kernel.
 """
 

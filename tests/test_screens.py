@@ -155,7 +155,7 @@ REQUESTS = [row for row in SCREENS if row.part not in ("The module", "Hardware")
 
 def check(row, lines, answered):
     """Checks the output and the errno against a row. The output of the C code is compared by
-    scripts/differences.py."""
+    scripts/check/differences.py."""
     if SIDE == "rust":
         assert [line for line in lines if LINE.match(line)] == [
             line for line in row.said if LINE.match(line)], lines
