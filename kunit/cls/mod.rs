@@ -3,7 +3,7 @@
 //! The classifier: handles, filter order, verdicts, requests, offload and dumps.
 
 mod classify;
-mod offload;
+mod devices;
 mod requests;
 mod table;
 

@@ -37,7 +37,7 @@ mod tests {
                         protocol_be: protocol,
                         network: 0,
                         // Only a UDP tunnel has an outer transport header.
-                        transport_offset: len + i32::from(INNER_LEN),
+                        transport: len + i32::from(INNER_LEN),
                         encapsulation: true,
                         inner_protocol_be: ETH_P_IP,
                         inner_mac: len,

@@ -2,8 +2,8 @@
 
 //! Pushed headers: which are accepted, and the state of a packet after a push.
 
-mod gso;
 mod header;
+mod segments;
 
 use super::*;
 use crate::{

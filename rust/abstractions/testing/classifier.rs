@@ -36,7 +36,7 @@ pub(crate) struct ProtoBuf<T: Classifier> {
     filters: Pin<KBox<FilterTable<T>>>,
     tp: KBox<bindings::tcf_proto>,
     _chain: KBox<bindings::tcf_chain>,
-    _block: KBox<bindings::tcf_block>,
+    pub(super) _block: KBox<bindings::tcf_block>,
 }
 
 impl<T: Classifier> ProtoBuf<T> {

@@ -4,7 +4,7 @@
 
 mod classifier;
 mod device;
-mod lwtunnel;
+mod hooks;
 mod netlink;
 mod prog;
 mod skb;
@@ -18,7 +18,7 @@ pub(crate) use classifier::{
     ResultBuf, //
 };
 pub(crate) use device::FakeDevice;
-pub(crate) use lwtunnel::{
+pub(crate) use hooks::{
     push,
     push_own_bytes,
     received,
@@ -43,6 +43,3 @@ pub(crate) use skb::{
     SkbWatch,
     HEADROOM, //
 };
-
-use super::net::lwtunnel;
-use kernel::prelude::*;
