@@ -156,7 +156,7 @@ def test_module_stays_while_ftrace_does_not_detach(unloaded):
             sh("rmmod lwtcls_stuck")
             assert leaving.wait(60) == 0
         assert not loaded() and run(fd)[0] == ALONE
-    assert said_since(before) == ["lwtcls: ftrace does not detach from bpf_lwt_push_encap() "
+    assert said_since(before) == ["lwtcls: ftrace does not detach from bpf_lwt_in_push_encap() "
                                   "(error -19): the module stays until it does"]
 
 
