@@ -3,8 +3,8 @@
 generated from a seed.
 
 LWTCLS_FUZZ: number of requests. LWTCLS_SEED: the seed. LWTCLS_ROUND: number of requests after which
-everything that they have created is deleted. The answers are printed for scripts/check/fuzz-diff.py,
-which compares them with those of another kernel.
+everything that they have created is deleted. The answers are printed for
+scripts/check/fuzz-diff.py, which compares them with those of another kernel.
 """
 
 import base64

@@ -14,9 +14,9 @@ PAGE = pathlib.Path("docs/unsafe.md")
 HEAD = """<!-- SPDX-License-Identifier: GPL-2.0-only -->
 # The unsafe code
 
-Generated from the comments in the source by `make unsafe`. Each entry says what an unsafe block relies
-on, and who guarantees it: the kernel, a type invariant, a check above the block or, in an unsafe
-function, its caller.
+Generated from the comments in the source by `make unsafe`. Each entry says what an unsafe block
+relies on, and who guarantees it: the kernel, a type invariant, a check above the block or, in an
+unsafe function, its caller.
 
 The number of blocks should fall. A commit that raises it explains why, in a line that begins with
 `Unsafe:`.

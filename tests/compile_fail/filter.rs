@@ -13,11 +13,11 @@ use crate::abstractions::{
         pkt_cls::{
             BpfRule,
             Change,
-            OffloadDevice,
-            NewFilter,
             Exts,
             Filter,
             FilterInit, //
+            NewFilter,
+            OffloadDevice,
         }, //
     }, //
 };
@@ -52,7 +52,11 @@ fn take_filter(mut entry: NewFilter<'_, BpfClassifier>) -> Filter<BpfClassifier>
     *entry //~ E0507
 }
 
-fn offer_a_program(prog: TcProg, device: &OffloadDevice<'_, BpfClassifier>, extack: &mut ExtAck<'_>) {
+fn offer_a_program(
+    prog: TcProg,
+    device: &OffloadDevice<'_, BpfClassifier>,
+    extack: &mut ExtAck<'_>,
+) {
     let rule = BpfRule {
         prog,
         direct_action: true,

@@ -4,9 +4,9 @@
 
 use crate::abstractions::net::pkt_cls::{
     Change,
-    NewFilter,
     FilterRef,
     Handle,
+    NewFilter,
     TcfProto,
     Writer, //
 };

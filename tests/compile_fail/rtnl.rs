@@ -9,8 +9,8 @@ use crate::abstractions::{
     },
     sync::rtnl::{
         self,
-        RtnlState,
         Rtnl, //
+        RtnlState,
     }, //
 };
 use crate::cls::BpfClassifier;

@@ -213,8 +213,8 @@ macro_rules! push_encap_entries {
                 unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Direction::Egress) }.into()
             }
 
-            // SAFETY: The entries are in the assembly file, and continue in the functions above.
             #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+            // SAFETY: The entries are in the assembly file, and continue in the functions above.
             unsafe impl Entries for $policy {
                 const IN: unsafe extern "C" fn() = $in_entry;
                 const XMIT: unsafe extern "C" fn() = $xmit_entry;

@@ -80,7 +80,7 @@ impl<T: Classifier> ProtoBuf<T> {
         drop(at);
         change();
         self.filters
-            .from_cookie(dump_cookie)
+            .at_cookie(dump_cookie)
             .map(|filter| filter.handle())
     }
 

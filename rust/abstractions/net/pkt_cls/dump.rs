@@ -37,7 +37,7 @@ impl<T: Classifier> Adapter<T> {
         let mut at = match cookie {
             // The number of filters that earlier calls have counted. It is not negative.
             0 => filters.nth(skip as usize),
-            cookie => filters.from_cookie(cookie),
+            cookie => filters.at_cookie(cookie),
         };
         let mut count = skip;
         let mut stopped = None;

@@ -101,7 +101,7 @@ impl<T: Classifier> FilterTable<T> {
     /// Returns the filter at which a dump stopped, or its replacement. If neither is in the table,
     /// returns the filter after it. O(log n) if it is in the table and `long` has 64 bits. May
     /// sleep.
-    pub(in crate::abstractions) fn from_cookie(
+    pub(in crate::abstractions) fn at_cookie(
         &self,
         dump_cookie: c_ulong,
     ) -> Option<FilterRef<'_, T>> {
