@@ -70,7 +70,7 @@ fn parts(
             direct_action: mode == Mode::DirectAction,
         },
         classid,
-        exts: testing::no_actions(TCA_BPF_ACT, TCA_BPF_POLICE)?,
+        exts: testing::no_actions(TCA_BPF_ACT, TCA_BPF_POLICE),
         skip: 0,
         data: Data {
             name: None,

@@ -97,7 +97,7 @@ pub(crate) fn caller() -> RtnlState {
 }
 
 /// Returns an empty set of actions, in the initial namespace.
-pub(crate) fn no_actions(act: usize, police: usize) -> Result<Exts<'static>> {
+pub(crate) fn no_actions(act: usize, police: usize) -> Exts<'static> {
     // SAFETY: The initial namespace is always valid.
     unsafe { Exts::none(&raw mut bindings::init_net, act, police) }
 }

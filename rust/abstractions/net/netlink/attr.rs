@@ -223,6 +223,11 @@ impl<'a, const N: usize> Attrs<'a, N> {
         self.table.as_ptr().cast_mut()
     }
 
+    /// Returns whether the request has an attribute of that type.
+    pub(crate) fn has(&self, kind: usize) -> bool {
+        self.table.get(kind).is_some_and(|attr| !attr.is_null())
+    }
+
     /// Returns the attribute of type `TYPE`, or `None` if the request does not have it.
     pub(crate) fn get<const TYPE: usize>(&self) -> Option<Attr<'a>> {
         const { assert!(TYPE < N) };

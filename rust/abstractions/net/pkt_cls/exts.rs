@@ -54,8 +54,29 @@ unsafe impl Send for Exts<'_> {}
 // `get_net`, whose caller has exclusive access.
 unsafe impl Sync for Exts<'_> {}
 
+/// The list of actions of all filters without actions. The core allocates one for each filter.
+#[cfg(CONFIG_NET_CLS_ACT)]
+struct NoActions([*mut bindings::tc_action; bindings::TCA_ACT_MAX_PRIO as usize]);
+
+#[cfg(CONFIG_NET_CLS_ACT)]
+// SAFETY: All pointers are null, and never written.
+unsafe impl Sync for NoActions {}
+
+#[cfg(CONFIG_NET_CLS_ACT)]
+static NO_ACTIONS: NoActions =
+    NoActions([core::ptr::null_mut(); bindings::TCA_ACT_MAX_PRIO as usize]);
+
+#[cfg(CONFIG_NET_CLS_ACT)]
+impl NoActions {
+    /// Returns the list as `struct tcf_exts` holds it. The core and drivers read a list up to the first
+    /// null pointer, and only write to it when they add or remove an action.
+    fn as_ptr() -> *mut *mut bindings::tc_action {
+        NO_ACTIONS.0.as_ptr().cast_mut()
+    }
+}
+
 impl<'a> Exts<'a> {
-    /// Creates an empty list of actions.
+    /// Creates an empty list of actions, which takes no memory.
     ///
     /// # Safety
     ///
@@ -64,19 +85,28 @@ impl<'a> Exts<'a> {
         net: *mut bindings::net,
         act: usize,
         police: usize,
-    ) -> Result<Self> {
+    ) -> Self {
         let exts = Opaque::<bindings::tcf_exts>::zeroed();
-        // SAFETY: The pointer is valid. Nothing in `exts` points back to it, so it may move.
-        to_result(unsafe {
-            bindings::tcf_exts_init(exts.get(), net, act as c_int, police as c_int)
-        })?;
+        // SAFETY: The value is not shared yet. What is not set here is zero in C, too.
+        unsafe {
+            let exts = exts.get();
+            #[cfg(CONFIG_NET_CLS_ACT)]
+            {
+                (*exts).net = net;
+                (*exts).actions = NoActions::as_ptr();
+            }
+            #[cfg(not(CONFIG_NET_CLS_ACT))]
+            let _ = net;
+            (*exts).action = act as c_int;
+            (*exts).police = police as c_int;
+        }
         // INVARIANT: Initialised above. `net` outlives `'a` by the safety requirements of this
         // function.
-        Ok(Self {
+        Self {
             exts,
             net_held: UnsafeCell::new(false),
             _net: PhantomData,
-        })
+        }
     }
 
     /// Sets up the actions that a request asks for: those in its attribute `act`, or the single
@@ -92,7 +122,15 @@ impl<'a> Exts<'a> {
     ) -> Result<Self> {
         assert!(act < N && police < N);
         // SAFETY: The namespace outlives the request.
-        let this = unsafe { Self::none(change.net, act, police)? };
+        let this = unsafe { Self::none(change.net, act, police) };
+        if !attrs.has(act) && !attrs.has(police) {
+            return Ok(this);
+        }
+        // SAFETY: The value is not shared yet, and has no list of its own. Nothing in `exts` points
+        // back to it, so it may move. On error the list is null, which the drop accepts.
+        to_result(unsafe {
+            bindings::tcf_exts_init(this.exts.get(), change.net, act as c_int, police as c_int)
+        })?;
         // SAFETY: All pointers are valid during the request. The attribute table has the entries
         // that `exts` refers to.
         to_result(unsafe {
@@ -194,7 +232,14 @@ impl Drop for Exts<'_> {
         // SAFETY: `exts` is initialised by the type invariant, and not used after this. Its
         // namespace is valid by the same invariant, and is put if it was held.
         unsafe {
-            bindings::tcf_exts_destroy(self.exts.get());
+            let exts = self.exts.get();
+            #[cfg(CONFIG_NET_CLS_ACT)]
+            let allocated = (*exts).actions != NoActions::as_ptr();
+            #[cfg(not(CONFIG_NET_CLS_ACT))]
+            let allocated = true;
+            if allocated {
+                bindings::tcf_exts_destroy(exts);
+            }
             if *self.net_held.get() {
                 bindings::tcf_exts_put_net(self.exts.get());
             }
