@@ -31,11 +31,7 @@ encap_ops! {
 }
 
 // rust/stubs/push_encap_entry.S has the entries.
-push_encap_entries! {
-    BpfEncap;
-    in: lwtcls_push_encap_in_entry => lwtcls_push_encap_in,
-    xmit: lwtcls_push_encap_xmit_entry => lwtcls_push_encap_xmit,
-}
+push_encap_entries!(BpfEncap);
 
 classifier_ops! {
     BpfClassifier, LwtCls;

@@ -47,18 +47,21 @@ impl DirectCall {
     ///
     /// # Safety
     ///
-    /// `entry` follows the calling convention of direct calls, for a function of the type of
-    /// `name`. All callers of the kernel function call it inside an RCU read-side critical section.
+    /// `name` is the exact name of one function: it has none of `*?[\`, and does not begin with `!`
+    /// or a digit. `entry` follows the calling convention of direct calls, for a function of that
+    /// type, and stays valid until the value is dropped. All callers of the kernel function call it
+    /// inside an RCU read-side critical section.
     pub(super) unsafe fn new(name: &'static CStr, entry: unsafe extern "C" fn()) -> Result<Self> {
         // SAFETY: All zeroes are valid `ftrace_ops` that have not been used yet.
         let mut ops: bindings::ftrace_ops = unsafe { core::mem::zeroed() };
-        // The sysctl `kernel.ftrace_enabled` is for tracers: where it can disable ftrace, it must not
-        // disable this call.
+        // The sysctl `kernel.ftrace_enabled` is for tracers: where it can disable ftrace, it must
+        // not disable this call.
         ops.flags = bindings::FTRACE_OPS_FL_PERMANENT as c_ulong;
         let ops = KBox::new(Opaque::new(ops), GFP_KERNEL)?;
         let entry = entry as usize as c_ulong;
         // SAFETY: The `ftrace_ops` are on the heap, and stay there until they are unregistered. The
-        // callee only reads the name.
+        // callee writes to the name only if it ends in `*`, which it does not by the safety
+        // requirements of this function.
         to_result(unsafe {
             bindings::ftrace_set_filter(
                 ops.get(),
@@ -88,8 +91,8 @@ impl DirectCall {
 }
 
 impl Drop for DirectCall {
-    /// Unregisters first, then waits for CPUs that are still in the entry, or in a function that it
-    /// called.
+    /// Unregisters first, then waits for callers that are still in the entry, or in the function
+    /// that it jumps to.
     fn drop(&mut self) {
         // Once ftrace has failed, it does not modify functions any more. The entry is module text,
         // so the module must stay as long as it may be called.

@@ -31,9 +31,9 @@ use crate::abstractions::{
     bindings,
     net::{
         encap::{
-            Direction, //
+            Direction,
             EncapSkb,
-            PushEncap,
+            PushEncap, //
         },
         skbuff::{
             end_pointer,
@@ -148,8 +148,10 @@ const _: () = assert!(bindings::bpf_lwt_encap_mode_BPF_LWT_ENCAP_IP == 2);
 ///
 /// # Safety
 ///
-/// Both are entries of `rust/stubs/push_encap_entry.S`, each for the function of its name. They
-/// continue in the function of [`Adapter`] for their direction.
+/// Both are entries of `rust/stubs/push_encap_entry.S`: `IN` the one for `bpf_lwt_in_push_encap()`,
+/// `XMIT` the one for `bpf_lwt_xmit_push_encap()`. They preserve registers and stack, and continue
+/// in the function of [`Adapter`] for their direction.
+#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
 pub(crate) unsafe trait Entries: PushEncap {
     /// Called at the entry of `bpf_lwt_in_push_encap()`.
     const IN: unsafe extern "C" fn();
@@ -162,34 +164,30 @@ pub(crate) unsafe trait Entries: PushEncap {
 /// continue in.
 ///
 /// The verifier has checked the arguments of the helper. Arguments and result are 64-bit registers.
+/// The symbols are those of the assembly file. Once in a module.
 macro_rules! push_encap_entries {
-    (
-        $policy:ty;
-        in: $in_entry:ident => $in:ident,
-        xmit: $xmit_entry:ident => $xmit:ident $(,)?
-    ) => {
+    ($policy:ty) => {
         #[allow(unsafe_code)]
         const _: () = {
             use $crate::abstractions::{
                 bpf::push_encap::{
                     raw,
-                    Adapter,
-                    Entries, //
+                    Adapter, //
                 },
                 net::encap::Direction, //
             };
 
             #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
             extern "C" {
-                fn $in_entry();
-                fn $xmit_entry();
+                fn lwtcls_push_encap_in_entry();
+                fn lwtcls_push_encap_xmit_entry();
             }
 
             /// # Safety
             ///
             /// Called in place of `bpf_lwt_in_push_encap()`, for `BPF_LWT_ENCAP_IP`.
             #[no_mangle]
-            unsafe extern "C" fn $in(
+            unsafe extern "C" fn lwtcls_push_encap_in(
                 skb: *mut raw::sk_buff,
                 _kind: u64,
                 hdr: *const ::core::ffi::c_void,
@@ -203,7 +201,7 @@ macro_rules! push_encap_entries {
             ///
             /// Called in place of `bpf_lwt_xmit_push_encap()`, for `BPF_LWT_ENCAP_IP`.
             #[no_mangle]
-            unsafe extern "C" fn $xmit(
+            unsafe extern "C" fn lwtcls_push_encap_xmit(
                 skb: *mut raw::sk_buff,
                 _kind: u64,
                 hdr: *const ::core::ffi::c_void,
@@ -214,10 +212,11 @@ macro_rules! push_encap_entries {
             }
 
             #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
-            // SAFETY: The entries are in the assembly file, and continue in the functions above.
-            unsafe impl Entries for $policy {
-                const IN: unsafe extern "C" fn() = $in_entry;
-                const XMIT: unsafe extern "C" fn() = $xmit_entry;
+            // SAFETY: `push_encap_entry.S` defines both symbols. They preserve registers and stack,
+            // and each jumps to the function of its name above.
+            unsafe impl $crate::abstractions::bpf::push_encap::Entries for $policy {
+                const IN: unsafe extern "C" fn() = lwtcls_push_encap_in_entry;
+                const XMIT: unsafe extern "C" fn() = lwtcls_push_encap_xmit_entry;
             }
         };
     };
