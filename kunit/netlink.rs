@@ -15,7 +15,7 @@ mod tests {
         testing::{
             ExtAckBuf,
             Request, //
-        },
+        }, //
     };
     use crate::name::ProgName;
 

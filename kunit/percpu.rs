@@ -12,7 +12,7 @@ mod tests {
         percpu::{
             Counters,
             PerCpuCell, //
-        },
+        }, //
     };
 
     #[test]

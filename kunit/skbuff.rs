@@ -12,7 +12,7 @@ mod tests {
         testing::{
             self,
             HEADROOM, //
-        },
+        }, //
     };
 
     #[test]

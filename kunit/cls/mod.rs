@@ -19,10 +19,10 @@ use crate::abstractions::{
         pkt_cls::{
             flags,
             Action,
-            FilterInit, //
+            FilterInit,
             Handle,
-            NewFilter,
-        },
+            NewFilter, //
+        }, //
     },
     sync::{
         bottom_half::BhDisabled,
@@ -52,7 +52,7 @@ use crate::abstractions::{
         TCA_BPF_TAG,
         TCA_OPTIONS,
         TCA_RATE, //
-    },
+    }, //
 };
 
 const CLOSED_FD: u32 = 1 << 30;

@@ -32,7 +32,7 @@ use crate::abstractions::{
         LWT_BPF_PROG_NAME,
         LWT_BPF_XMIT,
         LWT_BPF_XMIT_HEADROOM, //
-    },
+    }, //
 };
 use crate::name::ProgName;
 

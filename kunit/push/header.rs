@@ -8,9 +8,10 @@ use super::*;
 mod tests {
     use super::*;
 
-    /// Pushes a header that must be refused, in each direction, and checks that the packet is unchanged.
+    /// Pushes a header that must be refused, in each direction, and checks that the packet is
+    /// unchanged.
     fn refused(header: &[u8], error: Error) -> Result {
-        for direction in SIDES {
+        for direction in DIRECTIONS {
             with_packet(|skb, _| {
                 let before = skb.headers();
                 assert!(push(skb, header, direction) == Err(error));
@@ -25,7 +26,7 @@ mod tests {
 
     #[test]
     fn packet_becomes_the_inner_one() -> Result {
-        for direction in SIDES {
+        for direction in DIRECTIONS {
             for (header, protocol) in [
                 (v4(GRE, 0, &[0; 4])?, ETH_P_IP),
                 (v6(GRE, &[0; 4])?, ETH_P_IPV6),
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn header_may_be_a_part_of_the_packet() -> Result {
         let header = v4(GRE, 0, &[9; 20])?;
-        for direction in SIDES {
+        for direction in DIRECTIONS {
             // One header that fits into the headroom, and one that needs a reallocation.
             for room in [true, false] {
                 with_packet(|skb, _| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Pushed headers: which are accepted, and the state of a packet after a push.
+//! Pushed headers: helpers of the suites.
 
 mod header;
 mod segments;
@@ -20,16 +20,16 @@ use crate::{
         testing::{
             self,
             Headers, //
-        },
+        }, //
     },
-    lwt::BpfEncap,
+    lwt::BpfEncap, //
 };
 
 const MAC_LEN: u16 = 14;
 const INNER_LEN: u16 = 20;
 const GRE: u8 = 47;
 const ESP: u8 = 50;
-const SIDES: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
 /// Returns an IPv4 header with `options` bytes of options, followed by `rest`.
 fn v4(protocol: u8, options: usize, rest: &[u8]) -> Result<KVec<u8>> {

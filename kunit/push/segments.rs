@@ -71,7 +71,7 @@ mod tests {
         Ok(())
     }
 
-    // docs/differences.md: segments in GRE or in a tunnel over UDP, and another header
+    // docs/differences.md: GSO packets in a GRE or UDP tunnel, and a further header
     #[test]
     fn segments_in_a_tunnel_get_no_second_one() -> Result {
         for header in [v4(GRE, 0, &[0; 4])?, v6(4, &[])?] {

@@ -4,8 +4,8 @@
 //! `kernel.bpf_stats_enabled`).
 
 use super::{
-    HookCtx, //
-    HookType,
+    HookCtx,
+    HookType, //
 };
 use crate::abstractions::{
     sync::percpu::Counters,

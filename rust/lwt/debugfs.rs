@@ -7,15 +7,15 @@
 use super::{
     counters::Event,
     BpfEncap,
-    HookCtx, //
-    HookType,
+    HookCtx,
+    HookType, //
 };
 use crate::abstractions::net::lwtunnel::{
     DebugfsDir,
     Family,
-    Registration, //
+    Registration,
     RouteOwner,
-    StateFile,
+    StateFile, //
 };
 use kernel::{
     fmt,

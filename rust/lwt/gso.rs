@@ -20,7 +20,7 @@ use crate::abstractions::{
         IPPROTO_IPV6,
         IPPROTO_UDP,
         TCP_MIN_GSO_SIZE, //
-    },
+    }, //
 };
 use kernel::prelude::*;
 

@@ -4,8 +4,8 @@
 
 use super::{
     counters::Event,
-    HookCtx, //
-    HookType,
+    HookCtx,
+    HookType, //
 };
 use crate::abstractions::{
     bpf::stats_enabled,

@@ -11,8 +11,8 @@ use crate::abstractions::{
     bpf::ProgMem,
     net::encap::{
         ip_fast_csum,
-        Direction, //
-        EncapSkb,
+        Direction,
+        EncapSkb, //
     },
     uapi::{
         ETH_P_IP,
@@ -22,7 +22,7 @@ use crate::abstractions::{
         IPPROTO_ROUTING,
         IPPROTO_UDP,
         LWT_BPF_MAX_HEADROOM, //
-    },
+    }, //
 };
 use kernel::prelude::*;
 

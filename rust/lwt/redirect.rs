@@ -9,8 +9,8 @@ use super::{
 };
 use crate::abstractions::{
     bpf::{
-        BpfNetContext, //
-        LwtXmit,
+        BpfNetContext,
+        LwtXmit, //
     },
     compat::ELOOP,
     net::skbuff::{

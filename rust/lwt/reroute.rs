@@ -117,8 +117,8 @@ pub(super) fn xmit(
     }
 }
 
-/// Implements [`xmit`] with the entry of this CPU. On a miss, falls back to a lookup, and caches its
-/// result if the last packet was of the same flow.
+/// Implements [`xmit`] with the entry of this CPU. On a miss, falls back to a lookup, and caches
+/// its result if the last packet was of the same flow.
 #[inline(never)]
 fn xmit_cached(
     mut skb: Skb,
@@ -129,9 +129,9 @@ fn xmit_cached(
     bh: &BhDisabled<'_>,
 ) -> Result<Sent, (Skb, PacketDrop)> {
     match find(&skb, dst, FromCache { entry, now }) {
-        Ok(CacheResult::Hit(noted)) => {
+        Ok(CacheResult::Hit(cached)) => {
             skb.update_ip_cb(dst.is_inet());
-            output(skb, dst, Found::NoRef(noted))
+            output(skb, dst, Found::NoRef(cached))
         }
         Ok(CacheResult::Stale) => xmit_lookup_and_cache(skb, dst, now, cache, bh),
         Ok(CacheResult::Miss) => xmit_lookup(skb, dst),
@@ -259,11 +259,11 @@ impl<'r> RouteSource<'r> for FromLookupAndCache<'_> {
 ///
 /// [`resolve`] is instantiated once per family, so that no family pays for the other one's fields.
 #[inline(always)]
-fn find<'r, W: RouteSource<'r>>(
+fn find<'r, S: RouteSource<'r>>(
     skb: &Skb,
     dst: Dst<'r>,
-    source: W,
-) -> Result<W::Route, PacketDrop> {
+    source: S,
+) -> Result<S::Route, PacketDrop> {
     let found = match skb.protocol_be() {
         ETH_P_IP => {
             let Ipv4Key {
@@ -294,12 +294,12 @@ fn find<'r, W: RouteSource<'r>>(
 
 /// Builds the flow of a packet, and finds its route by `source`.
 #[inline(always)]
-fn resolve<'r, W: RouteSource<'r>>(
+fn resolve<'r, S: RouteSource<'r>>(
     skb: &Skb,
     dst: Dst<'r>,
-    source: W,
+    source: S,
     flow: impl FnOnce(&FlowOwner<'_>, c_int) -> Flow,
-) -> Result<W::Route> {
+) -> Result<S::Route> {
     let rcu = dst.rcu();
     let owner = FlowOwner::of(skb, dst);
     let oif = match owner.bound_ifindex() {

@@ -18,7 +18,7 @@
 //!   would keep both forever.
 //! - IPv6 routes outside the initial namespace: they have to be freed before their namespace, and
 //!   the entry may outlive it.
-//! - Routes that depend on more than the flow: of multicast packets, of packets disabled a source
+//! - Routes that depend on more than the flow: of multicast packets, of packets without a source
 //!   address, and all of them while the namespace has XFRM policies.
 
 use crate::abstractions::{
@@ -37,8 +37,8 @@ use crate::abstractions::{
     sync::{
         bottom_half::BhDisabled,
         percpu::{
-            CpuGuard, //
-            PerCpuCell,
+            CpuGuard,
+            PerCpuCell, //
         },
         rcu::ReadSide, //
     },
@@ -78,8 +78,8 @@ pub(super) struct CacheEntry {
     flow: Flow,
     /// Whether `route` is the route of `flow`.
     valid: bool,
-    /// The number of consecutive packets of another flow than the one before, in the jiffy `stamp`. It
-    /// is also set to [`MAX_MISSES`] if the route of the flow cannot be cached.
+    /// The number of consecutive packets of another flow than the one before, in the jiffy `stamp`.
+    /// It is also set to [`MAX_MISSES`] if the route of the flow cannot be cached.
     misses: u8,
     /// The jiffy of the lookup or of the last miss.
     stamp: Jiffy,
@@ -97,8 +97,8 @@ impl RouteCache {
 
     /// Takes the entry of this CPU, for one packet.
     ///
-    /// Returns `None` if the cache is to be bypassed: the entries are not allocated, the packets are
-    /// all of different flows, their route cannot be cached, or an interrupted context has the
+    /// Returns `None` if the cache is to be bypassed: the entries are not allocated, the packets
+    /// are all of different flows, their route cannot be cached, or an interrupted context has the
     /// entry.
     #[inline(always)]
     pub(super) fn entry<'a>(
@@ -167,8 +167,8 @@ pub(super) enum CacheResult<'r> {
 }
 
 impl CacheEntry {
-    /// Looks up the route of a flow in the entry. If the entry is for another flow, it is changed to
-    /// this one, disabled a route.
+    /// Looks up the route of a flow in the entry. If the entry is for another flow, it is changed
+    /// to this one, without a route.
     #[inline(always)]
     pub(super) fn find<'r>(
         mut this: CpuGuard<'_, Self>,

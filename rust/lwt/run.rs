@@ -7,16 +7,16 @@ use super::{
     packet_drop::PacketDrop,
     redirect,
     reroute,
-    HookCtx, //
-    HookType,
+    HookCtx,
+    HookType, //
 };
 use crate::abstractions::{
     bpf::{
         stats_enabled,
-        BpfNetContext, //
+        BpfNetContext,
         LwtIn,
         LwtOut,
-        LwtXmit,
+        LwtXmit, //
     },
     net::{
         dst::Dst,

@@ -15,9 +15,9 @@ use crate::abstractions::{
             Change,
             Exts,
             Filter,
-            FilterInit, //
+            FilterInit,
             NewFilter,
-            OffloadDevice,
+            OffloadDevice, //
         }, //
     }, //
 };

@@ -9,8 +9,8 @@ use crate::abstractions::{
     },
     sync::rtnl::{
         self,
-        Rtnl, //
-        RtnlState,
+        Rtnl,
+        RtnlState, //
     }, //
 };
 use crate::cls::BpfClassifier;

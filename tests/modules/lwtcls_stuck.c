@@ -17,7 +17,7 @@ static int get_refused(char *buffer, const struct kernel_param *param)
 
 static const struct kernel_param_ops refused_ops = { .get = get_refused };
 module_param_cb(refused, &refused_ops, NULL, 0400);
-MODULE_PARM_DESC(refused, "how often somebody was not detached");
+MODULE_PARM_DESC(refused, "number of refused detaches");
 
 /* Returns an error to the caller. */
 static int refuse(struct kprobe *probe, struct pt_regs *regs)
@@ -55,5 +55,5 @@ static void __exit lwtcls_stuck_exit(void)
 
 module_init(lwtcls_stuck_init);
 module_exit(lwtcls_stuck_exit);
-MODULE_DESCRIPTION("Has ftrace detach nobody");
+MODULE_DESCRIPTION("Makes ftrace fail to detach");
 MODULE_LICENSE("GPL");

@@ -76,8 +76,7 @@ unsafe impl<T> Sync for Prog<T> {}
 
 impl<T: ProgType> Prog<T> {
     /// Takes a reference to the program of a file descriptor of the calling process. Process
-    /// context.
-    /// C: `bpf_prog_get_type()`.
+    /// context. C: `bpf_prog_get_type()`.
     ///
     /// Fails with
     /// - `EBADF` if the file descriptor is not open,

@@ -69,8 +69,7 @@ impl TcProg {
     pub(crate) const MAX_INSNS: usize = bindings::BPF_MAXINSNS as usize;
 
     /// Takes a reference to the program of a file descriptor of the calling process. Process
-    /// context.
-    /// C: `bpf_prog_get_type_dev()`.
+    /// context. C: `bpf_prog_get_type_dev()`.
     ///
     /// Fails with
     /// - `EBADF` if the file descriptor is not open,
@@ -93,8 +92,7 @@ impl TcProg {
     }
 
     /// Checks and translates classic instructions (`struct sock_filter`, in host byte order).
-    /// Process context.
-    /// C: `bpf_prog_create()`.
+    /// Process context. C: `bpf_prog_create()`.
     ///
     /// Fails with `EINVAL` if there are no instructions, too many, or an incomplete one, or if the
     /// kernel rejects them. Fails with `ENOMEM` if an allocation fails.
@@ -218,8 +216,7 @@ impl TcProg {
     }
 
     /// Returns whether the program was loaded for that device, or for one that shares its hardware.
-    /// May sleep.
-    /// C: `bpf_offload_dev_match()`.
+    /// May sleep. C: `bpf_offload_dev_match()`.
     pub(crate) fn is_bound_to(&self, dev: &NetDevice) -> bool {
         // SAFETY: Program and device are valid by the references.
         unsafe { bindings::bpf_offload_dev_match(self.as_ptr(), dev.as_ptr()) }

@@ -134,8 +134,7 @@ impl<'a> EncapSkb<'a> {
     pub(crate) fn postpush_rcsum(&mut self, len: u32) {
         let skb = self.skb.as_ptr();
         // SAFETY: The packet is valid and exclusively borrowed. The fields have the same offsets in
-        // both members of the union. The outer header was pushed, so the packet has that many
-        // bytes.
+        // both members of the union. `len` is limited to the linear data.
         unsafe {
             let headers = (*skb).__bindgen_anon_4.headers.as_mut();
             if u32::from(headers.ip_summed()) != bindings::CHECKSUM_COMPLETE {

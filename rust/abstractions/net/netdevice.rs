@@ -42,8 +42,7 @@ impl NetDevice {
     }
 
     /// Returns the ifindex of the VRF that the device belongs to, or is. Returns 0 if there is
-    /// none.
-    /// C: `l3mdev_master_dev_rcu()`.
+    /// none. C: `l3mdev_master_dev_rcu()`.
     #[inline(always)]
     pub(crate) fn l3_master_ifindex(&self, _rcu: &ReadSide<'_>) -> c_int {
         // SAFETY: The device is valid by the reference. Its master stays valid for the RCU

@@ -35,7 +35,8 @@ use kernel::{
 struct Node {
     /// Protected by the lock of the tree, if the node is in the tree.
     links: Opaque<bindings::rb_node>,
-    /// The number of references. If the node is in the tree, the last one is dropped under the lock.
+    /// The number of references. If the node is in the tree, the last one is dropped under the
+    /// lock.
     refs: Refcount,
     /// The key of the string.
     key: u32,
@@ -92,8 +93,8 @@ fn find(tree: &GlobalGuard<TREE_LOCK>, key: u32) -> Position {
     }
 }
 
-/// A reference to a string. References that were created with the same key and an equal string share
-/// the memory.
+/// A reference to a string. References that were created with the same key and an equal string
+/// share the memory.
 ///
 /// # Invariants
 ///
@@ -115,9 +116,9 @@ impl SharedCStr {
 
     /// Returns a reference to a string equal to `string`.
     ///
-    /// If `key` is in use with another string, the new one is not shared. Fails with `ENOMEM`, or with
-    /// `EINVAL` before [`Self::init`]. Does not sleep; any context with interrupts enabled. O(log n) in the
-    /// number of keys.
+    /// If `key` is in use with another string, the new one is not shared. Fails with `ENOMEM`, or
+    /// with `EINVAL` before [`Self::init`]. Does not sleep; any context with interrupts enabled.
+    /// O(log n) in the number of keys.
     pub(crate) fn new(key: u32, string: &CStr) -> Result<Self> {
         TREE.with(|tree| match find(tree, key) {
             // SAFETY: The node is in the tree, which is locked.
@@ -130,13 +131,14 @@ impl SharedCStr {
             Position::Occupied(_) => Self::alloc(key, string),
             Position::Vacant(parent, at) => {
                 let own = Self::alloc(key, string)?;
-                // SAFETY: The tree is locked, and a search for the key ends at this position. Nothing
-                // else refers to the node, which stays valid until it is erased from the tree.
+                // SAFETY: The tree is locked, and a search for the key ends at this position.
+                // Nothing else refers to the node, which stays valid until it is erased from the
+                // tree.
                 unsafe {
                     let node = own.0.as_ptr();
                     (*node).in_tree = true;
-                    // The pointer must be valid for the whole node: do not derive it from a reference
-                    // to the links.
+                    // The pointer must be valid for the whole node: do not derive it from a
+                    // reference to the links.
                     let links = Opaque::cast_into(&raw const (*node).links);
                     bindings::rb_link_node(links, parent, at);
                     bindings::rb_insert_color(links, tree.0.get());
@@ -150,12 +152,13 @@ impl SharedCStr {
     fn alloc(key: u32, string: &CStr) -> Result<Self> {
         let bytes = string.to_bytes_with_nul();
         let len = u32::try_from(bytes.len()).map_err(|_| ENOMEM)?;
-        // SAFETY: An FFI call with no requirements. The size of a string and a `Node` cannot overflow.
+        // SAFETY: An FFI call with no requirements. The size of a string and a `Node` cannot
+        // overflow.
         let node = unsafe { kmalloc(size_of::<Node>() + bytes.len(), GFP_ATOMIC) };
         let node: NonNull<Node> = NonNull::new(node).ok_or(ENOMEM)?.cast();
         const { assert!(align_of::<Node>() <= align_of::<u64>()) };
-        // SAFETY: The allocation has the size of both, and is aligned at least like a `u64`. Nothing
-        // else refers to it.
+        // SAFETY: The allocation has the size of both, and is aligned at least like a `u64`.
+        // Nothing else refers to it.
         unsafe {
             node.write(Node {
                 links: Opaque::zeroed(),

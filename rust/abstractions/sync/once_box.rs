@@ -26,8 +26,8 @@ pub(crate) struct OnceBox<T>(Atomic<*mut T>);
 // SAFETY: Sending a `OnceBox` sends its value, and `T` is `Send`.
 unsafe impl<T: Send> Send for OnceBox<T> {}
 
-// SAFETY: Threads that share a `OnceBox` share its value, and `T` is `Sync`. One thread may allocate
-// the value and another one drop it, and `T` is `Send`.
+// SAFETY: Threads that share a `OnceBox` share its value, and `T` is `Sync`. One thread may
+// allocate the value and another one drop it, and `T` is `Send`.
 unsafe impl<T: Send + Sync> Sync for OnceBox<T> {}
 
 impl<T> OnceBox<T> {

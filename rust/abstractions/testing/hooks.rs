@@ -12,9 +12,9 @@ use crate::abstractions::{
     net::{
         dst::Dst,
         encap::{
-            Direction, //
+            Direction,
             EncapSkb,
-            PushEncap,
+            PushEncap, //
         },
         lwtunnel,
         pkt_cls::Verdict,

@@ -21,7 +21,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// A cached route: a reference that may be kept for an unlimited time. All zeroes is an empty note.
+/// A cached route: a reference that may be kept for an unlimited time. All zeroes is no route.
 ///
 /// Packets may use the route without a reference of their own. Therefore the reference is released
 /// after a grace period.
@@ -62,7 +62,7 @@ impl CachedDst {
     /// Returns `false` if the allocation fails, or if the route cannot be cached:
     ///
     /// - XFRM routes have checks of their own.
-    /// - A route with a tunnel state may lead to the owner of the note. The reference cycle would
+    /// - A route with a tunnel state may lead to the owner of this value. The reference cycle would
     ///   keep both forever.
     /// - An IPv6 route has to be freed before its namespace. Only those of the initial namespace
     ///   are cached.
@@ -108,7 +108,7 @@ impl CachedDst {
         if let Some(held) = self.held.take() {
             let held = KBox::into_raw(held);
             // SAFETY: `held` comes from `KBox::into_raw` above, and there is no other pointer to
-            // it. `release` frees it.
+            // it. `free_rcu` frees it.
             unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(free_rcu)) };
         }
     }
@@ -151,7 +151,8 @@ impl Drop for CachedDst {
 ///
 /// # Safety
 ///
-/// `rcu` is the RCU head of a [`DstRefRcu`] that comes from `KBox::into_raw` and is not used after this.
+/// `rcu` is the RCU head of a [`DstRefRcu`] that comes from `KBox::into_raw` and is not used after
+/// this.
 unsafe extern "C" fn free_rcu(rcu: *mut bindings::callback_head) {
     // SAFETY: By the safety requirements of this function. The RCU head is the first field of
     // `DstRefRcu`.

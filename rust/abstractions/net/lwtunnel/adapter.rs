@@ -3,9 +3,7 @@
 //! The callbacks of `struct lwtunnel_encap_ops`, which call an [`Encap`].
 
 use super::{
-    entries::{
-        Ops, //
-    },
+    entries::Ops,
     links::Links,
     state::{
         is_ours,

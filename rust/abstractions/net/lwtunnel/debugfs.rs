@@ -14,8 +14,8 @@ use super::{
     state::State,
     Adapter,
     Encap,
-    Registration, //
-    RouteOwner,
+    Registration,
+    RouteOwner, //
 };
 use crate::abstractions::{
     compat::this_module,

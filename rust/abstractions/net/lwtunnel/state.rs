@@ -6,8 +6,8 @@ use super::{
     links::Links,
     takeover::OURS,
     Family,
-    Purpose, //
-    RouteOwner,
+    Purpose,
+    RouteOwner, //
 };
 use crate::abstractions::{
     bindings,
@@ -22,8 +22,8 @@ use core::mem::{
 /// Our part of a tunnel state, after the fields of the core.
 pub(super) struct State<T> {
     pub(super) encap: T,
-    // Separate fields: a `RouteOwner` has padding, with which a state with programs would not fit into
-    // 128 bytes.
+    // Separate fields: a `RouteOwner` has padding, with which a state with programs would not fit
+    // into 128 bytes.
     pub(super) net: Inum,
     pub(super) family: Family,
     pub(super) purpose: Purpose,

@@ -67,8 +67,8 @@ impl ExtAck<'_> {
         error
     }
 
-    /// Like [`Self::set_err`], and marks the attribute that caused the error. It must be part of the
-    /// request.
+    /// Like [`Self::set_err`], and marks the attribute that caused the error. It must be part of
+    /// the request.
     pub(crate) fn set_err_attr(
         &mut self,
         error: Error,

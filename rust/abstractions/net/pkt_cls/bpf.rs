@@ -5,8 +5,8 @@
 use super::{
     exts::Exts,
     offload::{
-        OffloadCmd, //
-        Rule,
+        OffloadCmd,
+        Rule, //
     }, //
 };
 use crate::abstractions::{

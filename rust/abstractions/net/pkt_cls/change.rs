@@ -9,8 +9,8 @@ use super::{
     },
     Classifier,
     Filter,
-    FilterRef, //
-    NewFilter,
+    FilterRef,
+    NewFilter, //
 };
 use crate::abstractions::{
     bindings,

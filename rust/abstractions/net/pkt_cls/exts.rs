@@ -38,8 +38,9 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `exts` is initialised. Its namespace outlives `'a`, or `net_held` says that the value holds a
-/// reference to it.
+/// `exts` is initialised. Its list of actions is [`NO_ACTIONS`], with a count of 0, or null, or one
+/// that `tcf_exts_init()` allocated. Its namespace outlives `'a`, or `net_held` says that the value
+/// holds a reference to it.
 pub(crate) struct Exts<'a> {
     exts: Opaque<bindings::tcf_exts>,
     net_held: UnsafeCell<bool>,
@@ -68,8 +69,9 @@ static NO_ACTIONS: NoActions =
 
 #[cfg(CONFIG_NET_CLS_ACT)]
 impl NoActions {
-    /// Returns the list as `struct tcf_exts` holds it. The core and drivers read a list up to the first
-    /// null pointer, and only write to it when they add or remove an action.
+    /// Returns the list as `struct tcf_exts` holds it. The core and drivers read the first
+    /// `nr_actions` entries, or up to the first null pointer. The core only writes to a list to add
+    /// or to remove an action.
     fn as_ptr() -> *mut *mut bindings::tc_action {
         NO_ACTIONS.0.as_ptr().cast_mut()
     }
@@ -229,8 +231,10 @@ impl<'a> Exts<'a> {
 
 impl Drop for Exts<'_> {
     fn drop(&mut self) {
-        // SAFETY: `exts` is initialised by the type invariant, and not used after this. Its
-        // namespace is valid by the same invariant, and is put if it was held.
+        // SAFETY: `exts` is initialised by the type invariant, and not used after this. A list
+        // other than `NO_ACTIONS` is null or was allocated by `tcf_exts_init()` by the type
+        // invariant, so that the core may free it. The namespace is valid by the same invariant,
+        // and is put if it was held.
         unsafe {
             let exts = self.exts.get();
             #[cfg(CONFIG_NET_CLS_ACT)]

@@ -33,17 +33,17 @@ pub(crate) struct FilterInit<'a, T: Classifier> {
     pub(crate) data: T::Data,
 }
 
-/// A filter that is pinned in memory, created as a [`NewFilter`](super::NewFilter). The fields that the
-/// packet path reads come first.
+/// A filter that is pinned in memory, created as a [`NewFilter`](super::NewFilter). The fields that
+/// the packet path reads come first.
 ///
 /// It is dropped after a grace period, when no request uses it. This may happen at any time while
 /// the module is loaded: RTNL need not be held, and the tcf_proto may have been freed.
 ///
 /// # Invariants
 ///
-/// Values are only created through [`NewFilter`](super::NewFilter), which allocates them on the heap. Once
-/// packets or devices may know a filter, it is freed after a grace period. If a device has its rule
-/// then, the rule stays.
+/// Values are only created through [`NewFilter`](super::NewFilter), which allocates them on the
+/// heap. Once packets or devices may know a filter, it is freed after a grace period. If a device
+/// has its rule then, the rule stays.
 #[repr(C)]
 pub(crate) struct Filter<T: Classifier> {
     pub(super) links: Opaque<bindings::list_head>,

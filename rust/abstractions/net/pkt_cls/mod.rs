@@ -66,8 +66,8 @@ pub(crate) use table::FilterTable;
 pub(crate) use table::{
     FilterRef,
     Handle,
-    Iter, //
-    NewFilter,
+    Iter,
+    NewFilter, //
 };
 
 use super::netlink::{

@@ -23,10 +23,10 @@ use crate::abstractions::sync::bottom_half::BhDisabled;
 use crate::abstractions::{
     bindings,
     sync::rtnl::{
-        Rtnl, //
+        Rtnl,
         RtnlGuard,
-        RtnlState,
-    },
+        RtnlState, //
+    }, //
 };
 use core::{
     marker::PhantomData,

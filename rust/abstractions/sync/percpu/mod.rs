@@ -8,8 +8,8 @@ mod cell;
 mod counters;
 
 pub(crate) use cell::{
-    CpuGuard, //
-    PerCpuCell,
+    CpuGuard,
+    PerCpuCell, //
 };
 pub(crate) use counters::Counters;
 

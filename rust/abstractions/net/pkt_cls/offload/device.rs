@@ -6,8 +6,8 @@
 
 use super::{
     state::DeviceId,
-    OffloadCmd, //
-    Rule,
+    OffloadCmd,
+    Rule, //
 };
 use crate::abstractions::{
     bindings,

@@ -5,8 +5,8 @@
 use super::{
     device::OffloadDevice,
     flags,
-    OffloadCmd, //
-    Rule,
+    OffloadCmd,
+    Rule, //
 };
 use crate::abstractions::{
     bindings,
@@ -35,7 +35,8 @@ use kernel::{
 ///
 /// The core changes `flags` and `in_hw_count`, under the block's `cb_lock` and `tp->lock`. The bits
 /// `SKIP_HW` and `SKIP_SW` of `flags` never change. `devices` are those that have the filter,
-/// `in_hw_count` in number. It is only accessed with RTNL held, of which [`OffloadDevice`] is a token.
+/// `in_hw_count` in number. It is only accessed with RTNL held, of which [`OffloadDevice`] is a
+/// token.
 pub(in crate::abstractions::net::pkt_cls) struct OffloadState {
     pub(super) flags: Atomic<u32>,
     pub(super) in_hw_count: Atomic<u32>,
@@ -73,8 +74,8 @@ impl OffloadState {
         _rtnl: &OffloadDevice<'_, T>,
         f: impl FnOnce(&mut KVec<DeviceId>) -> R,
     ) -> R {
-        // SAFETY: RTNL is held by the invariant of `OffloadDevice`. No method lends the reference for
-        // longer than this call, and none calls another one inside `f`.
+        // SAFETY: RTNL is held by the invariant of `OffloadDevice`. No method lends the reference
+        // for longer than this call, and none calls another one inside `f`.
         f(unsafe { &mut *self.devices.get() })
     }
 

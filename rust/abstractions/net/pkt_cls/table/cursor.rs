@@ -5,8 +5,8 @@
 use super::{
     filter_ref::FilterRef,
     node::node_of,
-    FilterTable, //
-    TableInner,
+    FilterTable,
+    TableInner, //
 };
 use crate::abstractions::{
     bindings,
@@ -23,12 +23,12 @@ impl<T: Classifier> FilterTable<T> {
     /// if it is in the table.
     fn find_or_next(
         &self,
-        admin: &MutexGuard<'_, TableInner>,
+        inner: &MutexGuard<'_, TableInner>,
         id: u32,
         seq: u64,
     ) -> *mut bindings::list_head {
         let head = self.list.get();
-        let now = Self::find(admin, id);
+        let now = Self::find(inner, id);
         // SAFETY: The table has all nodes that are in the IDR and the list, by the type invariant,
         // and the lock is held.
         unsafe {
@@ -58,7 +58,7 @@ impl<T: Classifier> FilterTable<T> {
         &self,
         at: Option<&FilterRef<'_, T>>,
     ) -> Option<FilterRef<'_, T>> {
-        let admin = self.admin.lock();
+        let inner = self.inner.lock();
         let head = self.list.get();
         // SAFETY: The head is valid, and so is the node of a reference. The table has all nodes of
         // the list, by the type invariant, and the lock is held.
@@ -66,7 +66,7 @@ impl<T: Classifier> FilterTable<T> {
             let next = match at.map(|at| (*at.node.as_ptr()).value.link.0.get()) {
                 None => (*head).next,
                 Some(was) => {
-                    let links = self.find_or_next(&admin, (*was).id, (*was).seq);
+                    let links = self.find_or_next(&inner, (*was).id, (*was).seq);
                     if links != head && Self::seq(links) == (*was).seq {
                         (*links).next
                     } else {
@@ -74,7 +74,7 @@ impl<T: Classifier> FilterTable<T> {
                     }
                 }
             };
-            self.get_ref_by_links(&admin, next)
+            self.get_ref_by_links(&inner, next)
         }
     }
 
@@ -85,11 +85,11 @@ impl<T: Classifier> FilterTable<T> {
     /// sequence number, which distinguish it from a later filter with the same handle. If there is
     /// no space for both, it only contains the latter, by which the filter is found.
     pub(in crate::abstractions) fn dump_cookie(&self, at: &FilterRef<'_, T>) -> c_ulong {
-        let _admin = self.admin.lock();
+        let _inner = self.inner.lock();
         // SAFETY: Valid by the invariant of the reference. The lock is held.
         let (id, seq) = unsafe {
-            let admin = (*at.node.as_ptr()).value.link.0.get();
-            ((*admin).id, (*admin).seq)
+            let link = (*at.node.as_ptr()).value.link.0.get();
+            ((*link).id, (*link).seq)
         };
         if c_ulong::BITS == u64::BITS {
             (seq << u32::BITS | u64::from(id)) as c_ulong
@@ -105,7 +105,7 @@ impl<T: Classifier> FilterTable<T> {
         &self,
         dump_cookie: c_ulong,
     ) -> Option<FilterRef<'_, T>> {
-        let admin = self.admin.lock();
+        let inner = self.inner.lock();
         let (id, low) = if c_ulong::BITS == u64::BITS {
             let dump_cookie = dump_cookie as u64;
             (dump_cookie as u32, (dump_cookie >> u32::BITS) as u32)
@@ -114,16 +114,16 @@ impl<T: Classifier> FilterTable<T> {
             (0, dump_cookie as u32)
         };
         // The number is not greater than the last one, and the difference is less than 2^32.
-        let last = admin.seq.get();
+        let last = inner.seq.get();
         let seq = last.wrapping_sub(u64::from((last as u32).wrapping_sub(low)));
-        let links = self.find_or_next(&admin, id, seq);
+        let links = self.find_or_next(&inner, id, seq);
         // SAFETY: `links` are the head, or those of a node that the table has. The lock is held.
-        unsafe { self.get_ref_by_links(&admin, links) }
+        unsafe { self.get_ref_by_links(&inner, links) }
     }
 
     /// Returns the filter that has `index` filters before it. O(n). May sleep.
     pub(crate) fn nth(&self, index: usize) -> Option<FilterRef<'_, T>> {
-        let admin = self.admin.lock();
+        let inner = self.inner.lock();
         let head = self.list.get();
         // SAFETY: The table has all nodes of the list, by the type invariant, and the lock is held.
         unsafe {
@@ -134,7 +134,7 @@ impl<T: Classifier> FilterTable<T> {
                 }
                 links = (*links).next;
             }
-            self.get_ref_by_links(&admin, links)
+            self.get_ref_by_links(&inner, links)
         }
     }
 

@@ -7,8 +7,8 @@ use super::{
         node_of,
         FilterNode, //
     },
-    FilterTable, //
-    TableInner,
+    FilterTable,
+    TableInner, //
 };
 use crate::abstractions::{
     bindings,
@@ -114,7 +114,7 @@ impl<T: Classifier> FilterTable<T> {
     /// `node` is a node that this table has.
     pub(super) unsafe fn get_ref(
         &self,
-        _admin: &MutexGuard<'_, TableInner>,
+        _inner: &MutexGuard<'_, TableInner>,
         node: NonNull<FilterNode<T>>,
     ) -> FilterRef<'_, T> {
         // SAFETY: By the safety requirements of this function. The lock is held.
@@ -129,7 +129,7 @@ impl<T: Classifier> FilterTable<T> {
     /// table has.
     pub(super) unsafe fn get_ref_by_links(
         &self,
-        admin: &MutexGuard<'_, TableInner>,
+        inner: &MutexGuard<'_, TableInner>,
         links: *mut bindings::list_head,
     ) -> Option<FilterRef<'_, T>> {
         if links == self.list.get() {
@@ -137,18 +137,18 @@ impl<T: Classifier> FilterTable<T> {
         }
         let node = NonNull::new(node_of(links))?;
         // SAFETY: By the safety requirements of this function. The lock is held.
-        Some(unsafe { self.get_ref(admin, node) })
+        Some(unsafe { self.get_ref(inner, node) })
     }
 
     /// # Safety
     ///
     /// `node` is valid, was just removed from the list and the IDR, and is referenced by somebody.
-    pub(super) unsafe fn set_removed(admin: &MutexGuard<'_, TableInner>, node: *mut FilterNode<T>) {
+    pub(super) unsafe fn set_removed(inner: &MutexGuard<'_, TableInner>, node: *mut FilterNode<T>) {
         // SAFETY: Valid by the safety requirements of this function. The lock is held. The table's
         // reference is not the last one.
         unsafe {
             (*(*node).value.link.0.get()).refs.dec();
-            bindings::list_add(RcuWorkBox::links(node), admin.removed.get());
+            bindings::list_add(RcuWorkBox::links(node), inner.removed.get());
         }
     }
 
@@ -158,7 +158,7 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// `node` is one of the table's, removed or not.
     pub(super) unsafe fn is_removed(
-        _admin: &MutexGuard<'_, TableInner>,
+        _inner: &MutexGuard<'_, TableInner>,
         node: *mut FilterNode<T>,
     ) -> bool {
         // SAFETY: Valid by the safety requirements of this function. The lock is held. The links
@@ -189,7 +189,7 @@ impl<T: Classifier> FilterTable<T> {
     #[inline(never)]
     unsafe fn put_last(&self, node: *mut FilterNode<T>) {
         {
-            let _admin = self.admin.lock();
+            let _inner = self.inner.lock();
             // SAFETY: Valid by the safety requirements of this function. The lock is held. A node
             // without references is not in the table, so it is in the list of removed ones.
             unsafe {

@@ -58,7 +58,7 @@ struct TableInner {
     ids: Opaque<bindings::idr>,
     #[pin]
     removed: Opaque<bindings::list_head>,
-    /// The number that was assigned last, see [`TableLinkInner`].
+    /// The number that was assigned last, see [`TableLinkInner`](node::TableLinkInner).
     seq: Cell<u64>,
 }
 
@@ -70,16 +70,17 @@ unsafe impl Send for TableInner {}
 /// # Invariants
 ///
 /// The list and the IDR contain the same nodes, except for reservations, which are only in the IDR.
-/// None of these nodes is removed. Each is a [`RcuWorkBox`] that was taken out of its box, and its
-/// refcount includes one reference for the table. The list is in the order of sequence numbers. The
-/// list of removed nodes contains those that were removed and are still referenced. It alone uses
-/// the links of a [`RcuWorkBox`]. All of this changes only under the lock.
+/// None of these nodes is removed. Each is a [`RcuWorkBox`](super::rcu_work::RcuWorkBox) that was
+/// taken out of its box, and its refcount includes one reference for the table. The list is in the
+/// order of sequence numbers. The list of removed nodes contains those that were removed and are
+/// still referenced. It alone uses the links of a [`RcuWorkBox`](super::rcu_work::RcuWorkBox). All
+/// of this changes only under the lock.
 #[pin_data(PinnedDrop)]
 pub(crate) struct FilterTable<T: Classifier> {
     #[pin]
     list: Opaque<bindings::list_head>,
     #[pin]
-    admin: Mutex<TableInner>,
+    inner: Mutex<TableInner>,
     _filters: PhantomData<Filter<T>>,
 }
 
@@ -111,7 +112,7 @@ impl<T: Classifier> PinnedDrop for FilterTable<T> {
             }
         }
         // SAFETY: The IDR is valid, and not used any more.
-        unsafe { bindings::idr_destroy(self.admin.lock().ids.get()) };
+        unsafe { bindings::idr_destroy(self.inner.lock().ids.get()) };
     }
 }
 
@@ -119,7 +120,7 @@ impl<T: Classifier> FilterTable<T> {
     /// Creates an empty table. [`Self::detach`] must be called before the tcf_proto of the table is
     /// freed.
     pub(in crate::abstractions) fn new() -> impl PinInit<Self, Error> {
-        let admin = pin_init!(TableInner {
+        let inner = pin_init!(TableInner {
             // SAFETY: The slot is valid, and pinned.
             ids <- Opaque::ffi_init(|ids| unsafe { bindings::idr_init(ids) }),
             // SAFETY: The slot is valid, and pinned.
@@ -129,7 +130,7 @@ impl<T: Classifier> FilterTable<T> {
         try_pin_init!(Self {
             // SAFETY: The slot is valid, and pinned.
             list <- Opaque::ffi_init(|list| unsafe { bindings::INIT_LIST_HEAD_RCU(list) }),
-            admin <- new_mutex!(admin, "FilterTable::inner"),
+            inner <- new_mutex!(inner, "FilterTable::inner"),
             _filters: PhantomData,
         })
     }
@@ -138,49 +139,49 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// # Safety
     ///
-    /// `admin` is the lock of this table. `node` was just returned by [`NewFilter::into_node`], and the
-    /// IDR contains it under that handle.
+    /// `inner` is the lock of this table. `node` was just returned by [`NewFilter::into_node`], and
+    /// the IDR contains it under that handle.
     unsafe fn link(
         &self,
-        admin: &MutexGuard<'_, TableInner>,
+        inner: &MutexGuard<'_, TableInner>,
         node: NonNull<FilterNode<T>>,
         id: u32,
     ) -> FilterRef<'_, T> {
         let new = node.as_ptr();
-        let seq = admin.seq.get() + 1;
-        admin.seq.set(seq);
-        // SAFETY: Nobody else accesses the node's place before it is in the list. The list is valid
-        // and locked. Afterwards the node is both in the IDR and in the list.
+        let seq = inner.seq.get() + 1;
+        inner.seq.set(seq);
+        // SAFETY: Nobody else accesses the node's `link` before it is in the list. The list is
+        // valid and locked. Afterwards the node is both in the IDR and in the list.
         unsafe {
-            Self::place(new, id, seq);
+            Self::set_link(new, id, seq);
             bindings::list_add_rcu((*new).value.links.get(), self.list.get());
-            self.get_ref(admin, node)
+            self.get_ref(inner, node)
         }
     }
 
     /// # Safety
     ///
     /// `node` is valid, and nobody else accesses its place.
-    unsafe fn place(node: *mut FilterNode<T>, id: u32, seq: u64) {
+    unsafe fn set_link(node: *mut FilterNode<T>, id: u32, seq: u64) {
         // SAFETY: By the safety requirements of this function.
         unsafe {
-            let admin = (*node).value.link.0.get();
-            (*admin).id = id;
-            (*admin).seq = seq;
+            let link = (*node).value.link.0.get();
+            (*link).id = id;
+            (*link).seq = seq;
         }
     }
 
-    fn find(admin: &MutexGuard<'_, TableInner>, id: u32) -> *mut FilterNode<T> {
+    fn find(inner: &MutexGuard<'_, TableInner>, id: u32) -> *mut FilterNode<T> {
         // SAFETY: The IDR is valid, and locked.
-        unsafe { bindings::idr_find(admin.ids.get(), id as c_ulong) }.cast()
+        unsafe { bindings::idr_find(inner.ids.get(), id as c_ulong) }.cast()
     }
 
     /// Returns the filter with that handle. O(log n). May sleep.
     pub(crate) fn get(&self, id: u32) -> Option<FilterRef<'_, T>> {
-        let admin = self.admin.lock();
-        let node = NonNull::new(Self::find(&admin, id))?;
+        let inner = self.inner.lock();
+        let node = NonNull::new(Self::find(&inner, id))?;
         // SAFETY: The table has the node, by the type invariant, and the lock is held.
-        Some(unsafe { self.get_ref(&admin, node) })
+        Some(unsafe { self.get_ref(&inner, node) })
     }
 
     /// Returns whether there is no filter, and none is being added. May sleep.
@@ -199,9 +200,9 @@ impl<T: Classifier> FilterTable<T> {
     /// Calls `f` if there is no filter, and none is being added. None can be added during the call.
     /// Returns whether `f` was called. May sleep.
     pub(super) fn if_empty(&self, f: impl FnOnce()) -> bool {
-        let admin = self.admin.lock();
+        let inner = self.inner.lock();
         // SAFETY: The IDR is valid, and locked.
-        let empty = unsafe { bindings::idr_is_empty(admin.ids.get()) };
+        let empty = unsafe { bindings::idr_is_empty(inner.ids.get()) };
         if empty {
             f();
         }
@@ -253,7 +254,7 @@ impl<T: Classifier> FilterTable<T> {
                 node_of,
             },
             List {
-                head: self.admin.lock().removed.get(),
+                head: self.inner.lock().removed.get(),
                 node_of: |links| links.wrapping_byte_sub(FilterNode::<T>::LINKS).cast(),
             },
         ]

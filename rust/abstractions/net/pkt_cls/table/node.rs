@@ -39,7 +39,8 @@ pub(super) struct TableLinkInner {
     /// Newer filters have higher numbers. A replacement has the number of the filter that it
     /// replaces.
     pub(super) seq: u64,
-    /// One for the table while the filter is in it, and one for each [`FilterRef`].
+    /// One for the table while the filter is in it, and one for each
+    /// [`FilterRef`](super::FilterRef).
     pub(super) refs: Refcount,
 }
 

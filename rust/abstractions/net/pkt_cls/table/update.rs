@@ -49,11 +49,11 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
     /// or with `ENOMEM`. O(log n). May sleep. C: `idr_alloc_u32()`.
     pub(crate) fn reserve(&self, handle: Handle) -> Result<HandleReservation<'_, 'a, T>> {
         let (mut id, max) = handle.range();
-        let admin = self.tp().filters().admin.lock();
+        let inner = self.tp().filters().inner.lock();
         // SAFETY: The IDR is valid, and locked.
         success(unsafe {
             bindings::idr_alloc_u32(
-                admin.ids.get(),
+                inner.ids.get(),
                 ptr::null_mut(),
                 &mut id,
                 max,
@@ -67,8 +67,8 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         })
     }
 
-    /// Does [`Self::reserve`] and [`HandleReservation::publish`] in one step, for a filter that no device
-    /// has to be told about in between.
+    /// Does [`Self::reserve`] and [`HandleReservation::publish`] in one step, for a filter that no
+    /// device has to be told about in between.
     ///
     /// On failure returns the filter, and the error, which is `None` if the request must be
     /// retried.
@@ -84,12 +84,12 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         self.bind(&entry, entry.base);
         let (base, (mut id, max)) = (entry.base, handle.range());
         let node = entry.into_node();
-        let admin = table.admin.lock();
+        let inner = table.inner.lock();
         // SAFETY: The IDR is valid, and locked: nobody sees the new entry before the lock is
         // released.
         let allocated = success(unsafe {
             bindings::idr_alloc_u32(
-                admin.ids.get(),
+                inner.ids.get(),
                 node.as_ptr().cast(),
                 &mut id,
                 max,
@@ -100,15 +100,15 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             Err(error) => Some(error),
             Ok(()) => match tp.open() {
                 // SAFETY: `idr_alloc_u32()` stored the node in the IDR.
-                Some(_open) => return Ok(unsafe { table.link(&admin, node, id) }),
+                Some(_open) => return Ok(unsafe { table.link(&inner, node, id) }),
                 None => {
                     // SAFETY: The IDR is valid and locked, and the id was allocated above.
-                    unsafe { bindings::idr_remove(admin.ids.get(), id as c_ulong) };
+                    unsafe { bindings::idr_remove(inner.ids.get(), id as c_ulong) };
                     None
                 }
             },
         };
-        drop(admin);
+        drop(inner);
         // SAFETY: The node was taken out of its box above, and is not in the IDR (any more).
         let entry = unsafe { NewFilter::from_node(node, base) };
         self.unbind(&entry);
@@ -134,14 +134,14 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         self.bind(&entry, entry.base);
         let new = {
             let old = old.node.as_ptr();
-            let admin = table.admin.lock();
+            let inner = table.inner.lock();
             // SAFETY: Valid by the invariant of the reference. The lock is held.
             let (id, seq, removed) = unsafe {
                 let was = (*old).value.link.0.get();
-                ((*was).id, (*was).seq, FilterTable::is_removed(&admin, old))
+                ((*was).id, (*was).seq, FilterTable::is_removed(&inner, old))
             };
             let Some(_open) = (!removed).then(|| tp.open()).flatten() else {
-                drop(admin);
+                drop(inner);
                 self.unbind(&entry);
                 return Err(entry);
             };
@@ -152,11 +152,11 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             // and cannot fail. New readers cannot find the old node any more, neither in the IDR
             // nor in the list.
             unsafe {
-                FilterTable::place(new, id, seq);
-                bindings::idr_replace(admin.ids.get(), new.cast(), id as c_ulong);
+                FilterTable::set_link(new, id, seq);
+                bindings::idr_replace(inner.ids.get(), new.cast(), id as c_ulong);
                 bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
-                FilterTable::set_removed(&admin, old);
-                table.get_ref(&admin, node)
+                FilterTable::set_removed(&inner, old);
+                table.get_ref(&inner, node)
             }
         };
         self.unbind(old);
@@ -173,16 +173,16 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         }
         {
             let node = filter.node.as_ptr();
-            let admin = table.admin.lock();
+            let inner = table.inner.lock();
             // SAFETY: Valid by the invariant of the reference. The lock is held.
             unsafe {
-                if FilterTable::is_removed(&admin, node) {
+                if FilterTable::is_removed(&inner, node) {
                     return false;
                 }
                 let id = (*(*node).value.link.0.get()).id;
-                bindings::idr_remove(admin.ids.get(), id as c_ulong);
+                bindings::idr_remove(inner.ids.get(), id as c_ulong);
                 bindings::list_del_rcu((*node).value.links.get());
-                FilterTable::set_removed(&admin, node);
+                FilterTable::set_removed(&inner, node);
             }
         }
         self.unbind(filter);
@@ -211,9 +211,9 @@ impl<'a, T: Classifier> HandleReservation<'_, 'a, T> {
             return Err(entry);
         }
         writer.bind(&entry, entry.base);
-        let admin = table.admin.lock();
+        let inner = table.inner.lock();
         let Some(_open) = tp.open() else {
-            drop(admin);
+            drop(inner);
             writer.unbind(&entry);
             return Err(entry);
         };
@@ -223,16 +223,16 @@ impl<'a, T: Classifier> HandleReservation<'_, 'a, T> {
         // SAFETY: The table is valid and locked. `reserve` allocated the id, so this allocates
         // nothing and cannot fail. The IDR contains the node afterwards.
         unsafe {
-            bindings::idr_replace(admin.ids.get(), node.as_ptr().cast(), id as c_ulong);
-            Ok(table.link(&admin, node, id))
+            bindings::idr_replace(inner.ids.get(), node.as_ptr().cast(), id as c_ulong);
+            Ok(table.link(&inner, node, id))
         }
     }
 }
 
 impl<T: Classifier> Drop for HandleReservation<'_, '_, T> {
     fn drop(&mut self) {
-        let admin = self.tp.filters().admin.lock();
+        let inner = self.tp.filters().inner.lock();
         // SAFETY: The IDR is valid and locked, and the value owns the id.
-        unsafe { bindings::idr_remove(admin.ids.get(), self.id as c_ulong) };
+        unsafe { bindings::idr_remove(inner.ids.get(), self.id as c_ulong) };
     }
 }
