@@ -185,12 +185,18 @@ class Touched:
 
     @staticmethod
     def run(log):
-        """Returns the numbers of each line, each the minimum of its rounds, and its baseline."""
+        """Returns the numbers of each line, each the minimum of its rounds in all passes, and its
+        baseline."""
         counts = {int(window): list(map(int, numbers)) for window, *numbers in
                   map(str.split, log.with_suffix(".counts").read_text().splitlines())}
-        return {line["name"]: ([min(each) for each in zip(
-            *(counts[window] for window in line["windows"]), strict=True)], line["base"])
-            for line in read(log) if line["unit"] == "packet"}
+        windows, bases = {}, {}
+        for line in read(log):
+            if line["unit"] == "packet":
+                windows.setdefault(line["name"], []).extend(line["windows"])
+                bases[line["name"]] = line["base"]
+        return {name: ([min(each) for each in zip(*(counts[window] for window in some),
+                                                  strict=True)], bases[name])
+                for name, some in windows.items()}
 
     @staticmethod
     def hook(found, name):
@@ -254,7 +260,7 @@ def chart(rows, path):
         'font-family="sans-serif" font-size="12">\n'
         '<rect width="100%" height="100%" fill="white"/>\n'
         '<text x="12" y="24" font-size="16" font-weight="bold">'
-        'What lwtcls costs, where the C costs 1.00</text>\n'
+        'Instructions of lwtcls relative to the C (1.00)</text>\n'
         '<text x="12" y="42">Instructions beyond the path without the hook or without the '
         'encapsulation; where there is no such path, all of it.</text>\n'
         + "\n".join(drawn) + "\n</svg>\n")
