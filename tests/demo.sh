@@ -45,14 +45,14 @@ note "The network: namespaces a and b, joined by a veth pair; b has the address 
 type ip -n a route show
 ping_as passes "$PING"
 
-note "1. A program on a route: it sees each packet, and decides"
-note "   Before: a plain route. After: the same route, whose program lets packets pass; then one that drops."
+note "1. A program on a route: it sees each packet and returns a verdict"
+note "   Before: a plain route. After: the same route with a program that passes packets; then with one that drops them."
 type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.0.0.2
 ping_as passes "$PING"
 type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit via 10.0.0.2
 type ip -n a route show
 ping_as dropped "$PING"
-note "   The name in the route is that of the object; this is the program behind it."
+note "   The route shows the name of the object and its section; this is the program."
 type bpftool prog show
 
 note "2. The other hooks: out before fragmentation, in where the packet arrives"
@@ -66,7 +66,7 @@ ping_as dropped "$PING"
 type ip -n b route replace table local local 10.1.0.1 dev lo
 ping_as passes "$PING"
 
-note "3. A tunnel without a device: the program puts packets into GRE, and b takes them out again"
+note "3. A tunnel without a device: the program encapsulates packets in GRE, and b decapsulates them"
 type ip -n b link add gre1 type gre local 10.0.0.2 remote 10.0.0.1
 type ip -n b link set gre1 up
 note "   Before: b's tunnel has received nothing."
@@ -93,8 +93,8 @@ type tc -n a filter replace dev va ingress prio 1 handle 1 bpf da obj tc_ok.o se
 type tc -n a filter show dev va ingress
 ping_as passes "$PING"
 
-note "5. What did they do? Counting begins with a sysctl"
-note "   Before: the filter and the route say nothing of packets."
+note "5. Statistics, enabled by a sysctl"
+note "   Before: the filter and the route show no counts."
 type tc -n a -s filter show dev va ingress
 type ip -n a route replace 10.1.0.1 encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit headroom 24 via 10.0.0.2
 type cat $ROUTES
@@ -109,7 +109,7 @@ counts ' xmit "lwt_xmit_gre.o:\[lwt_xmit\]" .* runs 1 reroute 1' $ROUTES
 type sysctl -w kernel.bpf_stats_enabled=0
 type ip -n a route replace 10.1.0.1 via 10.0.0.2
 
-note "6. A refusal says why, and the module stays while it is used"
+note "6. Refusals have an extack message, and the module cannot be unloaded while it is in use"
 printf '# %s\n' "ip -n a route add 10.9.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 257 via 10.0.0.2"
 if ip -n a route add 10.9.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit headroom 257 via 10.0.0.2 2>&1; then
 	echo "demo: that should have been refused"
@@ -120,9 +120,9 @@ if rmmod lwtcls 2>&1; then
 	echo "demo: that should have been refused"
 	exit 1
 fi
-note "   Without a filter and a route it goes, and leaves no program behind."
+note "   Once the filter and the route are deleted, the module can be unloaded. No program is left."
 type tc -n a qdisc del dev va clsact
 type rmmod lwtcls
 type bpftool prog show
 echo
-echo "demo: all went as it should"
+echo "demo: passed"

@@ -513,7 +513,7 @@ def test_sending_a_packet(net, nth, family, hook, name):
 
 @FAMILIES
 @pytest.mark.differs(
-    "packet on xmit, no memory for the link header",
+    "packet on xmit, no memory for the MAC header",
     "drop reason of such packets, and of those whose protocol a program changed")
 def test_making_room_for_the_link_header(net, family):
     """If a program uses up the headroom and there is no memory for more, the packet is freed with a

@@ -352,7 +352,7 @@ def header_of(number):
 BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4
 
 
-@pytest.mark.differs("outer IPv4 header of less than 20 bytes by its own words")
+@pytest.mark.differs("outer IPv4 header with an IHL below 5")
 def test_headers(pusher, coverage, capsys):
     record, lines = Record("headers"), len(kernel_log())
     counts = collections.Counter()

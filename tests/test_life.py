@@ -62,7 +62,7 @@ def test_namespace_with_a_thousand_filters(tc, kind):
 
 
 @pytest.mark.parametrize("kind", ["direct action", "program and action"])
-@pytest.mark.beyond_c("deleting an instance with many filters")
+@pytest.mark.beyond_c("deleting a tcf_proto with many filters")
 def test_instance_with_its_filters_goes_as_one_job(tc, kind):
     batch(*many(KINDS[kind], 50))
     sh("rm /run/bpf/life")

@@ -44,7 +44,7 @@ BEYOND, DIFFERS = pytest.mark.beyond_c, pytest.mark.differs
 EITHER = "`in_hw` and `not_in_hw`"
 NOT_THERE = "deleting a filter that the device does not have"
 REFUSING = "a device that refuses a filter, or leaves without it"
-REASON = "sentence of a refused replacement"
+REASON = "extack message of a refused replacement"
 ROLL_BACK = "replacement refused by a device, `skip_sw` or not"
 
 

@@ -238,7 +238,7 @@ def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, 
     assert f"transport_offset_valid=1 transport_offset={at} " in told[0]
 
 
-PROTOCOL_4 = "segments in IP in IP (protocol 4)"
+PROTOCOL_4 = "GSO packets in IP in IP (protocol 4)"
 # Tunnels for GSO packets: kind, inner family, additional fields of the header, and the row of
 # docs/differences.md if the C code differs.
 LONG = [
@@ -480,7 +480,7 @@ def refusals():
     for words in (0, 4):
         found.append(pytest.param(bytes([0x40 + words]) + bytes(19), id=f"IPv4 of {words} words",
                                   marks=BEYOND(
-                                      "outer IPv4 header of less than 20 bytes by its own words")))
+                                      "outer IPv4 header with an IHL below 5")))
     return found
 
 

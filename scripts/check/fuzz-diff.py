@@ -49,7 +49,7 @@ ORDER = "order of checks"
 TERSE = "`tc -br filter show`"
 BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extensions"
 EXTENSIONS = (socket.IPPROTO_HOPOPTS, socket.IPPROTO_ROUTING, socket.IPPROTO_DSTOPTS)
-SHORT_OUTER = "outer IPv4 header of less than 20 bytes by its own words"
+SHORT_OUTER = "outer IPv4 header with an IHL below 5"
 # Flaws without a row in docs/differences.md.
 SHORT = "a number with too few bytes"
 NO_END, HALF, NONE = "a name without end", "half a program", "no program"
