@@ -23,7 +23,7 @@ def show(c, rust):
     if not events:
         sys.exit("this processor, or its hypervisor, has none of the counters")
     for event in events:
-        print(f"\n{event + ' for each packet':46} {'hook: C':>9} {'lwtcls':>9} {'ratio':>6}"
+        print(f"\n{event + ' for each packet':60} {'hook: C':>9} {'lwtcls':>9} {'ratio':>6}"
               f" {'spread':>9}")
         for name, line in c.items():
             if not line["base"] or name not in rust:
@@ -32,7 +32,7 @@ def show(c, rust):
             # A ratio of two numbers within the noise is meaningless.
             spread = max(apart, ours_apart)
             ratio = f"{ours / of_c:6.2f}" if of_c > spread else f"{'-':>6}"
-            print(f"{name:46} {of_c:9.2f} {ours:9.2f} {ratio} {spread:9.2f}")
+            print(f"{name:60} {of_c:9.2f} {ours:9.2f} {ratio} {spread:9.2f}")
 
 
 if __name__ == "__main__":
