@@ -162,7 +162,9 @@ def report(*logs):
         def ends(pair):
             return f"{pair[0]:.0f} .. {pair[1]:.0f}"
 
-        print(f"{c['count']:>8} {name:27}{of_c:10.0f}{ours:8.0f}{ours / of_c:7.2f}"
+        # Few objects may fit into slabs that are there.
+        ratio = f"{ours / of_c:7.2f}" if of_c > 0 else f"{'-':>7}"
+        print(f"{c['count']:>8} {name:27}{of_c:10.0f}{ours:8.0f}{ratio}"
               f"{ends(c['add']):>18}{ends(rust['add']):>16}"
               f"{ends(c['delete']):>16}{ends(rust['delete']):>16}")
         for side, found in (("C", c), ("lwtcls", rust)):
