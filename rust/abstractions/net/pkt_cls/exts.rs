@@ -231,10 +231,9 @@ impl<'a> Exts<'a> {
 
 impl Drop for Exts<'_> {
     fn drop(&mut self) {
-        // SAFETY: `exts` is initialised by the type invariant, and not used after this. A list
-        // other than `NO_ACTIONS` is null or was allocated by `tcf_exts_init()` by the type
-        // invariant, so that the core may free it. The namespace is valid by the same invariant,
-        // and is put if it was held.
+        // SAFETY: `exts` is initialised by the type invariant, and not used after this. By the same
+        // invariant the core may free any list but `NO_ACTIONS`, and the namespace is valid; it is
+        // put if it was held.
         unsafe {
             let exts = self.exts.get();
             #[cfg(CONFIG_NET_CLS_ACT)]

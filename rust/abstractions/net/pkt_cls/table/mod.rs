@@ -161,7 +161,7 @@ impl<T: Classifier> FilterTable<T> {
 
     /// # Safety
     ///
-    /// `node` is valid, and nobody else accesses its place.
+    /// `node` is valid, and nobody else accesses its `link`.
     unsafe fn set_link(node: *mut FilterNode<T>, id: u32, seq: u64) {
         // SAFETY: By the safety requirements of this function.
         unsafe {
