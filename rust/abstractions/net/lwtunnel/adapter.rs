@@ -189,11 +189,11 @@ impl<T: Encap> Adapter<T> {
         Skb,
         Option<DstRef>,
     ) {
+        // A program may drop the route from the packet: `held` is a reference of our own, if the
+        // packet has one, and otherwise the read side keeps the route.
         // SAFETY: The core called us inside an RCU read side, with a valid packet whose route holds
-        // the state. A program may drop the route from the packet. The route stays valid
-        // nevertheless: until the end of the read side, or, if the packet holds a reference,
-        // because `held` is another one. Bottom halves are off: `lwtunnel_output()` and
-        // `lwtunnel_xmit()` disable them, and packets are received with bottom halves disabled.
+        // the state; the route stays valid by the above. Bottom halves are off: `lwtunnel_output()`
+        // and `lwtunnel_xmit()` disable them, and packets are received with them disabled.
         unsafe {
             let raw = skb_dst(skb);
             let lws = (*raw).lwtstate;
