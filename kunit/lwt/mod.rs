@@ -41,7 +41,7 @@ const CLOSED_FD: u32 = 1 << 30;
 
 fn hook<P>(watch: &ProgWatch, text: &CStr) -> Result<HookProg<P>> {
     SharedCStr::init();
-    let prog: Prog<P> = watch.prog();
+    let prog: ARef<Prog<P>> = watch.prog();
     let name = SharedCStr::new(prog.id(), text)?;
     Ok(HookProg { prog, name })
 }

@@ -67,7 +67,8 @@ use kernel::{
         GFP_NOWAIT,
         __GFP_NOWARN, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 use route_cache::RouteCache;
 
@@ -98,7 +99,7 @@ impl HookType for LwtXmit {
 
 /// A program on one hook, with the name that userspace gave it.
 pub(crate) struct HookProg<P> {
-    prog: Prog<P>,
+    prog: ARef<Prog<P>>,
     name: SharedCStr,
 }
 

@@ -16,7 +16,8 @@ use crate::abstractions::{
         BpfNetContext,
         LwtIn,
         LwtOut,
-        LwtXmit, //
+        LwtXmit,
+        Prog, //
     },
     net::{
         dst::Dst,
@@ -28,7 +29,6 @@ use crate::abstractions::{
         },
         skbuff::{
             DropReason,
-            SkBuff,
             Skb, //
         }, //
     },
@@ -62,14 +62,24 @@ fn warn_redirect<P>(cx: HookCtx<'_, P>) {
 }
 
 impl<P: HookType> HookCtx<'_, P> {
-    /// Runs the program on a packet, and counts the run. Returns the return value of the program.
+    /// Runs the program on a packet, and counts the run. Returns what `f` makes of the packet and
+    /// of the program's return value, in the same BPF network context.
     #[inline(always)]
-    fn run(self, ctx: &BpfNetContext<'_>, skb: &mut SkBuff) -> u32 {
-        let code = self.hook.prog.run(ctx, skb);
-        if stats_enabled() {
-            self.count_ret(code);
-        }
-        code
+    fn run<R>(
+        self,
+        bh: &BhDisabled<'_>,
+        mut skb: Skb,
+        f: impl FnOnce(&BpfNetContext<'_>, Skb, u32) -> R,
+    ) -> R {
+        // Read before the context is entered: afterwards the pointer would be read once more.
+        let prog: &Prog<P> = &self.hook.prog;
+        BpfNetContext::enter(bh, |ctx| {
+            let code = prog.run(ctx, &mut skb);
+            if stats_enabled() {
+                self.count_ret(code);
+            }
+            f(ctx, skb, code)
+        })
     }
 
     /// Drops a packet whose program returned no valid verdict. Returns the errno for the sender.
@@ -88,10 +98,11 @@ impl<P: HookType> HookCtx<'_, P> {
 pub(super) fn input(
     bh: &BhDisabled<'_>,
     cx: HookCtx<'_, LwtIn>,
-    mut skb: Skb,
+    skb: Skb,
     dst: Dst<'_>,
 ) -> Result<Verdict<Received>> {
-    match BpfNetContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
+    let (skb, code) = cx.run(bh, skb, |_, skb, code| (skb, code));
+    match code {
         BPF_OK => Ok(Verdict::Continue(skb)),
         BPF_LWT_REROUTE => reroute::input(skb, dst)
             .map(Verdict::Consumed)
@@ -110,9 +121,10 @@ pub(super) fn input(
 pub(super) fn output(
     bh: &BhDisabled<'_>,
     cx: HookCtx<'_, LwtOut>,
-    mut skb: Skb,
+    skb: Skb,
 ) -> Result<Verdict<Sent>> {
-    match BpfNetContext::enter(bh, |ctx| cx.run(ctx, &mut skb)) {
+    let (skb, code) = cx.run(bh, skb, |_, skb, code| (skb, code));
+    match code {
         // No reroute: the output route has just been looked up.
         BPF_OK | BPF_LWT_REROUTE => Ok(Verdict::Continue(skb)),
         BPF_DROP => Err(free_dropped(skb)),
@@ -126,16 +138,11 @@ pub(super) fn output(
 
 /// Runs the `xmit` program. C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
-pub(super) fn xmit(
-    bh: &BhDisabled<'_>,
-    cx: HookCtx<'_, LwtXmit>,
-    mut skb: Skb,
-    dst: Dst<'_>,
-) -> Xmit {
+pub(super) fn xmit(bh: &BhDisabled<'_>, cx: HookCtx<'_, LwtXmit>, skb: Skb, dst: Dst<'_>) -> Xmit {
     let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
-    let left = BpfNetContext::enter(bh, |ctx| match cx.run(ctx, &mut skb) {
+    let left = cx.run(bh, skb, |ctx, skb, code| match code {
         // Inside the BPF network context, which has the target that `bpf_redirect()` set.
         BPF_REDIRECT => {
             redirect::redirect(ctx, cx, skb);

@@ -17,11 +17,19 @@ use crate::abstractions::{
 };
 use core::{
     marker::PhantomData,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     error::from_err_ptr,
-    prelude::*, //
+    prelude::*,
+    sync::aref::{
+        ARef,
+        AlwaysRefCounted, //
+    },
+    types::Opaque, //
 };
 
 /// A program type.
@@ -60,12 +68,13 @@ impl LwtProg for LwtIn {}
 impl LwtProg for LwtOut {}
 impl LwtProg for LwtXmit {}
 
-/// A counted reference to a program of type `T`, which is released when it is dropped.
+/// A loaded program of type `T`. C: `struct bpf_prog`.
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `bpf_prog` of type `T::TYPE`, and the value owns one reference to it.
-pub(crate) struct Prog<T>(NonNull<bindings::bpf_prog>, PhantomData<T>);
+/// The program takes what a program of type `T::TYPE` takes.
+#[repr(transparent)]
+pub(crate) struct Prog<T>(Opaque<bindings::bpf_prog>, PhantomData<T>);
 
 // SAFETY: A program is immutable once loaded, its refcount is atomic, and it may be released in any
 // context.
@@ -73,6 +82,23 @@ unsafe impl<T> Send for Prog<T> {}
 
 // SAFETY: All methods take a shared reference, and only read fields that do not change after load.
 unsafe impl<T> Sync for Prog<T> {}
+
+// SAFETY: Every loaded program is reference-counted, and is freed no earlier than a grace period
+// after the last reference was put.
+unsafe impl<T> AlwaysRefCounted for Prog<T> {
+    fn inc_ref(&self) {
+        // SAFETY: The program is valid by the reference.
+        unsafe { bindings::bpf_prog_inc(self.as_ptr()) };
+    }
+
+    /// # Safety
+    ///
+    /// As for [`AlwaysRefCounted::dec_ref`].
+    unsafe fn dec_ref(prog: NonNull<Self>) {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { bindings::bpf_prog_put(prog.as_ptr().cast()) };
+    }
+}
 
 impl<T: ProgType> Prog<T> {
     /// Takes a reference to the program of a file descriptor of the calling process. Process
@@ -82,16 +108,15 @@ impl<T: ProgType> Prog<T> {
     /// - `EBADF` if the file descriptor is not open,
     /// - `EINVAL` if it is no program, a program of another type, or one that only a device can
     ///   run.
-    pub(crate) fn from_fd(fd: u32) -> Result<Self> {
+    pub(crate) fn from_fd(fd: u32) -> Result<ARef<Self>> {
         // SAFETY: An FFI call with no requirements but process context.
         let prog = unsafe { bindings::bpf_prog_get_type_dev(fd, T::TYPE, false) };
-        let prog = from_err_ptr(prog)?;
-        // INVARIANT: The call checked the type, and took a reference.
-        Ok(Self(NonNull::new(prog).ok_or(EINVAL)?, PhantomData))
+        let prog = NonNull::new(from_err_ptr(prog)?).ok_or(EINVAL)?;
+        // SAFETY: The call checked the type, and took a reference.
+        Ok(unsafe { Self::from_raw(prog) })
     }
 }
 
-#[cfg(lwtcls_kunit)]
 impl<T> Prog<T> {
     /// Takes over a reference.
     ///
@@ -99,29 +124,36 @@ impl<T> Prog<T> {
     ///
     /// `prog` is valid, the caller passes on one reference to it, and the program can be run as one
     /// of type `T`.
-    pub(in crate::abstractions) unsafe fn from_raw(prog: NonNull<bindings::bpf_prog>) -> Self {
+    pub(in crate::abstractions) unsafe fn from_raw(
+        prog: NonNull<bindings::bpf_prog>,
+    ) -> ARef<Self> {
         // INVARIANT: By the safety requirements of this function.
-        Self(prog, PhantomData)
+        // SAFETY: By the safety requirements of this function, the reference becomes that of the
+        // result. `Prog` is a transparent wrapper of `bpf_prog`.
+        unsafe { ARef::from_raw(prog.cast()) }
     }
-}
 
-impl<T> Prog<T> {
+    /// Returns the raw pointer.
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut bindings::bpf_prog {
+        self.0.get()
+    }
+
     /// Returns whether both are the same program, as opposed to equal ones.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.0 == other.0
+        ptr::eq(self, other)
     }
 
     /// Returns the id of the program, as in `bpftool prog show id`.
     pub(crate) fn id(&self) -> u32 {
-        // SAFETY: The program is valid by the type invariant, and its `aux` lives as long.
-        unsafe { (*(*self.0.as_ptr()).aux).id }
+        // SAFETY: The program is valid by the reference, and its `aux` lives as long.
+        unsafe { (*(*self.as_ptr()).aux).id }
     }
 
     /// Returns the tag of the program, a truncated SHA hash of its instructions.
     pub(crate) fn tag(&self) -> &[u8; 8] {
-        // SAFETY: The program is valid by the type invariant, and its tag does not change after
-        // load.
-        unsafe { &(*self.0.as_ptr()).__bindgen_anon_1.tag }
+        // SAFETY: The program is valid by the reference, and its tag does not change after load.
+        unsafe { &(*self.as_ptr()).__bindgen_anon_1.tag }
     }
 }
 
@@ -131,23 +163,16 @@ impl<T: LwtProg> Prog<T> {
     #[inline(always)]
     pub(crate) fn run(&self, _ctx: &BpfNetContext<'_>, skb: &mut SkBuff) -> u32 {
         skb.set_data_end();
-        // SAFETY: The packet is valid and exclusively borrowed. The program is valid by the type
-        // invariant, and takes an `sk_buff` by its type. `_ctx` is a token that bottom halves are
-        // disabled, which prevents migration, and that the BPF network context is set.
+        let prog = NonNull::from(self).cast();
+        // SAFETY: The packet is valid and exclusively borrowed. The program is valid by the
+        // reference, and takes an `sk_buff` by the type invariant. `_ctx` is a token that bottom
+        // halves are disabled, which prevents migration, and that the BPF network context is set.
         unsafe {
-            if (*self.0.as_ptr()).cb_access() != 0 {
-                run_save_cb(self.0, skb)
+            if (*self.as_ptr()).cb_access() != 0 {
+                run_save_cb(prog, skb)
             } else {
-                run(self.0, skb)
+                run(prog, skb)
             }
         }
-    }
-}
-
-impl<T> Drop for Prog<T> {
-    fn drop(&mut self) {
-        // SAFETY: The value owns a reference by the type invariant, and does not use it after this.
-        // The program is freed after a grace period.
-        unsafe { bindings::bpf_prog_put(self.0.as_ptr()) };
     }
 }

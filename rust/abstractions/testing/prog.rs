@@ -16,7 +16,8 @@ use kernel::{
         from_err_ptr,
         to_result, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 
 /// A program whose references are watched. The watch holds a reference that is not counted in
@@ -63,7 +64,7 @@ impl ProgWatch {
     }
 
     /// Returns a reference to the program, as if it were of type `T`.
-    pub(crate) fn prog<T>(&self) -> Prog<T> {
+    pub(crate) fn prog<T>(&self) -> ARef<Prog<T>> {
         // SAFETY: The program is valid, and the new reference is passed on. A program that only
         // returns can be run as any type.
         unsafe {
