@@ -139,7 +139,6 @@ pub(super) fn output(
 /// Runs the `xmit` program. C: `bpf_xmit()`, `run_lwt_bpf()`.
 #[inline(always)]
 pub(super) fn xmit(bh: &BhDisabled<'_>, cx: HookCtx<'_, LwtXmit>, skb: Skb, dst: Dst<'_>) -> Xmit {
-    let reserved = dst.dev().ll_reserved_space();
     let protocol = skb.protocol_be();
 
     let left = cx.run(bh, skb, |ctx, skb, code| match code {
@@ -171,6 +170,7 @@ pub(super) fn xmit(bh: &BhDisabled<'_>, cx: HookCtx<'_, LwtXmit>, skb: Skb, dst:
     // The program may have used up the headroom for the MAC header. neigh_hh_output() copies the
     // MAC header in aligned chunks, and drops the packet with a WARN if there is no headroom for
     // them.
+    let reserved = dst.dev().ll_reserved_space();
     let headroom = skb.headroom();
     if headroom < reserved {
         if let Err(error) = skb.expand_headroom(reserved - headroom) {
