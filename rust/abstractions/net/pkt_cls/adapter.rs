@@ -3,7 +3,6 @@
 //! The callbacks of `struct tcf_proto_ops`, which call a [`Classifier`].
 
 use super::{
-    rcu_work::RcuWorkBox,
     table::FilterTable,
     Change,
     ClassResult,
@@ -21,7 +20,6 @@ use crate::abstractions::{
     net::netlink::ExtAck,
     sync::{
         bottom_half::BhDisabled,
-        rcu,
         rtnl::{
             Rtnl,
             RtnlState, //
@@ -37,9 +35,6 @@ use kernel::{
     prelude::*, //
 };
 
-/// What `tp->root` points to.
-type Root<T> = RcuWorkBox<FilterTable<T>>;
-
 /// The callbacks by which the core calls `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
@@ -51,11 +46,8 @@ impl<T: Classifier> Adapter<T> {
     /// `tp` is a tcf_proto of this classifier, between `init` and `destroy`, and the caller keeps
     /// it alive for `'a`.
     pub(super) unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
-        // SAFETY: `init` stored a table there, which is valid until nobody holds `tp` any more.
-        unsafe {
-            let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
-            TcfProto::new(NonNull::new_unchecked(tp), &(*root).value)
-        }
+        // SAFETY: `init` stored the table, and `destroy` is called when nobody holds `tp` any more.
+        unsafe { TcfProto::new(NonNull::new_unchecked(tp), FilterTable::of(tp)) }
     }
 
     /// # Safety
@@ -67,12 +59,9 @@ impl<T: Classifier> Adapter<T> {
         tp: *const bindings::tcf_proto,
         result: *mut bindings::tcf_result,
     ) -> c_int {
-        // SAFETY: `init` stored a table there. It is freed after a grace period, and disabled
-        // bottom halves are an RCU read side.
-        let filters = unsafe {
-            let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
-            &(*root).value
-        };
+        // SAFETY: `init` stored the table. Disabled bottom halves are an RCU read side, in which
+        // the core found `tp`.
+        let filters = unsafe { FilterTable::<T>::of(tp) };
         // SAFETY: The core lends both for the time of the call.
         let (skb, result) = unsafe { (TcSkb::from_raw(skb), &mut *result.cast::<ClassResult>()) };
         // SAFETY: Bottom halves are off by the safety requirements of this function.
@@ -85,12 +74,8 @@ impl<T: Classifier> Adapter<T> {
     /// Called by the core for a new tcf_proto, which nobody else has access to yet.
     pub(crate) unsafe extern "C" fn init(tp: *mut bindings::tcf_proto) -> c_int {
         from_result(|| {
-            let root = Root::<T>::new(FilterTable::new()).map_err(|_| ENOBUFS)?;
-            // SAFETY: The table does not move. `destroy` takes it back.
-            unsafe {
-                let root = KBox::into_raw(Pin::into_inner_unchecked(root));
-                bindings::rcu_assign_pointer(&raw mut (*tp).root, root.cast());
-            }
+            // SAFETY: By the safety requirements of this function.
+            unsafe { FilterTable::<T>::store(tp) }.map_err(|_| ENOBUFS)?;
             Ok(0)
         })
     }
@@ -126,13 +111,11 @@ impl<T: Classifier> Adapter<T> {
                 Ok(())
             });
         }
-        // SAFETY: `init` stored the pointer, which comes from a box. `RcuWorkBox::queue` waits for
-        // packets that still use the table. No request uses it, by the safety requirements of this
-        // function.
+        // SAFETY: `init` stored the table. By the safety requirements of this function only packets
+        // still use it.
         unsafe {
             proto.filters().detach();
-            let root = rcu::dereference(&raw const (*tp).root).cast::<Root<T>>();
-            Root::queue(root);
+            FilterTable::<T>::queue(tp);
         }
     }
 

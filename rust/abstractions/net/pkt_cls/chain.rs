@@ -7,7 +7,6 @@
 
 use super::{
     filter::Filter,
-    rcu_work::RcuWorkBox,
     table::FilterTable,
     Classifier,
     RequestFlags,
@@ -73,9 +72,7 @@ impl<T: Classifier> TcfProto<'_, T> {
                     break;
                 }
                 if (*at).ops == (*own).ops && (*at).protocol == (*own).protocol {
-                    let root = rcu::dereference(&raw const (*at).root);
-                    let root = root.cast::<RcuWorkBox<FilterTable<T>>>();
-                    let filters = &(*root).value;
+                    let filters = FilterTable::<T>::of(at);
                     if filters.iter(rcu).take(most).any(&mut f) {
                         return true;
                     }

@@ -8,7 +8,10 @@ use crate::abstractions::bindings;
 use core::mem::offset_of;
 use kernel::{
     prelude::*,
-    types::Opaque, //
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
 };
 
 /// A value that the tc workqueue frees after a grace period.
@@ -51,13 +54,12 @@ impl<T: Send> RcuWorkBox<T> {
         )
     }
 
-    /// Frees a value after a grace period. `this` comes from [`KBox::into_raw`].
-    /// C: `tcf_queue_work()`.
+    /// Frees a value after a grace period. C: `tcf_queue_work()`.
     ///
     /// # Safety
     ///
-    /// `this` comes from such a box, is not queued yet, only the packet path still uses it, and new
-    /// readers cannot find it.
+    /// `this` was taken out of such a box, by [`KBox::into_raw`] or [`ForeignOwnable::into_foreign`],
+    /// is not queued yet, only the packet path still uses it, and new readers cannot find it.
     pub(super) unsafe fn queue(this: *mut Self) {
         // SAFETY: Valid by the safety requirements of this function. `tcf_queue_work()` initialises
         // the work.
@@ -73,7 +75,7 @@ impl<T: Send> RcuWorkBox<T> {
             .wrapping_byte_sub(offset_of!(Self, work))
             .cast::<Self>();
         // SAFETY: `queue` got the pointer from a box, and only the packet path still used the value
-        // then. A grace period has passed since. The value was pinned, and is dropped in place.
-        drop(unsafe { Pin::new_unchecked(KBox::from_raw(this)) });
+        // then. A grace period has passed since.
+        drop(unsafe { Pin::<KBox<Self>>::from_foreign(this.cast()) });
     }
 }

@@ -16,6 +16,7 @@ mod cursor;
 mod filter_ref;
 mod iter;
 mod node;
+mod root;
 mod update;
 
 pub(crate) use filter_ref::FilterRef;
