@@ -25,7 +25,8 @@ use kernel::{
         from_err_ptr,
         to_result, //
     },
-    prelude::*, //
+    prelude::*,
+    transmute::AsBytes, //
 };
 
 /// A program that classifies packets for tc: a loaded one (`BPF_PROG_TYPE_SCHED_CLS`), or classic
@@ -60,6 +61,9 @@ unsafe impl Send for TcProg {}
 
 // SAFETY: All methods take a shared reference, and only read fields that do not change after load.
 unsafe impl Sync for TcProg {}
+
+// SAFETY: The fields are plain numbers, and there is no padding between them.
+unsafe impl AsBytes for bindings::sock_filter {}
 
 impl TcProg {
     /// Size of a classic instruction (`struct sock_filter`).
@@ -158,12 +162,10 @@ impl TcProg {
     }
 
     /// Returns the origin of the program.
+    #[inline]
     pub(crate) fn origin(&self) -> ProgOrigin<'_> {
         match &self.bytecode {
-            // SAFETY: The instructions are plain numbers without padding.
-            Some(insns) => ProgOrigin::Classic(insns.len() as u16, unsafe {
-                core::slice::from_raw_parts(insns.as_ptr().cast(), insns.len() * Self::INSN_SIZE)
-            }),
+            Some(insns) => ProgOrigin::Classic(insns.len() as u16, insns.as_bytes()),
             // SAFETY: The program is valid by the type invariant, and its `aux` lives as long. Its
             // tag does not change after load.
             None => unsafe {
