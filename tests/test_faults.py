@@ -536,31 +536,61 @@ def test_making_room_for_the_link_header(net, family):
     sh(f"ip -{family} -n a route del {net.service(family)}")
 
 
+@contextlib.contextmanager
+def pushing_route(net, family, kind):
+    """A route whose program pushes a header on xmit. Yields the pusher, a function that adds the
+    route anew, and one that sends a packet by it."""
+    where = f"ip -{family} -n a route"
+    pusher = Pusher()
+
+    def renew():
+        sh(f"{where} flush {net.service(family)} && {where} add {net.service(family)} "
+           f"encap bpf xmit pinned {pusher.PINS}/push_xmit headroom 64 "
+           f"via {net.gateway(family)} dev va")
+
+    try:
+        renew()
+        # The routes of the outer packets.
+        sh("ip -n a route add 10.9.0.0/24 via 10.0.0.2 && "
+           "ip -6 -n a route add fd09::/64 via fd00::2")
+        with udp_socket(family) as sock, pusher.pushing(KINDS[kind].header(family)):
+            yield pusher, renew, lambda: sock.sendto(b"x", (net.service(family), 9))
+        sh(f"{where} del {net.service(family)}")
+    finally:
+        pusher.close()
+
+
+# The program drops a packet if the helper fails.
+PUSHED = TOLD | {errno.EPERM}
+# Number of packets of a flow after which its route is cached.
+CACHED = 3
+
+
 @FAMILIES
 @pytest.mark.parametrize("kind", ["gre", "gue", "gre6"])
 def test_pushing_a_header(net, nth, family, kind):
     """A packet for which an allocation fails passes with a complete header or is lost, and the next
     one passes."""
-    pusher = Pusher()
-    try:
-        sh(f"ip -{family} -n a route add {net.service(family)} "
-           f"encap bpf xmit pinned {pusher.PINS}/push_xmit headroom 64 "
-           f"via {net.gateway(family)} dev va")
-        # The routes of the outer packets.
-        sh("ip -n a route add 10.9.0.0/24 via 10.0.0.2 && "
-           "ip -6 -n a route add fd09::/64 via fd00::2")
-        to = (net.service(family), 9)
-        with udp_socket(family) as sock, pusher.pushing(KINDS[kind].header(family)):
-            # The program drops a packet if the helper fails.
-            sweep(f"IPv{family} packet, xmit push {kind}", nth,
-                  lambda number: nth.call(number, sock.sendto, b"x", to),
-                  told=TOLD | {errno.EPERM})
-            _, refused, error = pusher.seen()
-            # No memory is needed if there is enough headroom.
-            assert not refused or error == "ENOMEM"
-        sh(f"ip -{family} -n a route del {net.service(family)}")
-    finally:
-        pusher.close()
+    with pushing_route(net, family, kind) as (pusher, _, send):
+        for _ in range(CACHED):
+            send()
+        sweep(f"IPv{family} packet, xmit push {kind}", nth, lambda number: nth.call(number, send),
+              told=PUSHED)
+        _, refused, error = pusher.seen()
+        # No memory is needed if there is enough headroom.
+        assert not refused or error == "ENOMEM"
+
+
+@FAMILIES
+def test_caching_a_route(net, nth, family):
+    """The first packets of a route pass or are lost if what the route cache needs cannot be
+    allocated, and nothing remains of it once the route is gone."""
+    with pushing_route(net, family, "gre") as (_, renew, send):
+        def attempt(number):
+            renew()
+            return nth.call(number, lambda: [send() for _ in range(CACHED)])
+
+        sweep(f"IPv{family} first packets, xmit push", nth, attempt, told=PUSHED)
 
 
 @FAMILIES
