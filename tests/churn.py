@@ -19,9 +19,9 @@ import traceback
 
 import nl
 from conftest import LIBC, MODULE, SYS_DELETE_MODULE, eventually, program_ids, programs, sh
+from headers import DOMAIN
 from test_offload import SKIP_SW, Hardware
 from test_refusals import bytecode, options, prog
-from tunnels import DOMAIN
 
 FORK = multiprocessing.get_context("fork")
 PORT, MAGIC, SO_MARK, OUR_MARK = 4242, b"lwtc", 36, 0xC4

@@ -14,9 +14,9 @@ import struct
 
 import nl
 from conftest import batch, sh
+from headers import KINDS, UDP, packet
 from sockets import checksum, sysctl
 from test_who import insn, load
-from tunnels import KINDS, UDP, packet
 
 PROGRAMS = {"in": 10, "out": 11, "xmit": 12, "tc": 3}
 STORE_BYTES, CLONE_REDIRECT, SET_TUNNEL_KEY, REDIRECT, REALM = 9, 13, 21, 23, 24

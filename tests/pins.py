@@ -8,8 +8,8 @@ import shutil
 import struct
 
 import nl
+from bpf_syscall import BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, bpf
 from conftest import BPF, sh
-from tunnels import BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, bpf
 
 DIRECT_ACTION = nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import nl
 import pytest
+from bpf_syscall import bpf
 from conftest import batch, sh
 from journal import JOURNAL, observed
 from pins import Pins
 from sockets import make_socket
-from tunnels import bpf
 from wires import PORT, Sender, Tun
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])

@@ -18,12 +18,12 @@ import churn
 import needs
 import nl
 import pytest
+from bpf_syscall import BPF_MAP_LOOKUP_ELEM, bpf
 from conftest import BPF, BUILD, KERNEL, MEASURED, batch, eventually, kernel_log, sh
 from sockets import sysctl
 from splats import splats
 from test_fuzz import SEED
 from test_refusals import options
-from tunnels import BPF_MAP_LOOKUP_ELEM, bpf
 
 SECONDS = float(os.environ.get("LWTCLS_CHURN", "20"))
 PROGRAMS = ("tc_all", "tc_drop", "tc_match", "tc_redirect", "in_drop", "in_reroute", "out_drop",

@@ -13,11 +13,11 @@ import subprocess
 
 import nl
 import pytest
+from bpf_syscall import bpf
 from conftest import BPF, BUILD, eventually, program, programs, sh
 from nl import attr
 from pyroute2 import IPRoute
 from sides import ours
-from tunnels import bpf
 
 BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD = 13, 15
 NESTED = 0x8000

@@ -33,13 +33,14 @@ from conftest import (
     remove,
     sh,
 )
+from headers import KINDS, packet
 from journal import JOURNAL
 from nl import inside
+from pusher import Pusher
 from sockets import sysctl
 from splats import FAILING, FAILING_NO_MORE, splats
 from test_offload import BUS, Hardware
 from tracing import events
-from tunnels import KINDS, Pusher, packet
 from wires import Sender, Tun
 
 pytestmark = pytest.mark.only_here("asks how our own memory is given back")

@@ -23,6 +23,7 @@ import zlib
 import needs
 import nl
 import pytest
+from bpf_syscall import bpf
 from conftest import (
     BUILD,
     KERNEL,
@@ -52,13 +53,14 @@ from fuzz import (
     message,
 )
 from fuzz_packets import Ground, Program, name_of
+from headers import KINDS, Header, packet
 from kcov import Coverage
 from network import Net
+from pusher import Pusher
 from splats import splats
 from test_offload import IN_HW, NOT_IN_HW, SKIP_HW, SKIP_SW, Hardware
 from test_refusals import RETURN_0, bytecode
 from test_who import insn, load
-from tunnels import KINDS, Header, Pusher, bpf, packet
 
 SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
 COUNT = int(os.environ.get("LWTCLS_FUZZ", "5000"))

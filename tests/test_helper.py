@@ -13,6 +13,7 @@ import threading
 import needs
 import nl
 import pytest
+from bpf_syscall import run_on
 from conftest import (
     BPF,
     BUILD,
@@ -30,7 +31,6 @@ from conftest import (
 from journal import observed
 from sockets import make_socket
 from tracing import traced
-from tunnels import run_on
 from wires import PORT, Sender
 
 TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"

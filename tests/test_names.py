@@ -8,11 +8,11 @@ import pathlib
 import re
 
 import pytest
+from bpf_syscall import bpf
 from conftest import sh
 from pins import Pins
 from test_probes import BPF_RAW_TRACEPOINT_OPEN, KINDS, kprobe
 from tracing import TRACING, mount, traced
-from tunnels import bpf
 
 pytestmark = [
     pytest.mark.only_here("kernel functions of the module"),

@@ -6,11 +6,11 @@ import errno
 import os
 
 import pytest
+from bpf_syscall import bpf
 from conftest import MODULE, eventually, kernel_log, loaded, program, sh
 from pins import Pins
 from test_helper import ALONE, COMES_AND_GOES, run, said_since
 from tracing import TRACING, mount
-from tunnels import bpf
 
 BPF_RAW_TRACEPOINT_OPEN = 17
 HELPER = "bpf_lwt_xmit_push_encap"

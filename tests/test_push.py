@@ -11,7 +11,10 @@ import struct
 
 import nl
 import pytest
+from bpf_syscall import BPF_F_TEST_SKB_CHECKSUM_COMPLETE, run_on
+from capture import Capture
 from conftest import BPF, BUILD, batch, eventually, mapped, often, sh, unmap
+from headers import ETHERTYPE, GRE, GSO_HOPS, KINDS, UDP, Header, gre, ip, outer, packet, udp
 from journal import JOURNAL
 from sockets import (
     IP_MTU_DISCOVER,
@@ -24,23 +27,7 @@ from sockets import (
     sysctl,
 )
 from tracing import events
-from tunnels import (
-    BPF_F_TEST_SKB_CHECKSUM_COMPLETE,
-    ETHERTYPE,
-    GRE,
-    GSO_HOPS,
-    KINDS,
-    UDP,
-    Capture,
-    Header,
-    Tunnels,
-    gre,
-    ip,
-    outer,
-    packet,
-    run_on,
-    udp,
-)
+from tunnels import Tunnels
 from wires import Sender, carry, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])

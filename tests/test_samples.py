@@ -12,10 +12,11 @@ import time
 from typing import NamedTuple
 
 import pytest
+from capture import Capture
 from conftest import BPF, batch, eventually, fetch, often, programs, reads, refused, sh
+from headers import DOMAIN, GRE, UDP
 from nl import inside
 from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, counters, ping, sysctl
-from tunnels import DOMAIN, GRE, UDP, Capture
 from wires import IPV6_TCLASS, Sender, carry, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])

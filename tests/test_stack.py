@@ -10,9 +10,10 @@ import re
 
 import pytest
 from conftest import batch, sh
+from headers import KINDS, outer
 from journal import JOURNAL, observed
 from sockets import ping
-from tunnels import KINDS, Tunnels, outer
+from tunnels import Tunnels
 from wires import Sender, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])

@@ -16,9 +16,9 @@ import struct
 
 import nl
 import pytest
+from bpf_syscall import bpf, run_on
 from conftest import LIBC, MODULE, eventually, loaded, program, sh
 from test_refusals import RETURN_0, bytecode, options, prog
-from tunnels import bpf, run_on
 
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID = 5, 7, 13
 SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
