@@ -15,10 +15,14 @@ import time
 from typing import NamedTuple
 
 import churn
+import churn_devices
 import needs
 import nl
 import pytest
 from bpf_syscall import BPF_MAP_LOOKUP_ELEM, bpf
+from churn_packets import OUR_MARK, flood, receive, send
+from churn_scene import SINK, Scene
+from churn_worker import Worker
 from conftest import BPF, BUILD, KERNEL, MEASURED, batch, eventually, kernel_log, sh
 from sockets import sysctl
 from splats import splats
@@ -94,7 +98,7 @@ class Followed:
 @pytest.fixture(name="followed")
 def fixture_followed():
     """Loads the module that tracks packets."""
-    sh(f"insmod {BUILD}/tests/modules/lwtcls_packets.ko mark={churn.OUR_MARK}")
+    sh(f"insmod {BUILD}/tests/modules/lwtcls_packets.ko mark={OUR_MARK}")
     yield
     sh("rmmod lwtcls_packets")
 
@@ -135,7 +139,7 @@ def lead(net):
         batch(f"-{family} -n b", "rule add pref 100 lookup local",
               "rule add pref 50 fwmark 7 lookup 101",
               f"route add local {net.service(family)} dev lo table 101", "rule del pref 0")
-    batch("-n a", f"link add sink index {churn.SINK} type dummy", "link set sink up")
+    batch("-n a", f"link add sink index {SINK} type dummy", "link set sink up")
     net.tc("qdisc add dev va clsact")
     net.tc("qdisc add dev vb clsact", "b")
 
@@ -151,7 +155,7 @@ def fixture_scene(net, counters):
     # This filter stays, so the module is always in use.
     assert nl.filter_(net.ifindex, options(programs["tc_all"]),
                       parent=nl.TC_H_CLSACT_INGRESS) == (0, "")
-    yield churn.Scene(SEED, programs, devices, services)
+    yield Scene(SEED, programs, devices, services)
     for number in programs.values():
         os.close(number)
 
@@ -160,15 +164,15 @@ def operations(scene):
     """Returns all concurrent operations: name, function and arguments."""
     egress, ingress = nl.TC_H_CLSACT_EGRESS, nl.TC_H_CLSACT_INGRESS
     return [
-        *((f"sender {cpu}", churn.send, scene, cpu) for cpu in sorted(os.sched_getaffinity(0))),
+        *((f"sender {cpu}", send, scene, cpu) for cpu in sorted(os.sched_getaffinity(0))),
         ("filters of a", churn.change_filters, scene, "a", egress, 1),
         ("filters of a again", churn.change_filters, scene, "a", egress, 2),
         ("filters of b", churn.change_filters, scene, "b", ingress, 1),
         ("routes", churn.change_routes, scene),
-        ("dummies", churn.change_dummies, scene),
-        ("namespaces", churn.change_namespaces, scene),
-        ("blocks", churn.change_blocks, scene),
-        *([("hardware", churn.change_hardware, scene)]
+        ("dummies", churn_devices.change_dummies, scene),
+        ("namespaces", churn_devices.change_namespaces, scene),
+        ("blocks", churn_devices.change_blocks, scene),
+        *([("hardware", churn_devices.change_hardware, scene)]
           if needs.part("hardware that comes and goes under traffic", "NETDEVSIM") else []),
         ("rmmod", churn.unload),
         ("dumps", churn.dump, scene),
@@ -178,7 +182,7 @@ def operations(scene):
 def done_by(work):
     """Runs the operations until the time is over; returns the counts of their outcomes."""
     until = time.monotonic() + SECONDS
-    workers = [churn.Worker(*each, until=until) for each in work]
+    workers = [Worker(*each, until=until) for each in work]
     done, wrong = collections.Counter(), ""
     try:
         for worker in workers:
@@ -194,7 +198,7 @@ def done_by(work):
 
 def run(scene):
     """Runs all operations and the receiver; returns the counts of their outcomes."""
-    receiver = churn.Worker("receiver", churn.receive)
+    receiver = Worker("receiver", receive)
     try:
         done = done_by(operations(scene))
         # If packets remain, the sums of the scenario do not match.
@@ -268,7 +272,7 @@ def test_all_processors_meet(generator, counters, scene):
     sysctl("a", "ipv6/conf/all/forwarding", 1)
     egress, ingress = nl.TC_H_CLSACT_EGRESS, nl.TC_H_CLSACT_INGRESS
     done = done_by([
-        ("flood", churn.flood, scene),
+        ("flood", flood, scene),
         ("filters of a", churn.change_filters, scene, "a", egress, 1),
         ("filters of a, too", churn.change_filters, scene, "a", ingress, 2),
         ("filters of b", churn.change_filters, scene, "b", ingress, 1),
