@@ -5,7 +5,6 @@ A message starts as a tree of attributes that the kernel accepts; most trees are
 answers do not influence later messages: two kernels that get the same seed get the same requests.
 """
 
-import errno
 import os
 import random
 import socket
@@ -13,9 +12,9 @@ import struct
 from typing import NamedTuple
 
 import nl
+from fuzz_messages import NLA_F_NESTED, Message, Node, attributes, encode
+from fuzz_mutations import Mutator
 
-NLA_F_NESTED, NLA_F_NET_BYTEORDER = 0x8000, 0x4000
-TYPE_MASK = 0x3FFF
 NHA_ID, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = 1, 5, 6, 7, 8
 DUMP_TERSE = 1
 HTB_PARMS, HTB_INIT = 1, 2
@@ -28,10 +27,6 @@ CLOSED = 1 << 20
 # one kernel accepts and another refuses affects later ones. With 1 there is no such effect, but
 # nothing to replace either.
 ROUND = int(os.environ.get("LWTCLS_ROUND", "250"))
-# Stands for the errno of a message that the kernel does not answer.
-SILENT = 255
-BOUNDARIES = (0, 1, 2, 3, 4, 7, 8, 255, 256, 257, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF,
-              0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
 class World(NamedTuple):
@@ -43,35 +38,6 @@ class World(NamedTuple):
     def fd(self, name):
         """Returns the descriptor number of a file, or a closed one."""
         return FIRST_FD + FDS.index(name) if name in FDS else CLOSED
-
-
-class Node:
-    """An attribute: bytes or nested attributes, and an error (`skew`) to add to its length."""
-
-    def __init__(self, kind, body=b"", skew=0):
-        if isinstance(body, int):
-            body = struct.pack("=I", body & 0xFFFFFFFF)
-        if isinstance(body, str):
-            body = body.encode() + b"\0"
-        self.kind, self.body, self.skew = kind, body, skew
-
-    def copy(self):
-        """Returns a copy of the attribute."""
-        body = self.body
-        return Node(self.kind, [each.copy() for each in body] if isinstance(body, list) else body,
-                    self.skew)
-
-    def encode(self):
-        """Returns the encoded attribute, padded."""
-        data = encode(self.body) if isinstance(self.body, list) else self.body
-        length = (4 + len(data) + self.skew) & 0xFFFF
-        data = struct.pack("=HH", length, self.kind & 0xFFFF) + data
-        return data + bytes(-len(data) % 4)
-
-
-def encode(nodes):
-    """Returns the encoded attributes."""
-    return b"".join(node.encode() for node in nodes)
 
 
 def htb_class_parts(ifindex, minor):
@@ -97,44 +63,6 @@ def htb_class(ifindex, minor):
     return head + encode(nodes)
 
 
-class Message(NamedTuple):
-    """A request. `inner`: at most the options or the encapsulation are corrupted, and nothing
-    outside of them."""
-
-    kind: int
-    flags: int
-    head: bytes
-    nodes: list
-    inner: bool
-    # Bytes cut off at the end, and whether the header keeps the original length.
-    cut: int = 0
-    lies: bool = False
-
-    def body(self):
-        """Returns what follows the netlink header."""
-        data = self.head + encode(self.nodes)
-        return data[:len(data) - self.cut] if self.cut else data
-
-    def packed(self, sequence):
-        """Returns the whole message."""
-        body = self.body()
-        length = 16 + len(body) + (self.cut if self.lies else 0)
-        flags = self.flags | nl.NLM_F_REQUEST | nl.NLM_F_ACK
-        return struct.pack("=IHHII", length, self.kind, flags, sequence, 0) + body
-
-
-def attributes(data):
-    """Parses attributes: returns a list of (type, payload), and the number of bytes left over."""
-    found, at = [], 0
-    while len(data) - at >= 4:
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4 or length > len(data) - at:
-            break
-        found.append((kind & TYPE_MASK, data[at + 4:at + length]))
-        at += (length + 3) & ~3
-    return found, max(0, len(data) - at)
-
-
 def never_ends(options):
     """Returns whether two actions of a filter have the same index. If no action with that index
     exists yet, the kernel retries such a request for ever with RTNL held, whatever the
@@ -147,30 +75,15 @@ def never_ends(options):
     return len(set(seen)) < len(seen)
 
 
-def walk(nodes):
-    """Yields each attribute of a tree with the list that contains it."""
-    for node in nodes:
-        yield nodes, node
-        if isinstance(node.body, list):
-            yield from walk(node.body)
-
-
-class Maker:
+class Maker(Mutator):
     """Generates one message."""
 
     def __init__(self, seed, number, world):
         # Each message has its own generator, so it can be reproduced without the ones before it.
-        self.r, self.world = random.Random(f"{seed}/{number}"), world
+        super().__init__(random.Random(f"{seed}/{number}"))
+        self.world = world
         # Whether everything outside the options or the encapsulation is acceptable to the core.
         self.plain = True
-
-    def chance(self, percent):
-        """Returns true with this probability."""
-        return self.r.randrange(100) < percent
-
-    def number(self):
-        """Returns a number that is likely to be a corner case."""
-        return self.r.choice(BOUNDARIES) if self.chance(60) else self.r.getrandbits(32)
 
     def name(self, label):
         """Returns a program's name, usually one that identifies the program."""
@@ -346,67 +259,6 @@ class Maker:
         return (kind, nl.NLM_F_CREATE | nl.NLM_F_REPLACE if new else 0, head, nodes,
                 [node for node in nodes if node.body is encap])
 
-    def spoil(self, tree):
-        """Corrupts one attribute of a tree."""
-        places = list(walk(tree))
-        if not places:
-            return
-        siblings, node = self.r.choice(places)
-        at = next(i for i, each in enumerate(siblings) if each is node)
-        self.r.choice((self.drop, self.double, self.lie, self.resize, self.retype, self.flag,
-                       self.noise, self.bound, self.wrap, self.graft, self.flatten))(
-                           siblings, at, node, places)
-
-    def drop(self, siblings, at, *_):
-        """Removes the attribute."""
-        del siblings[at]
-
-    def double(self, siblings, at, node, _):
-        """Duplicates the attribute; a later corruption may change one of the two."""
-        siblings.insert(self.r.randrange(len(siblings) + 1), node.copy())
-
-    def lie(self, _siblings, _at, node, _places):
-        """Makes the attribute's length wrong."""
-        node.skew = self.r.choice((-8, -4, -3, -2, -1, 1, 2, 3, 4, 8, 1000, 0x8000))
-
-    def resize(self, _siblings, _at, node, _places):
-        """Changes the size of the payload."""
-        data = encode(node.body) if isinstance(node.body, list) else node.body
-        length = self.r.choice((0, 1, 2, 3, 4, 5, 7, 8, 12, len(data) + 1, len(data) + 4,
-                                max(0, len(data) - 1), max(0, len(data) - 4), 300, 4000))
-        node.body = (data + bytes(length))[:length]
-
-    def retype(self, _siblings, _at, node, _places):
-        """Changes the type."""
-        node.kind = self.r.choice((*range(0, 14), 60, 0x3FFF, node.kind + 1))
-
-    def flag(self, _siblings, _at, node, _places):
-        """Toggles flags of the type."""
-        node.kind ^= self.r.choice((NLA_F_NESTED, NLA_F_NESTED, NLA_F_NET_BYTEORDER))
-
-    def noise(self, _siblings, _at, node, _places):
-        """Replaces the payload with random bytes."""
-        data = encode(node.body) if isinstance(node.body, list) else node.body
-        node.body = self.r.randbytes(len(data))
-
-    def bound(self, _siblings, _at, node, _places):
-        """Replaces the payload with a boundary value."""
-        node.body = struct.pack(self.r.choice(("=I", "=I", "=H", "=Q")), 0)
-        node.body = (self.number().to_bytes(8, "little"))[:len(node.body)]
-
-    def wrap(self, siblings, at, node, _places):
-        """Nests the attribute one level deeper."""
-        siblings[at] = Node(node.kind, [node])
-
-    def graft(self, siblings, at, _node, places):
-        """Replaces the attribute with a copy of another attribute of the message."""
-        siblings[at] = self.r.choice(places)[1].copy()
-
-    def flatten(self, siblings, at, node, _places):
-        """Replaces the attribute with its nested attributes."""
-        if isinstance(node.body, list):
-            siblings[at:at + 1] = node.body
-
     def message(self):
         """Returns the message."""
         make = self.r.choices((self.filter, self.route, self.nexthop, self.class_),
@@ -437,71 +289,3 @@ class Maker:
 def message(seed, number, world):
     """Returns the message with this number. It does not depend on other messages."""
     return Maker(seed, number, world).message()
-
-
-class Answer(NamedTuple):
-    """The errno and the extack message of an answer."""
-
-    error: int
-    why: str
-
-    def __str__(self):
-        return f"{errno.errorcode.get(self.error, self.error)} {self.why!r}"
-
-
-class Asker:
-    """A netlink socket that reads the complete answer before the request returns."""
-
-    def __init__(self, namespace):
-        self.sock = nl.open_in(namespace)
-        self.sock.setsockopt(nl.SOL_NETLINK, nl.NETLINK_EXT_ACK, 1)
-        for option in (nl.SO_SNDBUFFORCE, nl.SO_RCVBUFFORCE):
-            self.sock.setsockopt(socket.SOL_SOCKET, option, 1 << 22)
-        self.sock.setblocking(False)
-        self.sequence = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.sock.close()
-
-    def send(self, data):
-        """Sends a message; returns the answer, and the payloads that preceded it."""
-        self.sock.send(data)
-        found = []
-        while True:
-            # The kernel processes a request before sendmsg() returns, so an answer that is not
-            # there yet does not come. Later parts of a dump are generated as the earlier ones are
-            # read.
-            try:
-                got = self.sock.recv(1 << 20)
-            except BlockingIOError:
-                return Answer(SILENT, ""), found
-            at = 0
-            while at + 16 <= len(got):
-                length, kind, flags = struct.unpack_from("=IHH", got, at)
-                if kind in (nl.NLMSG_ERROR, nl.NLMSG_DONE):
-                    return read_answer(got[at:at + length], kind, flags), found
-                found.append(got[at + 16:at + length])
-                at += (length + 3) & ~3
-
-    def ask(self, kind, flags, body):
-        """Sends a request; returns the answer, and the payloads that preceded it."""
-        self.sequence += 1
-        flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
-        return self.send(struct.pack("=IHHII", 16 + len(body), kind, flags, self.sequence, 0)
-                         + body)
-
-
-def read_answer(data, kind, flags):
-    """Returns the errno and the extack message of an answer."""
-    error = -struct.unpack_from("=i", data, 16)[0] if len(data) >= 20 else 0
-    if not flags & nl.NLM_F_ACK_TLVS:
-        return Answer(error, "")
-    at = 20
-    if kind == nl.NLMSG_ERROR:
-        inner = struct.unpack_from("=I", data, 20)[0]
-        at += 16 if flags & nl.NLM_F_CAPPED else (inner + 3) & ~3
-    text = nl.attrs(data[at:]).get(1, b"")
-    return Answer(error, text.rstrip(b"\0").decode(errors="replace"))

@@ -39,20 +39,9 @@ from conftest import (
     remove,
     sh,
 )
-from fuzz import (
-    BLOCK,
-    DUMP_TERSE,
-    FDS,
-    MAGIC_BLOCK,
-    ROUND,
-    SILENT,
-    Asker,
-    World,
-    htb,
-    htb_class,
-    message,
-)
+from fuzz import BLOCK, DUMP_TERSE, FDS, MAGIC_BLOCK, ROUND, World, htb, htb_class, message
 from fuzz_packets import Ground, Program, name_of
+from fuzz_socket import SILENT, Asker
 from headers import KINDS, Header, packet
 from kcov import Coverage
 from network import Net

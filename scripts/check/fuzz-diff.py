@@ -25,7 +25,8 @@ sys.path.insert(0, str(TESTS))
 
 import fuzz  # noqa: E402
 import nl  # noqa: E402
-from fuzz import attributes  # noqa: E402
+from fuzz_messages import attributes  # noqa: E402
+from fuzz_socket import SILENT  # noqa: E402
 
 NUMBER, TEXT, NEST, BYTES = "number", "text", "nest", "bytes"
 PROGRAM = {nl.PROG_FD: (NUMBER, 4), nl.PROG_NAME: (TEXT, 256)}
@@ -83,7 +84,7 @@ LATER = ", in what it left behind"
 QUERIES = (nl.RTM_GETTFILTER, nl.RTM_GETROUTE, nl.RTM_GETNEXTHOP)
 # Answers that can result from the effect of an earlier request.
 OF_THE_STATE = {0, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.EBUSY,
-                errno.ENETUNREACH, errno.EHOSTUNREACH, fuzz.SILENT}
+                errno.ENETUNREACH, errno.EHOSTUNREACH, SILENT}
 
 
 def flaws(data, known):
@@ -252,7 +253,7 @@ def explain(message, ours, theirs, world, before, there):
         for row in REFUSALS:
             if row in found:
                 return row, found
-    if ours and theirs and ours != fuzz.SILENT and theirs != fuzz.SILENT:
+    if ours and theirs and ours != SILENT and theirs != SILENT:
         if any(ours in OURS.get(one, ()) and theirs in THEIRS.get(other, ())
                for one in found for other in found if one != other):
             return ORDER, found
@@ -284,7 +285,7 @@ def records(path):
 
 def name(number):
     """Returns the name of an errno."""
-    return "no answer" if number == fuzz.SILENT else errno.errorcode.get(number, str(number or 0))
+    return "no answer" if number == SILENT else errno.errorcode.get(number, str(number or 0))
 
 
 def compare_requests(ours, theirs):
