@@ -40,7 +40,8 @@ from conftest import (
     sh,
 )
 from fuzz import BLOCK, DUMP_TERSE, FDS, MAGIC_BLOCK, ROUND, World, htb, htb_class, message
-from fuzz_packets import Ground, Program, name_of
+from fuzz_network import Ground, name_of
+from fuzz_programs import Program
 from fuzz_socket import SILENT, Asker
 from headers import KINDS, Header, packet
 from kcov import Coverage
