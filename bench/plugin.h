@@ -4,7 +4,7 @@
  * header.
  *
  * The guest marks windows of its instructions: it executes a no-op that encodes the number
- * of a window, see mark() in measure.py. 0 ends a window.
+ * of a window, see mark() in counting.py. 0 ends a window.
  */
 #ifndef BENCH_PLUGIN_H
 #define BENCH_PLUGIN_H
