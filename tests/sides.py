@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 
 SIDE = os.environ.get("LWTCLS_SIDE", "rust")
+# Set by scripts/check/faults: the marks do not say what to expect of a C with fixes.
+UNMARKED = bool(os.environ.get("LWTCLS_UNMARKED"))
 DIFFERENCES = pathlib.Path(__file__).parents[1] / "docs/differences.md"
 MARKS = {
     "beyond_c": "beyond_c(row, ..., run=True, when={}): fails on the C; run=False: it is not "
@@ -80,4 +82,5 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=alone)
         items[:] = [item for item in items if item not in alone]
         for item in items:
-            has_to_fail(item)
+            if not UNMARKED:
+                has_to_fail(item)
