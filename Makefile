@@ -42,6 +42,9 @@ planted: ## plant faults in copies of the source; test-debug and test-races must
 diff: ## run the scenarios on lwtcls and on the C and compare the results; ARGS as above
 	@scripts/check/diff $(ARGS)
 
+faults: ## run scenarios on the C without and with the fixes of docs/faults; ARGS=0004
+	@scripts/check/faults $(ARGS)
+
 fuzz: ## send 200,000 hostile requests to lwtcls and the C; LWTCLS_FUZZ, LWTCLS_SEED, ARGS=--debug
 	@scripts/check/fuzz $(ARGS)
 
@@ -88,5 +91,5 @@ help: ## show this help
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean cycles deb demo diff distclean doc fuzz help lint memory planted \
+.PHONY: all bench check-deb clean cycles deb demo diff distclean doc faults fuzz help lint memory planted \
 	rust-analyzer samples setup shell test test-debug test-races unsafe
