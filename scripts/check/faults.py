@@ -12,6 +12,10 @@ import re
 import sys
 from typing import NamedTuple
 
+import verdict
+from differences import journal
+from splats import splats
+
 NOTE = re.compile(r"^ *Scenario(?: \((alone|patched)\))?: (\S.*)$")
 
 
@@ -42,7 +46,6 @@ def named(patches, words):
 
 def records(out, side):
     """Returns the records of the cases that ran on a side."""
-    from differences import journal
     found = {}
     for log in sorted(out.glob(f"{side}*.log")):
         if not log.name.endswith(".kernel.log"):
@@ -52,17 +55,11 @@ def records(out, side):
 
 def crash(out, name):
     """Returns the first splat of a guest whose scenario began and did not end."""
-    from splats import splats
     said = (out / f"{name}.log").read_text(errors="replace")
     if "test session starts" not in said or "guest: tests ended" in said:
         return None
     lines = (out / f"{name}.kernel.log").read_text(errors="replace").splitlines()
     return next((re.sub(r"^\[[^]]*\] *", "", lines[number]) for number in splats(lines)), None)
-
-
-def counted(cases, what):
-    """Returns how many cases had an outcome, in words."""
-    return what if len(cases) == 1 else f"{what} {len(cases)} of"
 
 
 def result(scenario, found):
@@ -71,32 +68,33 @@ def result(scenario, found):
     return outcomes.count("passed"), len(outcomes)
 
 
-def words(passed, ran):
+def in_words(passed, ran):
     """Returns a result in words."""
     if not ran:
         return "did not run"
     if passed == ran:
         return "passes" if ran == 1 else f"{ran} pass"
-    return "fails" if ran == 1 else f"{ran - passed} of {ran} fail"
+    if ran == 1:
+        return "fails"
+    return f"{ran} fail" if not passed else f"{ran - passed} of {ran} fail"
 
 
 def table(out, scenarios):
     """Prints a row for each scenario, and what is wrong."""
-    import verdict
     sides = {side: records(out, side) for side in ("before", "after")}
     wrong, rows, number = [], [("patch", "scenario", "before", "after")], 0
     for each in scenarios:
         passed, ran = result(each, sides["before"])
-        before, red = words(passed, ran), passed < ran
+        before, red = in_words(passed, ran), passed < ran
         if each.how == "patched":
             before, red = "not run", True
         elif each.how == "alone":
             number += 1
             if not ran and (splat := crash(out, f"before-{number}")):
-                before, red = f"crashes: {splat[:60]}", True
+                before, red = f"crashes: {splat.split(',')[0][:60]}", True
         passed, ran = result(each, sides["after"])
         green = 0 < ran == passed
-        rows.append((each.patch[:4], each.node, before, words(passed, ran)))
+        rows.append((each.patch[:4], each.node, before, in_words(passed, ran)))
         if not red:
             wrong.append(f"{each.patch}: {each.node} does not fail without the patches")
         if not green:
