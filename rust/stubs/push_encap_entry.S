@@ -10,7 +10,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
-/* From include/uapi/linux/bpf.h; push_encap.rs checks it. */
+/* From include/uapi/linux/bpf.h; push_encap/helper.rs checks it. */
 #define BPF_LWT_ENCAP_IP 2
 
 .macro PUSH_ENCAP_ENTRY way

@@ -2,8 +2,7 @@
 
 //! `bpf_lwt_push_encap(BPF_LWT_ENCAP_IP)`, for kernels that were built without it.
 //!
-//! Implement [`PushEncap`], declare the entries with [`push_encap_entries!`], and hold a
-//! [`Helper`].
+//! Declare the entries with [`push_encap_entries!`], and hold a [`Helper`].
 //!
 //! This cannot be a kfunc. The verifier invalidates the packet pointers of a program after a helper
 //! that changes the packet, and after the one kfunc that it knows by name. After any other kfunc
@@ -26,24 +25,9 @@
 //! them) run inside an RCU read-side critical section: the network stack processes packets inside
 //! one, and a test run opens one. [`DirectCall`] requires this.
 
-use super::ProgMem;
 use crate::abstractions::{
     bindings,
-    net::{
-        encap::{
-            Direction,
-            EncapSkb,
-            PushEncap, //
-        },
-        skbuff::{
-            end_pointer,
-            SkBuff, //
-        }, //
-    }, //
-};
-use core::{
-    marker::PhantomData,
-    mem::MaybeUninit, //
+    net::encap::PushEncap, //
 };
 use kernel::prelude::*;
 
@@ -55,92 +39,6 @@ pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::sk_buff;
 }
 
-/// Translates calls of the helper to those of `T`.
-pub(crate) struct Adapter<T>(PhantomData<T>);
-
-impl<T: PushEncap> Adapter<T> {
-    /// # Safety
-    ///
-    /// Called by a program, with the packet that it runs on and `len` bytes at `hdr` that are valid
-    /// for reads during the call. `direction` is the direction of the program.
-    #[inline(always)]
-    pub(crate) unsafe fn push(
-        skb: *mut bindings::sk_buff,
-        hdr: *const c_void,
-        len: u32,
-        direction: Direction,
-    ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        unsafe {
-            let (head, end) = ((*skb).head as usize, end_pointer(skb) as usize);
-            if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
-                Self::push_from_packet(skb, hdr, len, direction)
-            } else {
-                Self::push_from_mem(skb, hdr, len, direction)
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Those of [`Self::push`]. In addition, the bytes are not part of the packet.
-    #[inline(always)]
-    unsafe fn push_from_mem(
-        skb: *mut bindings::sk_buff,
-        hdr: *const c_void,
-        len: u32,
-        direction: Direction,
-    ) -> c_int {
-        // SAFETY: The caller of the program borrows the packet exclusively for the run, in an RCU
-        // read-side critical section. After a helper that changes packets, the verifier invalidates
-        // the program's pointers into the packet, slices of a dynptr included. The header is valid
-        // for reads and not part of the packet, by the safety requirements of this function.
-        let (skb, header) = unsafe {
-            (
-                EncapSkb::new(SkBuff::from_raw_mut(skb), direction),
-                ProgMem::from_raw(hdr.cast(), len as usize),
-            )
-        };
-        match T::push(skb, header) {
-            Ok(()) => 0,
-            Err(error) => error.to_errno(),
-        }
-    }
-
-    /// Pushes a header that is part of the packet. Copies it first, because the data of the packet
-    /// moves. Fails with `EINVAL` if it is longer than any header.
-    ///
-    /// The verifier rejects packet pointers as an argument of the helper, but not a slice of a
-    /// dynptr, which may point into the packet.
-    ///
-    /// # Safety
-    ///
-    /// Those of [`Self::push`].
-    #[cold]
-    #[inline(never)]
-    unsafe fn push_from_packet(
-        skb: *mut bindings::sk_buff,
-        hdr: *const c_void,
-        len: u32,
-        direction: Direction,
-    ) -> c_int {
-        if len as usize > MAX_LEN {
-            return EINVAL.to_errno();
-        }
-        let mut copy = MaybeUninit::<[u8; MAX_LEN]>::uninit();
-        let copy = copy.as_mut_ptr().cast();
-        // SAFETY: By the safety requirements of this function. `copy` is large enough by the check
-        // above, and is not part of a packet.
-        unsafe {
-            bindings::memcpy(copy, hdr, len as usize);
-            Self::push_from_mem(skb, copy, len, direction)
-        }
-    }
-}
-
-/// Maximum length of a header that a program may push.
-const MAX_LEN: usize = bindings::LWT_BPF_MAX_HEADROOM as usize;
-
 // `rust/stubs/push_encap_entry.S` compares with this number.
 const _: () = assert!(bindings::bpf_lwt_encap_mode_BPF_LWT_ENCAP_IP == 2);
 
@@ -150,7 +48,7 @@ const _: () = assert!(bindings::bpf_lwt_encap_mode_BPF_LWT_ENCAP_IP == 2);
 ///
 /// Both are entries of `rust/stubs/push_encap_entry.S`: `IN` the one for `bpf_lwt_in_push_encap()`,
 /// `XMIT` the one for `bpf_lwt_xmit_push_encap()`. They preserve registers and stack, and continue
-/// in the function of [`Adapter`] for their direction.
+/// in the function of [`Adapter`](super::Adapter) for their direction.
 #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
 pub(crate) unsafe trait Entries: PushEncap {
     /// Called at the entry of `bpf_lwt_in_push_encap()`.
