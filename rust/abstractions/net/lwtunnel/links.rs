@@ -10,6 +10,11 @@ use core::ptr;
 use kernel::{
     prelude::*,
     sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
         global_lock,
         GlobalGuard, //
     },
@@ -32,9 +37,21 @@ global_lock! {
 // SAFETY: Nothing else initialises or takes the lock.
 static STATES: BhLock<STATES_LOCK> = unsafe { BhLock::new(&STATES_LOCK) };
 
-/// Initialises the list. Fails with `EBUSY` if it is already initialised. Process context.
-pub(super) fn init() -> Result {
-    STATES.init().then_some(()).ok_or(EBUSY)
+/// 1 while an encapsulation has the list, else 0.
+static CLAIMED: Atomic<u32> = Atomic::new(0);
+
+/// Claims the list for one encapsulation. The first call initialises it.
+///
+/// Fails with `EBUSY` if another encapsulation has it. Process context.
+pub(super) fn claim() -> Result {
+    CLAIMED.cmpxchg(0, 1, Acquire).map_err(|_| EBUSY)?;
+    STATES.init();
+    Ok(())
+}
+
+/// Releases the list, which is empty.
+pub(super) fn release() {
+    CLAIMED.store(0, Release);
 }
 
 /// The links of a tunnel state in the list.
@@ -60,7 +77,7 @@ impl Links {
         Self(Opaque::zeroed())
     }
 
-    /// Adds the state to the list, which [`init()`] has initialised.
+    /// Adds the state to the list, which [`claim()`] has initialised.
     ///
     /// # Safety
     ///

@@ -63,10 +63,16 @@ impl<T: Ops> Registration<T> {
     /// Registers `T` in the slot `T::TYPE`. If the built-in ops have the slot, takes it over if
     /// `takeover` is set.
     ///
-    /// A module can call this only once, so all states in the list are of `T`. Process context.
+    /// Fails if there is another registration, so all states in the list are of `T`. Process
+    /// context.
     pub(crate) fn new(takeover: bool) -> Result<Self, Unavailable> {
+        links::claim().map_err(Unavailable::Error)?;
+        Self::register(takeover).inspect_err(|_| links::release())
+    }
+
+    /// [`Self::new`], with the list claimed.
+    fn register(takeover: bool) -> Result<Self, Unavailable> {
         let ops = T::OPS;
-        links::init().map_err(Unavailable::Error)?;
         // SAFETY: The table is static and complete.
         let takeover = match unsafe { bindings::lwtunnel_encap_add_ops(ops, T::TYPE) } {
             0 => None,
@@ -100,5 +106,7 @@ impl<T: Encap> Drop for Registration<T> {
         }
         // RCU callbacks of cached routes (`CachedDst`) may be pending.
         rcu_barrier();
+        // A state holds the module, which does not drop the registration before they are all gone.
+        links::release();
     }
 }
