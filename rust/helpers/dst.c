@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 #include <net/dst.h>
+#include <net/ip6_fib.h>
 #include <net/net_namespace.h>
 
 __lwtcls_helper int lwtcls_helper_dst_input(struct sk_buff *skb)
