@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 
-export GDB RECORD KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
+export BUILD EACH GDB LINUX RECORD KDIR JOBS LWTCLS_CACHE LWTCLS_LINUX LWTCLS_MIRROR
 
 ##@ Use
 demo: ## watch stock ip and tc attach BPF programs to the packet path, on Debian's own kernel
@@ -25,6 +25,9 @@ samples: ## build the programs and the loader of samples/ into build/samples
 
 deb: ## build the Debian package lwtcls-dkms into build/deb
 	@scripts/dkms/deb
+
+upstream: ## lay the code out as commits on a kernel tree: LINUX=PATH, BUILD=y or m, EACH=1
+	@scripts/upstream/upstream
 
 ##@ Test
 test: ## run KUnit suites and scenarios in guests; ARGS="-k word", ARGS=test_x.py, FLAVOUR=stock
@@ -91,5 +94,5 @@ help: ## show this help
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean cycles deb demo diff distclean doc faults fuzz help lint memory planted \
-	rust-analyzer samples setup shell test test-debug test-races unsafe
+.PHONY: all bench check-deb clean cycles deb demo diff distclean doc faults fuzz help lint memory \
+	planted rust-analyzer samples setup shell test test-debug test-races unsafe upstream

@@ -13,7 +13,8 @@ def reflow(text, style):
 
 def helpers(text, style):
     """Rewrites a file of shims. Returns its includes and the rest."""
-    text = text.replace("__lwtcls_helper", "__rust_helper").replace("lwtcls_helper_", "rust_helper_")
+    text = text.replace("__lwtcls_helper", "__rust_helper")
+    text = text.replace("lwtcls_helper_", "rust_helper_")
     includes = re.findall(r"(?m)^#include .*\n", text)
     body = re.sub(r"(?m)^#include .*\n", "", text).split("\n", 1)[1].strip("\n")
     return includes, reflow(body + "\n", style)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """layout.py LINUX: commits the abstractions and the policies to a kernel tree, as a series.
 
-upstream/series.toml lists the commits. Their contents are made from the sources of lwtcls. Only what
-exists in a kernel tree alone is kept in upstream/: new files in files/, changes in patches/.
+upstream/series.toml lists the commits. Their contents are made from the sources of lwtcls. Only
+what exists in a kernel tree alone is kept in upstream/: files, and changes of the kernel's.
 """
 
 import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import c_source
 import rust_source
+import tomllib
 
 TOP = Path(__file__).resolve().parents[2]
 UPSTREAM = TOP / "upstream"
@@ -114,10 +114,13 @@ class Tree:
         return subprocess.run(command, cwd=self.linux, check=True, **options)
 
     def has_module(self, parent, name):
-        return any(
-            place(source) in (f"{parent}/{name}.rs", f"{parent}/{name}/mod.rs")
-            for source in self.laid
-        ) or (self.linux / parent / f"{name}.rs").exists()
+        return (
+            any(
+                place(source) in (f"{parent}/{name}.rs", f"{parent}/{name}/mod.rs")
+                for source in self.laid
+            )
+            or (self.linux / parent / f"{name}.rs").exists()
+        )
 
     def rust(self, source):
         """Lays out a Rust file."""
@@ -166,14 +169,14 @@ class Tree:
         line = f'#include "{target}"\n'
         all_of_them = self.read("rust/helpers/helpers.c")
         if target.startswith("net/"):
-            begin, end = "#ifdef CONFIG_RUST_NET_ABSTRACTIONS\n", "#endif /* RUST_NET_ABSTRACTIONS */\n"
+            begin, end = "#ifdef CONFIG_RUST_NET_ABSTRACTIONS\n", "#endif\n"
             if begin not in all_of_them:
                 anchor = '#include "net/genetlink.c"\n'
                 all_of_them = all_of_them.replace(anchor, anchor + begin + end)
-            before, inside, after = re.split(
-                f"(?<={re.escape(begin)})(.*?)(?={re.escape(end)})", all_of_them, maxsplit=1, flags=re.S
-            )
-            self.write("rust/helpers/helpers.c", before + merge(inside, [line]) + after)
+            before, rest = all_of_them.split(begin, 1)
+            inside, after = rest.split(end, 1)
+            text = before + begin + merge(inside, [line]) + end + after
+            self.write("rust/helpers/helpers.c", text)
             return
         lines = all_of_them.split("\n")
         for at, other in enumerate(lines):
@@ -214,7 +217,8 @@ class Tree:
         lines = "".join(
             f"const {kind} RUST_CONST_HELPER_{name} = {name};\n"
             for kind, name in wanted
-            if f"RUST_CONST_HELPER_{name} " not in text and not name.endswith("_VALUE")
+            if f"RUST_CONST_HELPER_{name} " not in text
+            and not name.endswith("_VALUE")
             and name != "KSYM_SYMBOL_LEN"
         )
         anchor = "const xa_mark_t RUST_CONST_HELPER_XA_PRESENT"
@@ -226,9 +230,7 @@ class Tree:
         text = self.read(path)
         wanted = re.findall(r"(?m)^#include <.*>\n", (TOP / "include/lwtcls.h").read_text())
         unwanted = {"linux/ftrace.h", "linux/kallsyms.h", "linux/kprobes.h"}
-        missing = [
-            line for line in wanted if line not in text and line[10:-2] not in unwanted
-        ]
+        missing = [line for line in wanted if line not in text and line[10:-2] not in unwanted]
         block = re.search(r"(?m)(?:^#include <[^.].*\n)+(?=#include <trace/)", text)
         self.write(path, text[: block.start()] + merge(block[0], missing) + text[block.end() :])
 
@@ -247,7 +249,7 @@ class Tree:
             text = text.replace("(rust/stubs/entries.c)", "(entries.c)")
             text = text.replace("_LWTCLS_ENTRIES_H", f"_{header.upper()}_H")
             # The names have no prefix here, and there is one policy in the file.
-            text = re.sub(r"(?s)The callbacks of the encaps.*?Each calls", "The callbacks. Each calls", text)
+            text = re.sub(r"(?s)(The callbacks) of the encaps.*?(Each calls)", r"\1. \2", text)
             text = re.sub(rf"(?m)^#include <.*(?:{unwanted}).*>\n", "", text)
             text = c_source.only(text, unwanted, r"\blwtcls_|tcf_proto_ops|lwtunnel_encap_ops")
             self.write(
@@ -277,7 +279,8 @@ class Tree:
             self.run("rustfmt", "--config-path", ".rustfmt.toml", "--edition", "2021", *rust)
         self.run("git", "update-index", "--add", "--", *self.written)
         self.written = {}
-        message = f"{entry['subject']}\n\n{entry['body'].strip()}\n\nSigned-off-by: {self.author()}\n"
+        signature = f"Signed-off-by: {self.author()}"
+        message = f"{entry['subject']}\n\n{entry['body'].strip()}\n\n{signature}\n"
         new = self.git("commit-tree", self.git("write-tree"), "-p", "HEAD", input=message)
         self.git("update-ref", "HEAD", new)
 
@@ -317,9 +320,22 @@ def merge(block, lines):
 HELPERS = {"rcupdate.c": "rcu.c"} | {
     name: f"net/{name}"
     for name in (
-        "bpf.c", "checksum.c", "dst.c", "filter.c", "if_arp.c", "l3mdev.c", "lwtunnel.c",
-        "net_namespace.c", "netdevice.c", "netlink.c", "pkt_cls.c", "route.c", "sch_generic.c",
-        "skbuff.c", "sock.c", "xfrm.c",
+        "bpf.c",
+        "checksum.c",
+        "dst.c",
+        "filter.c",
+        "if_arp.c",
+        "l3mdev.c",
+        "lwtunnel.c",
+        "net_namespace.c",
+        "netdevice.c",
+        "netlink.c",
+        "pkt_cls.c",
+        "route.c",
+        "sch_generic.c",
+        "skbuff.c",
+        "sock.c",
+        "xfrm.c",
     )
 }
 
@@ -357,7 +373,7 @@ def main():
         for arguments in entry.get("copies", []):
             tree.copy(*arguments)
         for arguments in entry.get("changes", []):
-            tree.edit(*arguments)
+            tree.edit(*(text.replace("@AUTHOR@", tree.author()) for text in arguments))
         tree.commit(entry)
         print(f"{number:2} {entry['subject']}", flush=True)
 

@@ -122,20 +122,16 @@ class Rewriter:
         """Rewrites consecutive use statements, and merges those of the same crate."""
         merged, out = {}, []
         indent = ""
-        for use in USE.finditer(block):
+        for number, use in enumerate(USE.finditer(block)):
             indent = use["indent"]
-            paths = [self.move(path, prelude) for path in leaves(use["tree"])]
-            paths = [path for path in paths if path is not None]
-            if not paths:
-                continue
-            key = (use["vis"] or "", paths[0][0])
-            if use["vis"]:
-                key += (len(merged),)
-            merged.setdefault(key, set()).update(paths)
+            for path in leaves(use["tree"]):
+                path = self.move(path, prelude)
+                if path is not None:
+                    # A re-export keeps its statement.
+                    key = (use["vis"] or "", path[0], number if use["vis"] else None)
+                    merged.setdefault(key, set()).add(path)
         for (vis, *_), paths in merged.items():
-            text = f"{vis}use {show(paths)};"
-            text = text.replace("use ::", "use ::").replace("use ::::", "use ::")
-            out += [f"{indent}{line}\n" for line in text.split("\n")]
+            out += [f"{indent}{line}\n" for line in f"{vis}use {show(paths)};".split("\n")]
         return "".join(out)
 
     def rewrite(self, text, top=False):

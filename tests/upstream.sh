@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# upstream.sh BUILD KERNEL: the KUnit suites and the demo, inside a guest whose kernel has the
+# policies in its tree, built in or as modules.
+set -eu
+tests=$(cd "$(dirname "$0")" && pwd)
+lwt=$2/net/core/lwt_bpf_rust cls=$2/net/sched/cls_bpf_rust
+demo=/run/demo.sh
+
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+# Built-in suites have run already.
+if [ -e "$lwt/lwt_bpf_rust_kunit.ko" ]; then
+	insmod "$lwt/lwt_bpf_rust_kunit.ko"
+	insmod "$cls/cls_bpf_rust_kunit.ko"
+fi
+failed=0 suites=0
+for suite in /sys/kernel/debug/kunit/bpf_rust_*; do
+	suites=$((suites + 1))
+	tail -n 2 "$suite/results"
+	grep -q "^ok .* ${suite##*/}" "$suite/results" || failed=$((failed + 1))
+done
+echo "suites: $suites, failed: $failed"
+[ "$failed" = 0 ] && [ "$suites" = 12 ]
+if [ -e "$lwt/lwt_bpf_rust_kunit.ko" ]; then
+	rmmod lwt_bpf_rust_kunit cls_bpf_rust_kunit
+fi
+
+# The demo of the out-of-tree module: other files, and built in there is nothing to load.
+sed -e 's,debug/lwtcls/,debug/lwt_bpf/,' "$tests/demo.sh" >$demo
+if [ -e "$lwt/lwt_bpf_rust.ko" ]; then
+	sed -i -e "s,^type insmod .*,type insmod $lwt/lwt_bpf_rust.ko; type insmod $cls/cls_bpf_rust.ko," \
+		-e 's,rmmod lwtcls,rmmod lwt_bpf_rust cls_bpf_rust,' $demo
+else
+	sed -i -e '/^type insmod /d' -e '/^printf .*rmmod lwtcls/,/^fi/d' -e '/^type rmmod lwtcls/d' $demo
+fi
+sed -i "s,^tests=.*,tests=$tests," $demo
+sh $demo "$1"
+# The place of the encapsulation can be taken again.
+if [ -e "$lwt/lwt_bpf_rust.ko" ]; then
+	insmod "$lwt/lwt_bpf_rust.ko"
+	rmmod lwt_bpf_rust
+fi
