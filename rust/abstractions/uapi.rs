@@ -26,7 +26,10 @@ pub(crate) const TCP_MIN_GSO_SIZE: u16 = bindings::TCP_MIN_GSO_SIZE as u16;
 /// Defines `IPPROTO_*` as `u8`, the type of the field in IP headers.
 macro_rules! protocols {
     ($($name:ident)*) => {
-        $(pub(crate) const $name: u8 = bindings::$name as u8;)*
+        $(
+            #[doc = concat!("`", stringify!($name), "`.")]
+            pub(crate) const $name: u8 = bindings::$name as u8;
+        )*
     };
 }
 
@@ -44,7 +47,10 @@ protocols! {
 /// position.
 macro_rules! attributes {
     ($($name:ident)*) => {
-        $(pub(crate) const $name: usize = bindings::$name as usize;)*
+        $(
+            #[doc = concat!("`", stringify!($name), "`.")]
+            pub(crate) const $name: usize = bindings::$name as usize;
+        )*
     };
 }
 

@@ -2,10 +2,7 @@
 
 //! A device for offload.
 
-use super::classifier::{
-    entry,
-    ProtoBuf, //
-};
+use super::classifier::ProtoBuf;
 use crate::abstractions::{
     bindings,
     bpf::TcProg,

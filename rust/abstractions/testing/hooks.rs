@@ -2,7 +2,6 @@
 
 //! Calls of an encapsulation and of its helper.
 
-use super::skb::skb;
 use crate::abstractions::{
     bindings,
     bpf::{
@@ -17,7 +16,6 @@ use crate::abstractions::{
             PushEncap, //
         },
         lwtunnel,
-        pkt_cls::Verdict,
         skbuff::{
             SkBuff,
             Skb, //

@@ -54,17 +54,29 @@ pub(crate) fn lone_skb(len: u32) -> Result<Skb> {
 /// The fields of a packet that encapsulation changes. Offsets are relative to the data.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Headers {
+    /// The protocol, in network byte order.
     pub(crate) protocol_be: u16,
+    /// The offset of the network header.
     pub(crate) network: i32,
+    /// The offset of the transport header.
     pub(crate) transport: i32,
+    /// Whether the packet is encapsulated.
     pub(crate) encapsulation: bool,
+    /// The inner protocol, in network byte order.
     pub(crate) inner_protocol_be: u16,
+    /// The offset of the inner MAC header.
     pub(crate) inner_mac: i32,
+    /// The offset of the inner network header.
     pub(crate) inner_network: i32,
+    /// The offset of the inner transport header.
     pub(crate) inner_transport: i32,
+    /// The hash.
     pub(crate) hash: u32,
+    /// The GSO types.
     pub(crate) gso_types: GsoTypes,
+    /// The payload of a segment.
     pub(crate) gso_size: u16,
+    /// The number of segments, 0 if unknown.
     pub(crate) gso_segs: u16,
 }
 
