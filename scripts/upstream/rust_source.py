@@ -15,6 +15,7 @@ MOVED = {
     ("compat", "this_module"): ("module", "this_module"),
     ("success",): ("error", "to_result"),
     ("testing",): ("net", "testing"),
+    ("time", "Jiffy"): ("time", "jiffy", "Jiffy"),
     ("uapi",): ("net", "uapi"),
 }
 
