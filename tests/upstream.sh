@@ -29,7 +29,8 @@ fi
 sed -e 's,debug/lwtcls/,debug/lwt_bpf/,' "$tests/demo.sh" >$demo
 if [ -e "$lwt/lwt_bpf_rust.ko" ]; then
 	sed -i -e "s,^type insmod .*,type insmod $lwt/lwt_bpf_rust.ko; type insmod $cls/cls_bpf_rust.ko," \
-		-e 's,rmmod lwtcls,rmmod lwt_bpf_rust cls_bpf_rust,' $demo
+		-e 's,^type rmmod lwtcls,type rmmod lwt_bpf_rust cls_bpf_rust,' \
+		-e 's,rmmod lwtcls,rmmod cls_bpf_rust,' $demo
 else
 	sed -i -e '/^type insmod /d' -e '/^printf .*rmmod lwtcls/,/^fi/d' -e '/^type rmmod lwtcls/d' $demo
 fi
@@ -39,4 +40,5 @@ sh $demo "$1"
 if [ -e "$lwt/lwt_bpf_rust.ko" ]; then
 	insmod "$lwt/lwt_bpf_rust.ko"
 	rmmod lwt_bpf_rust
+	echo "upstream: loaded and unloaded again"
 fi
