@@ -8,6 +8,7 @@ import socket
 
 import pytest
 from conftest import batch, sh
+from headers import packet
 from sides import ours
 from sockets import (
     IP_MTU_DISCOVER,
@@ -17,7 +18,6 @@ from sockets import (
     make_socket,
     sysctl,
 )
-from tunnels import packet
 from wires import IP_TRANSPARENT, IPV6_TCLASS, IPV6_TRANSPARENT, Sender, echo, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
