@@ -15,6 +15,7 @@ import pytest
 from capture import Capture
 from conftest import BPF, batch, eventually, fetch, often, programs, reads, refused, sh
 from headers import DOMAIN, GRE, UDP
+from journal import JOURNAL
 from nl import inside
 from sockets import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO, counters, ping, sysctl
 from wires import IPV6_TCLASS, Sender, carry, name_of
@@ -75,8 +76,10 @@ def test_gre_takes_packets_longer_than_their_header_can_say(tunnel, family):
     with tunnel.having(
             "a", family, f"route add {service} encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit "
                          f"headroom 24 {tunnel.VIA['b'][family]} rto_min 5s"):
-        while len(attempts) < 3 and not any(count == 0 for count, _ in attempts):
-            attempts.append(attempt())
+        # The number of attempts depends on the machine.
+        with JOURNAL.quiet():
+            while len(attempts) < 3 and not any(count == 0 for count, _ in attempts):
+                attempts.append(attempt())
     assert any(count == 0 and longest > LONGEST for count, longest in attempts), attempts
 
 
