@@ -27,11 +27,10 @@ mod names {
         probe.symbol_name = name.as_char_ptr().cast();
         // SAFETY: The probe is exclusively owned, and the name is static. If there is a function of
         // that name, the probe is registered, and unregistered before it goes out of scope.
-        unsafe {
-            if bindings::register_kprobe(&mut probe) == 0 {
-                bindings::unregister_kprobe(&mut probe);
-                return None;
-            }
+        if unsafe { bindings::register_kprobe(&mut probe) } == 0 {
+            // SAFETY: Registered above.
+            unsafe { bindings::unregister_kprobe(&mut probe) };
+            return None;
         }
         NonNull::new(probe.addr.cast())
     }

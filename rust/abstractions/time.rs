@@ -15,7 +15,8 @@ impl Jiffy {
     /// Returns the current jiffy. C: `jiffies`.
     #[inline(always)]
     pub(crate) fn now() -> Self {
+        let jiffies = &raw const bindings::jiffies;
         // SAFETY: `jiffies` is a static of the kernel, which is read in one access.
-        Self(unsafe { (&raw const bindings::jiffies).read_volatile() })
+        Self(unsafe { jiffies.read_volatile() })
     }
 }

@@ -15,14 +15,18 @@ use crate::abstractions::{
         refcount::dec_not_one, //
     }, //
 };
-use core::ptr::{
-    self,
-    NonNull, //
+use core::{
+    cmp::Ordering,
+    mem::offset_of,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     bindings,
-    container_of,
     prelude::*,
+    ptr::project,
     sync::{
         global_lock,
         GlobalGuard,
@@ -73,23 +77,26 @@ enum Position {
 
 /// Searches the tree. O(log n) in the number of keys.
 fn find(tree: &GlobalGuard<TREE_LOCK>, key: u32) -> Position {
-    // SAFETY: The tree is locked, so its nodes are valid. Each is embedded in a `Node`.
-    unsafe {
-        let mut parent = ptr::null_mut();
-        let mut at = &raw mut (*tree.0.get()).rb_node;
-        while !(*at).is_null() {
-            parent = *at;
-            let node: *mut Node = container_of!(parent.cast::<Opaque<_>>(), Node, links);
-            if key == (*node).key {
-                return Position::Occupied(NonNull::new_unchecked(node));
-            }
-            at = if key < (*node).key {
-                &raw mut (*parent).rb_left
-            } else {
-                &raw mut (*parent).rb_right
-            };
+    let mut parent = ptr::null_mut();
+    let mut at = project!(mut tree.0.get(), .rb_node);
+    loop {
+        // SAFETY: The tree is locked, so the root and all nodes are valid.
+        let links = unsafe { *at };
+        if links.is_null() {
+            return Position::Vacant(parent, at);
         }
-        Position::Vacant(parent, at)
+        let node = links
+            .wrapping_byte_sub(offset_of!(Node, links))
+            .cast::<Node>();
+        // SAFETY: The tree is locked, so all nodes are valid.
+        let of_node = unsafe { (*node).key };
+        match key.cmp(&of_node) {
+            // SAFETY: A valid pointer is not null.
+            Ordering::Equal => return Position::Occupied(unsafe { NonNull::new_unchecked(node) }),
+            Ordering::Less => at = project!(mut links, .rb_left),
+            Ordering::Greater => at = project!(mut links, .rb_right),
+        }
+        parent = links;
     }
 }
 
@@ -131,18 +138,17 @@ impl SharedCStr {
             Position::Occupied(_) => Self::alloc(key, string),
             Position::Vacant(parent, at) => {
                 let own = Self::alloc(key, string)?;
-                // SAFETY: The tree is locked, and a search for the key ends at this position.
-                // Nothing else refers to the node, which stays valid until it is erased from the
-                // tree.
-                unsafe {
-                    let node = own.0.as_ptr();
-                    (*node).in_tree = true;
-                    // The pointer must be valid for the whole node: do not derive it from a
-                    // reference to the links.
-                    let links = Opaque::cast_into(&raw const (*node).links);
-                    bindings::rb_link_node(links, parent, at);
-                    bindings::rb_insert_color(links, tree.0.get());
-                }
+                let node = own.0.as_ptr();
+                // SAFETY: The node was allocated above, and nothing else refers to it.
+                unsafe { (*node).in_tree = true };
+                // The pointer must be valid for the whole node: do not derive it from a reference
+                // to the links.
+                let links = Opaque::cast_into(project!(node, .links));
+                // SAFETY: The tree is locked, and a search for the key ends at this position. The
+                // node stays valid until it is erased from the tree.
+                unsafe { bindings::rb_link_node(links, parent, at) };
+                // SAFETY: The tree is locked, and the node was linked to it above.
+                unsafe { bindings::rb_insert_color(links, tree.0.get()) };
                 Ok(own)
             }
         })?
@@ -157,35 +163,37 @@ impl SharedCStr {
         let node = unsafe { kmalloc(size_of::<Node>() + bytes.len(), GFP_ATOMIC) };
         let node: NonNull<Node> = NonNull::new(node).ok_or(ENOMEM)?.cast();
         const { assert!(align_of::<Node>() <= align_of::<u64>()) };
-        // SAFETY: The allocation has the size of both, and is aligned at least like a `u64`.
+        let header = Node {
+            links: Opaque::zeroed(),
+            refs: Refcount::new(1),
+            key,
+            len,
+            in_tree: false,
+        };
+        // SAFETY: The allocation is larger than a `Node`, and aligned at least like a `u64`.
         // Nothing else refers to it.
-        unsafe {
-            node.write(Node {
-                links: Opaque::zeroed(),
-                refs: Refcount::new(1),
-                key,
-                len,
-                in_tree: false,
-            });
-            let start = node.add(1).cast::<u8>().as_ptr();
-            ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
-        }
+        unsafe { node.write(header) };
+        // SAFETY: The allocation has space for the string after the node.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), Self::start(node), bytes.len()) };
         // INVARIANT: The new node has one reference, and is not in the tree.
         Ok(Self(node))
+    }
+
+    /// Returns the address of the string of a node.
+    fn start(node: NonNull<Node>) -> *mut u8 {
+        node.as_ptr().wrapping_add(1).cast()
     }
 
     /// # Safety
     ///
     /// `node` is valid for `'a`.
     unsafe fn string<'a>(node: NonNull<Node>) -> &'a CStr {
-        // SAFETY: By the safety requirements of this function. A string of `len` bytes follows the
-        // node.
-        unsafe {
-            CStr::from_bytes_with_nul_unchecked(core::slice::from_raw_parts(
-                node.add(1).cast().as_ptr(),
-                (*node.as_ptr()).len as usize,
-            ))
-        }
+        // SAFETY: The node is valid by the safety requirements of this function.
+        let len = unsafe { (*node.as_ptr()).len } as usize;
+        // SAFETY: A string of `len` bytes follows the node, and is never written.
+        let bytes = unsafe { core::slice::from_raw_parts(Self::start(node), len) };
+        // SAFETY: `alloc` copied the bytes from a string, with its NUL.
+        unsafe { CStr::from_bytes_with_nul_unchecked(bytes) }
     }
 
     /// Returns the string.
@@ -203,21 +211,21 @@ impl PartialEq for SharedCStr {
 
 impl Drop for SharedCStr {
     fn drop(&mut self) {
-        let node = self.0.as_ptr();
-        // SAFETY: The node is valid by the type invariant.
-        let (refs, in_tree) = unsafe { (&(*node).refs, (*node).in_tree) };
-        if dec_not_one(refs) {
+        // SAFETY: The node is valid by the type invariant. Except for the links and the refcount,
+        // it does not change once there are references to it.
+        let node = unsafe { self.0.as_ref() };
+        if dec_not_one(&node.refs) {
             return;
         }
         // This seems to be the last reference, but until the tree is locked `new` may take another.
-        let last = !in_tree
+        let last = !node.in_tree
             || TREE
                 .with(|tree| {
-                    let last = refs.dec_and_test();
+                    let last = node.refs.dec_and_test();
                     if last {
                         // SAFETY: The node is in the tree by the type invariant, and the tree is
                         // locked.
-                        unsafe { bindings::rb_erase((*node).links.get(), tree.0.get()) };
+                        unsafe { bindings::rb_erase(node.links.get(), tree.0.get()) };
                     }
                     last
                 })
@@ -225,7 +233,7 @@ impl Drop for SharedCStr {
         if last {
             // SAFETY: `alloc` allocated the node, it is not in the tree, and this was its last
             // reference.
-            unsafe { kfree(node.cast()) };
+            unsafe { kfree(self.0.as_ptr().cast()) };
         }
     }
 }

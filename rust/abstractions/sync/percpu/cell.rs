@@ -20,6 +20,7 @@ use core::{
 };
 use kernel::{
     prelude::*,
+    ptr::project,
     types::NotThreadSafe, //
 };
 
@@ -73,18 +74,16 @@ impl<T: Zeroable> PerCpuCell<T> {
         if slots.is_null() {
             return None;
         }
-        // SAFETY: Each possible CPU has a slot, which lives until the drop. The task stays on this
-        // CPU, by the token of disabled bottom halves. `taken` is the first field.
-        unsafe {
-            if bindings::this_cpu_cmpxchg(slots.cast(), 0, 1) != 0 {
-                return None;
-            }
-            // INVARIANT: `taken` was set above.
-            Some(CpuGuard(
-                &*bindings::this_cpu_ptr(slots.cast()).cast::<Slot<T>>(),
-                NotThreadSafe,
-            ))
+        // SAFETY: Each possible CPU has a slot, whose first field is `taken`.
+        if unsafe { bindings::this_cpu_cmpxchg(slots.cast(), 0, 1) } != 0 {
+            return None;
         }
+        // SAFETY: Each possible CPU has a slot. The task stays on this CPU, by the token of
+        // disabled bottom halves.
+        let slot = unsafe { bindings::this_cpu_ptr(slots.cast()) }.cast::<Slot<T>>();
+        // INVARIANT: `taken` was set above.
+        // SAFETY: The slot lives until the drop.
+        Some(CpuGuard(unsafe { &*slot }, NotThreadSafe))
     }
 }
 
@@ -95,12 +94,11 @@ impl<T: Zeroable> Drop for PerCpuCell<T> {
             return;
         }
         for_each_possible_cpu(|cpu| {
-            // SAFETY: Each possible CPU has a slot. By `&mut self` its value is not taken, and it
-            // is not used after this.
-            unsafe {
-                let slot = bindings::per_cpu_ptr(slots.cast(), cpu).cast::<Slot<T>>();
-                ptr::drop_in_place((*slot).value.get());
-            }
+            // SAFETY: Each possible CPU has a slot.
+            let slot = unsafe { bindings::per_cpu_ptr(slots.cast(), cpu) }.cast::<Slot<T>>();
+            let value = UnsafeCell::raw_get(project!(slot, .value));
+            // SAFETY: By `&mut self` the value is not taken, and it is not used after this.
+            unsafe { ptr::drop_in_place(value) };
         });
     }
 }

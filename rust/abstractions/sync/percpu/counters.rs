@@ -54,13 +54,13 @@ impl<const N: usize> Counters<N> {
         }
         let mut sums = [0u64; N];
         for_each_possible_cpu(|cpu| {
-            // SAFETY: Each possible CPU has `N` counters. On 64-bit machines each is read in one
-            // access.
-            unsafe {
-                let own = bindings::per_cpu_ptr(counters, cpu);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.wrapping_add(own.add(i).read_volatile());
-                }
+            // SAFETY: Each possible CPU has counters.
+            let own = unsafe { bindings::per_cpu_ptr(counters, cpu) };
+            for (i, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: Each possible CPU has `N` counters. On 64-bit machines each is read in
+                // one access.
+                let count = unsafe { own.wrapping_add(i).read_volatile() };
+                *sum = sum.wrapping_add(count);
             }
         });
         Some(sums)

@@ -90,12 +90,14 @@ impl<T> Drop for PerCpu<T> {
 
 /// Calls `f` with the number of each possible CPU. C: `for_each_possible_cpu()`.
 fn for_each_possible_cpu(mut f: impl FnMut(c_uint)) {
-    // SAFETY: FFI calls with no requirements.
-    unsafe {
-        let mut cpu = bindings::cpumask_next_possible(-1);
-        while cpu < nr_cpu_ids() {
-            f(cpu);
-            cpu = bindings::cpumask_next_possible(cpu as c_int);
+    let mut last = -1;
+    loop {
+        // SAFETY: An FFI call with no requirements.
+        let cpu = unsafe { bindings::cpumask_next_possible(last) };
+        if cpu >= nr_cpu_ids() {
+            return;
         }
+        f(cpu);
+        last = cpu as c_int;
     }
 }
