@@ -33,11 +33,6 @@ __lwtcls_helper void lwtcls_helper_skb_reserve(struct sk_buff *skb, int len)
 	skb_reserve(skb, len);
 }
 
-__lwtcls_helper void lwtcls_helper_skb_reset_mac_header(struct sk_buff *skb)
-{
-	skb_reset_mac_header(skb);
-}
-
 __lwtcls_helper int
 lwtcls_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
 {

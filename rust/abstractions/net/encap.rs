@@ -11,7 +11,6 @@ use super::{
     },
     netdevice::NetDevice,
     skbuff::{
-        shared_info,
         GsoTypes,
         SkBuff, //
     }, //
@@ -76,17 +75,16 @@ impl<'a> EncapSkb<'a> {
     /// (`bpf_skb_set_tunnel_key()`).
     #[inline(always)]
     pub(crate) fn dst_dev(&self) -> Option<&NetDevice> {
-        // SAFETY: The packet is valid. Its route and the route's device stay valid during the RCU
-        // read-side critical section of the type invariant, whether or not the packet holds a
-        // reference to the route.
-        unsafe {
-            let dst = skb_dst(self.skb.as_ptr());
-            if dst.is_null() {
-                return None;
-            }
-            let dev = dst_dev_rcu(dst);
-            (!dev.is_null()).then(|| NetDevice::from_raw(dev))
+        let dst = skb_dst(self.skb);
+        if dst.is_null() {
+            return None;
         }
+        // SAFETY: The route stays valid during the RCU read-side critical section of the type
+        // invariant, whether or not the packet holds a reference to it.
+        let dev = unsafe { dst_dev_rcu(dst) };
+        // SAFETY: The device stays valid during the RCU read-side critical section of the type
+        // invariant.
+        (!dev.is_null()).then(|| unsafe { NetDevice::from_raw(dev) })
     }
 
     /// Pushes `header`, with at least `headroom` bytes of headroom before it. The headers that the
@@ -113,38 +111,31 @@ impl<'a> EncapSkb<'a> {
         headers.__bindgen_anon_5.inner_protocol = headers.protocol;
         headers.set_inner_protocol_type(bindings::ENCAP_TYPE_ETHER as u8);
         headers.set_encapsulation(1);
-        let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid and exclusively borrowed. By the call above its header is not
-        // shared and has enough headroom. `header` has `len` bytes, and is not part of a packet.
-        unsafe {
-            let outer = (*skb).data.sub(len as usize);
-            (*skb).data = outer;
-            (*skb).len += len;
-            header.copy_to(outer);
-            Ok(complete(core::slice::from_raw_parts_mut(
-                outer,
-                header.len(),
-            )))
-        }
+        // SAFETY: `cow_head` made at least `len` bytes of headroom.
+        let outer = unsafe { self.skb.push(len) };
+        // SAFETY: The packet begins with `len` bytes at `outer`, as many as `header` has. After
+        // `cow_head` they are not shared.
+        unsafe { header.copy_to(outer) };
+        // SAFETY: The bytes were written above. The packet is exclusively borrowed, and after
+        // `cow_head` they are not shared.
+        let outer = unsafe { core::slice::from_raw_parts_mut(outer, header.len()) };
+        Ok(complete(outer))
     }
 
     /// Adds the first `len` bytes of the data to `CHECKSUM_COMPLETE`, if the packet has it.
     /// C: `skb_postpush_rcsum()`, which assumes that `len` is even.
     #[inline(always)]
     pub(crate) fn postpush_rcsum(&mut self, len: u32) {
-        let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid and exclusively borrowed. The fields have the same offsets in
-        // both members of the union. `len` is limited to the linear data.
-        unsafe {
-            let headers = (*skb).__bindgen_anon_4.headers.as_mut();
-            if u32::from(headers.ip_summed()) != bindings::CHECKSUM_COMPLETE {
-                return;
-            }
-            let len = len.min(self.skb.headlen());
-            let pushed = bindings::csum_partial((*skb).data.cast(), len as c_int, 0);
-            let sum = &mut headers.__bindgen_anon_1.csum;
-            *sum = bindings::csum_block_add(pushed, *sum, len as c_int);
+        if u32::from(self.skb.headers_ref().ip_summed()) != bindings::CHECKSUM_COMPLETE {
+            return;
         }
+        let len = len.min(self.skb.headlen());
+        // SAFETY: The packet has that many bytes of linear data.
+        let pushed = unsafe { bindings::csum_partial(self.skb.data().cast(), len as c_int, 0) };
+        // SAFETY: Both members of the union are plain numbers.
+        let sum = unsafe { &mut self.skb.headers_mut().__bindgen_anon_1.csum };
+        // SAFETY: An FFI call with no requirements.
+        *sum = unsafe { bindings::csum_block_add(pushed, *sum, len as c_int) };
     }
 
     /// Sets the outer headers. The data begins with a network header of the given protocol
@@ -173,16 +164,18 @@ impl<'a> EncapSkb<'a> {
     /// `gso_segs`, which is then unknown.
     #[inline(always)]
     pub(crate) fn add_gso(&mut self, types: GsoTypes, size: Option<u16>) {
-        // SAFETY: The packet is valid and exclusively borrowed, and its shared info is valid. A
-        // packet whose header is not shared may share the shared info with a clone in the queue of
-        // a socket. The socket sets the GSO fields again before it uses them.
-        unsafe {
-            let shared = shared_info(self.skb.as_ptr());
-            (*shared).gso_type |= types.bits();
-            if let Some(size) = size {
-                (*shared).gso_size = size;
-                (*shared).gso_segs = 0;
-            }
+        // A packet whose header is not shared may share the shared info with a clone in the queue
+        // of a socket. The socket sets the GSO fields again before it uses them.
+        let shared = self.skb.shared_info();
+        // SAFETY: The shared info of a valid packet is valid. Nothing reads the field meanwhile.
+        unsafe { (*shared).gso_type |= types.bits() };
+        if let Some(size) = size {
+            // SAFETY: The shared info of a valid packet is valid. Nothing reads the field
+            // meanwhile.
+            unsafe { (*shared).gso_size = size };
+            // SAFETY: The shared info of a valid packet is valid. Nothing reads the field
+            // meanwhile.
+            unsafe { (*shared).gso_segs = 0 };
         }
     }
 }

@@ -20,7 +20,8 @@ use core::{
 };
 use kernel::{
     error::from_err_ptr,
-    prelude::*, //
+    prelude::*,
+    ptr::project, //
 };
 
 /// The namespace and the socket that a packet is sent for.
@@ -39,21 +40,21 @@ impl<'a> FlowOwner<'a> {
     /// the namespace of its route's device. C: `sk_to_full_sk()`, `sock_net()`, `dev_net()`.
     #[inline(always)]
     pub(crate) fn of(skb: &'a SkBuff, dst: Dst<'a>) -> Self {
+        // SAFETY: The packet has no socket, or holds a reference to it.
+        let sk = unsafe { bindings::sk_to_full_sk(skb.sk()) };
+        let net = if sk.is_null() {
+            dst.dev().net()
+        } else {
+            // SAFETY: The packet holds a reference to its socket.
+            unsafe { bindings::sock_net(sk) }
+        };
         // INVARIANT: The borrowed packet holds its socket, which holds its namespace. The namespace
         // of a device stays valid for the RCU read-side critical section in which the route is
         // used.
-        // SAFETY: The packet is valid, and holds a reference to its socket.
-        unsafe {
-            let sk = bindings::sk_to_full_sk((*skb.as_ptr()).sk);
-            Self {
-                net: if sk.is_null() {
-                    dst.dev().net()
-                } else {
-                    bindings::sock_net(sk)
-                },
-                sk,
-                _lives: PhantomData,
-            }
+        Self {
+            net,
+            sk,
+            _lives: PhantomData,
         }
     }
 
@@ -256,43 +257,48 @@ impl Flow {
     pub(crate) fn lookup(&self, owner: &FlowOwner<'_>, skb: &SkBuff) -> Result<DstRef> {
         const { assert!(size_of::<In6Addr>() == size_of::<bindings::in6_addr>()) };
         let [_, dscp, protocol, _] = self.kind.to_ne_bytes();
-        // SAFETY: Namespace and socket are valid by the invariant of `owner`, the packet by its
-        // reference. All fields of the flow are initialised. `In6Addr` has the size of the
-        // addresses that are written. A route that is returned, and no error pointer, is valid, has
-        // a device, and comes with a reference.
-        unsafe {
-            if self.is_inet() {
-                let mut fl4: bindings::flowi4 = core::mem::zeroed();
-                fl4.__fl_common.flowic_oif = self.oif;
-                fl4.__fl_common.flowic_mark = self.mark;
-                fl4.__fl_common.flowic_uid = owner.uid();
-                fl4.__fl_common.flowic_dscp = dscp;
-                fl4.__fl_common.flowic_flags = bindings::FLOWI_FLAG_ANYSRC as u8;
-                fl4.__fl_common.flowic_proto = protocol;
-                (fl4.saddr, fl4.daddr) = self.addrs4();
-                let rt = from_err_ptr(bindings::ip_route_output_key(owner.net, &mut fl4))?;
-                return DstRef::from_raw(&raw mut (*rt).dst).usable();
-            }
-            let [flowinfo, s0, s1, d0, d1] = self.addrs;
-            let mut fl6: bindings::flowi6 = core::mem::zeroed();
-            fl6.__fl_common.flowic_oif = self.oif;
-            fl6.__fl_common.flowic_mark = self.mark;
-            fl6.__fl_common.flowic_uid = owner.uid();
-            fl6.__fl_common.flowic_proto = protocol;
-            fl6.flowlabel = flowinfo as u32;
-            (&raw mut fl6.saddr)
-                .cast::<In6Addr>()
-                .write_unaligned([s0, s1]);
-            (&raw mut fl6.daddr)
-                .cast::<In6Addr>()
-                .write_unaligned([d0, d1]);
-            let sk = (*skb.as_ptr()).sk;
-            if !sk.is_null() {
-                check_source(sk, [s0, s1])?;
-            }
-            let dst = bindings::ip6_dst_lookup_flow(owner.net, sk, &mut fl6, ptr::null());
-            DstRef::from_raw(from_err_ptr(dst)?).usable()
+        if self.is_inet() {
+            // SAFETY: All zeroes are a valid flow.
+            let mut fl4: bindings::flowi4 = unsafe { core::mem::zeroed() };
+            fl4.__fl_common.flowic_oif = self.oif;
+            fl4.__fl_common.flowic_mark = self.mark;
+            fl4.__fl_common.flowic_uid = owner.uid();
+            fl4.__fl_common.flowic_dscp = dscp;
+            fl4.__fl_common.flowic_flags = bindings::FLOWI_FLAG_ANYSRC as u8;
+            fl4.__fl_common.flowic_proto = protocol;
+            (fl4.saddr, fl4.daddr) = self.addrs4();
+            // SAFETY: The namespace is valid by the invariant of `owner`.
+            let rt = unsafe { bindings::ip_route_output_key(owner.net, &mut fl4) };
+            let dst = project!(mut from_err_ptr(rt)?, .dst);
+            // SAFETY: A route that is returned, and no error pointer, is valid, has a device, and
+            // comes with a reference.
+            return unsafe { DstRef::from_raw(dst) }.usable();
         }
+        let [flowinfo, s0, s1, d0, d1] = self.addrs;
+        // SAFETY: All zeroes are a valid flow.
+        let mut fl6: bindings::flowi6 = unsafe { core::mem::zeroed() };
+        fl6.__fl_common.flowic_oif = self.oif;
+        fl6.__fl_common.flowic_mark = self.mark;
+        fl6.__fl_common.flowic_uid = owner.uid();
+        fl6.__fl_common.flowic_proto = protocol;
+        fl6.flowlabel = flowinfo as u32;
+        let (saddr, daddr) = (&raw mut fl6.saddr, &raw mut fl6.daddr);
+        // SAFETY: By the assertion, `In6Addr` has the size of the field.
+        unsafe { saddr.cast::<In6Addr>().write_unaligned([s0, s1]) };
+        // SAFETY: By the assertion, `In6Addr` has the size of the field.
+        unsafe { daddr.cast::<In6Addr>().write_unaligned([d0, d1]) };
+        let sk = skb.sk();
+        if !sk.is_null() {
+            // SAFETY: The packet holds a reference to its socket.
+            unsafe { check_source(sk, [s0, s1]) }?;
+        }
+        // SAFETY: The namespace is valid by the invariant of `owner`. The packet has no socket, or
+        // holds a reference to it.
+        let dst = unsafe { bindings::ip6_dst_lookup_flow(owner.net, sk, &mut fl6, ptr::null()) };
+        let dst = from_err_ptr(dst)?;
+        // SAFETY: A route that is returned, and no error pointer, is valid, has a device, and comes
+        // with a reference.
+        unsafe { DstRef::from_raw(dst) }.usable()
     }
 
     /// Returns whether the route is a unicast one that depends on the flow only.

@@ -45,19 +45,23 @@ impl Visible {
     /// Process context. An exiting process has no namespace, and sees none.
     pub(crate) fn to_current() -> Self {
         const CAP: c_int = bindings::CAP_NET_ADMIN as c_int;
-        // SAFETY: `current_net()` returns null, or the namespace of the calling process, which
-        // stays valid while the process is in it.
-        unsafe {
-            let net = bindings::current_net();
-            if net.is_null() {
-                Self::None
-            } else if bindings::capable(CAP) {
-                Self::All
-            } else if bindings::ns_capable(bindings::net_user_ns(net), CAP) {
-                Self::Own(Inum::of(net))
-            } else {
-                Self::None
-            }
+        // SAFETY: An FFI call with no requirements but process context.
+        let net = unsafe { bindings::current_net() };
+        if net.is_null() {
+            return Self::None;
+        }
+        // SAFETY: An FFI call with no requirements but process context.
+        if unsafe { bindings::capable(CAP) } {
+            return Self::All;
+        }
+        // SAFETY: The namespace stays valid while the calling process is in it.
+        let users = unsafe { bindings::net_user_ns(net) };
+        // SAFETY: A namespace holds its user namespace.
+        if unsafe { bindings::ns_capable(users, CAP) } {
+            // SAFETY: The namespace stays valid while the calling process is in it.
+            Self::Own(unsafe { Inum::of(net) })
+        } else {
+            Self::None
         }
     }
 

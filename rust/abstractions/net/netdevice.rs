@@ -45,15 +45,14 @@ impl NetDevice {
     /// none. C: `l3mdev_master_dev_rcu()`.
     #[inline(always)]
     pub(crate) fn l3_master_ifindex(&self, _rcu: &ReadSide<'_>) -> c_int {
-        // SAFETY: The device is valid by the reference. Its master stays valid for the RCU
+        // SAFETY: The device is valid by the reference. The token shows that this is an RCU
         // read-side critical section.
-        unsafe {
-            let master = bindings::l3mdev_master_dev_rcu(self.as_ptr());
-            if master.is_null() {
-                0
-            } else {
-                bindings::dev_ifindex(master)
-            }
+        let master = unsafe { bindings::l3mdev_master_dev_rcu(self.as_ptr()) };
+        if master.is_null() {
+            0
+        } else {
+            // SAFETY: The master stays valid for the RCU read-side critical section.
+            unsafe { bindings::dev_ifindex(master) }
         }
     }
 
@@ -82,23 +81,20 @@ impl NetDevice {
             return Err(skb);
         }
         let at_ingress = skb.at_tc_ingress();
-        let skb = skb.into_raw();
-        // SAFETY: The packet is owned and passed on, the device is valid by the reference. Bottom
-        // halves are disabled, by the token, so the recursion counter that is decremented is that
-        // of the same CPU.
-        unsafe {
-            (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = self.as_ptr();
-            bindings::skb_set_redirected_noclear(skb, at_ingress);
-            bindings::skb_clear_tstamp(skb);
-            bindings::dev_xmit_recursion_inc();
-            // The device counts what happens to the packet.
-            bindings::dev_queue_xmit(skb);
-            bindings::dev_xmit_recursion_dec();
-        }
+        // SAFETY: The packet is owned, and the device is valid by the reference.
+        unsafe { skb.dev_field().write(self.as_ptr()) };
+        // SAFETY: The packet is owned.
+        unsafe { bindings::skb_set_redirected_noclear(skb.as_ptr(), at_ingress) };
+        // SAFETY: The packet is owned.
+        unsafe { bindings::skb_clear_tstamp(skb.as_ptr()) };
+        // SAFETY: Bottom halves are disabled, by the token, so the task stays on this CPU.
+        unsafe { bindings::dev_xmit_recursion_inc() };
+        // The device counts what happens to the packet.
+        // SAFETY: The packet is owned and passed on, and has a device.
+        unsafe { bindings::dev_queue_xmit(skb.into_raw()) };
+        // SAFETY: The counter is that of the same CPU, because bottom halves are disabled, by the
+        // token.
+        unsafe { bindings::dev_xmit_recursion_dec() };
         Ok(())
     }
 
@@ -112,27 +108,31 @@ impl NetDevice {
             return Err(skb);
         }
         let (skb, dev) = (skb.into_raw(), self.as_ptr());
-        // SAFETY: The packet is owned and passed on, the device is valid by the reference. The
-        // callee frees a packet that it rejects. The MAC header is in the linear data, by the check
-        // above.
-        unsafe {
-            if bindings::____dev_forward_skb(dev, skb, false) != 0 {
-                return Ok(());
-            }
-            if mac_header {
-                let protocol = bindings::eth_type_trans(skb, dev);
-                (*skb).__bindgen_anon_4.headers.as_mut().protocol = protocol;
-                let header = bindings::skb_mac_header(skb).cast();
-                bindings::skb_postpull_rcsum(skb, header, bindings::ETH_HLEN);
-            } else {
-                (*skb)
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .dev = dev;
-            }
-            bindings::netif_rx(skb);
+        // SAFETY: The packet is owned, and the device is valid by the reference. The callee frees a
+        // packet that it rejects.
+        if unsafe { bindings::____dev_forward_skb(dev, skb, false) } != 0 {
+            return Ok(());
         }
+        // SAFETY: The callee did not reject the packet, which is still ours.
+        let mut skb = unsafe { Skb::from_raw(skb) };
+        if mac_header {
+            // SAFETY: The packet is owned. Its MAC header is in the linear data, by the check
+            // above.
+            let protocol = unsafe { bindings::eth_type_trans(skb.as_ptr(), dev) };
+            skb.headers_mut().protocol = protocol;
+            // SAFETY: The packet is owned, and `eth_type_trans()` set its MAC header.
+            let header = unsafe { bindings::skb_mac_header(skb.as_ptr()) };
+            // SAFETY: The packet is owned, and `eth_type_trans()` pulled `ETH_HLEN` bytes at
+            // `header`.
+            unsafe {
+                bindings::skb_postpull_rcsum(skb.as_ptr(), header.cast(), bindings::ETH_HLEN);
+            }
+        } else {
+            // SAFETY: The packet is owned, and the device is valid by the reference.
+            unsafe { skb.dev_field().write(dev) };
+        }
+        // SAFETY: The packet is owned and passed on, and has a device.
+        unsafe { bindings::netif_rx(skb.into_raw()) };
         Ok(())
     }
 }

@@ -144,12 +144,11 @@ impl SkBuff {
         saddr: u32,
         daddr: u32,
     ) -> Result<(), DropReason> {
-        let skb = self.as_ptr();
+        skb_dst_drop(self);
         // SAFETY: Packet and device are valid by the references. The token shows that this is an
         // RCU read-side critical section.
         let reason = unsafe {
-            skb_dst_drop(skb);
-            bindings::ip_route_input_noref(skb, daddr, saddr, dscp(tos), dev.as_ptr())
+            bindings::ip_route_input_noref(self.as_ptr(), daddr, saddr, dscp(tos), dev.as_ptr())
         };
         if reason == 0 {
             Ok(())
@@ -168,22 +167,20 @@ impl SkBuff {
     /// - `EINVAL` if the IPv6 header is not completely in the linear data, or there is no device.
     #[inline(always)]
     pub(crate) fn route_input6(&mut self, _rcu: &ReadSide<'_>) -> Result {
-        let skb = self.as_ptr();
-        // SAFETY: The packet is valid by the reference, and has a device and a network header by
-        // the checks. The token shows that this is an RCU read-side critical section. The callee
-        // always sets a route with a device, if only an error route. `disable_ipv6_mod` is not
-        // written after boot.
-        unsafe {
-            if bindings::disable_ipv6_mod != 0 {
-                return Err(EAFNOSUPPORT);
-            }
-            if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
-                return Err(EINVAL);
-            }
-            skb_dst_drop(skb);
-            bindings::ip6_route_input(skb);
-            Dst::from_raw(skb_dst(skb)).error()
+        // SAFETY: `disable_ipv6_mod` is not written after boot.
+        if unsafe { bindings::disable_ipv6_mod } != 0 {
+            return Err(EAFNOSUPPORT);
         }
+        if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
+            return Err(EINVAL);
+        }
+        skb_dst_drop(self);
+        // SAFETY: The packet is valid by the reference, and has a device and a network header by
+        // the checks above. The token shows that this is an RCU read-side critical section.
+        unsafe { bindings::ip6_route_input(self.as_ptr()) };
+        // SAFETY: The callee always sets a route with a device, if only an error route. It stays
+        // valid for the RCU read-side critical section.
+        unsafe { Dst::from_raw(skb_dst(self)) }.error()
     }
 }
 
@@ -192,28 +189,25 @@ impl SkBuff {
 /// Returns a packet that has no route.
 #[inline(always)]
 pub(crate) fn input(_rcu: &ReadSide<'_>, skb: Skb) -> Result<Received, Skb> {
-    // SAFETY: The packet is valid, and passed on. It holds its route, or the route was looked up in
-    // the RCU read-side critical section of the token.
-    unsafe {
-        if skb_dst(skb.as_ptr()).is_null() {
-            return Err(skb);
-        }
-        Ok(Received::new(bindings::dst_input(skb.into_raw())))
+    if skb_dst(&skb).is_null() {
+        return Err(skb);
     }
+    // SAFETY: The packet is owned and passed on. It holds its route, or the route was looked up in
+    // the RCU read-side critical section of the token.
+    let code = unsafe { bindings::dst_input(skb.into_raw()) };
+    Ok(Received::new(code))
 }
 
 /// Attaches a route to a packet, and passes the packet to it. Consumes both.
 /// C: `dst_output()`, `net_xmit_errno()`.
 #[inline(always)]
-pub(crate) fn output(rcu: &ReadSide<'_>, skb: Skb, found: Found<'_>) -> Sent {
+pub(crate) fn output(rcu: &ReadSide<'_>, mut skb: Skb, found: Found<'_>) -> Sent {
     let net = found.dst(rcu).dev().net();
-    let skb = skb.into_raw();
-    // SAFETY: Packet and route are valid, and passed on. The namespace of the device stays valid
-    // for the RCU read-side critical section, and so does a route that is not counted: code that
-    // queues the packet takes a reference first.
-    Sent::new(unsafe {
-        skb_dst_drop(skb);
-        found.attach(skb);
-        bindings::dst_output(net, (*skb).sk, skb)
-    })
+    skb_dst_drop(&mut skb);
+    // SAFETY: The packet was removed from its route above. A route that is not counted stays valid
+    // for the RCU read-side critical section: code that queues the packet takes a reference first.
+    unsafe { found.attach(&mut skb) };
+    // SAFETY: The packet is owned and passed on, and has a route. The namespace of the device stays
+    // valid for the RCU read-side critical section.
+    Sent::new(unsafe { bindings::dst_output(net, skb.sk(), skb.into_raw()) })
 }

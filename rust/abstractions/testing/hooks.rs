@@ -33,13 +33,9 @@ use kernel::prelude::*;
 /// Calls `T` to push a header, as for a program.
 pub(crate) fn push<T: PushEncap>(skb: &mut SkBuff, header: &[u8], direction: Direction) -> Result {
     let _guard = kernel::sync::rcu::read_lock();
-    // SAFETY: There are no pointers into the packet. The header is borrowed for the call.
-    unsafe {
-        T::push(
-            EncapSkb::new(skb, direction),
-            ProgMem::from_raw(header.as_ptr(), header.len()),
-        )
-    }
+    // SAFETY: There are no pointers into the packet.
+    let skb = unsafe { EncapSkb::new(skb, direction) };
+    with_mem(header, |header| T::push(skb, header))
 }
 
 /// Calls `f` with bytes, as if they were memory of a program.
@@ -78,10 +74,10 @@ pub(crate) fn push_own_bytes<T: PushEncap>(
 ) -> c_int {
     assert!(len <= skb.headlen());
     let _guard = kernel::sync::rcu::read_lock();
-    let skb = skb.as_ptr();
+    let data = skb.data().cast();
     // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes of linear data.
     // Pointers into it are not used afterwards.
-    unsafe { push_encap::Adapter::<T>::push(skb, (*skb).data.cast(), len, direction) }
+    unsafe { push_encap::Adapter::<T>::push(skb.as_ptr(), data, len, direction) }
 }
 
 /// Runs `f` with an IPv4 route to the loopback device, in an RCU read-side critical section.
@@ -92,17 +88,17 @@ pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
     // SAFETY: All zeroes are valid `dst_ops` without callbacks.
     let mut ops = KBox::<bindings::dst_ops>::new(unsafe { zeroed() }, GFP_KERNEL)?;
     ops.family = bindings::AF_INET as u16;
-    // SAFETY: All zeroes are a valid route, as far as the code under test uses it. Its device is
-    // that of the initial namespace, which exists forever, and is looked up under RTNL.
-    let mut dst = unsafe {
+    // SAFETY: All zeroes are a valid route, as far as the code under test uses it.
+    let mut dst = KBox::<bindings::dst_entry>::new(unsafe { zeroed() }, GFP_KERNEL)?;
+    let dev = {
         let _rtnl = rtnl::lock();
-        let mut dst = KBox::<bindings::dst_entry>::new(zeroed(), GFP_KERNEL)?;
         let net = &raw mut bindings::init_net;
-        dst.__bindgen_anon_1.dev = bindings::__dev_get_by_index(net, LOOPBACK_IFINDEX);
-        assert!(!dst.__bindgen_anon_1.dev.is_null());
-        dst.ops = &raw mut *ops;
-        dst
+        // SAFETY: RTNL is held. The device is that of the initial namespace, which exists forever.
+        unsafe { bindings::__dev_get_by_index(net, LOOPBACK_IFINDEX) }
     };
+    assert!(!dev.is_null());
+    dst.__bindgen_anon_1.dev = dev;
+    dst.ops = &raw mut *ops;
     let _guard = kernel::sync::rcu::read_lock();
     // SAFETY: The route is valid during the call, which is inside a read-side critical section.
     Ok(f(unsafe { Dst::from_raw(&mut *dst) }))

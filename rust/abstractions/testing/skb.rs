@@ -12,7 +12,6 @@ use crate::abstractions::{
             TcSkb, //
         },
         skbuff::{
-            shared_info,
             GsoTypes,
             SkBuff,
             Skb, //
@@ -20,7 +19,10 @@ use crate::abstractions::{
     }, //
 };
 use core::ptr::NonNull;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    ptr::project, //
+};
 
 /// A packet whose freeing is watched. The watch holds another reference to it.
 pub(crate) struct SkbWatch(NonNull<bindings::sk_buff>);
@@ -31,18 +33,21 @@ pub(crate) const HEADROOM: u32 = 64;
 /// Allocates a packet of `len` bytes, each of which is its own index. Returns the packet and a
 /// watch.
 pub(crate) fn skb(len: u32) -> Result<(Skb, SkbWatch)> {
-    // SAFETY: FFI calls. The packet was allocated here, with enough space for the data and the
-    // headroom.
-    unsafe {
-        let skb = bindings::alloc_skb(HEADROOM + len, bindings::GFP_ATOMIC);
-        let watch = SkbWatch(NonNull::new(skb).ok_or(ENOMEM)?);
-        bindings::skb_reserve(skb, HEADROOM as c_int);
-        let data = bindings::skb_put(skb, len).cast::<u8>();
-        for i in 0..len {
-            data.add(i as usize).write(i as u8);
-        }
-        Ok((Skb::from_raw(bindings::skb_get(skb)), watch))
+    // SAFETY: An FFI call with no requirements.
+    let skb = unsafe { bindings::alloc_skb(HEADROOM + len, bindings::GFP_ATOMIC) };
+    let watch = SkbWatch(NonNull::new(skb).ok_or(ENOMEM)?);
+    // SAFETY: The packet was allocated above, with enough space for the headroom.
+    unsafe { bindings::skb_reserve(skb, HEADROOM as c_int) };
+    // SAFETY: The packet was allocated above, with enough space for the data.
+    let data = unsafe { bindings::skb_put(skb, len) }.cast::<u8>();
+    for i in 0..len {
+        // SAFETY: The packet has `len` bytes of data.
+        unsafe { data.wrapping_add(i as usize).write(i as u8) };
     }
+    // SAFETY: The watch holds the packet.
+    let skb = unsafe { bindings::skb_get(skb) };
+    // SAFETY: The new reference is passed on.
+    Ok((unsafe { Skb::from_raw(skb) }, watch))
 }
 
 /// Allocates a packet like [`skb`], without a watch.
@@ -84,47 +89,48 @@ impl SkBuff {
     /// Prepares a packet as for a hook: with a MAC header of `mac_len` bytes before the data, a
     /// network header of `ip_len` bytes, a hash, and a device.
     pub(crate) fn enter_lwt(&mut self, protocol: u16, mac_len: u16, ip_len: u16, dst: Dst<'_>) {
-        let skb = self.as_ptr();
-        // SAFETY: The packet is valid, exclusively borrowed, and longer than these headers.
-        unsafe {
-            bindings::skb_reset_mac_header(skb);
-            (*skb).mac_len = mac_len;
-            bindings::__skb_pull(skb, mac_len.into());
-            bindings::skb_reset_network_header(skb);
-            bindings::skb_set_transport_header(skb, ip_len.into());
-            let headers = (*skb).__bindgen_anon_4.headers.as_mut();
-            headers.protocol = protocol;
-            headers.hash = 7;
-            (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = dst.dev().as_ptr();
-        }
+        self.set_mac_header(mac_len);
+        // SAFETY: The packet is valid, exclusively borrowed, and longer than its MAC header.
+        unsafe { bindings::__skb_pull(self.as_ptr(), mac_len.into()) };
+        self.set_network_header(protocol, dst);
+        // SAFETY: The packet is valid, exclusively borrowed, and longer than its headers.
+        unsafe { bindings::skb_set_transport_header(self.as_ptr(), ip_len.into()) };
+        self.headers_mut().hash = 7;
+    }
+
+    /// Sets the MAC header to the beginning of the data, with `mac_len` bytes.
+    fn set_mac_header(&mut self, mac_len: u16) {
+        self.reset_mac_header();
+        // SAFETY: The packet is valid and exclusively borrowed.
+        unsafe { (*self.as_ptr()).mac_len = mac_len };
+    }
+
+    /// Sets the protocol, the network header to the beginning of the data, and the device to that
+    /// of the route.
+    fn set_network_header(&mut self, protocol: u16, dst: Dst<'_>) {
+        self.headers_mut().protocol = protocol;
+        // SAFETY: The packet is valid and exclusively borrowed.
+        unsafe { bindings::skb_reset_network_header(self.as_ptr()) };
+        // SAFETY: The packet is valid and exclusively borrowed.
+        unsafe { self.dev_field().write(dst.dev().as_ptr()) };
     }
 
     /// Sets or removes the route of the packet. The route must outlive the packet.
     pub(crate) fn set_dst(&mut self, dst: Option<Dst<'_>>) {
         // The lowest bit is `SKB_DST_NOREF`: the packet holds no reference.
         let refdst = dst.map_or(0, |dst| dst.as_ptr() as usize | 1);
+        let place = project!(mut self.as_ptr(), .__bindgen_anon_3.__bindgen_anon_1._skb_refdst);
         // SAFETY: The packet is valid and exclusively borrowed.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_3
-                .__bindgen_anon_1
-                ._skb_refdst = refdst as c_ulong;
-        }
+        unsafe { place.write(refdst as c_ulong) };
     }
 
     /// Makes this a GSO packet.
     pub(crate) fn set_gso(&mut self, types: GsoTypes, size: u16, segs: u16) {
-        // SAFETY: The packet is valid and exclusively borrowed, and its shared info is valid.
-        unsafe {
-            let shared = shared_info(self.as_ptr());
-            (*shared).gso_type = types.bits();
-            (*shared).gso_size = size;
-            (*shared).gso_segs = segs;
-        }
+        // SAFETY: The packet is exclusively borrowed, and has no clone. Its shared info is valid.
+        let shared = unsafe { &mut *self.shared_info() };
+        shared.gso_type = types.bits();
+        shared.gso_size = size;
+        shared.gso_segs = segs;
     }
 
     /// Sets `CHECKSUM_COMPLETE`, as a device does, over all data of the packet.
@@ -137,15 +143,8 @@ impl SkBuff {
 
     /// Returns whether the packet's checksum is the one of its data.
     pub(crate) fn checksum_holds(&self) -> bool {
-        // SAFETY: The packet is valid.
-        let known = unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_ref()
-                .__bindgen_anon_1
-                .csum
-        };
+        // SAFETY: Both members of the union are plain numbers.
+        let known = unsafe { self.headers_ref().__bindgen_anon_1.csum };
         // Compare the 16-bit sums, in which 0 and 0xffff are the same.
         known % 0xffff == self.sum() % 0xffff
     }
@@ -158,45 +157,40 @@ impl SkBuff {
     /// Returns the linear data.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: The packet is valid, and has that many bytes of linear data.
-        unsafe { core::slice::from_raw_parts((*self.as_ptr()).data, self.headlen() as usize) }
+        unsafe { core::slice::from_raw_parts(self.data(), self.headlen() as usize) }
     }
 
     /// Returns the fields that encapsulation changes.
     pub(crate) fn headers(&self) -> Headers {
-        let skb = self.as_ptr();
-        // SAFETY: The packet is valid. The fields have the same offsets in both members of the
-        // union.
-        unsafe {
-            let headers = (*skb).__bindgen_anon_4.headers.as_ref();
-            let shared = shared_info(skb);
-            let data = (*skb).data.offset_from((*skb).head) as i32;
-            let offset = |header: u16| i32::from(header) - data;
-            Headers {
-                protocol_be: headers.protocol,
-                network: offset(headers.network_header),
-                transport: offset(headers.transport_header),
-                encapsulation: headers.encapsulation() != 0,
-                inner_protocol_be: headers.__bindgen_anon_5.inner_protocol,
-                inner_mac: offset(headers.inner_mac_header),
-                inner_network: offset(headers.inner_network_header),
-                inner_transport: offset(headers.inner_transport_header),
-                hash: headers.hash,
-                gso_types: GsoTypes::from_bits((*shared).gso_type),
-                gso_size: (*shared).gso_size,
-                gso_segs: (*shared).gso_segs,
-            }
+        let headers = self.headers_ref();
+        // SAFETY: The packet has no clone. Its shared info is valid.
+        let shared = unsafe { &*self.shared_info() };
+        let data = self.headroom() as i32;
+        let offset = |header: u16| i32::from(header) - data;
+        Headers {
+            protocol_be: headers.protocol,
+            network: offset(headers.network_header),
+            transport: offset(headers.transport_header),
+            encapsulation: headers.encapsulation() != 0,
+            // SAFETY: Both members of the union are plain numbers.
+            inner_protocol_be: unsafe { headers.__bindgen_anon_5.inner_protocol },
+            inner_mac: offset(headers.inner_mac_header),
+            inner_network: offset(headers.inner_network_header),
+            inner_transport: offset(headers.inner_transport_header),
+            hash: headers.hash,
+            gso_types: GsoTypes::from_bits(shared.gso_type),
+            gso_size: shared.gso_size,
+            gso_segs: shared.gso_segs,
         }
     }
 
     /// Overwrites the beginning of the linear data.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.headlen() as usize);
+        let data = self.data();
         // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes by the
         // assertion.
-        unsafe {
-            let data = (*self.as_ptr()).data;
-            data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        }
+        unsafe { data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
     /// Sets up the IPv4 control block as for a packet with IP options, received from a device in a
@@ -248,52 +242,36 @@ impl SkbWatch {
         unsafe { (*self.0.as_ptr()).users.refs.counter == 1 }
     }
 
-    /// Returns the packet.
-    fn skb(&self) -> &SkBuff {
+    /// Passes the packet to `f`.
+    fn with<R>(&self, f: impl FnOnce(&mut SkBuff) -> R) -> R {
         // SAFETY: The packet is valid, because the watch holds a reference. A suite does not access
         // it through the watch and its own reference at the same time.
-        unsafe { SkBuff::from_raw_mut(self.0.as_ptr()) }
+        f(unsafe { SkBuff::from_raw_mut(self.0.as_ptr()) })
     }
 
     /// Returns the headroom.
     pub(crate) fn headroom(&self) -> u32 {
-        self.skb().headroom()
+        self.with(|skb| skb.headroom())
     }
 
     /// Prepares the packet as for a classifier: with a MAC header of `mac_len` bytes. At ingress
     /// the data begins after it.
     pub(crate) fn enter_tc(&self, mac_len: u16, at_ingress: bool) {
-        // SAFETY: The packet is valid, because the watch holds a reference. It is longer than its
-        // MAC header.
-        unsafe {
-            let skb = self.0.as_ptr();
-            bindings::skb_reset_mac_header(skb);
-            (*skb).mac_len = mac_len;
-            (*skb)
-                .__bindgen_anon_4
-                .headers
-                .as_mut()
-                .set_tc_at_ingress(at_ingress.into());
+        self.with(|skb| {
+            skb.set_mac_header(mac_len);
+            skb.headers_mut().set_tc_at_ingress(at_ingress.into());
             if at_ingress {
-                bindings::__skb_pull(skb, mac_len.into());
+                // SAFETY: The packet is valid, exclusively borrowed, and longer than its MAC
+                // header.
+                unsafe { bindings::__skb_pull(skb.as_ptr(), mac_len.into()) };
             }
-        }
+        });
     }
 
     /// Sets the protocol of the packet (`ETH_P_*`, in network byte order), its network header to
     /// the beginning of the data, and its device to that of the route.
     pub(crate) fn set_protocol(&self, protocol: u16, dst: Dst<'_>) {
-        // SAFETY: The packet is valid, because the watch holds a reference.
-        unsafe {
-            let skb = self.0.as_ptr();
-            (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = dst.dev().as_ptr();
-            (*skb).__bindgen_anon_4.headers.as_mut().protocol = protocol;
-            bindings::skb_reset_network_header(skb);
-        }
+        self.with(|skb| skb.set_network_header(protocol, dst));
     }
 
     /// Returns the packet as tc gets it.
@@ -305,43 +283,39 @@ impl SkbWatch {
 
     /// Sets the type of the timestamp, and clears the timestamp.
     pub(crate) fn set_tstamp_type(&self, kind: u8) {
-        // SAFETY: The packet is valid, because the watch holds a reference. A suite does not access
-        // it through the watch and its own reference at the same time.
-        unsafe {
-            (*self.0.as_ptr()).__bindgen_anon_2.tstamp = 0;
-            SkBuff::from_raw_mut(self.0.as_ptr())
-                .headers_mut()
-                .set_tstamp_type(kind);
-        }
+        self.with(|skb| {
+            let tstamp = project!(mut skb.as_ptr(), .__bindgen_anon_2.tstamp);
+            // SAFETY: The packet is valid and exclusively borrowed.
+            unsafe { tstamp.write(0) };
+            skb.headers_mut().set_tstamp_type(kind);
+        });
     }
 
     /// Returns the type of the timestamp.
     pub(crate) fn tstamp_type(&self) -> u8 {
-        self.skb().headers_ref().tstamp_type()
+        self.with(|skb| skb.headers_ref().tstamp_type())
     }
 }
 
 impl TcRun<'_> {
     /// Returns the number of bytes that a program can access directly.
     pub(crate) fn direct_len(&self) -> usize {
-        let skb = self.as_ptr();
-        // SAFETY: The packet is valid, and `data_end` is in its buffer.
-        unsafe {
-            let ends = (&raw const (*skb).cb).cast::<bindings::bpf_skb_data_end>();
-            (*ends).data_end as usize - (*skb).data as usize
-        }
+        let skb = self.skb();
+        // SAFETY: The packet is valid.
+        let end = unsafe { (*skb.data_ends()).data_end };
+        end as usize - skb.data() as usize
     }
 }
 
 impl TcRan<'_> {
     /// Shortens the packet to `len` bytes. It must be longer.
     pub(crate) fn trim(&mut self, len: u32) {
-        let skb = self.as_ptr();
+        let skb = self.skb();
+        let by = skb.len() - len;
         // SAFETY: The packet is valid, linear and longer than `len`.
-        unsafe {
-            (*skb).tail -= (*skb).len - len;
-            (*skb).len = len;
-        }
+        unsafe { (*skb.as_ptr()).tail -= by };
+        // SAFETY: The packet is valid, linear and longer than `len`.
+        unsafe { (*skb.as_ptr()).len = len };
     }
 }
 

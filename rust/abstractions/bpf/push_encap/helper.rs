@@ -135,15 +135,16 @@ impl Helper {
     /// Fails with `EBUSY` if a live patch or a BPF program is attached to one of them, or with
     /// `EINVAL` if the kernel does not have them, or ftrace cannot attach to them.
     pub(crate) fn register<T: Entries>() -> Result<Self> {
-        // SAFETY: The entries preserve registers and stack as ftrace requires, by the safety
-        // requirements of the trait. Programs call the functions inside an RCU read-side critical
-        // section.
-        unsafe {
-            Ok(Self {
-                _in: DirectCall::new(c"bpf_lwt_in_push_encap", T::IN)?,
-                _xmit: DirectCall::new(c"bpf_lwt_xmit_push_encap", T::XMIT)?,
-            })
-        }
+        Ok(Self {
+            // SAFETY: The entry preserves registers and stack as ftrace requires, by the safety
+            // requirements of the trait. Programs call the function inside an RCU read-side
+            // critical section.
+            _in: unsafe { DirectCall::new(c"bpf_lwt_in_push_encap", T::IN) }?,
+            // SAFETY: The entry preserves registers and stack as ftrace requires, by the safety
+            // requirements of the trait. Programs call the function inside an RCU read-side
+            // critical section.
+            _xmit: unsafe { DirectCall::new(c"bpf_lwt_xmit_push_encap", T::XMIT) }?,
+        })
     }
 }
 

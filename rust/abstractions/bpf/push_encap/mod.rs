@@ -17,10 +17,7 @@ use crate::abstractions::{
             EncapSkb,
             PushEncap, //
         },
-        skbuff::{
-            end_pointer,
-            SkBuff, //
-        }, //
+        skbuff::SkBuff, //
     }, //
 };
 use core::{
@@ -44,14 +41,16 @@ impl<T: PushEncap> Adapter<T> {
         len: u32,
         direction: Direction,
     ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        unsafe {
-            let (head, end) = ((*skb).head as usize, end_pointer(skb) as usize);
-            if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
-                Self::push_from_packet(skb, hdr, len, direction)
-            } else {
-                Self::push_from_mem(skb, hdr, len, direction)
-            }
+        // SAFETY: The packet is valid by the safety requirements of this function. The caller of
+        // the program borrows it exclusively for the run.
+        let skb = unsafe { SkBuff::from_raw_mut(skb) };
+        let (head, end) = (skb.head() as usize, skb.end() as usize);
+        if (hdr as usize).wrapping_sub(head) < end.wrapping_sub(head) {
+            // SAFETY: By the safety requirements of this function.
+            unsafe { Self::push_from_packet(skb, hdr, len, direction) }
+        } else {
+            // SAFETY: By the safety requirements of this function, and the check above.
+            unsafe { Self::push_from_mem(skb, hdr, len, direction) }
         }
     }
 
@@ -60,21 +59,18 @@ impl<T: PushEncap> Adapter<T> {
     /// Those of [`Self::push`]. In addition, the bytes are not part of the packet.
     #[inline(always)]
     unsafe fn push_from_mem(
-        skb: *mut bindings::sk_buff,
+        skb: &mut SkBuff,
         hdr: *const c_void,
         len: u32,
         direction: Direction,
     ) -> c_int {
-        // SAFETY: The caller of the program borrows the packet exclusively for the run, in an RCU
-        // read-side critical section. After a helper that changes packets, the verifier invalidates
-        // the program's pointers into the packet, slices of a dynptr included. The header is valid
-        // for reads and not part of the packet, by the safety requirements of this function.
-        let (skb, header) = unsafe {
-            (
-                EncapSkb::new(SkBuff::from_raw_mut(skb), direction),
-                ProgMem::from_raw(hdr.cast(), len as usize),
-            )
-        };
+        // SAFETY: Programs run in an RCU read-side critical section. After a helper that changes
+        // packets, the verifier invalidates the program's pointers into the packet, slices of a
+        // dynptr included.
+        let skb = unsafe { EncapSkb::new(skb, direction) };
+        // SAFETY: The header is valid for reads and not part of the packet, by the safety
+        // requirements of this function.
+        let header = unsafe { ProgMem::from_raw(hdr.cast(), len as usize) };
         match T::push(skb, header) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
@@ -93,7 +89,7 @@ impl<T: PushEncap> Adapter<T> {
     #[cold]
     #[inline(never)]
     unsafe fn push_from_packet(
-        skb: *mut bindings::sk_buff,
+        skb: &mut SkBuff,
         hdr: *const c_void,
         len: u32,
         direction: Direction,
@@ -103,12 +99,12 @@ impl<T: PushEncap> Adapter<T> {
         }
         let mut copy = MaybeUninit::<[u8; MAX_LEN]>::uninit();
         let copy = copy.as_mut_ptr().cast();
-        // SAFETY: By the safety requirements of this function. `copy` is large enough by the check
-        // above, and is not part of a packet.
-        unsafe {
-            bindings::memcpy(copy, hdr, len as usize);
-            Self::push_from_mem(skb, copy, len, direction)
-        }
+        // SAFETY: The header is valid for reads by the safety requirements of this function. `copy`
+        // is large enough by the check above.
+        unsafe { bindings::memcpy(copy, hdr, len as usize) };
+        // SAFETY: By the safety requirements of this function. `copy` has the bytes, and is not
+        // part of a packet.
+        unsafe { Self::push_from_mem(skb, copy, len, direction) }
     }
 }
 

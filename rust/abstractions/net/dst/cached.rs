@@ -18,7 +18,8 @@ use kernel::{
         GFP_NOWAIT,
         __GFP_NOWARN, //
     },
-    prelude::*, //
+    prelude::*,
+    ptr::project, //
 };
 
 /// A cached route: a reference that may be kept for an unlimited time. All zeroes is no route.
@@ -69,12 +70,15 @@ impl CachedDst {
     pub(crate) fn set(&mut self, found: &DstRef, rcu: &ReadSide<'_>) -> bool {
         let dst = found.0.as_ptr();
         // SAFETY: The route is valid by the type invariant of `DstRef`.
-        let cacheable = unsafe {
-            !bindings::dst_is_xfrm(dst)
-                && (*dst).lwtstate.is_null()
-                && bindings::dst_outlives_net(dst)
-        };
-        if !cacheable {
+        if unsafe { bindings::dst_is_xfrm(dst) } {
+            return false;
+        }
+        // SAFETY: The route is valid by the type invariant of `DstRef`.
+        if !unsafe { (*dst).lwtstate }.is_null() {
+            return false;
+        }
+        // SAFETY: The route is valid by the type invariant of `DstRef`.
+        if !unsafe { bindings::dst_outlives_net(dst) } {
             return false;
         }
         let cookie = if found.dst(rcu).is_inet() {
@@ -106,10 +110,10 @@ impl CachedDst {
     /// (`rcu_barrier()`).
     fn release(&mut self) {
         if let Some(held) = self.held.take() {
-            let held = KBox::into_raw(held);
-            // SAFETY: `held` comes from `KBox::into_raw` above, and there is no other pointer to
-            // it. `free_rcu` frees it.
-            unsafe { bindings::call_rcu_hurry(&raw mut (*held).rcu, Some(free_rcu)) };
+            let head = project!(mut KBox::into_raw(held), .rcu);
+            // SAFETY: `head` is in a value that was taken out of its box above, and there is no
+            // other pointer to it. `free_rcu` frees it.
+            unsafe { bindings::call_rcu_hurry(head, Some(free_rcu)) };
         }
     }
 }
@@ -132,12 +136,11 @@ impl<'a> UncheckedDst<'a> {
     /// another route.
     #[inline(always)]
     pub(crate) fn check(self) -> Option<Dst<'a>> {
+        // SAFETY: The route is valid by the type invariant.
+        let valid = unsafe { bindings::dst_check(self.dst, self.cookie) };
         // SAFETY: The route is valid and has a device for `'a`, which lies in an RCU read-side
         // critical section, by the type invariant.
-        unsafe {
-            let valid = bindings::dst_check(self.dst, self.cookie);
-            (!valid.is_null()).then(|| Dst::from_raw(self.dst))
-        }
+        (!valid.is_null()).then(|| unsafe { Dst::from_raw(self.dst) })
     }
 }
 

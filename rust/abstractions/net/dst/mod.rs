@@ -11,7 +11,10 @@ pub(crate) use cached::{
     UncheckedDst, //
 };
 
-use super::netdevice::NetDevice;
+use super::{
+    netdevice::NetDevice,
+    skbuff::SkBuff, //
+};
 use crate::abstractions::{
     bindings,
     success,
@@ -24,7 +27,10 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    ptr::project, //
+};
 
 /// Returns the device of a route. C: `dst_dev_rcu()`.
 ///
@@ -36,57 +42,45 @@ use kernel::prelude::*;
 pub(in crate::abstractions::net) unsafe fn dst_dev_rcu(
     dst: *const bindings::dst_entry,
 ) -> *mut bindings::net_device {
+    let place = project!(dst, .__bindgen_anon_1.dev_rcu);
     // SAFETY: By the safety requirements of this function.
-    unsafe { rcu::dereference(&raw const (*dst).__bindgen_anon_1.dev_rcu) }
+    unsafe { rcu::dereference(place) }
 }
 
 /// Returns the route of a packet, or null. C: `skb_dst()`.
 ///
-/// # Safety
-///
-/// `skb` is valid. The packet holds a reference to its route, or the route stays valid for an RCU
-/// read-side critical section.
+/// It is valid as long as the packet holds a reference to it, or for the RCU read-side critical
+/// section in which it was attached to the packet.
 #[inline(always)]
-pub(in crate::abstractions::net) unsafe fn skb_dst(
-    skb: *const bindings::sk_buff,
-) -> *mut bindings::dst_entry {
-    // SAFETY: By the safety requirements of this function. This member of the union is the one in
-    // use while a packet is in the network stack.
-    let refdst = unsafe { refdst(skb.cast_mut()).read() };
+pub(in crate::abstractions::net) fn skb_dst(skb: &SkBuff) -> *mut bindings::dst_entry {
+    // SAFETY: The packet is valid. This member of the union is the one in use while a packet is in
+    // the network stack.
+    let refdst = unsafe { refdst(skb).read() };
     (refdst & !(bindings::SKB_DST_NOREF as c_ulong)) as *mut bindings::dst_entry
 }
 
 /// Removes the route from a packet. C: `skb_dst_drop()`.
-///
-/// # Safety
-///
-/// `skb` is valid, and exclusively owned or borrowed by the caller.
 #[inline(always)]
-pub(in crate::abstractions::net) unsafe fn skb_dst_drop(skb: *mut bindings::sk_buff) {
-    // SAFETY: By the safety requirements of this function. Without `SKB_DST_NOREF` the packet holds
-    // a reference to its route, which is released here.
-    unsafe {
-        let place = refdst(skb);
-        let refdst = place.read();
-        if refdst == 0 {
-            return;
-        }
-        if refdst & bindings::SKB_DST_NOREF as c_ulong == 0 {
-            bindings::dst_release(refdst as *mut bindings::dst_entry);
-        }
-        place.write(0);
+pub(in crate::abstractions::net) fn skb_dst_drop(skb: &mut SkBuff) {
+    let place = refdst(skb);
+    // SAFETY: The packet is valid and exclusively borrowed.
+    let refdst = unsafe { place.read() };
+    if refdst == 0 {
+        return;
     }
+    if refdst & bindings::SKB_DST_NOREF as c_ulong == 0 {
+        // SAFETY: Without `SKB_DST_NOREF` the packet holds a reference to its route, which it gives
+        // up here.
+        unsafe { bindings::dst_release(refdst as *mut bindings::dst_entry) };
+    }
+    // SAFETY: The packet is valid and exclusively borrowed.
+    unsafe { place.write(0) };
 }
 
 /// Returns the address of the packet's `_skb_refdst`: its route, and whether it holds a reference.
-///
-/// # Safety
-///
-/// `skb` is valid.
 #[inline(always)]
-unsafe fn refdst(skb: *mut bindings::sk_buff) -> *mut c_ulong {
-    // SAFETY: By the safety requirements of this function.
-    unsafe { &raw mut (*skb).__bindgen_anon_3.__bindgen_anon_1._skb_refdst }
+fn refdst(skb: &SkBuff) -> *mut c_ulong {
+    project!(mut skb.as_ptr(), .__bindgen_anon_3.__bindgen_anon_1._skb_refdst)
 }
 
 /// A route within an RCU read-side critical section: the one by which a packet reached a hook, or
@@ -120,21 +114,20 @@ impl<'a> Dst<'a> {
     ///
     /// # Safety
     ///
-    /// `skb` is valid, and this is its route.
+    /// This is the route of the packet.
     #[inline(always)]
-    pub(in crate::abstractions::net) unsafe fn hold_for(
-        self,
-        skb: *mut bindings::sk_buff,
-    ) -> Option<DstRef> {
-        // SAFETY: By the safety requirements of this function. The packet holds a reference to the
-        // route.
-        unsafe {
-            let held = refdst(skb).read() & bindings::SKB_DST_NOREF as c_ulong == 0;
-            held.then(|| {
-                bindings::dst_hold(self.0);
-                DstRef::from_raw(self.0)
-            })
-        }
+    pub(in crate::abstractions::net) unsafe fn hold_for(self, skb: &SkBuff) -> Option<DstRef> {
+        // SAFETY: The packet is valid.
+        let refdst = unsafe { refdst(skb).read() };
+        let held = refdst & bindings::SKB_DST_NOREF as c_ulong == 0;
+        held.then(|| {
+            // SAFETY: The packet holds a reference to the route, which is this one by the safety
+            // requirements of this function.
+            unsafe { bindings::dst_hold(self.0) };
+            // SAFETY: The route has a device by the type invariant. The reference is the one that
+            // was taken above.
+            unsafe { DstRef::from_raw(self.0) }
+        })
     }
 
     /// Returns the raw pointer.
@@ -157,9 +150,12 @@ impl<'a> Dst<'a> {
     /// device stays valid for the RCU read-side critical section.
     #[inline(always)]
     pub(crate) fn dev(self) -> &'a NetDevice {
-        // SAFETY: The route is valid and has a device by the type invariant. Devices are freed
-        // after a grace period, and `'a` lies in an RCU read-side critical section.
-        unsafe { NetDevice::from_raw(dst_dev_rcu(self.0)) }
+        // SAFETY: The route is valid, and `'a` lies in an RCU read-side critical section, by the
+        // type invariant.
+        let dev = unsafe { dst_dev_rcu(self.0) };
+        // SAFETY: The route has a device by the type invariant. Devices are freed after a grace
+        // period, and `'a` lies in an RCU read-side critical section.
+        unsafe { NetDevice::from_raw(dev) }
     }
 
     /// Returns whether the route is an IPv4 one. Otherwise it is an IPv6 one.
@@ -168,8 +164,11 @@ impl<'a> Dst<'a> {
     /// A program may have changed the family of the packet in the meantime.
     #[inline(always)]
     pub(crate) fn is_inet(self) -> bool {
-        // SAFETY: The route is valid by the type invariant, and its `ops` live as long.
-        unsafe { u32::from((*(*self.0).ops).family) == bindings::AF_INET }
+        // SAFETY: The route is valid by the type invariant.
+        let ops = unsafe { (*self.0).ops };
+        // SAFETY: The `ops` of a route live as long as the route.
+        let family = unsafe { (*ops).family };
+        u32::from(family) == bindings::AF_INET
     }
 
     /// Returns the error of the route. A lookup may find an error route, such as an unreachable
@@ -206,16 +205,16 @@ impl Found<'_> {
     ///
     /// # Safety
     ///
-    /// `skb` is valid, exclusively owned by the caller, and has no route. If the route is not
-    /// counted, the packet is removed from it, or takes a reference to it, before the RCU read-side
-    /// critical section ends.
+    /// The packet has no route. If the route is not counted, the packet is removed from it, or
+    /// takes a reference to it, before the RCU read-side critical section ends.
     #[inline(always)]
-    pub(in crate::abstractions::net) unsafe fn attach(self, skb: *mut bindings::sk_buff) {
+    pub(in crate::abstractions::net) unsafe fn attach(self, skb: &mut SkBuff) {
         let refdst = match self {
             Self::Held(dst) => dst.into_raw() as c_ulong,
             Self::NoRef(dst) => dst.0 as c_ulong | bindings::SKB_DST_NOREF as c_ulong,
         };
-        // SAFETY: By the safety requirements of this function.
+        // SAFETY: The packet is valid and exclusively borrowed. It keeps to the lifetime of the
+        // route, by the safety requirements of this function.
         unsafe { self::refdst(skb).write(refdst) };
     }
 }

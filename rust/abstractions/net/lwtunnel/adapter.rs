@@ -25,6 +25,7 @@ use super::{
 };
 use crate::abstractions::{
     bindings,
+    cold_path,
     compat::EAFNOSUPPORT,
     net::{
         dst::{
@@ -38,7 +39,10 @@ use crate::abstractions::{
             ExtAck,
             Message, //
         },
-        skbuff::Skb, //
+        skbuff::{
+            SkBuff,
+            Skb, //
+        }, //
     },
     sync::bottom_half::BhDisabled, //
 };
@@ -49,11 +53,28 @@ use core::{
 };
 use kernel::{
     error::from_result,
-    prelude::*, //
+    prelude::*,
+    ptr::project, //
 };
 
 /// The callbacks by which the core calls `T`.
 pub(crate) struct Adapter<T>(PhantomData<T>);
+
+/// The arguments of a hook.
+struct HookArgs<'a, T> {
+    /// The encapsulation of the packet's route.
+    encap: &'a T,
+    /// The tunnel state of the packet's route.
+    lws: *mut bindings::lwtunnel_state,
+    /// A token of the context.
+    bh: BhDisabled<'a>,
+    /// The route.
+    dst: Dst<'a>,
+    /// The packet.
+    skb: Skb,
+    /// A reference to the route, which is held until the hook returns.
+    _held: Option<DstRef>,
+}
 
 impl<T: Ops> Adapter<T> {
     /// # Safety
@@ -61,20 +82,22 @@ impl<T: Ops> Adapter<T> {
     /// Called by the core when the last reference to a state of `T::TYPE` was dropped. See
     /// [`Self::input`] for which states these are.
     pub(crate) unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
-        // SAFETY: By the safety requirements of this function, nobody else uses the state.
-        // `build_state` initialised the part of our states that is dropped here. The core frees the
-        // memory.
-        unsafe {
-            if is_ours(lws) {
-                let state = State::<T>::of(lws);
-                if (*state).purpose == Purpose::NewRoute {
-                    Links::remove(&raw mut (*state).links);
-                }
-                ptr::drop_in_place(state);
-            } else {
-                takeover::destroy(T::TYPE, lws, T::OPS.owner);
-            }
+        // SAFETY: The state is valid by the safety requirements of this function.
+        if !unsafe { is_ours(lws) } {
+            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            unsafe { takeover::destroy(T::TYPE, lws, T::OPS.owner) };
+            return;
         }
+        let state = State::<T>::of(lws);
+        let links = project!(mut state, .links);
+        // SAFETY: `build_state` initialised the state.
+        if unsafe { (*state).purpose } == Purpose::NewRoute {
+            // SAFETY: `build_state` initialised the state.
+            unsafe { Links::remove(links) };
+        }
+        // SAFETY: By the safety requirements of this function, nobody else uses the state.
+        // `build_state` initialised the part that is dropped here. The core frees the memory.
+        unsafe { ptr::drop_in_place(state) };
     }
 }
 
@@ -87,6 +110,21 @@ impl<T: Encap> Adapter<T> {
         // SAFETY: `build_state` initialised it. It is only dropped when the tunnel state is
         // destroyed.
         unsafe { &*State::<T>::of(lws) }
+    }
+
+    /// Returns our part of a tunnel state, or `None` if it is one of the built-in ops.
+    ///
+    /// # Safety
+    ///
+    /// `lws` is a state of `T::TYPE` (see [`Self::input`]), and is valid for `'a`.
+    #[inline(always)]
+    pub(super) unsafe fn ours<'a>(lws: *mut bindings::lwtunnel_state) -> Option<&'a State<T>> {
+        // SAFETY: By the safety requirements of this function.
+        if !unsafe { is_ours(lws) } {
+            return None;
+        }
+        // SAFETY: The state is ours, so `build_state` built it.
+        Some(unsafe { Self::state(lws) })
     }
 
     /// # Safety
@@ -102,15 +140,13 @@ impl<T: Encap> Adapter<T> {
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         from_result(|| {
-            // SAFETY: By the safety requirements of this function. All pointers are valid for the
-            // time of the call.
-            let (mut extack, attr, purpose) = unsafe {
-                (
-                    ExtAck::from_raw(extack),
-                    Attr::from_raw(encap),
-                    Self::purpose(family, cfg),
-                )
-            };
+            // SAFETY: The extack is valid for the time of the call.
+            let mut extack = unsafe { ExtAck::from_raw(extack) };
+            // SAFETY: By the safety requirements of this function, the core validated the
+            // attribute. It is valid for the time of the call.
+            let attr = unsafe { Attr::from_raw(encap) };
+            // SAFETY: By the safety requirements of this function.
+            let purpose = unsafe { Self::purpose(family, cfg) };
             let attr = attr.ok_or(EINVAL)?;
             let family = Family::new(family).ok_or(EAFNOSUPPORT)?;
             let built = T::build(attr, family, &mut extack)?;
@@ -131,83 +167,78 @@ impl<T: Encap> Adapter<T> {
             if built.xmit {
                 flags |= bindings::LWTUNNEL_STATE_XMIT_REDIRECT;
             }
-            // SAFETY: `lws` was allocated above with space for a `State<T>`. Nobody else can access
-            // it before it is in the list, which `Registration::new` initialised. If `encap` fails
-            // to initialise, no other field of the `State<T>` is initialised yet, and the memory is
-            // ours to free. `ts` is where the core expects the state.
+            // SAFETY: Nobody else can access the state, which was allocated above.
+            let head = unsafe { &mut *lws };
+            head.type_ = const { T::TYPE as u16 };
+            head.flags = flags;
+            head.headroom = built.headroom;
+            let state = State::<T>::of(lws);
+            let (encap, links) = (project!(mut state, .encap), project!(mut state, .links));
+            // SAFETY: The state was allocated above with space for a `State<T>`. After a failure
+            // the field is not used.
+            unsafe { built.encap.__init(encap) }.inspect_err(|_| {
+                // SAFETY: The state was allocated above, and nobody else has it.
+                unsafe { bindings::kfree(lws.cast()) };
+            })?;
+            // SAFETY: `net` is valid by the safety requirements of this function.
+            let net = unsafe { Inum::of(net) };
+            // SAFETY: The state was allocated above with space for a `State<T>`.
             unsafe {
-                (*lws).type_ = const { T::TYPE as u16 };
-                (*lws).flags = flags;
-                (*lws).headroom = built.headroom;
-                let state = State::<T>::of(lws);
-                built
-                    .encap
-                    .__init(&raw mut (*state).encap)
-                    .inspect_err(|_| bindings::kfree(lws.cast()))?;
                 (&raw mut (*state).purpose).write(purpose);
-                (&raw mut (*state).net).write(Inum::of(net));
+                (&raw mut (*state).net).write(net);
                 (&raw mut (*state).family).write(family);
-                (&raw mut (*state).links).write(Links::new());
-                if purpose == Purpose::NewRoute {
-                    Links::add(&raw mut (*state).links);
-                }
-                *ts = lws;
+                links.write(Links::new());
             }
+            if purpose == Purpose::NewRoute {
+                // SAFETY: The links were initialised above. `Registration::new` initialised the
+                // list. `destroy_state` removes the state from it.
+                unsafe { Links::add(links) };
+            }
+            // SAFETY: `ts` is where the core expects the state.
+            unsafe { *ts = lws };
             Ok(0)
         })
     }
 
-    /// Returns whether the tunnel state of a packet's route is ours.
+    /// Prepares a call of a hook. Returns `None` if the tunnel state of the packet's route is one
+    /// of the built-in ops.
     ///
     /// # Safety
     ///
-    /// As for [`Self::input`].
+    /// As for [`Self::input`]. The results are not used after the hook returned.
     #[inline(always)]
-    unsafe fn state_is_ours(skb: *mut bindings::sk_buff) -> bool {
-        // SAFETY: The packet is valid, and has a route with a tunnel state.
-        unsafe { is_ours((*skb_dst(skb)).lwtstate) }
-    }
-
-    /// Prepares a call of a hook.
-    ///
-    /// Returns the encapsulation and the tunnel state of the packet's route, a token of the
-    /// context, the route, the packet as a value that owns it, and a reference that is held until
-    /// the hook returns.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Self::input`], and the state is ours. The results are not used after the hook
-    /// returned.
-    #[inline(always)]
-    unsafe fn hook_args<'a>(
-        skb: *mut bindings::sk_buff,
-    ) -> (
-        &'a T,
-        *mut bindings::lwtunnel_state,
-        BhDisabled<'a>,
-        Dst<'a>,
-        Skb,
-        Option<DstRef>,
-    ) {
+    unsafe fn hook_args<'a>(skb: *mut bindings::sk_buff) -> Option<HookArgs<'a, T>> {
+        // SAFETY: The core gave the packet away.
+        let packet = unsafe { SkBuff::from_raw_mut(skb) };
+        let raw = skb_dst(packet);
+        // SAFETY: The packet has a route, which is valid during the hook.
+        let lws = unsafe { (*raw).lwtstate };
+        // SAFETY: The route has a state of `T::TYPE`, and holds it. The route stays valid by the
+        // reference below.
+        let Some(state) = (unsafe { Self::ours(lws) }) else {
+            cold_path();
+            return None;
+        };
+        // SAFETY: The core called the hook inside an RCU read-side critical section, and the route
+        // has a device.
+        let dst = unsafe { Dst::from_raw(raw) };
         // A program may drop the route from the packet: `held` is a reference of our own, if the
         // packet has one, and otherwise the read side keeps the route.
-        // SAFETY: The core called us inside an RCU read side, with a valid packet whose route holds
-        // the state; the route stays valid by the above. Bottom halves are off: `lwtunnel_output()`
-        // and `lwtunnel_xmit()` disable them, and packets are received with them disabled.
-        unsafe {
-            let raw = skb_dst(skb);
-            let lws = (*raw).lwtstate;
-            let dst = Dst::from_raw(raw);
-            let held = dst.hold_for(skb);
-            (
-                &Self::state(lws).encap,
-                lws,
-                BhDisabled::assume(),
-                dst,
-                Skb::from_raw(skb),
-                held,
-            )
-        }
+        // SAFETY: This is the route of the packet.
+        let held = unsafe { dst.hold_for(packet) };
+        // SAFETY: Bottom halves are off: `lwtunnel_output()` and `lwtunnel_xmit()` disable them,
+        // and packets are received with them disabled.
+        let bh = unsafe { BhDisabled::assume() };
+        // SAFETY: The core gave the packet away.
+        let skb = unsafe { Skb::from_raw(skb) };
+        Some(HookArgs {
+            encap: &state.encap,
+            lws,
+            bh,
+            dst,
+            skb,
+            _held: held,
+        })
     }
 
     /// Returns the errno for the core when a hook failed, which has freed its packet.
@@ -224,15 +255,13 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, lws, bh, dst, skb, _held) = unsafe {
-            if !Self::state_is_ours(skb) {
-                return takeover::input(T::TYPE, skb);
-            }
-            Self::hook_args(skb)
+        let Some(args) = (unsafe { Self::hook_args(skb) }) else {
+            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            return unsafe { takeover::input(T::TYPE, skb) };
         };
-        match encap.input(&bh, skb, dst) {
+        match args.encap.input(&args.bh, args.skb, args.dst) {
             // SAFETY: The state stays valid during the call, see `hook_args`.
-            Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_input } {
+            Ok(Verdict::Continue(skb)) => match unsafe { (*args.lws).orig_input } {
                 // SAFETY: The route's own handler, which takes ownership of the packet.
                 Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
                 None => EINVAL.to_errno(),
@@ -252,15 +281,13 @@ impl<T: Encap> Adapter<T> {
         skb: *mut bindings::sk_buff,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, lws, bh, dst, skb, _held) = unsafe {
-            if !Self::state_is_ours(skb) {
-                return takeover::output(T::TYPE, net, sk, skb);
-            }
-            Self::hook_args(skb)
+        let Some(args) = (unsafe { Self::hook_args(skb) }) else {
+            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            return unsafe { takeover::output(T::TYPE, net, sk, skb) };
         };
-        match encap.output(&bh, skb, dst) {
+        match args.encap.output(&args.bh, args.skb, args.dst) {
             // SAFETY: The state stays valid during the call, see `hook_args`.
-            Ok(Verdict::Continue(skb)) => match unsafe { (*lws).orig_output } {
+            Ok(Verdict::Continue(skb)) => match unsafe { (*args.lws).orig_output } {
                 // The sender gets the handler's return value, which may be `NET_XMIT_*`.
                 // SAFETY: The route's own handler, which takes ownership of the packet.
                 Some(orig) => not_eopnotsupp(unsafe { orig(net, sk, skb.into_raw()) }),
@@ -277,13 +304,11 @@ impl<T: Encap> Adapter<T> {
     #[inline(always)]
     pub(crate) unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (encap, _, bh, dst, skb, _held) = unsafe {
-            if !Self::state_is_ours(skb) {
-                return takeover::xmit(T::TYPE, skb);
-            }
-            Self::hook_args(skb)
+        let Some(args) = (unsafe { Self::hook_args(skb) }) else {
+            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            return unsafe { takeover::xmit(T::TYPE, skb) };
         };
-        encap.xmit(&bh, skb, dst).0
+        args.encap.xmit(&args.bh, args.skb, args.dst).0
     }
 
     /// # Safety
@@ -295,15 +320,15 @@ impl<T: Encap> Adapter<T> {
         lws: *mut bindings::lwtunnel_state,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        unsafe {
-            if !is_ours(lws) {
-                return takeover::fill_encap(T::TYPE, skb, lws);
-            }
-        }
+        let Some(state) = (unsafe { Self::ours(lws) }) else {
+            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            return unsafe { takeover::fill_encap(T::TYPE, skb, lws) };
+        };
         from_result(|| {
-            // SAFETY: By the safety requirements of this function, and the state is ours.
-            let (state, headroom, mut message) =
-                unsafe { (Self::state(lws), (*lws).headroom, Message::from_raw(skb)) };
+            // SAFETY: The state is valid by the safety requirements of this function.
+            let headroom = unsafe { (*lws).headroom };
+            // SAFETY: By the safety requirements of this function.
+            let mut message = unsafe { Message::from_raw(skb) };
             state.encap.fill(headroom, &mut message).map(|()| 0)
         })
     }
@@ -313,11 +338,9 @@ impl<T: Encap> Adapter<T> {
     /// Called by the core under RCU, with a state of `T::TYPE` (see [`Self::input`]).
     pub(crate) unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let state = unsafe {
-            if !is_ours(lws) {
-                return takeover::get_encap_size(T::TYPE, lws);
-            }
-            Self::state(lws)
+        let Some(state) = (unsafe { Self::ours(lws) }) else {
+            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            return unsafe { takeover::get_encap_size(T::TYPE, lws) };
         };
         c_int::try_from(state.encap.size()).unwrap_or(c_int::MAX)
     }

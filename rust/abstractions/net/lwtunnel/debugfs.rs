@@ -84,8 +84,11 @@ impl<T: Encap, R: StateFile<T>, M: ModuleMetadata> File<T, R, M> {
     ///
     /// [`Self::open`] opened `seq`, and nobody else uses its cursor during `'a`.
     unsafe fn cursor<'a>(seq: *mut bindings::seq_file) -> &'a mut Cursor {
-        // SAFETY: By the safety requirements of this function.
-        unsafe { &mut *(*seq).private.cast() }
+        // SAFETY: The file is open by the safety requirements of this function.
+        let cursor = unsafe { (*seq).private }.cast::<Cursor>();
+        // SAFETY: `open` initialised the cursor. Nobody else uses it, by the safety requirements of
+        // this function.
+        unsafe { &mut *cursor }
     }
 
     /// # Safety
@@ -117,13 +120,16 @@ impl<T: Encap, R: StateFile<T>, M: ModuleMetadata> File<T, R, M> {
     ///
     /// Called by the kernel with a file that [`Self::open`] has opened, and that nobody reads.
     unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: By the safety requirements of this function, `open` initialised the cursor.
-        // `seq_release_private()` frees its memory.
-        unsafe {
-            let seq = (*file).private_data.cast::<bindings::seq_file>();
-            ptr::drop_in_place(Self::cursor(seq));
-            bindings::seq_release_private(inode, file)
-        }
+        // SAFETY: The file is valid by the safety requirements of this function.
+        let seq = unsafe { (*file).private_data }.cast::<bindings::seq_file>();
+        // SAFETY: `open` has opened the file, and nobody reads it, by the safety requirements of
+        // this function.
+        let cursor = unsafe { Self::cursor(seq) };
+        // SAFETY: `open` initialised the cursor, and nobody uses it after this.
+        unsafe { ptr::drop_in_place(cursor) };
+        // SAFETY: By the safety requirements of this function. The callee frees the memory of the
+        // cursor.
+        unsafe { bindings::seq_release_private(inode, file) }
     }
 
     /// # Safety
@@ -135,7 +141,9 @@ impl<T: Encap, R: StateFile<T>, M: ModuleMetadata> File<T, R, M> {
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
         // SAFETY: By the safety requirements of this function.
-        let (cursor, wanted) = unsafe { (Self::cursor(seq), *position) };
+        let cursor = unsafe { Self::cursor(seq) };
+        // SAFETY: `position` is valid for the time of the call.
+        let wanted = unsafe { *position };
         if cursor.position > wanted || wanted == 0 {
             cursor.position = 0;
             cursor.at = None;
@@ -157,13 +165,12 @@ impl<T: Encap, R: StateFile<T>, M: ModuleMetadata> File<T, R, M> {
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
         // SAFETY: By the safety requirements of this function.
-        unsafe {
-            let cursor = Self::cursor(seq);
-            cursor.at = Self::after(cursor.at.take());
-            cursor.position += 1;
-            *position = cursor.position;
-            Self::here(cursor)
-        }
+        let cursor = unsafe { Self::cursor(seq) };
+        cursor.at = Self::after(cursor.at.take());
+        cursor.position += 1;
+        // SAFETY: `position` is valid for the time of the call.
+        unsafe { *position = cursor.position };
+        Self::here(cursor)
     }
 
     /// Returns the state at the cursor as `seq_file` expects it: null at the end.
@@ -186,7 +193,9 @@ impl<T: Encap, R: StateFile<T>, M: ModuleMetadata> File<T, R, M> {
     /// As for [`Self::start`].
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _at: *mut c_void) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (cursor, file) = unsafe { (Self::cursor(seq), SeqFile::from_raw(seq)) };
+        let cursor = unsafe { Self::cursor(seq) };
+        // SAFETY: The file is valid for the time of the call.
+        let file = unsafe { SeqFile::from_raw(seq) };
         if let Some(at) = &cursor.at {
             // SAFETY: The state is held. It comes from the list, so `build_state` of `T` built it.
             let state = unsafe { Adapter::<T>::state(at.as_ptr()) };

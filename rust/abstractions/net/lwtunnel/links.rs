@@ -9,6 +9,7 @@ use crate::abstractions::{
 use core::ptr;
 use kernel::{
     prelude::*,
+    ptr::project,
     sync::{
         atomic::{
             Acquire,
@@ -123,25 +124,27 @@ impl Listed {
     /// All states in the list have their links at `offset`.
     pub(super) unsafe fn next(at: Option<Self>, offset: usize) -> Option<Self> {
         let find = |head: &mut GlobalGuard<STATES_LOCK>| {
-            // SAFETY: The list is locked, so all states in it are valid. A state that `at` holds is
-            // still in the list.
-            unsafe {
-                let mut node = match &at {
-                    None => (*head.0.get()).first,
-                    Some(at) => {
-                        let links = at.0.wrapping_byte_add(offset);
-                        (*links.cast::<bindings::hlist_node>()).next
-                    }
-                };
-                while !node.is_null() {
-                    let state = node.wrapping_byte_sub(offset).cast();
-                    if bindings::lwtstate_get_not_zero(state) {
-                        // INVARIANT: `lwtstate_get_not_zero()` took the reference.
-                        return Some(Self(state));
-                    }
-                    node = (*node).next;
+            let mut place = match &at {
+                None => project!(mut head.0.get(), .first),
+                Some(at) => {
+                    let links = at.0.wrapping_byte_add(offset);
+                    project!(mut links.cast::<bindings::hlist_node>(), .next)
                 }
-                None
+            };
+            loop {
+                // SAFETY: The list is locked, so all states in it are valid. A state that `at`
+                // holds is still in the list.
+                let node = unsafe { *place };
+                if node.is_null() {
+                    return None;
+                }
+                let state = node.wrapping_byte_sub(offset).cast();
+                // SAFETY: The list is locked, so all states in it are valid.
+                if unsafe { bindings::lwtstate_get_not_zero(state) } {
+                    // INVARIANT: `lwtstate_get_not_zero()` took the reference.
+                    return Some(Self(state));
+                }
+                place = project!(mut node, .next);
             }
         };
         let found = STATES.with(find).ok().flatten();

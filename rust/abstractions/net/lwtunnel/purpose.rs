@@ -4,7 +4,7 @@
 
 use super::{
     adapter::Adapter,
-    state::is_ours,
+    state::State,
     takeover,
     Encap,
     Purpose, //
@@ -30,25 +30,31 @@ impl<T: Encap> Adapter<T> {
         b: *mut bindings::lwtunnel_state,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let same = unsafe {
-            match (is_ours(a), is_ours(b)) {
-                (true, true) => {
-                    let same_headroom = (*a).headroom == (*b).headroom;
-                    let (a, b) = (Self::state(a), Self::state(b));
-                    let purpose = if a.purpose == Purpose::DelRoute {
-                        a.purpose
-                    } else {
-                        b.purpose
-                    };
-                    // A new route that shares the state of another route gets the headroom of that
-                    // state.
-                    (purpose == Purpose::DelRoute || same_headroom)
-                        && a.encap.same(&b.encap, purpose)
-                }
-                (false, false) => return takeover::cmp_encap(T::TYPE, a, b),
-                (true, false) => Self::matches(a, b),
-                (false, true) => Self::matches(b, a),
+        let ours_a = unsafe { Self::ours(a) };
+        // SAFETY: By the safety requirements of this function.
+        let ours_b = unsafe { Self::ours(b) };
+        let same = match (ours_a, ours_b) {
+            (Some(ours_a), Some(ours_b)) => {
+                // SAFETY: The state is valid by the safety requirements of this function.
+                let headroom_a = unsafe { (*a).headroom };
+                // SAFETY: The state is valid by the safety requirements of this function.
+                let headroom_b = unsafe { (*b).headroom };
+                let purpose = if ours_a.purpose == Purpose::DelRoute {
+                    ours_a.purpose
+                } else {
+                    ours_b.purpose
+                };
+                // A new route that shares the state of another route gets the headroom of that
+                // state.
+                (purpose == Purpose::DelRoute || headroom_a == headroom_b)
+                    && ours_a.encap.same(&ours_b.encap, purpose)
             }
+            // SAFETY: By the safety requirements of this function, and neither state is ours.
+            (None, None) => return unsafe { takeover::cmp_encap(T::TYPE, a, b) },
+            // SAFETY: By the safety requirements of this function, and the state `b` is not ours.
+            (Some(ours), None) => unsafe { Self::matches(ours, b) },
+            // SAFETY: By the safety requirements of this function, and the state `a` is not ours.
+            (None, Some(ours)) => unsafe { Self::matches(ours, a) },
         };
         (!same).into()
     }
@@ -60,14 +66,11 @@ impl<T: Encap> Adapter<T> {
         if family != bindings::AF_INET {
             return Purpose::NewRoute;
         }
-        // SAFETY: By the safety requirements of this function. If there is a netlink header, it is
-        // valid for the time of the call.
-        let kind = unsafe {
-            cfg.cast::<bindings::fib_config>()
-                .as_ref()
-                .and_then(|cfg| cfg.fc_nlinfo.nlh.as_ref())
-                .map(|header| u32::from(header.nlmsg_type))
-        };
+        // SAFETY: By the safety requirements of this function.
+        let cfg = unsafe { cfg.cast::<bindings::fib_config>().as_ref() };
+        // SAFETY: If there is a netlink header, it is valid for the time of the call.
+        let header = cfg.and_then(|cfg| unsafe { cfg.fc_nlinfo.nlh.as_ref() });
+        let kind = header.map(|header| u32::from(header.nlmsg_type));
         if kind == Some(bindings::RTM_DELROUTE) {
             Purpose::DelRoute
         } else {
@@ -83,26 +86,21 @@ impl<T: Encap> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// As for [`Self::cmp_encap`]; `ours` is ours and `theirs` is not.
-    pub(super) unsafe fn matches(
-        ours: *mut bindings::lwtunnel_state,
-        theirs: *mut bindings::lwtunnel_state,
-    ) -> bool {
+    /// As for [`Self::cmp_encap`]; `theirs` is not ours.
+    pub(super) unsafe fn matches(ours: &State<T>, theirs: *mut bindings::lwtunnel_state) -> bool {
+        if ours.purpose != Purpose::DelRoute {
+            return false;
+        }
         // If there is no memory for the comparison, the states do not match, and the route stays.
+        // The built-in ops do not dump the headroom.
+        let ours = written(ours.encap.size(), |message| ours.encap.fill(0, message));
         // SAFETY: By the safety requirements of this function.
-        let (ours, theirs) = unsafe {
-            let state = Self::state(ours);
-            if state.purpose != Purpose::DelRoute {
-                return false;
-            }
-            // The built-in ops do not dump the headroom.
-            let ours = written(state.encap.size(), |message| state.encap.fill(0, message));
-            let theirs = written(
-                takeover::get_encap_size(T::TYPE, theirs).max(0) as usize,
-                |message| to_result(takeover::fill_encap(T::TYPE, message.as_ptr(), theirs)),
-            );
-            (ours, theirs)
-        };
+        let size = unsafe { takeover::get_encap_size(T::TYPE, theirs) };
+        let theirs = written(size.max(0) as usize, |message| {
+            // SAFETY: By the safety requirements of this function. The message is exclusively
+            // borrowed.
+            to_result(unsafe { takeover::fill_encap(T::TYPE, message.as_ptr(), theirs) })
+        });
         ours.is_ok_and(|ours| theirs.is_ok_and(|theirs| ours.bytes() == theirs.bytes()))
     }
 }

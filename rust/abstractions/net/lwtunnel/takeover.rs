@@ -169,13 +169,12 @@ impl Drop for Takeover {
 /// A function of the ops that took the slot over found a state of `encap_type` without [`OURS`].
 #[inline(always)]
 unsafe fn predecessor(encap_type: u32) -> &'static Ops {
+    // SAFETY: By the safety requirements of this function `encap_type` has a slot, and
+    // `PREDECESSORS` has an element for each slot.
+    let kept = unsafe { PREDECESSORS.get_unchecked(encap_type as usize) };
     // SAFETY: By the safety requirements of this function the slot was taken over. The built-in ops
-    // were stored before that, and are never freed. `PREDECESSORS` has an element for each slot.
-    unsafe {
-        &*PREDECESSORS
-            .get_unchecked(encap_type as usize)
-            .load(Relaxed)
-    }
+    // were stored before that, and are never freed.
+    unsafe { &*kept.load(Relaxed) }
 }
 
 /// Defines functions that call the callback of the same name in the built-in ops.
@@ -190,9 +189,13 @@ macro_rules! pass_on {
             /// without [`OURS`].
             #[cold]
             pub(super) unsafe fn $name(encap_type: u32, $($arg: $type),*) -> c_int {
-                // SAFETY: By the safety requirements of this function. The built-in ops had all
-                // callbacks when the slot was taken over, and are constant.
-                unsafe { predecessor(encap_type).$name.unwrap_unchecked()($($arg),*) }
+                // SAFETY: By the safety requirements of this function.
+                let ops = unsafe { predecessor(encap_type) };
+                // SAFETY: The built-in ops had all callbacks when the slot was taken over, and are
+                // constant.
+                let callback = unsafe { ops.$name.unwrap_unchecked() };
+                // SAFETY: By the safety requirements of this function.
+                unsafe { callback($($arg),*) }
             }
         )*
     };
@@ -225,11 +228,12 @@ pub(super) unsafe fn destroy(
     lws: *mut bindings::lwtunnel_state,
     module: *mut bindings::module,
 ) {
-    // SAFETY: By the safety requirements of this function. The functions of the module run, so
-    // `module` is valid. The built-in ops had all callbacks when the slot was taken over, and are
-    // constant.
-    unsafe {
-        bindings::__module_get(module);
-        predecessor(encap_type).destroy_state.unwrap_unchecked()(lws);
-    }
+    // SAFETY: The functions of the module run, so `module` is valid.
+    unsafe { bindings::__module_get(module) };
+    // SAFETY: By the safety requirements of this function.
+    let ops = unsafe { predecessor(encap_type) };
+    // SAFETY: The built-in ops had all callbacks when the slot was taken over, and are constant.
+    let callback = unsafe { ops.destroy_state.unwrap_unchecked() };
+    // SAFETY: By the safety requirements of this function.
+    unsafe { callback(lws) };
 }

@@ -47,15 +47,12 @@ impl<'a> Attr<'a> {
 
     /// Returns the payload. C: `nla_data()`, `nla_len()`.
     pub(crate) fn payload(self) -> &'a [u8] {
-        // SAFETY: The attribute is valid by the type invariant. `nla_len()` bytes follow its
-        // header, and live for `'a`.
-        unsafe {
-            let len = bindings::nla_len(self.0.as_ptr());
-            core::slice::from_raw_parts(
-                bindings::nla_data(self.0.as_ptr()).cast::<u8>(),
-                usize::try_from(len).unwrap_or(0),
-            )
-        }
+        // SAFETY: The attribute is valid by the type invariant.
+        let len = unsafe { bindings::nla_len(self.0.as_ptr()) };
+        // SAFETY: The attribute is valid by the type invariant.
+        let data = unsafe { bindings::nla_data(self.0.as_ptr()) };
+        // SAFETY: `nla_len()` bytes follow the header of the attribute, and live for `'a`.
+        unsafe { core::slice::from_raw_parts(data.cast(), usize::try_from(len).unwrap_or(0)) }
     }
 
     /// Passes the payload to `f` if it has exactly `N` bytes.
@@ -161,14 +158,15 @@ impl<'a> Attr<'a> {
     #[inline(always)]
     pub(crate) fn nested<const N: usize>(self, extack: &mut ExtAck<'_>) -> Result<Attrs<'a, N>> {
         let mut table = MaybeUninit::<[*mut bindings::nlattr; N]>::uninit();
+        let payload = self.payload();
         // SAFETY: The table has an entry for each type up to `maxtype`. Head and length are those
-        // of the payload, which is valid by the type invariant.
+        // of the payload, which is less than 64 KiB long.
         success(unsafe {
             bindings::__nla_parse(
                 table.as_mut_ptr().cast(),
                 const { N as c_int - 1 },
-                bindings::nla_data(self.0.as_ptr()).cast(),
-                bindings::nla_len(self.0.as_ptr()),
+                payload.as_ptr().cast(),
+                payload.len() as c_int,
                 ptr::null(),
                 bindings::netlink_validation_NL_VALIDATE_TRAILING
                     | bindings::netlink_validation_NL_VALIDATE_MAXTYPE,
@@ -183,7 +181,7 @@ impl<'a> Attr<'a> {
             // SAFETY: The callee checked that the attribute lies in the payload.
             aligned(usize::from(unsafe { (**attr).nla_len }))
         });
-        if filled.sum::<usize>() != aligned(self.payload().len()) {
+        if filled.sum::<usize>() != aligned(payload.len()) {
             return Err(extack.set_err_attr(EINVAL, self, c"duplicate attribute"));
         }
         // INVARIANT: The callee checked that each attribute in the table lies in the payload.

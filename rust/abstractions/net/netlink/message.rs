@@ -7,6 +7,7 @@
 use super::aligned;
 use crate::abstractions::{
     bindings,
+    net::skbuff::SkBuff,
     success, //
 };
 use core::{
@@ -88,14 +89,12 @@ impl Message<'_> {
             return Err(EMSGSIZE);
         }
         let result = f(self);
-        // SAFETY: `start` is an open nested attribute of this message.
-        unsafe {
-            match result {
-                Ok(()) => {
-                    bindings::nla_nest_end(self.0, start);
-                }
-                Err(_) => bindings::nla_nest_cancel(self.0, start),
-            }
+        if result.is_ok() {
+            // SAFETY: `start` is an open nested attribute of this message.
+            unsafe { bindings::nla_nest_end(self.0, start) };
+        } else {
+            // SAFETY: `start` is an open nested attribute of this message.
+            unsafe { bindings::nla_nest_cancel(self.0, start) };
         }
         result
     }
@@ -112,16 +111,16 @@ impl MessageBuf {
     /// Allocates a message with space for exactly `size` bytes of attributes. Fails with `ENOMEM`.
     /// Any context.
     pub(crate) fn new(size: u32) -> Result<Self> {
-        // SAFETY: FFI calls. If the allocator returned a larger buffer, the excess becomes
-        // headroom.
+        // SAFETY: An FFI call with no requirements.
+        let skb = unsafe { bindings::alloc_skb(size, bindings::GFP_ATOMIC) };
         // INVARIANT: Allocated here, and owned.
-        unsafe {
-            let skb =
-                NonNull::new(bindings::alloc_skb(size, bindings::GFP_ATOMIC)).ok_or(ENOMEM)?;
-            let room = (*skb.as_ptr()).end - size;
-            bindings::skb_reserve(skb.as_ptr(), room as c_int);
-            Ok(Self(skb))
-        }
+        let this = Self(NonNull::new(skb).ok_or(ENOMEM)?);
+        // If the allocator returned a larger buffer, the excess becomes headroom.
+        // SAFETY: The skb was allocated above.
+        let room = unsafe { (*skb).end } - size;
+        // SAFETY: The skb is empty, and has more than `room` bytes.
+        unsafe { bindings::skb_reserve(skb, room as c_int) };
+        Ok(this)
     }
 
     /// Returns the message for writing.
@@ -133,11 +132,10 @@ impl MessageBuf {
 
     /// Returns the attributes that were written.
     pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: The skb is valid by the type invariant.
+        let skb = unsafe { self.0.cast::<SkBuff>().as_ref() };
         // SAFETY: The data of a linear skb is `len` bytes long.
-        unsafe {
-            let skb = self.0.as_ptr();
-            core::slice::from_raw_parts((*skb).data, (*skb).len as usize)
-        }
+        unsafe { core::slice::from_raw_parts(skb.data(), skb.len() as usize) }
     }
 }
 

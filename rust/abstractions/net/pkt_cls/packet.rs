@@ -5,10 +5,7 @@
 //! C headers: [`include/net/sch_generic.h`](srctree/include/net/sch_generic.h),
 //! [`include/linux/filter.h`](srctree/include/linux/filter.h)
 
-use super::super::skbuff::{
-    shared_info,
-    SkBuff, //
-};
+use super::super::skbuff::SkBuff;
 use crate::abstractions::{
     bindings,
     bpf::TcProg,
@@ -19,7 +16,10 @@ use core::{
     marker::PhantomData,
     mem::offset_of, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    ptr::project, //
+};
 
 /// The verdict of a classifier on a packet that it still has (`TC_ACT_*`).
 ///
@@ -143,23 +143,25 @@ impl<'a> TcSkb<'a> {
     /// C: what `cls_bpf_classify()` and `bpf_prog_run_data_pointers()` do first.
     #[inline(always)]
     pub(crate) fn begin(self) -> TcRun<'a> {
-        let skb = self.as_ptr();
-        // SAFETY: The packet is valid, and ours by `&mut`. By the type invariant, its control block
-        // is a `qdisc_skb_cb`, after which there is space for the pointers, and on ingress the MAC
-        // header precedes the data.
-        let saved = unsafe {
-            if self.0.at_tc_ingress() {
-                let len = (*skb).mac_len;
-                (*skb).data = (*skb).data.sub(len.into());
-                (*skb).len += u32::from(len);
-            }
-            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
-            let saved = ((*ends).data_meta, (*ends).data_end);
-            compute_data_pointers(skb);
-            saved
-        };
-        // INVARIANT: The header was pushed and the pointers were computed above.
-        TcRun { skb: self.0, saved }
+        let skb = self.0;
+        if skb.at_tc_ingress() {
+            let len = skb.mac_len();
+            // SAFETY: On ingress the MAC header precedes the data, by the type invariant.
+            unsafe { skb.push(len) };
+        }
+        let ends = skb.data_ends();
+        // SAFETY: The packet is valid, and ours by `&mut`.
+        let data_meta = unsafe { (*ends).data_meta };
+        // SAFETY: The packet is valid, and ours by `&mut`.
+        let data_end = unsafe { (*ends).data_end };
+        compute_data_pointers(skb);
+        // INVARIANT: The header was pushed and the pointers were computed above. By the type
+        // invariant the control block is a `qdisc_skb_cb`, after which there is space for the
+        // pointers.
+        TcRun {
+            skb,
+            saved: (data_meta, data_end),
+        }
     }
 }
 
@@ -172,34 +174,21 @@ fn qdisc_skb_cb(skb: *mut bindings::sk_buff) -> *mut bindings::qdisc_skb_cb {
 
 /// Stores the end of the linear data, and the start of the metadata before the data, in the control
 /// block. C: `bpf_compute_data_pointers()`.
-///
-/// # Safety
-///
-/// The packet is valid and ours, and its control block is a `qdisc_skb_cb`.
 #[inline(always)]
-unsafe fn compute_data_pointers(skb: *mut bindings::sk_buff) {
-    // Not the tail: after generic XDP has moved the end of the data, the tail lies behind it.
-    // SAFETY: By the safety requirements of this function. Metadata and linear data are in the
-    // buffer of the packet.
-    unsafe {
-        let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
-        let meta_len = (*shared_info(skb)).meta_len;
-        let headlen = (*skb).len.wrapping_sub((*skb).data_len);
-        (*ends).data_meta = (*skb).data.sub(meta_len.into()).cast();
-        (*ends).data_end = (*skb).data.add(headlen as usize).cast();
-    }
+fn compute_data_pointers(skb: &mut SkBuff) {
+    // SAFETY: The shared info of a valid packet is valid.
+    let meta_len = unsafe { (*skb.shared_info()).meta_len };
+    let meta = skb.data().wrapping_sub(meta_len.into());
+    skb.set_data_end();
+    // SAFETY: The packet is valid and exclusively borrowed.
+    unsafe { (*skb.data_ends()).data_meta = meta.cast() };
 }
 
 /// Calls [`compute_data_pointers`], out of line because this is rarely needed.
-///
-/// # Safety
-///
-/// As for [`compute_data_pointers`].
 #[cold]
 #[inline(never)]
-unsafe fn compute_data_pointers_again(skb: *mut bindings::sk_buff) {
-    // SAFETY: By the safety requirements of this function.
-    unsafe { compute_data_pointers(skb) };
+fn compute_data_pointers_again(skb: &mut SkBuff) {
+    compute_data_pointers(skb);
 }
 
 /// A packet on which a program can run.
@@ -215,10 +204,10 @@ pub(crate) struct TcRun<'a> {
 }
 
 impl<'a> TcRun<'a> {
-    /// Returns the raw pointer.
+    /// Returns the packet.
     #[cfg(lwtcls_kunit)]
-    pub(in crate::abstractions) fn as_ptr(&self) -> *mut bindings::sk_buff {
-        self.skb.as_ptr()
+    pub(in crate::abstractions) fn skb(&self) -> &SkBuff {
+        self.skb
     }
 
     /// Runs a program, and returns its return value. C: `bpf_prog_run()`.
@@ -233,15 +222,16 @@ impl<'a> TcRun<'a> {
     /// Restores the packet, except for changes that programs made.
     #[inline(always)]
     pub(crate) fn end(self) -> TcSkb<'a> {
-        let skb = self.skb.as_ptr();
-        // SAFETY: The packet is valid, and ours by `&mut`. By the type invariant the pointers were
-        // saved, and on ingress the MAC header was pushed.
-        unsafe {
-            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
-            ((*ends).data_meta, (*ends).data_end) = self.saved;
-            if self.skb.at_tc_ingress() {
-                bindings::__skb_pull(skb, (*skb).mac_len.into());
-            }
+        let ends = self.skb.data_ends();
+        let (data_meta, data_end) = self.saved;
+        // SAFETY: The packet is valid, and ours by `&mut`.
+        unsafe { (*ends).data_meta = data_meta };
+        // SAFETY: The packet is valid, and ours by `&mut`.
+        unsafe { (*ends).data_end = data_end };
+        if self.skb.at_tc_ingress() {
+            // SAFETY: The packet is valid, and ours by `&mut`. On ingress the MAC header was
+            // pushed, by the type invariant.
+            unsafe { bindings::__skb_pull(self.skb.as_ptr(), self.skb.mac_len()) };
         }
         // INVARIANT: The packet is as `begin` got it.
         TcSkb(self.skb)
@@ -259,15 +249,13 @@ impl<'a> TcRun<'a> {
     /// timestamp, but not its type.
     #[inline(always)]
     pub(crate) fn normalise_tstamp(&mut self) {
-        let skb = self.skb.as_ptr();
+        let tstamp = project!(self.skb.as_ptr(), .__bindgen_anon_2.tstamp);
         // SAFETY: The packet is valid, and ours by `&mut`.
-        unsafe {
-            if (*skb).__bindgen_anon_2.tstamp == 0 {
-                let headers = (*skb).__bindgen_anon_4.headers.as_mut();
-                if headers.tstamp_type() != 0 {
-                    cold_path();
-                    headers.set_tstamp_type(bindings::skb_tstamp_type_SKB_CLOCK_REALTIME as u8);
-                }
+        if unsafe { tstamp.read() } == 0 {
+            let headers = self.skb.headers_mut();
+            if headers.tstamp_type() != 0 {
+                cold_path();
+                headers.set_tstamp_type(bindings::skb_tstamp_type_SKB_CLOCK_REALTIME as u8);
             }
         }
     }
@@ -281,10 +269,10 @@ impl<'a> TcRun<'a> {
 pub(crate) struct TcRan<'a>(TcRun<'a>);
 
 impl<'a> TcRan<'a> {
-    /// Returns the raw pointer.
+    /// Returns the packet.
     #[cfg(lwtcls_kunit)]
-    pub(in crate::abstractions) fn as_ptr(&self) -> *mut bindings::sk_buff {
-        self.0.as_ptr()
+    pub(in crate::abstractions) fn skb(&self) -> &SkBuff {
+        self.0.skb()
     }
 
     /// Returns the packet for the next program.
@@ -308,15 +296,11 @@ impl<'a> TcRan<'a> {
     /// read from the packet. `data_meta` is only usable where it is below `data`.
     #[inline(always)]
     pub(crate) fn next(self) -> TcRun<'a> {
-        let skb = self.0.skb.as_ptr();
-        // SAFETY: The packet is valid, and ours by `&mut`. The control block has space for the
-        // pointers, see `TcSkb::begin`. The end of the linear data is in the buffer of the packet.
-        unsafe {
-            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
-            let linear = ((*skb).len - (*skb).data_len) as usize;
-            if (*ends).data_end != (*skb).data.add(linear).cast() {
-                compute_data_pointers_again(skb);
-            }
+        let skb = &mut *self.0.skb;
+        // SAFETY: The packet is valid, and ours by `&mut`.
+        let known = unsafe { (*skb.data_ends()).data_end };
+        if known != skb.data_end().cast() {
+            compute_data_pointers_again(skb);
         }
         // INVARIANT: The pointers were compared, or computed again.
         self.0

@@ -24,41 +24,13 @@ use crate::abstractions::{
 };
 use kernel::{
     prelude::*,
+    ptr::project,
     transmute::FromBytes,
     types::Opaque, //
 };
 
 /// The fields of an skb that are copied to its clones. C: the group `headers` of `struct sk_buff`.
 pub(in crate::abstractions) type SkbHeaders = bindings::sk_buff__bindgen_ty_4__bindgen_ty_2;
-
-/// Returns the end of the buffer. C: `skb_end_pointer()`.
-///
-/// # Safety
-///
-/// `skb` is valid.
-#[inline(always)]
-pub(in crate::abstractions) unsafe fn end_pointer(skb: *const bindings::sk_buff) -> *mut u8 {
-    // SAFETY: By the safety requirements of this function.
-    let (head, end) = unsafe { ((*skb).head, (*skb).end) };
-    // On 64-bit machines `end` is an offset from `head`. C: `NET_SKBUFF_DATA_USES_OFFSET`.
-    #[cfg(CONFIG_64BIT)]
-    return head.wrapping_add(end as usize);
-    #[cfg(not(CONFIG_64BIT))]
-    return end;
-}
-
-/// Returns the shared info at the end of the buffer, which clones share. C: `skb_shinfo()`.
-///
-/// # Safety
-///
-/// `skb` is valid.
-#[inline(always)]
-pub(in crate::abstractions) unsafe fn shared_info(
-    skb: *const bindings::sk_buff,
-) -> *mut bindings::skb_shared_info {
-    // SAFETY: By the safety requirements of this function.
-    unsafe { end_pointer(skb) }.cast()
-}
 
 /// A borrowed packet. C: `struct sk_buff`.
 #[repr(transparent)]
@@ -83,11 +55,17 @@ impl SkBuff {
         self.0.get()
     }
 
+    /// Returns the address of the fields that clones get a copy of.
+    #[inline(always)]
+    fn headers_ptr(&self) -> *mut SkbHeaders {
+        project!(mut self.as_ptr(), .__bindgen_anon_4).cast()
+    }
+
     /// Returns the fields that clones get a copy of, header offsets among them.
     #[inline(always)]
     pub(in crate::abstractions) fn headers_ref(&self) -> &SkbHeaders {
         // SAFETY: The packet is valid and borrowed. Both members of the union have the same layout.
-        unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_ref() }
+        unsafe { &*self.headers_ptr() }
     }
 
     /// Returns the fields of [`Self::headers_ref`] for writing.
@@ -95,7 +73,65 @@ impl SkBuff {
     pub(in crate::abstractions) fn headers_mut(&mut self) -> &mut SkbHeaders {
         // SAFETY: The packet is valid and exclusively borrowed. Both members of the union have the
         // same layout.
-        unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_mut() }
+        unsafe { &mut *self.headers_ptr() }
+    }
+
+    /// Returns the start of the buffer.
+    #[inline(always)]
+    pub(in crate::abstractions) fn head(&self) -> *mut u8 {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.as_ptr()).head }
+    }
+
+    /// Returns the end of the buffer. C: `skb_end_pointer()`.
+    #[inline(always)]
+    pub(in crate::abstractions) fn end(&self) -> *mut u8 {
+        // SAFETY: The packet is valid.
+        let end = unsafe { (*self.as_ptr()).end };
+        // On 64-bit machines `end` is an offset from `head`. C: `NET_SKBUFF_DATA_USES_OFFSET`.
+        #[cfg(CONFIG_64BIT)]
+        return self.head().wrapping_add(end as usize);
+        #[cfg(not(CONFIG_64BIT))]
+        return end;
+    }
+
+    /// Returns the shared info at the end of the buffer, which clones share. C: `skb_shinfo()`.
+    ///
+    /// It is valid as long as the packet has its buffer.
+    #[inline(always)]
+    pub(in crate::abstractions) fn shared_info(&self) -> *mut bindings::skb_shared_info {
+        self.end().cast()
+    }
+
+    /// Returns the start of the data.
+    #[inline(always)]
+    pub(in crate::abstractions) fn data(&self) -> *mut u8 {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.as_ptr()).data }
+    }
+
+    /// Returns the end of the linear data.
+    ///
+    /// Not the tail: after generic XDP has moved the end of the data, the tail lies behind it.
+    #[inline(always)]
+    pub(in crate::abstractions) fn data_end(&self) -> *mut u8 {
+        self.data().wrapping_add(self.headlen() as usize)
+    }
+
+    /// Extends the data into the headroom. Returns the start of the data. C: `__skb_push()`.
+    ///
+    /// # Safety
+    ///
+    /// There are `len` bytes of headroom.
+    #[inline(always)]
+    pub(in crate::abstractions) unsafe fn push(&mut self, len: u32) -> *mut u8 {
+        let data = self.data().wrapping_sub(len as usize);
+        // SAFETY: The packet is valid and exclusively borrowed. `data` is in its buffer, by the
+        // safety requirements of this function.
+        unsafe { (*self.as_ptr()).data = data };
+        // SAFETY: The packet is valid and exclusively borrowed.
+        unsafe { (*self.as_ptr()).len += len };
+        data
     }
 
     /// Returns the protocol of the packet (`ETH_P_*`), in network byte order.
@@ -107,8 +143,8 @@ impl SkBuff {
     /// Returns the headroom. C: `skb_headroom()`.
     #[inline(always)]
     pub(crate) fn headroom(&self) -> u32 {
-        // SAFETY: The packet is valid. Its data is in its buffer, whose length fits in a `u32`.
-        unsafe { (*self.as_ptr()).data.offset_from((*self.as_ptr()).head) as u32 }
+        // The data is in the buffer, whose length fits in a `u32`.
+        (self.data() as usize).wrapping_sub(self.head() as usize) as u32
     }
 
     /// Returns the length of the data, nonlinear data included.
@@ -121,15 +157,8 @@ impl SkBuff {
     /// Returns the mark, which routing rules can match.
     #[inline(always)]
     pub(crate) fn mark(&self) -> u32 {
-        // SAFETY: The packet is valid. The field has the same offset in both members of the union.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_ref()
-                .__bindgen_anon_4
-                .mark
-        }
+        // SAFETY: Both members of the union are plain numbers.
+        unsafe { self.headers_ref().__bindgen_anon_4.mark }
     }
 
     /// Reads the beginning of the network header. C: `skb_network_header()`.
@@ -141,9 +170,10 @@ impl SkBuff {
             return None;
         }
         let at = usize::from(self.headers_ref().network_header);
+        let header = self.head().wrapping_add(at).cast::<T>();
         // SAFETY: The packet is valid, and the bytes are linear data by the check above. Any bytes
         // are a valid `T`, and the read may be unaligned.
-        Some(unsafe { (*self.as_ptr()).head.add(at).cast::<T>().read_unaligned() })
+        Some(unsafe { header.read_unaligned() })
     }
 
     /// Returns the offset of the network header from the data. It is negative if the header is in
@@ -162,17 +192,27 @@ impl SkBuff {
         offset >= 0 && end - offset >= const { size_of::<T>() as c_int }
     }
 
+    /// Returns the address of the field with the packet's device.
+    #[inline(always)]
+    pub(in crate::abstractions) fn dev_field(&self) -> *mut *mut bindings::net_device {
+        project!(
+            mut self.as_ptr(),
+            .__bindgen_anon_1.__bindgen_anon_1.__bindgen_anon_1.dev
+        )
+    }
+
     /// Returns the device that the packet was received from or is being sent to, or null.
     #[inline(always)]
-    pub(in crate::abstractions::net) fn dev_ptr(&self) -> *mut bindings::net_device {
+    pub(in crate::abstractions) fn dev_ptr(&self) -> *mut bindings::net_device {
         // SAFETY: The packet is valid.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev
-        }
+        unsafe { self.dev_field().read() }
+    }
+
+    /// Returns the socket that the packet belongs to, or null.
+    #[inline(always)]
+    pub(in crate::abstractions::net) fn sk(&self) -> *mut bindings::sock {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.as_ptr()).sk }
     }
 
     /// Returns whether the MAC header is set, and precedes the network header.
@@ -202,10 +242,9 @@ impl SkBuff {
     /// Keeps `CHECKSUM_COMPLETE` valid after the data was extended to include the MAC header.
     /// C: `skb_postpush_rcsum()`.
     pub(crate) fn postpush_mac_header(&mut self) {
-        let skb = self.as_ptr();
         let len = self.mac_len().min(self.headlen());
         // SAFETY: The packet is valid, and has that many bytes of linear data.
-        unsafe { bindings::skb_postpush_rcsum(skb, (*skb).data.cast(), len) };
+        unsafe { bindings::skb_postpush_rcsum(self.as_ptr(), self.data().cast(), len) };
     }
 
     /// Removes the MAC header: the data then begins at the network header.
@@ -221,20 +260,21 @@ impl SkBuff {
         if self.len() <= len || self.headlen() < len {
             return false;
         }
-        // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes of linear
-        // data. The pull does not move the data.
-        unsafe {
-            if len != 0 {
-                let header = (*skb).data;
-                bindings::__skb_pull(skb, len);
-                // At ingress the checksum does not cover the MAC header.
-                if !self.at_tc_ingress() {
-                    bindings::skb_postpull_rcsum(skb, header.cast(), len);
-                }
+        if len != 0 {
+            let header = self.data();
+            // SAFETY: The packet is valid, exclusively borrowed, and has that many bytes of linear
+            // data by the check above.
+            unsafe { bindings::__skb_pull(skb, len) };
+            // At ingress the checksum does not cover the MAC header.
+            if !self.at_tc_ingress() {
+                // SAFETY: The pull did not move the `len` bytes at `header`.
+                unsafe { bindings::skb_postpull_rcsum(skb, header.cast(), len) };
             }
-            bindings::skb_pop_mac_header(skb);
-            bindings::skb_reset_mac_len(skb);
         }
+        // SAFETY: The packet is valid and exclusively borrowed.
+        unsafe { bindings::skb_pop_mac_header(skb) };
+        // SAFETY: The packet is valid and exclusively borrowed.
+        unsafe { bindings::skb_reset_mac_len(skb) };
         true
     }
 
@@ -248,11 +288,11 @@ impl SkBuff {
     /// Returns the GSO fields, or `None` if this is no GSO packet. C: `skb_is_gso()`.
     #[inline(always)]
     pub(crate) fn gso(&self) -> Option<Gso> {
-        // SAFETY: The packet is valid, and so is its shared info.
-        let (size, types) = unsafe {
-            let shared = shared_info(self.as_ptr());
-            ((*shared).gso_size, (*shared).gso_type)
-        };
+        let shared = self.shared_info();
+        // SAFETY: The shared info of a valid packet is valid.
+        let size = unsafe { (*shared).gso_size };
+        // SAFETY: The shared info of a valid packet is valid.
+        let types = unsafe { (*shared).gso_type };
         (size != 0).then_some(Gso {
             types: GsoTypes::from_bits(types),
             size,
@@ -262,8 +302,21 @@ impl SkBuff {
     /// Returns the length of the linear data. C: `skb_headlen()`.
     #[inline(always)]
     pub(crate) fn headlen(&self) -> u32 {
+        let len = self.len();
         // SAFETY: The packet is valid.
-        unsafe { (*self.as_ptr()).len.wrapping_sub((*self.as_ptr()).data_len) }
+        len.wrapping_sub(unsafe { (*self.as_ptr()).data_len })
+    }
+
+    /// Returns the control block as programs use it, for their data pointers.
+    #[inline(always)]
+    pub(in crate::abstractions) fn data_ends(&self) -> *mut bindings::bpf_skb_data_end {
+        const {
+            assert!(
+                size_of::<bindings::bpf_skb_data_end>() <= size_of::<[c_char; 48]>()
+                    && align_of::<bindings::bpf_skb_data_end>() <= 8
+            );
+        }
+        project!(mut self.as_ptr(), .cb).cast()
     }
 
     /// Stores the end of the linear data in the control block, where programs read `data_end`.
@@ -272,20 +325,10 @@ impl SkBuff {
     /// That function also stores `data_meta`, which programs on routes do not have.
     #[inline(always)]
     pub(in crate::abstractions) fn set_data_end(&mut self) {
-        const {
-            assert!(
-                size_of::<bindings::bpf_skb_data_end>() <= size_of::<[c_char; 48]>()
-                    && align_of::<bindings::bpf_skb_data_end>() <= 8
-            );
-        }
+        let end = self.data_end();
         // SAFETY: The packet is valid and exclusively borrowed. Its control block is large enough
-        // by the assertion, and aligned to 8 bytes.
-        unsafe {
-            let skb = self.as_ptr();
-            let end = (*skb).data.add(self.headlen() as usize);
-            let ends = (&raw mut (*skb).cb).cast::<bindings::bpf_skb_data_end>();
-            (*ends).data_end = end.cast();
-        }
+        // by the assertion in `data_ends`, and aligned to 8 bytes.
+        unsafe { (*self.data_ends()).data_end = end.cast() };
     }
 
     /// Makes the headers writable, with at least `headroom` bytes of headroom. Does not sleep.
