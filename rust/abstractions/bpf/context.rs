@@ -48,16 +48,16 @@ impl BpfNetContext<'_> {
     /// Takes the target that the program set by `bpf_redirect()`. C: `bpf_net_ctx_get_ri()`.
     pub(crate) fn take_redirect(&self) -> Redirect {
         // SAFETY: The context is set, by the type invariant.
-        unsafe {
-            let ri = bindings::bpf_net_ctx_get_ri();
-            let redirect = Redirect {
-                ifindex: (*ri).tgt_index,
-                flags: (*ri).flags,
-            };
-            (*ri).tgt_index = 0;
-            (*ri).flags = 0;
-            redirect
-        }
+        let ri = unsafe { bindings::bpf_net_ctx_get_ri() };
+        // SAFETY: `ri` is part of the context, which only this task uses.
+        let ri = unsafe { &mut *ri };
+        let redirect = Redirect {
+            ifindex: ri.tgt_index,
+            flags: ri.flags,
+        };
+        ri.tgt_index = 0;
+        ri.flags = 0;
+        redirect
     }
 
     /// Looks up the device of a redirect, in the namespace of the packet's device.
@@ -65,22 +65,18 @@ impl BpfNetContext<'_> {
     ///
     /// Returns `None` if there is no such device, or the packet has no device.
     pub(crate) fn device(&self, skb: &SkBuff, redirect: &Redirect) -> Option<&NetDevice> {
-        // SAFETY: The packet is valid. Bottom halves are disabled for as long as `self` is
-        // borrowed. This is an RCU read-side critical section, in which both devices stay valid.
-        unsafe {
-            let skb = skb.as_ptr();
-            let own = (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev;
-            if own.is_null() {
-                return None;
-            }
-            let net = bindings::dev_net(own);
-            let dev = bindings::dev_get_by_index_rcu(net, redirect.ifindex as c_int);
-            (!dev.is_null()).then(|| NetDevice::from_raw(dev))
+        let own = skb.dev_ptr();
+        if own.is_null() {
+            return None;
         }
+        // SAFETY: Disabled bottom halves are an RCU read-side critical section, in which the device
+        // of the packet stays valid.
+        let net = unsafe { bindings::dev_net(own) };
+        // SAFETY: The namespace of a device stays valid for the same read-side critical section.
+        let dev = unsafe { bindings::dev_get_by_index_rcu(net, redirect.ifindex as c_int) };
+        // SAFETY: Bottom halves are disabled for as long as `self` is borrowed. This is an RCU
+        // read-side critical section, in which the device stays valid.
+        (!dev.is_null()).then(|| unsafe { NetDevice::from_raw(dev) })
     }
 }
 

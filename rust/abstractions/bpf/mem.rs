@@ -48,9 +48,10 @@ impl ProgMem<'_> {
         if self.len.checked_sub(offset)? < N {
             return None;
         }
+        let bytes = self.start.wrapping_add(offset).cast::<[u8; N]>();
         // SAFETY: The bytes are valid for reads, by the type invariant and the check above. Any
         // bytes are a valid array. The read is volatile: the bytes must be read only once.
-        Some(unsafe { self.start.add(offset).cast::<[u8; N]>().read_volatile() })
+        Some(unsafe { bytes.read_volatile() })
     }
 
     /// Copies all bytes. If something writes to them meanwhile, the result may be any bytes.

@@ -25,6 +25,7 @@ use core::{
 use kernel::{
     error::from_err_ptr,
     prelude::*,
+    ptr::project,
     sync::aref::{
         ARef,
         AlwaysRefCounted, //
@@ -146,14 +147,17 @@ impl<T> Prog<T> {
 
     /// Returns the id of the program, as in `bpftool prog show id`.
     pub(crate) fn id(&self) -> u32 {
-        // SAFETY: The program is valid by the reference, and its `aux` lives as long.
-        unsafe { (*(*self.as_ptr()).aux).id }
+        // SAFETY: The program is valid by the reference.
+        let aux = unsafe { (*self.as_ptr()).aux };
+        // SAFETY: The `aux` of a program lives as long as the program.
+        unsafe { (*aux).id }
     }
 
     /// Returns the tag of the program, a truncated SHA hash of its instructions.
     pub(crate) fn tag(&self) -> &[u8; 8] {
+        let tag = project!(self.as_ptr(), .__bindgen_anon_1.tag);
         // SAFETY: The program is valid by the reference, and its tag does not change after load.
-        unsafe { &(*self.as_ptr()).__bindgen_anon_1.tag }
+        unsafe { &*tag }
     }
 }
 
@@ -164,15 +168,17 @@ impl<T: LwtProg> Prog<T> {
     pub(crate) fn run(&self, _ctx: &BpfNetContext<'_>, skb: &mut SkBuff) -> u32 {
         skb.set_data_end();
         let prog = NonNull::from(self).cast();
-        // SAFETY: The packet is valid and exclusively borrowed. The program is valid by the
-        // reference, and takes an `sk_buff` by the type invariant. `_ctx` is a token that bottom
-        // halves are disabled, which prevents migration, and that the BPF network context is set.
-        unsafe {
-            if (*self.as_ptr()).cb_access() != 0 {
-                run_save_cb(prog, skb)
-            } else {
-                run(prog, skb)
-            }
+        // SAFETY: The program is valid by the reference.
+        if unsafe { (*self.as_ptr()).cb_access() } != 0 {
+            // SAFETY: The program is valid by the reference, and takes an `sk_buff` by the type
+            // invariant. `_ctx` is a token that bottom halves are disabled, which prevents
+            // migration, and that the BPF network context is set.
+            unsafe { run_save_cb(prog, skb) }
+        } else {
+            // SAFETY: The program is valid by the reference, and takes an `sk_buff` by the type
+            // invariant. `_ctx` is a token that bottom halves are disabled, which prevents
+            // migration, and that the BPF network context is set.
+            unsafe { run(prog, skb) }
         }
     }
 }

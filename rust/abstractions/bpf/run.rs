@@ -10,6 +10,7 @@ use crate::abstractions::{
     net::skbuff::SkBuff, //
 };
 use core::ptr::NonNull;
+use kernel::ptr::project;
 
 /// Runs a program. C: `bpf_prog_run()`.
 ///
@@ -19,23 +20,22 @@ use core::ptr::NonNull;
 /// the type of the program requires.
 #[inline(always)]
 pub(super) unsafe fn run(prog: NonNull<bindings::bpf_prog>, skb: &mut SkBuff) -> u32 {
-    // SAFETY: By the safety requirements of this function. `bpf_func` is called with the
-    // instructions of its program, which the interpreter needs.
+    // Only has an effect in debug kernels. Elsewhere the shim does nothing, but may not be inlined.
+    // SAFETY: An FFI call with no requirements.
+    #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
     unsafe {
-        // Only has an effect in debug kernels. Elsewhere the shim does nothing, but may not be
-        // inlined.
-        #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
         bindings::cant_migrate();
-        if stats_enabled() {
-            run_counted(prog, skb)
-        } else {
-            bindings::bpf_dispatcher_nop_func(
-                skb.as_ptr().cast(),
-                (&raw const (*prog.as_ptr()).__bindgen_anon_2).cast(),
-                (*prog.as_ptr()).bpf_func,
-            )
-        }
     }
+    if stats_enabled() {
+        // SAFETY: By the safety requirements of this function.
+        return unsafe { run_counted(prog, skb) };
+    }
+    let insns = project!(prog.as_ptr(), .__bindgen_anon_2);
+    // SAFETY: The program is valid by the safety requirements of this function.
+    let func = unsafe { (*prog.as_ptr()).bpf_func };
+    // SAFETY: By the safety requirements of this function. `func` is called with the instructions
+    // of its program, which the interpreter needs.
+    unsafe { bindings::bpf_dispatcher_nop_func(skb.as_ptr().cast(), insns.cast(), func) }
 }
 
 /// Runs a program while BPF statistics are enabled: the kernel counts the run and its duration.

@@ -26,6 +26,7 @@ use kernel::{
         to_result, //
     },
     prelude::*,
+    ptr::project,
     transmute::AsBytes, //
 };
 
@@ -153,6 +154,12 @@ impl TcProg {
         self.prog.as_ptr()
     }
 
+    /// Returns the part of the program that the packet path does not use.
+    fn aux(&self) -> *mut bindings::bpf_prog_aux {
+        // SAFETY: The program is valid by the type invariant.
+        unsafe { (*self.as_ptr()).aux }
+    }
+
     /// Keeps the program forever, because a device that has it does not give it up.
     pub(in crate::abstractions) fn leak(self) {
         let mut this = ManuallyDrop::new(self);
@@ -166,15 +173,16 @@ impl TcProg {
     pub(crate) fn origin(&self) -> ProgOrigin<'_> {
         match &self.bytecode {
             Some(insns) => ProgOrigin::Classic(insns.len() as u16, insns.as_bytes()),
-            // SAFETY: The program is valid by the type invariant, and its `aux` lives as long. Its
-            // tag does not change after load.
-            None => unsafe {
-                let prog = self.as_ptr();
+            None => {
+                let tag = project!(self.as_ptr(), .__bindgen_anon_1.tag);
                 ProgOrigin::Loaded {
-                    id: (*(*prog).aux).id,
-                    tag: &(*prog).__bindgen_anon_1.tag,
+                    // SAFETY: The `aux` of a program lives as long as the program.
+                    id: unsafe { (*self.aux()).id },
+                    // SAFETY: The program is valid by the type invariant. Its tag does not change
+                    // after load.
+                    tag: unsafe { &*tag },
                 }
-            },
+            }
         }
     }
 
@@ -196,15 +204,12 @@ impl TcProg {
         const PLACE: i16 = (offset_of!(bindings::sk_buff, cb)
             + offset_of!(bindings::qdisc_skb_cb, tc_classid)) as i16;
 
-        // SAFETY: The program is valid by the type invariant. It ends with `len` instructions,
-        // including those of its subprograms, which do not change after load.
-        let insns = unsafe {
-            let prog = self.as_ptr();
-            core::slice::from_raw_parts(
-                (&raw const (*prog).__bindgen_anon_2).cast::<bindings::bpf_insn>(),
-                (*prog).len as usize,
-            )
-        };
+        let insns = project!(self.as_ptr(), .__bindgen_anon_2).cast::<bindings::bpf_insn>();
+        // SAFETY: The program is valid by the type invariant.
+        let len = unsafe { (*self.as_ptr()).len } as usize;
+        // SAFETY: The program ends with `len` instructions, including those of its subprograms,
+        // which do not change after load.
+        let insns = unsafe { core::slice::from_raw_parts(insns, len) };
         insns.iter().any(|insn| match insn.code {
             STORE_IMM | STORE => insn.off == PLACE,
             code => code == TAIL_CALL,
@@ -213,8 +218,8 @@ impl TcProg {
 
     /// Returns whether the program was loaded for a device. C: `bpf_prog_is_dev_bound()`.
     pub(crate) fn is_dev_bound(&self) -> bool {
-        // SAFETY: The program is valid by the type invariant, and its `aux` lives as long.
-        unsafe { bindings::bpf_prog_is_dev_bound((*self.as_ptr()).aux) }
+        // SAFETY: The `aux` of a program lives as long as the program.
+        unsafe { bindings::bpf_prog_is_dev_bound(self.aux()) }
     }
 
     /// Returns whether the program was loaded for that device, or for one that shares its hardware.
@@ -239,15 +244,13 @@ impl TcProg {
 
 impl Drop for TcProg {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the value owns one reference to a loaded program, or a
-        // translated program as a whole, and does not use it after this. A loaded program is freed
-        // after a grace period. The caller waited for a grace period before it dropped a classic
-        // program.
-        unsafe {
-            match &self.bytecode {
-                None => bindings::bpf_prog_put(self.as_ptr()),
-                Some(_) => bindings::bpf_prog_destroy(self.as_ptr()),
-            }
+        match &self.bytecode {
+            // SAFETY: By the type invariant the value owns one reference, and does not use it after
+            // this. The program is freed after a grace period.
+            None => unsafe { bindings::bpf_prog_put(self.as_ptr()) },
+            // SAFETY: By the type invariant the value owns the program, and does not use it after
+            // this. The caller waited for a grace period before it dropped a classic program.
+            Some(_) => unsafe { bindings::bpf_prog_destroy(self.as_ptr()) },
         }
     }
 }
