@@ -11,7 +11,7 @@ use crate::abstractions::net::pkt_cls::{
     Writer, //
 };
 use crate::cls::BpfClassifier;
-use core::ptr::NonNull;
+use core::ptr;
 
 type Filter<'a> = FilterRef<'a, BpfClassifier>;
 
@@ -40,7 +40,7 @@ fn beyond_the_writer<'a>(change: &Change<'a, BpfClassifier>, entry: NewFilter<'a
 }
 
 fn made_up<'a>(tp: TcfProto<'a, BpfClassifier>) -> TcfProto<'a, BpfClassifier> {
-    unsafe { TcfProto::new(NonNull::dangling(), tp.filters()) } //~ E0624 unsafe_code
+    unsafe { TcfProto::new(ptr::null_mut(), tp.filters()) } //~ E0624 unsafe_code
 }
 
 fn bind(writer: &Writer<'_, '_, BpfClassifier>, filter: &Filter<'_>) {

@@ -18,10 +18,7 @@ use crate::abstractions::{
     },
     sync::rtnl::RtnlState, //
 };
-use core::{
-    mem::zeroed,
-    ptr::NonNull, //
-};
+use core::mem::zeroed;
 use kernel::prelude::*;
 
 impl Verdict<'_> {
@@ -42,21 +39,20 @@ pub(crate) struct ProtoBuf<T: Classifier> {
 impl<T: Classifier> ProtoBuf<T> {
     /// Creates a `tcf_proto` without filters, qdisc and devices.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: All zeroes are a valid `tcf_proto`, chain and block, as far as the code under
-        // test uses them after the initialisation below.
-        let (mut tp, mut chain, mut block) = unsafe {
-            (
-                KBox::<bindings::tcf_proto>::new(zeroed(), GFP_KERNEL)?,
-                KBox::<bindings::tcf_chain>::new(zeroed(), GFP_KERNEL)?,
-                KBox::<bindings::tcf_block>::new(zeroed(), GFP_KERNEL)?,
-            )
-        };
-        // SAFETY: All three are on the heap, and are not moved.
-        unsafe {
-            bindings::init_rwsem(&mut block.cb_lock);
-            bindings::INIT_LIST_HEAD_RCU(&mut block.flow_block.cb_list);
-            bindings::spin_lock_init(&mut tp.lock);
-        }
+        // SAFETY: All zeroes are a valid `tcf_proto`, as far as the code under test uses it after
+        // the initialisation below.
+        let mut tp = KBox::<bindings::tcf_proto>::new(unsafe { zeroed() }, GFP_KERNEL)?;
+        // SAFETY: All zeroes are a valid chain, as far as the code under test uses it.
+        let mut chain = KBox::<bindings::tcf_chain>::new(unsafe { zeroed() }, GFP_KERNEL)?;
+        // SAFETY: All zeroes are a valid block, as far as the code under test uses it after the
+        // initialisation below.
+        let mut block = KBox::<bindings::tcf_block>::new(unsafe { zeroed() }, GFP_KERNEL)?;
+        // SAFETY: The block is on the heap, and is not moved.
+        unsafe { bindings::init_rwsem(&mut block.cb_lock) };
+        // SAFETY: The block is on the heap, and is not moved.
+        unsafe { bindings::INIT_LIST_HEAD_RCU(&mut block.flow_block.cb_list) };
+        // SAFETY: The `tcf_proto` is on the heap, and is not moved.
+        unsafe { bindings::spin_lock_init(&mut tp.lock) };
         chain.block = &mut *block;
         tp.chain = &mut *chain;
         Ok(Self {
@@ -70,7 +66,7 @@ impl<T: Classifier> ProtoBuf<T> {
     /// Returns the `tcf_proto`.
     pub(crate) fn proto(&self) -> TcfProto<'_, T> {
         // SAFETY: The `tcf_proto` lives as long as `self` is borrowed, and this is its table.
-        unsafe { TcfProto::new(NonNull::from(&*self.tp), &self.filters) }
+        unsafe { TcfProto::new((&raw const *self.tp).cast_mut(), &self.filters) }
     }
 
     /// Simulates a dump that stops at the filter `at`, and resumes after `change`. Returns the
@@ -98,8 +94,9 @@ pub(crate) fn caller() -> RtnlState {
 
 /// Returns an empty set of actions, in the initial namespace.
 pub(crate) fn no_actions(act: usize, police: usize) -> Exts<'static> {
+    let net = &raw mut bindings::init_net;
     // SAFETY: The initial namespace is always valid.
-    unsafe { Exts::none(&raw mut bindings::init_net, act, police) }
+    unsafe { Exts::none(net, act, police) }
 }
 
 /// Creates a filter, as a request does.
@@ -110,12 +107,12 @@ pub(crate) fn entry<T: Classifier>(parts: FilterInit<'static, T>) -> Result<NewF
 /// Waits for the filters whose freeing is deferred. The caller must not hold RTNL.
 pub(crate) fn flush_deferred() {
     // Unregistering a classifier flushes the workqueue. A module has no other way to do so.
+    // SAFETY: All zeroes are a valid table without callbacks.
+    let mut ops: bindings::tcf_proto_ops = unsafe { zeroed() };
     // SAFETY: Nothing finds the table: its kind is empty, and it is unlinked immediately.
-    unsafe {
-        let mut ops: bindings::tcf_proto_ops = zeroed();
-        if bindings::register_tcf_proto_ops(&mut ops) == 0 {
-            bindings::unregister_tcf_proto_ops(&mut ops);
-        }
+    if unsafe { bindings::register_tcf_proto_ops(&mut ops) } == 0 {
+        // SAFETY: Registered above.
+        unsafe { bindings::unregister_tcf_proto_ops(&mut ops) };
     }
 }
 

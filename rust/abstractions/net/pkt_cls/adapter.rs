@@ -26,10 +26,7 @@ use crate::abstractions::{
         }, //
     }, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::marker::PhantomData;
 use kernel::{
     error::from_result,
     prelude::*, //
@@ -47,7 +44,9 @@ impl<T: Classifier> Adapter<T> {
     /// it alive for `'a`.
     pub(super) unsafe fn proto<'a>(tp: *mut bindings::tcf_proto) -> TcfProto<'a, T> {
         // SAFETY: `init` stored the table, and `destroy` is called when nobody holds `tp` any more.
-        unsafe { TcfProto::new(NonNull::new_unchecked(tp), FilterTable::of(tp)) }
+        let filters = unsafe { FilterTable::of(tp) };
+        // SAFETY: By the safety requirements of this function. The table is that of `tp`.
+        unsafe { TcfProto::new(tp, filters) }
     }
 
     /// # Safety
@@ -62,8 +61,10 @@ impl<T: Classifier> Adapter<T> {
         // SAFETY: `init` stored the table. Disabled bottom halves are an RCU read side, in which
         // the core found `tp`.
         let filters = unsafe { FilterTable::<T>::of(tp) };
-        // SAFETY: The core lends both for the time of the call.
-        let (skb, result) = unsafe { (TcSkb::from_raw(skb), &mut *result.cast::<ClassResult>()) };
+        // SAFETY: The core lends the packet for the time of the call.
+        let skb = unsafe { TcSkb::from_raw(skb) };
+        // SAFETY: The core lends the result for the time of the call.
+        let result = unsafe { &mut *result.cast::<ClassResult>() };
         // SAFETY: Bottom halves are off by the safety requirements of this function.
         let bh = unsafe { BhDisabled::assume() };
         T::classify(filters.iter(&bh.read_side()), skb, result, &bh).code()
@@ -89,15 +90,12 @@ impl<T: Classifier> Adapter<T> {
         rtnl_held: bool,
         extack: *mut bindings::netlink_ext_ack,
     ) {
-        // SAFETY: By the safety requirements of this function. The extack is valid for the time of
-        // the call.
-        let (proto, caller, mut extack) = unsafe {
-            (
-                Self::proto(tp),
-                RtnlState::new(rtnl_held),
-                ExtAck::from_raw(extack),
-            )
-        };
+        // SAFETY: By the safety requirements of this function.
+        let proto = unsafe { Self::proto(tp) };
+        // SAFETY: By the safety requirements of this function.
+        let caller = unsafe { RtnlState::new(rtnl_held) };
+        // SAFETY: The extack is valid for the time of the call.
+        let mut extack = unsafe { ExtAck::from_raw(extack) };
         {
             let mut has_class = false;
             let _ = proto.filters().for_each(|filter| {
@@ -111,12 +109,11 @@ impl<T: Classifier> Adapter<T> {
                 Ok(())
             });
         }
+        // SAFETY: By the safety requirements of this function only packets still use the table.
+        unsafe { proto.filters().detach() };
         // SAFETY: `init` stored the table. By the safety requirements of this function only packets
         // still use it.
-        unsafe {
-            proto.filters().detach();
-            FilterTable::<T>::queue(tp);
-        }
+        unsafe { FilterTable::<T>::queue(tp) };
     }
 
     /// # Safety
@@ -137,8 +134,10 @@ impl<T: Classifier> Adapter<T> {
     /// Called by the core for a tcf_proto of this classifier that it holds, with a reference to a
     /// filter that `get` or `change` returned.
     pub(crate) unsafe extern "C" fn put(tp: *mut bindings::tcf_proto, filter: *mut c_void) {
+        // SAFETY: By the safety requirements of this function.
+        let tp = unsafe { Self::proto(tp) };
         // SAFETY: By the safety requirements of this function. The core gives up the reference.
-        drop(unsafe { FilterRef::from_raw(Self::proto(tp).filters(), filter) });
+        drop(unsafe { FilterRef::from_raw(tp.filters(), filter) });
     }
 
     /// # Safety
@@ -162,6 +161,8 @@ impl<T: Classifier> Adapter<T> {
         let tp = unsafe { Self::proto(tp) };
         // SAFETY: The extack is valid for the time of the call.
         let mut extack = unsafe { ExtAck::from_raw(extack) };
+        // SAFETY: `arg` is valid for the time of the call.
+        let old = unsafe { *arg };
         let change = Change {
             tp,
             // SAFETY: By the safety requirements of this function.
@@ -171,7 +172,7 @@ impl<T: Classifier> Adapter<T> {
             // SAFETY: The core parsed the request into a table of that size.
             tca: unsafe { Tca::from_raw(tca) },
             // SAFETY: By the safety requirements of this function.
-            old: unsafe { FilterRef::from_raw(tp.filters(), *arg) },
+            old: unsafe { FilterRef::from_raw(tp.filters(), old) },
             // SAFETY: By the safety requirements of this function.
             request_flags: unsafe { RequestFlags::of(in_skb) },
             net,
@@ -198,15 +199,12 @@ impl<T: Classifier> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let tp = unsafe { Self::proto(tp) };
-        // SAFETY: By the safety requirements of this function. The extack is valid for the time of
-        // the call.
-        let (caller, mut extack, filter) = unsafe {
-            (
-                RtnlState::new(rtnl_held),
-                ExtAck::from_raw(extack),
-                FilterRef::from_raw(tp.filters(), filter),
-            )
-        };
+        // SAFETY: By the safety requirements of this function.
+        let caller = unsafe { RtnlState::new(rtnl_held) };
+        // SAFETY: The extack is valid for the time of the call.
+        let mut extack = unsafe { ExtAck::from_raw(extack) };
+        // SAFETY: By the safety requirements of this function. The core gives up the reference.
+        let filter = unsafe { FilterRef::from_raw(tp.filters(), filter) };
         from_result(|| {
             let filter = filter.ok_or(ENOENT)?;
             {
@@ -241,14 +239,12 @@ impl<T: Classifier> Adapter<T> {
         private: *mut c_void,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: By the safety requirements of this function. The extack is valid for the time of
-        // the call.
-        let (device, mut extack) = unsafe {
-            (
-                OffloadDevice::new(Self::proto(tp), callback, private),
-                ExtAck::from_raw(extack),
-            )
-        };
+        // SAFETY: By the safety requirements of this function.
+        let tp = unsafe { Self::proto(tp) };
+        // SAFETY: By the safety requirements of this function.
+        let device = unsafe { OffloadDevice::new(tp, callback, private) };
+        // SAFETY: The extack is valid for the time of the call.
+        let mut extack = unsafe { ExtAck::from_raw(extack) };
         from_result(|| T::reoffload(&device, add, &mut extack).map(|()| 0))
     }
 
@@ -263,11 +259,12 @@ impl<T: Classifier> Adapter<T> {
         base: c_ulong,
     ) {
         // SAFETY: By the safety requirements of this function.
-        unsafe {
-            if let Some((_, filter)) = FilterRef::<T>::borrow(filter) {
-                let rtnl = Rtnl::assume_held();
-                filter.class().rebind(&rtnl, classid, class, qdisc, base);
-            }
+        if let Some((_, filter)) = unsafe { FilterRef::<T>::borrow(filter) } {
+            // SAFETY: By the safety requirements of this function.
+            let rtnl = unsafe { Rtnl::assume_held() };
+            let bound = filter.class();
+            // SAFETY: The arguments are those of this function, for a filter with this class.
+            unsafe { bound.rebind(&rtnl, classid, class, qdisc, base) };
         }
     }
 }

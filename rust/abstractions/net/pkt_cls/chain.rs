@@ -22,20 +22,23 @@ use crate::abstractions::{
         rtnl::Rtnl, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    ptr::project, //
+};
 
 impl RequestFlags {
     /// # Safety
     ///
     /// `skb` begins with a filter request whose length the core has checked.
     pub(super) unsafe fn of(skb: *const bindings::sk_buff) -> Self {
-        // SAFETY: By the safety requirements of this function. In all filter requests a `tcmsg`
-        // follows the netlink header.
-        let (flags, info) = unsafe {
-            let header = (*skb).data.cast::<bindings::nlmsghdr>();
-            let body = header.add(1).cast::<bindings::tcmsg>();
-            ((*header).nlmsg_flags, (*body).tcm_info)
-        };
+        // SAFETY: By the safety requirements of this function.
+        let header = unsafe { (*skb).data }.cast::<bindings::nlmsghdr>();
+        // SAFETY: By the safety requirements of this function.
+        let flags = unsafe { (*header).nlmsg_flags };
+        let body = header.wrapping_add(1).cast::<bindings::tcmsg>();
+        // SAFETY: In all filter requests a `tcmsg` follows the netlink header.
+        let info = unsafe { (*body).tcm_info };
         Self {
             excl: u32::from(flags) & bindings::NLM_F_EXCL != 0,
             has_prio: info & bindings::TC_H_MAJ_MASK != 0,
@@ -50,6 +53,19 @@ fn read(f: impl FnOnce(&ReadSide<'_>) -> bool) -> bool {
     f(&unsafe { ReadSide::assume() })
 }
 
+/// Returns the callbacks and the protocol of a tcf_proto, which do not change.
+///
+/// # Safety
+///
+/// `tp` is valid.
+unsafe fn kind_of(tp: *const bindings::tcf_proto) -> (*const bindings::tcf_proto_ops, u16) {
+    // SAFETY: By the safety requirements of this function.
+    let ops = unsafe { (*tp).ops };
+    // SAFETY: By the safety requirements of this function.
+    let protocol = unsafe { (*tp).protocol };
+    (ops, protocol)
+}
+
 impl<T: Classifier> TcfProto<'_, T> {
     /// Returns whether `f` holds for one of the newest `most` filters of the tcf_proto. `f` must
     /// not sleep.
@@ -61,23 +77,31 @@ impl<T: Classifier> TcfProto<'_, T> {
     /// the first `most` tcf_protos of the chain, and at the newest `most` filters of each. `f` must
     /// not sleep.
     pub(crate) fn any_of_chain(&self, most: usize, mut f: impl FnMut(&Filter<T>) -> bool) -> bool {
-        // SAFETY: The chain is valid as long as the tcf_proto. Its list is published through RCU.
-        // So is the root of each tcf_proto with our callbacks, from before the tcf_proto is in the
-        // list until a grace period after it was removed.
-        read(|rcu| unsafe {
-            let own = self.as_ptr();
-            let mut at = rcu::dereference(&raw const (*(*own).chain).filter_chain);
+        // SAFETY: The tcf_proto is valid by the type invariant.
+        let own_kind = unsafe { kind_of(self.as_ptr()) };
+        read(|rcu| {
+            let first = project!(self.chain(), .filter_chain);
+            // SAFETY: The chain is valid as long as the tcf_proto. Its list is published through
+            // RCU.
+            let mut at = unsafe { rcu::dereference(first) };
             for _ in 0..most {
                 if at.is_null() {
                     break;
                 }
-                if (*at).ops == (*own).ops && (*at).protocol == (*own).protocol {
-                    let filters = FilterTable::<T>::of(at);
+                // SAFETY: The tcf_protos in the list are valid for the RCU read side.
+                if unsafe { kind_of(at) } == own_kind {
+                    // SAFETY: The root of a tcf_proto with our callbacks is published through RCU
+                    // before the tcf_proto is in the list, until a grace period after it was
+                    // removed.
+                    let filters = unsafe { FilterTable::<T>::of(at) };
                     if filters.iter(rcu).take(most).any(&mut f) {
                         return true;
                     }
                 }
-                at = rcu::dereference(&raw const (*at).next);
+                let next = project!(at, .next);
+                // SAFETY: The tcf_protos in the list are valid for the RCU read side. The list is
+                // published through RCU.
+                at = unsafe { rcu::dereference(next) };
             }
             false
         })
@@ -85,8 +109,9 @@ impl<T: Classifier> TcfProto<'_, T> {
 
     /// Returns whether this tcf_proto is the last one of its chain.
     pub(crate) fn is_last_of_chain(&self) -> bool {
+        let next = project!(self.as_ptr(), .next);
         // SAFETY: The tcf_proto is valid. The pointer that is read is not dereferenced.
-        unsafe { rcu::dereference(&raw const (*self.as_ptr()).next) }.is_null()
+        unsafe { rcu::dereference(next) }.is_null()
     }
 
     /// Returns whether the filters belong to a single qdisc, which is of one of these kinds.
@@ -94,9 +119,10 @@ impl<T: Classifier> TcfProto<'_, T> {
         if self.is_shared() {
             return false;
         }
-        // SAFETY: A block that is not shared has a qdisc, which stays while RTNL is held. The ops
-        // of the qdisc, and so their name, stay as long as the qdisc.
-        let name = unsafe { &(*(*bindings::tcf_block_q(self.block())).ops).id };
+        // SAFETY: A block that is not shared has a qdisc, which stays while RTNL is held.
+        let ops = unsafe { (*self.qdisc()).ops };
+        // SAFETY: The ops of a qdisc, and so their name, stay as long as the qdisc.
+        let name = unsafe { &(*ops).id };
         CStr::from_bytes_until_nul(name).is_ok_and(|name| kinds.contains(&name))
     }
 }

@@ -14,6 +14,7 @@ use crate::abstractions::{
 };
 use kernel::{
     prelude::*,
+    ptr::project,
     types::Opaque, //
 };
 
@@ -110,27 +111,24 @@ impl ClassResult {
     /// Sets the class of a filter.
     #[inline(always)]
     pub(crate) fn set_class(&mut self, class: &BoundClass) {
-        let result = self.0.get();
-        // SAFETY: Valid, and ours by `&mut`. Requests write the class of the filter in a single
+        let bound = project!(class.result.get(), .__bindgen_anon_1.__bindgen_anon_1.class);
+        // SAFETY: Valid by the reference. Requests write the class of the filter in a single
         // access.
-        unsafe {
-            let bound = &raw const (*class.result.get())
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .class;
-            (*result).__bindgen_anon_1.__bindgen_anon_1.class = bound.read_volatile();
-            (*result).__bindgen_anon_1.__bindgen_anon_1.classid = class.classid;
-        }
+        self.set(unsafe { bound.read_volatile() }, class.classid);
     }
 
     /// Sets a class ID, by which the qdisc looks up the class.
     #[inline(always)]
     pub(crate) fn set_classid(&mut self, classid: u32) {
-        let result = self.0.get();
+        self.set(0, classid);
+    }
+
+    #[inline(always)]
+    fn set(&mut self, class: c_ulong, classid: u32) {
+        let result = project!(mut self.0.get(), .__bindgen_anon_1.__bindgen_anon_1);
         // SAFETY: Valid, and ours by `&mut`.
-        unsafe {
-            (*result).__bindgen_anon_1.__bindgen_anon_1.class = 0;
-            (*result).__bindgen_anon_1.__bindgen_anon_1.classid = classid;
-        }
+        unsafe { (*result).class = class };
+        // SAFETY: Valid, and ours by `&mut`.
+        unsafe { (*result).classid = classid };
     }
 }

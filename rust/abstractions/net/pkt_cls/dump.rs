@@ -5,6 +5,7 @@
 use super::{
     adapter::Adapter,
     Classifier,
+    Filter,
     FilterRef, //
 };
 use crate::abstractions::{
@@ -29,10 +30,14 @@ impl<T: Classifier> Adapter<T> {
     ) {
         // SAFETY: By the safety requirements of this function.
         let filters = unsafe { Self::proto(tp) }.filters();
-        // SAFETY: The walker is valid for the time of the call. No reference to it is created,
-        // because the callback gets the pointer, too, and may access a structure that contains the
-        // walker.
-        let (visit, skip, cookie) = unsafe { ((*walker).fn_, (*walker).skip, (*walker).cookie) };
+        // No reference to the walker is created, because the callback gets the pointer, too, and
+        // may access a structure that contains the walker.
+        // SAFETY: The walker is valid for the time of the call.
+        let visit = unsafe { (*walker).fn_ };
+        // SAFETY: The walker is valid for the time of the call.
+        let skip = unsafe { (*walker).skip };
+        // SAFETY: The walker is valid for the time of the call.
+        let cookie = unsafe { (*walker).cookie };
 
         let mut at = match cookie {
             // The number of filters that earlier calls have counted. It is not negative.
@@ -42,12 +47,12 @@ impl<T: Classifier> Adapter<T> {
         let mut count = skip;
         let mut stopped = None;
         while let Some(filter) = at {
+            // SAFETY: The walker is valid for the time of the call.
+            unsafe { (*walker).count = count };
+            let raw = filter.as_raw();
             // SAFETY: The core passed the function to be called here, and the reference keeps the
             // filter valid during the call.
-            let wants_more = visit.is_some_and(|visit| unsafe {
-                (*walker).count = count;
-                visit(tp, filter.as_raw(), walker) >= 0
-            });
+            let wants_more = visit.is_some_and(|visit| unsafe { visit(tp, raw, walker) } >= 0);
             if !wants_more {
                 stopped = Some(filters.dump_cookie(&filter));
                 break;
@@ -56,12 +61,12 @@ impl<T: Classifier> Adapter<T> {
             count += 1;
         }
         // SAFETY: The walker is valid for the time of the call.
-        unsafe {
-            (*walker).count = count;
-            (*walker).cookie = stopped.unwrap_or(0);
-            if stopped.is_some() {
-                (*walker).stop = 1;
-            }
+        unsafe { (*walker).count = count };
+        // SAFETY: The walker is valid for the time of the call.
+        unsafe { (*walker).cookie = stopped.unwrap_or(0) };
+        if stopped.is_some() {
+            // SAFETY: The walker is valid for the time of the call.
+            unsafe { (*walker).stop = 1 };
         }
     }
 
@@ -79,12 +84,13 @@ impl<T: Classifier> Adapter<T> {
         rtnl_held: bool,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        unsafe {
-            let (caller, tp) = (RtnlState::new(rtnl_held), Self::proto(tp));
-            Self::write(filter, skb, header, |filter, message| {
-                T::dump(&caller, &tp, filter, message)
-            })
-        }
+        let caller = unsafe { RtnlState::new(rtnl_held) };
+        // SAFETY: By the safety requirements of this function.
+        let tp = unsafe { Self::proto(tp) };
+        let dump =
+            |filter: &Filter<T>, message: &mut Message<'_>| T::dump(&caller, &tp, filter, message);
+        // SAFETY: By the safety requirements of this function.
+        unsafe { Self::write(filter, skb, header, dump) }
     }
 
     /// # Safety
@@ -109,15 +115,14 @@ impl<T: Classifier> Adapter<T> {
         filter: *mut c_void,
         skb: *mut bindings::sk_buff,
         header: *mut bindings::tcmsg,
-        f: impl FnOnce(&super::Filter<T>, &mut Message<'_>) -> Result,
+        f: impl FnOnce(&Filter<T>, &mut Message<'_>) -> Result,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         if let Some((handle, filter)) = unsafe { FilterRef::<T>::borrow(filter) } {
-            // SAFETY: The message and its header are valid for the time of the call.
-            let mut message = unsafe {
-                (*header).tcm_handle = handle;
-                Message::from_raw(skb)
-            };
+            // SAFETY: The header is valid for the time of the call.
+            unsafe { (*header).tcm_handle = handle };
+            // SAFETY: The message is valid for the time of the call.
+            let mut message = unsafe { Message::from_raw(skb) };
             if f(filter, &mut message).is_err() {
                 return -1;
             }

@@ -88,24 +88,21 @@ impl<'a> Exts<'a> {
         act: usize,
         police: usize,
     ) -> Self {
-        let exts = Opaque::<bindings::tcf_exts>::zeroed();
-        // SAFETY: The value is not shared yet. What is not set here is zero in C, too.
-        unsafe {
-            let exts = exts.get();
-            #[cfg(CONFIG_NET_CLS_ACT)]
-            {
-                (*exts).net = net;
-                (*exts).actions = NoActions::as_ptr();
-            }
-            #[cfg(not(CONFIG_NET_CLS_ACT))]
-            let _ = net;
-            (*exts).action = act as c_int;
-            (*exts).police = police as c_int;
+        // SAFETY: All zeroes are a valid value. What is not set below is zero in C, too.
+        let mut exts: bindings::tcf_exts = unsafe { core::mem::zeroed() };
+        #[cfg(CONFIG_NET_CLS_ACT)]
+        {
+            exts.net = net;
+            exts.actions = NoActions::as_ptr();
         }
+        #[cfg(not(CONFIG_NET_CLS_ACT))]
+        let _ = net;
+        exts.action = act as c_int;
+        exts.police = police as c_int;
         // INVARIANT: Initialised above. `net` outlives `'a` by the safety requirements of this
         // function.
         Self {
-            exts,
+            exts: Opaque::new(exts),
             net_held: UnsafeCell::new(false),
             _net: PhantomData,
         }
@@ -165,13 +162,11 @@ impl<'a> Exts<'a> {
         result: &mut ClassResult,
     ) -> Result<Verdict<'p>, TcSkb<'p>> {
         // SAFETY: `exts` is initialised by the type invariant, the packet is valid, and so is the
-        // result, by its reference. Bottom halves are disabled, of which `_bh` is a token. A
-        // non-negative code is a valid return value for the core.
-        unsafe {
-            match bindings::tcf_exts_exec(skb.as_ptr(), self.exts.get(), result.as_ptr()) {
-                code @ 0.. => Ok(Verdict::new(code)),
-                _ => Err(skb),
-            }
+        // result, by its reference. Bottom halves are disabled, of which `_bh` is a token.
+        match unsafe { bindings::tcf_exts_exec(skb.as_ptr(), self.exts.get(), result.as_ptr()) } {
+            // SAFETY: A non-negative code is a valid return value for the core.
+            code @ 0.. => Ok(unsafe { Verdict::new(code) }),
+            _ => Err(skb),
         }
     }
 
@@ -218,34 +213,32 @@ impl<'a> Exts<'a> {
     /// Called once. The caller has exclusive access to the filter, except for the packet path,
     /// which does not access the namespace.
     pub(super) unsafe fn get_net(&self) -> bool {
-        // SAFETY: Initialised by the type invariant. Nobody else does this, by the safety
-        // requirements of this function.
-        unsafe {
-            let held = bindings::tcf_exts_get_net(self.exts.get());
-            // INVARIANT: The reference was taken above.
-            *self.net_held.get() = held;
-            held
-        }
+        // SAFETY: Initialised by the type invariant.
+        let held = unsafe { bindings::tcf_exts_get_net(self.exts.get()) };
+        // INVARIANT: The reference was taken above.
+        // SAFETY: Nobody else accesses the flag, by the safety requirements of this function.
+        unsafe { *self.net_held.get() = held };
+        held
     }
 }
 
 impl Drop for Exts<'_> {
     fn drop(&mut self) {
-        // SAFETY: `exts` is initialised by the type invariant, and not used after this. By the same
-        // invariant the core may free any list but `NO_ACTIONS`, and the namespace is valid; it is
-        // put if it was held.
-        unsafe {
-            let exts = self.exts.get();
-            #[cfg(CONFIG_NET_CLS_ACT)]
-            let allocated = (*exts).actions != NoActions::as_ptr();
-            #[cfg(not(CONFIG_NET_CLS_ACT))]
-            let allocated = true;
-            if allocated {
-                bindings::tcf_exts_destroy(exts);
-            }
-            if *self.net_held.get() {
-                bindings::tcf_exts_put_net(self.exts.get());
-            }
+        let exts = self.exts.get();
+        #[cfg(CONFIG_NET_CLS_ACT)]
+        // SAFETY: `exts` is initialised by the type invariant.
+        let allocated = unsafe { (*exts).actions } != NoActions::as_ptr();
+        #[cfg(not(CONFIG_NET_CLS_ACT))]
+        let allocated = true;
+        if allocated {
+            // SAFETY: By the type invariant the namespace is valid, and the core may free any list
+            // but `NO_ACTIONS`.
+            unsafe { bindings::tcf_exts_destroy(exts) };
+        }
+        if *self.net_held.get_mut() {
+            // SAFETY: The value holds a reference to the namespace by the type invariant, and does
+            // not use it after this.
+            unsafe { bindings::tcf_exts_put_net(exts) };
         }
     }
 }

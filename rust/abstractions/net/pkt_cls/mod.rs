@@ -18,6 +18,7 @@ mod dump;
 mod entries;
 mod exts;
 mod filter;
+mod links;
 mod offload;
 mod packet;
 mod proto;

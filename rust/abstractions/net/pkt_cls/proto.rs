@@ -28,12 +28,10 @@ use crate::abstractions::{
         RtnlState, //
     }, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::marker::PhantomData;
 use kernel::{
     prelude::*,
+    ptr::project,
     sync::lock::{
         spinlock::SpinLockBackend,
         Guard,
@@ -50,7 +48,7 @@ use kernel::{
 /// The tcf_proto, its chain and the block of the chain are valid for `'a`. `filters` is the table
 /// that `tp->root` points to.
 pub(crate) struct TcfProto<'a, T: Classifier> {
-    tp: NonNull<bindings::tcf_proto>,
+    tp: *mut bindings::tcf_proto,
     filters: &'a FilterTable<T>,
 }
 
@@ -134,19 +132,21 @@ impl<'a> NoDevices<'a> {
     fn new<T: Classifier>(tp: TcfProto<'a, T>) -> Option<Self> {
         let block = tp.block();
         // SAFETY: The block is valid as long as the tcf_proto. Process context.
-        unsafe { bindings::down_read(&raw mut (*block).cb_lock) };
+        unsafe { bindings::down_read(tp.cb_lock()) };
         // INVARIANT: Locked above. If there are callbacks, the value is dropped and unlocks at
         // once.
         let this = Self(block, PhantomData, NotThreadSafe);
+        let callbacks = project!(block, .flow_block.cb_list);
         // SAFETY: The block is valid, and the lock protects the list.
-        unsafe { bindings::list_empty(&raw const (*block).flow_block.cb_list) }.then_some(this)
+        unsafe { bindings::list_empty(callbacks) }.then_some(this)
     }
 }
 
 impl Drop for NoDevices<'_> {
     fn drop(&mut self) {
+        let lock = project!(mut self.0, .cb_lock);
         // SAFETY: Valid, and locked by this task, by the type invariant.
-        unsafe { bindings::up_read(&raw mut (*self.0).cb_lock) };
+        unsafe { bindings::up_read(lock) };
     }
 }
 
@@ -155,7 +155,7 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
     ///
     /// The type invariant holds.
     pub(in crate::abstractions) unsafe fn new(
-        tp: NonNull<bindings::tcf_proto>,
+        tp: *mut bindings::tcf_proto,
         filters: &'a FilterTable<T>,
     ) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -164,13 +164,30 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
 
     /// Returns the raw pointer.
     pub(super) fn as_ptr(&self) -> *mut bindings::tcf_proto {
-        self.tp.as_ptr()
+        self.tp
     }
 
+    /// Returns the chain, which is valid as long as the tcf_proto.
+    pub(super) fn chain(&self) -> *mut bindings::tcf_chain {
+        // SAFETY: The tcf_proto is valid by the type invariant.
+        unsafe { (*self.as_ptr()).chain }
+    }
+
+    /// Returns the block, which is valid as long as the tcf_proto.
     pub(super) fn block(&self) -> *mut bindings::tcf_block {
-        // SAFETY: A tcf_proto has a chain, and the chain has a block, for as long as the tcf_proto
-        // is valid.
-        unsafe { (*(*self.as_ptr()).chain).block }
+        // SAFETY: A tcf_proto has a chain for as long as it is valid.
+        unsafe { (*self.chain()).block }
+    }
+
+    /// Returns the lock of the block for its list of devices.
+    pub(super) fn cb_lock(&self) -> *mut bindings::rw_semaphore {
+        project!(mut self.block(), .cb_lock)
+    }
+
+    /// Returns the qdisc of a block that is not shared. It is valid while RTNL is held.
+    pub(super) fn qdisc(&self) -> *mut bindings::Qdisc {
+        // SAFETY: The block is valid.
+        unsafe { bindings::tcf_block_q(self.block()) }
     }
 
     /// Returns the filters.
@@ -220,8 +237,9 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
     }
 
     fn lock(&self) -> Guard<'_, (), SpinLockBackend> {
+        let lock = project!(mut self.as_ptr(), .lock);
         // SAFETY: The core initialised the lock, which is valid as long as the tcf_proto.
-        unsafe { Lock::from_raw((&raw mut (*self.as_ptr()).lock).cast()) }.lock()
+        unsafe { Lock::from_raw(lock.cast()) }.lock()
     }
 
     /// Makes the devices of the block keep the dst of packets. C: `tcf_block_netif_keep_dst()`.
@@ -251,26 +269,24 @@ impl<'a, T: Classifier> TcfProto<'a, T> {
         _rtnl: &Rtnl,
         mut f: impl for<'d> FnMut(&'d NetDevice) -> bool,
     ) -> bool {
-        let block = self.block();
         if !self.is_shared() {
-            // SAFETY: A block that is not shared has a qdisc, and the qdisc has a device. They stay
-            // while RTNL is held.
-            return f(unsafe {
-                NetDevice::from_raw(bindings::qdisc_dev(bindings::tcf_block_q(block)))
-            });
+            // SAFETY: A block that is not shared has a qdisc, which stays while RTNL is held.
+            let dev = unsafe { bindings::qdisc_dev(self.qdisc()) };
+            // SAFETY: A qdisc has a device, which stays while RTNL is held.
+            return f(unsafe { NetDevice::from_raw(dev) });
         }
+        let (ports, max) = (project!(mut self.block(), .ports), c_ulong::MAX);
         let mut ifindex = 0;
         let mut found = false;
         loop {
-            // SAFETY: The block is valid. Its list of devices only changes under RTNL, which is
-            // held.
-            let dev = unsafe {
-                let (ports, max) = (&raw mut (*block).ports, c_ulong::MAX);
-                if found {
-                    bindings::xa_find_after(ports, &mut ifindex, max, bindings::XA_PRESENT)
-                } else {
-                    bindings::xa_find(ports, &mut ifindex, max, bindings::XA_PRESENT)
-                }
+            let dev = if found {
+                // SAFETY: The block is valid. Its list of devices only changes under RTNL, which is
+                // held.
+                unsafe { bindings::xa_find_after(ports, &mut ifindex, max, bindings::XA_PRESENT) }
+            } else {
+                // SAFETY: The block is valid. Its list of devices only changes under RTNL, which is
+                // held.
+                unsafe { bindings::xa_find(ports, &mut ifindex, max, bindings::XA_PRESENT) }
             };
             if dev.is_null() {
                 return found;

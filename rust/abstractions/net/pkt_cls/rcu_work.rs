@@ -8,6 +8,7 @@ use crate::abstractions::bindings;
 use core::mem::offset_of;
 use kernel::{
     prelude::*,
+    ptr::project,
     types::{
         ForeignOwnable,
         Opaque, //
@@ -61,9 +62,10 @@ impl<T: Send> RcuWorkBox<T> {
     /// `this` was taken out of such a box, by [`KBox::into_raw`] or [`ForeignOwnable::into_foreign`],
     /// is not queued yet, only the packet path still uses it, and new readers cannot find it.
     pub(super) unsafe fn queue(this: *mut Self) {
+        let work = Opaque::cast_into(project!(this, .work));
         // SAFETY: Valid by the safety requirements of this function. `tcf_queue_work()` initialises
         // the work.
-        unsafe { bindings::tcf_queue_work((*this).work.get(), Some(Self::free)) };
+        unsafe { bindings::tcf_queue_work(work, Some(Self::free)) };
     }
 
     /// # Safety

@@ -15,6 +15,7 @@ use crate::abstractions::{
         netlink::ExtAck,
         pkt_cls::{
             filter::Filter,
+            links::Links,
             Classifier,
             TcfProto, //
         }, //
@@ -24,7 +25,8 @@ use crate::abstractions::{
 use core::mem::offset_of;
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    ptr::project, //
 };
 
 /// A device of the block of a tcf_proto.
@@ -119,7 +121,7 @@ impl<'a, T: Classifier> OffloadDevices<'a, T> {
     /// this task already holds `cb_lock` exclusively, and waiting for it would deadlock.
     pub(in crate::abstractions::net::pkt_cls) fn new(tp: TcfProto<'a, T>, rtnl: &'a Rtnl) -> Self {
         // SAFETY: The block is valid as long as the tcf_proto.
-        let locked = unsafe { bindings::down_read_trylock(&raw mut (*tp.block()).cb_lock) } != 0;
+        let locked = unsafe { bindings::down_read_trylock(tp.cb_lock()) } != 0;
         // INVARIANT: A task that holds the lock exclusively, or waits for it, holds RTNL. By `rtnl`
         // this is only this task.
         Self {
@@ -137,18 +139,20 @@ impl<'a, T: Classifier> OffloadDevices<'a, T> {
 
     /// Calls `f` for each device until `f` fails.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&OffloadDevice<'_, T>) -> Result) -> Result {
-        // SAFETY: The block is valid, and its list does not change, by the type invariant. The
-        // entries are callbacks with their arguments.
-        unsafe {
-            let head = &raw mut (*self.tp.block()).flow_block.cb_list;
-            let mut at = (*head).next;
-            while at != head {
-                let entry = at
-                    .wrapping_byte_sub(offset_of!(bindings::flow_block_cb, list))
-                    .cast::<bindings::flow_block_cb>();
-                f(&OffloadDevice::new(self.tp, (*entry).cb, (*entry).cb_priv))?;
-                at = (*at).next;
-            }
+        let head = project!(mut self.tp.block(), .flow_block.cb_list);
+        // SAFETY: The block is valid, and its list does not change, by the type invariant.
+        for links in unsafe { Links::of(head) } {
+            let entry = links
+                .wrapping_byte_sub(offset_of!(bindings::flow_block_cb, list))
+                .cast::<bindings::flow_block_cb>();
+            // SAFETY: The entries of the list are valid as long as they are in the list.
+            let callback = unsafe { (*entry).cb };
+            // SAFETY: The entries of the list are valid as long as they are in the list.
+            let private = unsafe { (*entry).cb_priv };
+            // SAFETY: RTNL and `cb_lock` are held by the type invariant. The entries are callbacks
+            // with their arguments.
+            let device = unsafe { OffloadDevice::new(self.tp, callback, private) };
+            f(&device)?;
         }
         Ok(())
     }
@@ -158,7 +162,7 @@ impl<T: Classifier> Drop for OffloadDevices<'_, T> {
     fn drop(&mut self) {
         if self.locked {
             // SAFETY: Locked by this task, by the type invariant.
-            unsafe { bindings::up_read(&raw mut (*self.tp.block()).cb_lock) };
+            unsafe { bindings::up_read(self.tp.cb_lock()) };
         }
     }
 }

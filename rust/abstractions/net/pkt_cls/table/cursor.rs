@@ -4,13 +4,20 @@
 
 use super::{
     filter_ref::FilterRef,
-    node::node_of,
+    node::{
+        link_of,
+        links_of,
+        node_of, //
+    },
     FilterTable,
     TableInner, //
 };
 use crate::abstractions::{
     bindings,
-    net::pkt_cls::Classifier, //
+    net::pkt_cls::{
+        links::Links,
+        Classifier, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -29,27 +36,26 @@ impl<T: Classifier> FilterTable<T> {
     ) -> *mut bindings::list_head {
         let head = self.list.get();
         let now = Self::find(inner, id);
-        // SAFETY: The table has all nodes that are in the IDR and the list, by the type invariant,
-        // and the lock is held.
-        unsafe {
-            if !now.is_null() && (*(*now).value.link.0.get()).seq == seq {
-                return (*now).value.links.get();
-            }
-            let mut at = (*head).next;
-            while at != head && Self::seq(at) > seq {
-                at = (*at).next;
-            }
-            at
+        // SAFETY: The table has all nodes that are in the IDR, by the type invariant, and the lock
+        // is held.
+        if !now.is_null() && unsafe { (*link_of(now)).seq } == seq {
+            return links_of(now);
         }
+        // SAFETY: The head is valid, and the lock is held.
+        let mut nodes = unsafe { Links::of(head) };
+        nodes
+            // SAFETY: The table has all nodes of the list, by the type invariant, and the lock is
+            // held.
+            .find(|&links| unsafe { Self::seq(links) } <= seq)
+            .unwrap_or(head)
     }
 
     /// # Safety
     ///
     /// `links` are those of a node that a table has, and the lock of the table is held.
     unsafe fn seq(links: *mut bindings::list_head) -> u64 {
-        let node = node_of::<T>(links);
         // SAFETY: By the safety requirements of this function.
-        unsafe { (*(*node).value.link.0.get()).seq }
+        unsafe { (*link_of(node_of::<T>(links))).seq }
     }
 
     /// Returns the filter after `at`, or the first one. O(log n) unless `at` was deleted meanwhile.
@@ -60,22 +66,18 @@ impl<T: Classifier> FilterTable<T> {
     ) -> Option<FilterRef<'_, T>> {
         let inner = self.inner.lock();
         let head = self.list.get();
-        // SAFETY: The head is valid, and so is the node of a reference. The table has all nodes of
-        // the list, by the type invariant, and the lock is held.
-        unsafe {
-            let next = match at.map(|at| (*at.node.as_ptr()).value.link.0.get()) {
-                None => (*head).next,
-                Some(was) => {
-                    let links = self.find_or_next(&inner, (*was).id, (*was).seq);
-                    if links != head && Self::seq(links) == (*was).seq {
-                        (*links).next
-                    } else {
-                        links
-                    }
-                }
-            };
-            self.get_ref_by_links(&inner, next)
-        }
+        let links = at.map_or(head, |at| self.find_or_next(&inner, at.handle(), at.seq()));
+        let next = match at {
+            // `at` was deleted meanwhile: these are the links after it.
+            // SAFETY: The links are not the head, so they are those of a node that the table has.
+            // The lock is held.
+            Some(at) if links == head || unsafe { Self::seq(links) } != at.seq() => links,
+            // SAFETY: The links are the head, or those of a node that the table has. The lock is
+            // held.
+            _ => unsafe { (*links).next },
+        };
+        // SAFETY: The links are the head, or those of a node that the table has. The lock is held.
+        unsafe { self.get_ref_by_links(&inner, next) }
     }
 
     /// Returns what a dump that stops at a filter stores to find it again. Never 0 if `long` has 64
@@ -86,11 +88,7 @@ impl<T: Classifier> FilterTable<T> {
     /// no space for both, it only contains the latter, by which the filter is found.
     pub(in crate::abstractions) fn dump_cookie(&self, at: &FilterRef<'_, T>) -> c_ulong {
         let _inner = self.inner.lock();
-        // SAFETY: Valid by the invariant of the reference. The lock is held.
-        let (id, seq) = unsafe {
-            let link = (*at.node.as_ptr()).value.link.0.get();
-            ((*link).id, (*link).seq)
-        };
+        let (id, seq) = (at.handle(), at.seq());
         if c_ulong::BITS == u64::BITS {
             (seq << u32::BITS | u64::from(id)) as c_ulong
         } else {
@@ -124,18 +122,10 @@ impl<T: Classifier> FilterTable<T> {
     /// Returns the filter that has `index` filters before it. O(n). May sleep.
     pub(crate) fn nth(&self, index: usize) -> Option<FilterRef<'_, T>> {
         let inner = self.inner.lock();
-        let head = self.list.get();
+        // SAFETY: The head is valid, and the lock is held.
+        let links = unsafe { Links::of(self.list.get()) }.nth(index)?;
         // SAFETY: The table has all nodes of the list, by the type invariant, and the lock is held.
-        unsafe {
-            let mut links = (*head).next;
-            for _ in 0..index {
-                if links == head {
-                    break;
-                }
-                links = (*links).next;
-            }
-            self.get_ref_by_links(&inner, links)
-        }
+        unsafe { self.get_ref_by_links(&inner, links) }
     }
 
     /// Calls `f` for each filter, newest first, until `f` fails. The table may change meanwhile.

@@ -4,6 +4,7 @@
 
 use super::{
     node::{
+        link_of,
         node_of,
         FilterNode, //
     },
@@ -41,11 +42,17 @@ pub(crate) struct FilterRef<'a, T: Classifier> {
 
 impl<'a, T: Classifier> FilterRef<'a, T> {
     /// Returns the handle.
-    #[cfg(lwtcls_kunit)]
     pub(crate) fn handle(&self) -> u32 {
         // SAFETY: Valid by the type invariant. The id does not change once the node is in the
         // table.
-        unsafe { (*(*self.node.as_ptr()).value.link.0.get()).id }
+        unsafe { (*link_of(self.node.as_ptr())).id }
+    }
+
+    /// Returns the sequence number, see [`TableLinkInner`](super::node::TableLinkInner).
+    pub(super) fn seq(&self) -> u64 {
+        // SAFETY: Valid by the type invariant. The number does not change once the node is in the
+        // table.
+        unsafe { (*link_of(self.node.as_ptr())).seq }
     }
 
     /// Transfers the reference to the core, as the pointer by which the core knows the filter.
@@ -81,13 +88,11 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
     pub(in crate::abstractions::net::pkt_cls) unsafe fn borrow(
         raw: *mut c_void,
     ) -> Option<(u32, &'a Filter<T>)> {
-        // SAFETY: By the safety requirements of this function. The id does not change once the node
-        // is in the table.
-        unsafe {
-            raw.cast::<FilterNode<T>>()
-                .as_ref()
-                .map(|node| ((*node.value.link.0.get()).id, &node.value))
-        }
+        // SAFETY: By the safety requirements of this function.
+        let node = unsafe { raw.cast::<FilterNode<T>>().as_ref() }?;
+        // SAFETY: The id does not change once the node is in the table.
+        let id = unsafe { (*node.value.link.0.get()).id };
+        Some((id, &node.value))
     }
 }
 
@@ -118,7 +123,7 @@ impl<T: Classifier> FilterTable<T> {
         node: NonNull<FilterNode<T>>,
     ) -> FilterRef<'_, T> {
         // SAFETY: By the safety requirements of this function. The lock is held.
-        unsafe { (*(*node.as_ptr()).value.link.0.get()).refs.inc() };
+        unsafe { (*link_of(node.as_ptr())).refs.inc() };
         // INVARIANT: The refcount was incremented above.
         FilterRef { table: self, node }
     }
@@ -144,12 +149,12 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// `node` is valid, was just removed from the list and the IDR, and is referenced by somebody.
     pub(super) unsafe fn set_removed(inner: &MutexGuard<'_, TableInner>, node: *mut FilterNode<T>) {
-        // SAFETY: Valid by the safety requirements of this function. The lock is held. The table's
-        // reference is not the last one.
-        unsafe {
-            (*(*node).value.link.0.get()).refs.dec();
-            bindings::list_add(RcuWorkBox::links(node), inner.removed.get());
-        }
+        // SAFETY: Valid by the safety requirements of this function, by which the table's reference
+        // is not the last one. The lock is held.
+        unsafe { (*link_of(node)).refs.dec() };
+        // SAFETY: Valid by the safety requirements of this function. The lock is held, and the
+        // links are in no list before.
+        unsafe { bindings::list_add(RcuWorkBox::links(node), inner.removed.get()) };
     }
 
     /// Returns whether a filter was removed from the table: then it is in the list of removed ones.
@@ -173,11 +178,11 @@ impl<T: Classifier> FilterTable<T> {
     /// `node` is one of the table's, removed or not, and the caller gives up one of its references.
     #[inline(always)]
     unsafe fn put(&self, node: *mut FilterNode<T>) {
-        // SAFETY: By the safety requirements of this function, for both calls.
-        unsafe {
-            if !dec_not_one(&(*(*node).value.link.0.get()).refs) {
-                self.put_last(node);
-            }
+        // SAFETY: By the safety requirements of this function.
+        let refs = unsafe { &(*link_of(node)).refs };
+        if !dec_not_one(refs) {
+            // SAFETY: By the safety requirements of this function.
+            unsafe { self.put_last(node) };
         }
     }
 
@@ -190,26 +195,25 @@ impl<T: Classifier> FilterTable<T> {
     unsafe fn put_last(&self, node: *mut FilterNode<T>) {
         {
             let _inner = self.inner.lock();
-            // SAFETY: Valid by the safety requirements of this function. The lock is held. A node
-            // without references is not in the table, so it is in the list of removed ones.
-            unsafe {
-                if !(*(*node).value.link.0.get()).refs.dec_and_test() {
-                    return;
-                }
-                bindings::list_del(RcuWorkBox::links(node));
+            // SAFETY: Valid by the safety requirements of this function. The lock is held.
+            if !unsafe { (*link_of(node)).refs.dec_and_test() } {
+                return;
             }
+            // SAFETY: A node without references is not in the table, so it is in the list of
+            // removed ones. The lock is held.
+            unsafe { bindings::list_del(RcuWorkBox::links(node)) };
         }
-        // SAFETY: The node was taken out of its box, and is in no list. Only the packet path may
-        // still use it, and cannot find it any more. The queue waits for packets that found it
-        // before.
-        unsafe {
-            if (*node).value.exts().get_net() {
-                RcuWorkBox::queue(node);
-            } else {
-                // The devices of the namespace are closed, and the kernel has waited for their
-                // packets.
-                Self::free(node);
-            }
+        // SAFETY: Valid by the safety requirements of this function.
+        let filter = unsafe { &(*node).value };
+        // SAFETY: Only the packet path still uses the filter.
+        if unsafe { filter.exts().get_net() } {
+            // SAFETY: The node was taken out of its box. Only the packet path may still use it, and
+            // cannot find it any more.
+            unsafe { RcuWorkBox::queue(node) };
+        } else {
+            // SAFETY: The node was taken out of its box, and is in no list. The devices of the
+            // namespace are closed, and the kernel has waited for their packets.
+            unsafe { Self::free(node) };
         }
     }
 }

@@ -15,6 +15,7 @@ use core::{
     hint::assert_unchecked,
     marker::PhantomData, //
 };
+use kernel::ptr::project;
 
 /// Iterates over the filters of a table.
 ///
@@ -33,18 +34,17 @@ impl<'a, T: Classifier> Iterator for Iter<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a Filter<T>> {
+        let next = project!(self.at, .next);
         // SAFETY: By the type invariant. A removed node still points to its successor.
-        let next = unsafe { rcu::dereference(&raw const (*self.at).next) };
-        self.at = next;
+        self.at = unsafe { rcu::dereference(next) };
         if self.at == self.head {
             return None;
         }
         let node = node_of(self.at);
+        // SAFETY: The node is not at address 0, which the compiler cannot see.
+        unsafe { assert_unchecked(!node.is_null()) };
         // SAFETY: `at` is not the head, so it is the links of a node, which stays by the type
-        // invariant. The node is not at address 0, which the compiler cannot see.
-        unsafe {
-            assert_unchecked(!node.is_null());
-            Some(&(*node).value)
-        }
+        // invariant.
+        Some(unsafe { &(*node).value })
     }
 }

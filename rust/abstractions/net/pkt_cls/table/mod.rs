@@ -27,6 +27,7 @@ pub(crate) use update::Handle;
 
 use super::{
     filter::Filter,
+    links::Links,
     Classifier, //
 };
 use crate::abstractions::{
@@ -45,9 +46,14 @@ use kernel::{
         Mutex,
         MutexGuard, //
     },
-    types::Opaque, //
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
 };
 use node::{
+    link_of,
+    links_of,
     node_of,
     FilterNode, //
 };
@@ -101,15 +107,11 @@ struct List<T: Classifier> {
 impl<T: Classifier> PinnedDrop for FilterTable<T> {
     fn drop(self: Pin<&mut Self>) {
         for list in self.lists() {
-            // SAFETY: The lists are valid. Nobody else uses the table any more, so the nodes are
-            // ours to free. A table that readers have seen is dropped after a grace period.
-            unsafe {
-                let mut at = (*list.head).next;
-                while at != list.head {
-                    let node = (list.node_of)(at);
-                    at = (*at).next;
-                    Self::free(node);
-                }
+            // SAFETY: The list is valid. Nobody else uses the table any more.
+            for links in unsafe { Links::of(list.head) } {
+                // SAFETY: Nobody else uses the table any more, so the nodes are ours to free. A
+                // table that readers have seen is dropped after a grace period.
+                unsafe { Self::free((list.node_of)(links)) };
             }
         }
         // SAFETY: The IDR is valid, and not used any more.
@@ -151,13 +153,13 @@ impl<T: Classifier> FilterTable<T> {
         let new = node.as_ptr();
         let seq = inner.seq.get() + 1;
         inner.seq.set(seq);
-        // SAFETY: Nobody else accesses the node's `link` before it is in the list. The list is
-        // valid and locked. Afterwards the node is both in the IDR and in the list.
-        unsafe {
-            Self::set_link(new, id, seq);
-            bindings::list_add_rcu((*new).value.links.get(), self.list.get());
-            self.get_ref(inner, node)
-        }
+        // SAFETY: Nobody else accesses the node's `link` before it is in the list.
+        unsafe { Self::set_link(new, id, seq) };
+        // SAFETY: The list is valid and locked. The node is in no list, by the safety requirements
+        // of this function.
+        unsafe { bindings::list_add_rcu(links_of(new), self.list.get()) };
+        // SAFETY: The table has the node, which is both in the IDR and in the list.
+        unsafe { self.get_ref(inner, node) }
     }
 
     /// # Safety
@@ -165,11 +167,9 @@ impl<T: Classifier> FilterTable<T> {
     /// `node` is valid, and nobody else accesses its `link`.
     unsafe fn set_link(node: *mut FilterNode<T>, id: u32, seq: u64) {
         // SAFETY: By the safety requirements of this function.
-        unsafe {
-            let link = (*node).value.link.0.get();
-            (*link).id = id;
-            (*link).seq = seq;
-        }
+        let link = unsafe { &mut *link_of(node) };
+        link.id = id;
+        link.seq = seq;
     }
 
     fn find(inner: &MutexGuard<'_, TableInner>, id: u32) -> *mut FilterNode<T> {
@@ -229,20 +229,20 @@ impl<T: Classifier> FilterTable<T> {
     pub(super) unsafe fn detach(&self) {
         // Not locked, because what is dropped takes its own locks.
         for list in self.lists() {
-            // SAFETY: By the type invariant, and because nobody refers to a filter any more: a
-            // request holds its tcf_proto while it uses a filter, even after it has decremented the
-            // filter's refcount. The successor of a node is read before the node is freed.
-            unsafe {
-                let mut at = (*list.head).next;
-                while at != list.head {
-                    let (links, node) = (at, (list.node_of)(at));
-                    at = (*at).next;
-                    if !(*node).value.exts().get_net() {
-                        // The devices of the namespace are closed, and the kernel has waited for
-                        // their packets.
-                        bindings::list_del_rcu(links);
-                        Self::free(node);
-                    }
+            // SAFETY: The list is valid. No request uses the table, by the safety requirements of
+            // this function.
+            for links in unsafe { Links::of(list.head) } {
+                let node = (list.node_of)(links);
+                // SAFETY: The nodes in the lists are valid, by the type invariant.
+                let filter = unsafe { &(*node).value };
+                // SAFETY: Nobody refers to a filter any more: a request holds its tcf_proto while
+                // it uses a filter, even after it has decremented the filter's refcount.
+                if !unsafe { filter.exts().get_net() } {
+                    // SAFETY: The links are in a list that no request uses.
+                    unsafe { bindings::list_del_rcu(links) };
+                    // SAFETY: Nobody refers to the filter any more. The devices of the namespace
+                    // are closed, and the kernel has waited for their packets.
+                    unsafe { Self::free(node) };
                 }
             }
         }
@@ -265,8 +265,7 @@ impl<T: Classifier> FilterTable<T> {
     ///
     /// `node` was taken out of its box, and nobody else has it.
     unsafe fn free(node: *mut FilterNode<T>) {
-        // SAFETY: By the safety requirements of this function. The node was pinned, and is dropped
-        // in place.
-        drop(unsafe { Pin::new_unchecked(KBox::from_raw(node)) });
+        // SAFETY: By the safety requirements of this function.
+        drop(unsafe { Pin::<KBox<FilterNode<T>>>::from_foreign(node.cast()) });
     }
 }

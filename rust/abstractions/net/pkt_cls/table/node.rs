@@ -27,7 +27,12 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::Refcount, //
+    ptr::project,
+    sync::Refcount,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
 };
 
 /// The state of a filter in its table. The lock of the table protects it, except for the refcount,
@@ -48,7 +53,7 @@ pub(super) struct TableLinkInner {
 unsafe impl Send for TableLink {}
 
 // SAFETY: Only the holder of the table's lock accesses it, except for the refcount, which is
-// atomic, and the id, which does not change once the filter is in the table.
+// atomic, and the numbers, which do not change once the filter is in the table.
 unsafe impl Sync for TableLink {}
 
 impl TableLink {
@@ -63,6 +68,16 @@ impl TableLink {
 }
 
 pub(super) type FilterNode<T> = RcuWorkBox<Filter<T>>;
+
+/// Returns the links of a node in the list.
+pub(super) fn links_of<T: Classifier>(node: *mut FilterNode<T>) -> *mut bindings::list_head {
+    Opaque::cast_into(project!(node, .value.links))
+}
+
+/// Returns the state of a node in its table.
+pub(super) fn link_of<T: Classifier>(node: *mut FilterNode<T>) -> *mut TableLinkInner {
+    UnsafeCell::raw_get(project!(node, .value.link.0))
+}
 
 /// Returns the node of a filter from its links in the list.
 pub(super) fn node_of<T: Classifier>(links: *mut bindings::list_head) -> *mut FilterNode<T> {
@@ -95,16 +110,16 @@ impl<'a, T: Classifier> NewFilter<'a, T> {
     ) -> Result<Self> {
         let mut node =
             KBox::<FilterNode<T>>::new_uninit(GFP_KERNEL_ACCOUNT).map_err(|_| ENOBUFS)?;
+        let at = node.as_mut_ptr();
+        let value = project!(mut at, .value);
         // SAFETY: The memory is ours. The value and its actions are dropped within `'a`, or the
         // value is published. Then `FilterTable::detach` or `FilterTable::put_last` makes the
         // actions hold their namespace before the tcf_proto is freed, which the namespace outlives.
-        // Of the other fields of a node only the links must be initialised.
-        let node = unsafe {
-            let at = node.as_mut_ptr();
-            Filter::write(&raw mut (*at).value, parts);
-            (*RcuWorkBox::links(at)).next = ptr::null_mut();
-            node.assume_init()
-        };
+        unsafe { Filter::write(value, parts) };
+        // SAFETY: The memory is ours.
+        unsafe { (*RcuWorkBox::links(at)).next = ptr::null_mut() };
+        // SAFETY: Of the other fields of a node only the links must be initialised.
+        let node = unsafe { node.assume_init() };
         Ok(Self {
             node: KBox::into_pin(node),
             base,
@@ -115,8 +130,8 @@ impl<'a, T: Classifier> NewFilter<'a, T> {
     /// Takes the node out of its box, for the table. The node does not move until the table frees
     /// it.
     pub(super) fn into_node(self) -> NonNull<FilterNode<T>> {
-        // SAFETY: The node is not moved. It is not at address 0, because it comes from a box.
-        unsafe { NonNull::new_unchecked(KBox::into_raw(Pin::into_inner_unchecked(self.node))) }
+        // SAFETY: The node is not at address 0, because it comes from a box.
+        unsafe { NonNull::new_unchecked(self.node.into_foreign().cast()) }
     }
 
     /// Reverts [`Self::into_node`].
@@ -126,9 +141,8 @@ impl<'a, T: Classifier> NewFilter<'a, T> {
     /// `node` comes from [`Self::into_node`], for a request of `'a`, and nobody else has it.
     pub(super) unsafe fn from_node(node: NonNull<FilterNode<T>>, base: c_ulong) -> Self {
         Self {
-            // SAFETY: By the safety requirements of this function. The node was pinned, and is
-            // pinned again.
-            node: unsafe { Pin::new_unchecked(KBox::from_raw(node.as_ptr())) },
+            // SAFETY: By the safety requirements of this function.
+            node: unsafe { Pin::<KBox<_>>::from_foreign(node.as_ptr().cast()) },
             base,
             _request: PhantomData,
         }

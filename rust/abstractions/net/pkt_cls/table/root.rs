@@ -14,6 +14,7 @@ use crate::abstractions::{
 use core::ptr;
 use kernel::{
     prelude::*,
+    ptr::project,
     types::ForeignOwnable, //
 };
 
@@ -30,8 +31,9 @@ impl<T: Classifier> FilterTable<T> {
         tp: *mut bindings::tcf_proto,
     ) -> Result {
         let root: Root<T> = RcuWorkBox::new(Self::new())?;
+        let place = project!(mut tp, .root);
         // SAFETY: `tp` is valid by the safety requirements of this function.
-        unsafe { bindings::rcu_assign_pointer(&raw mut (*tp).root, root.into_foreign()) };
+        unsafe { bindings::rcu_assign_pointer(place, root.into_foreign()) };
         Ok(())
     }
 
@@ -46,10 +48,24 @@ impl<T: Classifier> FilterTable<T> {
     pub(in crate::abstractions::net::pkt_cls) unsafe fn of<'a>(
         tp: *const bindings::tcf_proto,
     ) -> &'a Self {
+        // SAFETY: By the safety requirements of this function.
+        &unsafe { Self::root(tp) }.value
+    }
+
+    /// Returns the memory of the table of a tcf_proto.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::of`].
+    #[inline(always)]
+    unsafe fn root<'a>(tp: *const bindings::tcf_proto) -> &'a RcuWorkBox<Self> {
+        let place = project!(tp, .root);
+        // SAFETY: `tp` is valid by the safety requirements of this function. `store` published the
+        // table.
+        let root = unsafe { rcu::dereference(place) };
         // SAFETY: By the safety requirements of this function. The table is taken back after a
         // grace period.
-        let root = unsafe { Root::<T>::borrow(rcu::dereference(&raw const (*tp).root)) };
-        &root.get_ref().value
+        unsafe { Root::<T>::borrow(root) }.get_ref()
     }
 
     /// Frees the table of a tcf_proto after a grace period.
@@ -59,11 +75,10 @@ impl<T: Classifier> FilterTable<T> {
     /// As for [`Self::of`]. Called once, when only the packet path still uses the table, and new
     /// readers cannot find `tp`.
     pub(in crate::abstractions::net::pkt_cls) unsafe fn queue(tp: *const bindings::tcf_proto) {
+        // SAFETY: By the safety requirements of this function.
+        let root = unsafe { Self::root(tp) };
         // SAFETY: By the safety requirements of this function. The box was taken apart by `store`,
         // and its address is that of the value.
-        unsafe {
-            let root = Root::<T>::borrow(rcu::dereference(&raw const (*tp).root));
-            RcuWorkBox::queue(ptr::from_ref(root.get_ref()).cast_mut());
-        }
+        unsafe { RcuWorkBox::queue(ptr::from_ref(root).cast_mut()) };
     }
 }

@@ -4,7 +4,10 @@
 
 use super::{
     filter_ref::FilterRef,
-    node::NewFilter,
+    node::{
+        links_of,
+        NewFilter, //
+    },
     FilterTable, //
 };
 use crate::abstractions::{
@@ -133,13 +136,11 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         }
         self.bind(&entry, entry.base);
         let new = {
+            let (id, seq) = (old.handle(), old.seq());
             let old = old.node.as_ptr();
             let inner = table.inner.lock();
-            // SAFETY: Valid by the invariant of the reference. The lock is held.
-            let (id, seq, removed) = unsafe {
-                let was = (*old).value.link.0.get();
-                ((*was).id, (*was).seq, FilterTable::is_removed(&inner, old))
-            };
+            // SAFETY: Valid by the invariant of the reference.
+            let removed = unsafe { FilterTable::is_removed(&inner, old) };
             let Some(_open) = (!removed).then(|| tp.open()).flatten() else {
                 drop(inner);
                 self.unbind(&entry);
@@ -147,17 +148,17 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
             };
             let node = entry.into_node();
             let new = node.as_ptr();
-            // SAFETY: The table has the old node, as was checked above, and the new one was created
-            // above. The lock is held. Replacing the pointer of an existing id allocates nothing
-            // and cannot fail. New readers cannot find the old node any more, neither in the IDR
-            // nor in the list.
-            unsafe {
-                FilterTable::set_link(new, id, seq);
-                bindings::idr_replace(inner.ids.get(), new.cast(), id as c_ulong);
-                bindings::list_replace_rcu((*old).value.links.get(), (*new).value.links.get());
-                FilterTable::set_removed(&inner, old);
-                table.get_ref(&inner, node)
-            }
+            // SAFETY: Nobody else has the new node, which was created above.
+            unsafe { FilterTable::set_link(new, id, seq) };
+            // SAFETY: The IDR is valid and locked. It has the id of the old node, which is in the
+            // table, so this allocates nothing and cannot fail.
+            unsafe { bindings::idr_replace(inner.ids.get(), new.cast(), id as c_ulong) };
+            // SAFETY: The list is locked, and has the old node. The new one is in no list.
+            unsafe { bindings::list_replace_rcu(links_of(old), links_of(new)) };
+            // SAFETY: The old node was removed above. `old` is a reference to it.
+            unsafe { FilterTable::set_removed(&inner, old) };
+            // SAFETY: The table has the new node.
+            unsafe { table.get_ref(&inner, node) }
         };
         self.unbind(old);
         Ok(new)
@@ -174,16 +175,16 @@ impl<'a, T: Classifier> Writer<'_, 'a, T> {
         {
             let node = filter.node.as_ptr();
             let inner = table.inner.lock();
-            // SAFETY: Valid by the invariant of the reference. The lock is held.
-            unsafe {
-                if FilterTable::is_removed(&inner, node) {
-                    return false;
-                }
-                let id = (*(*node).value.link.0.get()).id;
-                bindings::idr_remove(inner.ids.get(), id as c_ulong);
-                bindings::list_del_rcu((*node).value.links.get());
-                FilterTable::set_removed(&inner, node);
+            // SAFETY: Valid by the invariant of the reference.
+            if unsafe { FilterTable::is_removed(&inner, node) } {
+                return false;
             }
+            // SAFETY: The IDR is valid and locked.
+            unsafe { bindings::idr_remove(inner.ids.get(), filter.handle() as c_ulong) };
+            // SAFETY: The list is locked, and has the node, which is not removed.
+            unsafe { bindings::list_del_rcu(links_of(node)) };
+            // SAFETY: The node was removed above. `filter` is a reference to it.
+            unsafe { FilterTable::set_removed(&inner, node) };
         }
         self.unbind(filter);
         true
@@ -220,12 +221,11 @@ impl<'a, T: Classifier> HandleReservation<'_, 'a, T> {
         // The handle is in use from here on, so the reservation is not dropped.
         let id = ManuallyDrop::new(self).id;
         let node = entry.into_node();
-        // SAFETY: The table is valid and locked. `reserve` allocated the id, so this allocates
-        // nothing and cannot fail. The IDR contains the node afterwards.
-        unsafe {
-            bindings::idr_replace(inner.ids.get(), node.as_ptr().cast(), id as c_ulong);
-            Ok(table.link(&inner, node, id))
-        }
+        // SAFETY: The IDR is valid and locked. `reserve` allocated the id, so this allocates
+        // nothing and cannot fail.
+        unsafe { bindings::idr_replace(inner.ids.get(), node.as_ptr().cast(), id as c_ulong) };
+        // SAFETY: The lock is that of the table, and the IDR contains the node.
+        Ok(unsafe { table.link(&inner, node, id) })
     }
 }
 
