@@ -76,12 +76,9 @@ impl FakeDevice {
         private: *mut c_void,
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
-        let (command, state) = unsafe {
-            (
-                &*data.cast::<bindings::tc_cls_bpf_offload>(),
-                &*private.cast::<FakeState>(),
-            )
-        };
+        let command = unsafe { &*data.cast::<bindings::tc_cls_bpf_offload>() };
+        // SAFETY: By the safety requirements of this function.
+        let state = unsafe { &*private.cast::<FakeState>() };
         let may = if command.prog.is_null() {
             &state.gives
         } else {

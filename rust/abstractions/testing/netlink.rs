@@ -81,10 +81,10 @@ impl Request {
         let mut at = 0;
         while at < self.0.len() {
             let attr = self.0.as_ptr().wrapping_add(at).cast::<bindings::nlattr>();
-            // SAFETY: `put` wrote an attribute there.
-            let (len, kind) = unsafe { ((*attr).nla_len, (*attr).nla_type) };
-            table[usize::from(kind)] = attr.cast_mut();
-            at += usize::from(len).next_multiple_of(4);
+            // SAFETY: `put` wrote an attribute there, and the buffer is borrowed.
+            let header = unsafe { &*attr };
+            table[usize::from(header.nla_type)] = attr.cast_mut();
+            at += usize::from(header.nla_len).next_multiple_of(4);
         }
         // SAFETY: Each entry is null, or an attribute in the buffer, which is borrowed.
         f(unsafe { Tca::from_raw(table.as_mut_ptr()) })

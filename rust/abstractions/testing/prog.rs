@@ -65,28 +65,31 @@ impl ProgWatch {
 
     /// Returns a reference to the program, as if it were of type `T`.
     pub(crate) fn prog<T>(&self) -> ARef<Prog<T>> {
+        self.inc_ref();
         // SAFETY: The program is valid, and the new reference is passed on. A program that only
         // returns can be run as any type.
-        unsafe {
-            bindings::bpf_prog_inc(self.0.as_ptr());
-            Prog::from_raw(self.0)
-        }
+        unsafe { Prog::from_raw(self.0) }
     }
 
     /// Returns a reference to the program, like [`Self::prog`], for tc.
     pub(crate) fn tc_prog(&self) -> TcProg {
-        // SAFETY: The program is valid, because the watch holds a reference. The new reference is
-        // passed on.
-        unsafe {
-            bindings::bpf_prog_inc(self.0.as_ptr());
-            TcProg::from_raw(self.0)
-        }
+        self.inc_ref();
+        // SAFETY: The program is valid, and the new reference is passed on.
+        unsafe { TcProg::from_raw(self.0) }
+    }
+
+    fn inc_ref(&self) {
+        // SAFETY: The program is valid, because the watch holds a reference.
+        unsafe { bindings::bpf_prog_inc(self.0.as_ptr()) };
     }
 
     /// Returns the number of references other than that of the watch.
     pub(crate) fn refs(&self) -> i64 {
         // SAFETY: The program is valid, because the watch holds a reference.
-        unsafe { (*(*self.0.as_ptr()).aux).refcnt.counter - 1 }
+        let aux = unsafe { (*self.0.as_ptr()).aux };
+        // SAFETY: The `aux` of a program lives as long as the program.
+        let refs = unsafe { (*aux).refcnt.counter };
+        refs - 1
     }
 }
 
