@@ -5,6 +5,8 @@
 //! `unsafe` is confined to this module. It does not depend on the encapsulation or the classifier,
 //! and its layout follows `rust/kernel/`.
 
+#![warn(clippy::multiple_unsafe_ops_per_block)]
+
 #[path = "../bindings.rs"]
 mod bindings;
 

@@ -16,7 +16,8 @@ HEAD = """<!-- SPDX-License-Identifier: GPL-2.0-only -->
 
 Generated from the comments in the source by `make unsafe`. Each entry says what an unsafe block
 relies on, and who guarantees it: the kernel, a type invariant, a check above the block or, in an
-unsafe function, its caller.
+unsafe function, its caller. A block has one unsafe operation, except where an `#[expect]` in the
+source says why it has more.
 
 The number of blocks should fall. A commit that raises it explains why, in a line that begins with
 `Unsafe:`.

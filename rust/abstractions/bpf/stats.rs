@@ -20,6 +20,10 @@ extern "C" {
 ///
 /// Costs a no-op in kernels that patch static keys (`CONFIG_JUMP_LABEL`).
 #[inline(always)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the kernel crate's macro is one operation"
+)]
 pub(crate) fn stats_enabled() -> bool {
     // SAFETY: The static key of the kernel. `Key` consists of the key only.
     unsafe { static_branch_unlikely!(bpf_stats_enabled_key, Key, key) }
