@@ -62,7 +62,7 @@ pub(super) fn change<'a>(change: &Change<'a>, extack: &mut ExtAck<'_>) -> Result
     let (new, warning) = parse(change, extack)?;
     let warning = warning.or_else(|| warnings::warning(change, &new));
     // RTNL protects the owners of the block (`dst_needed()`), its devices (`is_dev_bound()`) and
-    // offload (`skip_sw()`). It also protects classes, which `Change::writer()` sees to.
+    // offload (`skip_sw()`). It also protects classes: `Change::writer()` takes it for them.
     let prog = &new.rule().prog;
     let needs_rtnl = prog.dst_needed() || prog.is_dev_bound() || new.skip_sw();
     let result = {

@@ -28,7 +28,7 @@ use kernel::prelude::*;
 const GRE_CSUM: u8 = 0x80;
 
 const TCP: GsoTypes = GsoTypes::TCPV4.and(GsoTypes::TCPV6);
-/// Tunnels whose segmentation goes by the inner header offsets, of which an skb has only one set.
+/// Tunnels whose segmentation uses the inner header offsets, of which an skb has only one set.
 const TUNNELS: GsoTypes = GsoTypes::GRE
     .and(GsoTypes::GRE_CSUM)
     .and(GsoTypes::UDP_TUNNEL)
@@ -50,7 +50,7 @@ pub(super) struct GsoUpdate {
 /// - `EPROTONOSUPPORT` or `EINVAL` if they cannot be encapsulated with this header,
 /// - `EMSGSIZE` if the segments would have less than `TCP_MIN_GSO_SIZE` bytes.
 pub(super) fn encapsulate(gso: Gso, outer: &Outer, header: ProgMem<'_>) -> Result<GsoUpdate> {
-    // Segmentation has the inner offsets of one tunnel only, and would drop a tunnel in a tunnel.
+    // An skb has one set of inner offsets: nested tunnels cannot be segmented and would be dropped.
     if gso.types.any_of(TUNNELS) {
         return Err(ENOTSUPP);
     }

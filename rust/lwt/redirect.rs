@@ -60,7 +60,7 @@ pub(super) fn redirect(ctx: &BpfNetContext<'_>, cx: HookCtx<'_, LwtXmit>, mut sk
         return drop_redirect(cx, skb, PacketDrop::truncated());
     }
 
-    // The device counts what happens to the packet from here on.
+    // From here on, drops are counted in the statistics of the device.
     if target.to_ingress() {
         if let Err(skb) = dev.receive(skb, mac_header) {
             drop_redirect(cx, skb, PacketDrop::truncated());

@@ -100,8 +100,8 @@ pub(super) fn input(mut skb: Skb, dst: Dst<'_>) -> Result<Received, (Skb, Packet
 ///
 /// On error the caller gets the packet back.
 ///
-/// The callees are not inlined: packets that are not rerouted do not pay for the stack frame, and
-/// no path pays for the frame of another one.
+/// The callees are not inlined: each path allocates only its own stack frame, and packets that are
+/// not rerouted none.
 #[inline(always)]
 pub(super) fn xmit(
     bh: &BhDisabled<'_>,
@@ -257,7 +257,7 @@ impl<'r> RouteSource<'r> for FromLookupAndCache<'_> {
 
 /// Reads the IP header, and finds the route by `source`.
 ///
-/// [`resolve`] is instantiated once per family, so that no family pays for the other one's fields.
+/// [`resolve`] is instantiated once per family, so that each initialises only its own fields.
 #[inline(always)]
 fn find<'r, S: RouteSource<'r>>(
     skb: &Skb,

@@ -62,8 +62,8 @@ fn warn_redirect<P>(cx: HookCtx<'_, P>) {
 }
 
 impl<P: HookType> HookCtx<'_, P> {
-    /// Runs the program on a packet, and counts the run. Returns what `f` makes of the packet and
-    /// of the program's return value, in the same BPF network context.
+    /// Runs the program on a packet, and counts the run. Then calls `f` with the packet and the
+    /// program's return value, in the same BPF network context, and returns its result.
     #[inline(always)]
     fn run<R>(
         self,

@@ -270,8 +270,8 @@ impl Flow {
             // SAFETY: The namespace is valid by the invariant of `owner`.
             let rt = unsafe { bindings::ip_route_output_key(owner.net, &mut fl4) };
             let dst = project!(mut from_err_ptr(rt)?, .dst);
-            // SAFETY: A route that is returned, and no error pointer, is valid, has a device, and
-            // comes with a reference.
+            // SAFETY: Not an error pointer, so a valid route with a device. The caller owns one
+            // reference.
             return unsafe { DstRef::from_raw(dst) }.usable();
         }
         let [flowinfo, s0, s1, d0, d1] = self.addrs;
@@ -296,8 +296,8 @@ impl Flow {
         // holds a reference to it.
         let dst = unsafe { bindings::ip6_dst_lookup_flow(owner.net, sk, &mut fl6, ptr::null()) };
         let dst = from_err_ptr(dst)?;
-        // SAFETY: A route that is returned, and no error pointer, is valid, has a device, and comes
-        // with a reference.
+        // SAFETY: Not an error pointer, so a valid route with a device. The caller owns one
+        // reference.
         unsafe { DstRef::from_raw(dst) }.usable()
     }
 

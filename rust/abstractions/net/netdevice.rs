@@ -89,7 +89,7 @@ impl NetDevice {
         unsafe { bindings::skb_clear_tstamp(skb.as_ptr()) };
         // SAFETY: Bottom halves are disabled, by the token, so the task stays on this CPU.
         unsafe { bindings::dev_xmit_recursion_inc() };
-        // The device counts what happens to the packet.
+        // From here on, drops are counted in the statistics of the device.
         // SAFETY: The packet is owned and passed on, and has a device.
         unsafe { bindings::dev_queue_xmit(skb.into_raw()) };
         // SAFETY: The counter is that of the same CPU, because bottom halves are disabled, by the

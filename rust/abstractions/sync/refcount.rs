@@ -15,7 +15,8 @@ use kernel::sync::{
 /// Drops a reference unless it is the last one. Returns whether it was dropped. Any context.
 /// C: `refcount_dec_not_one()`.
 ///
-/// For objects whose last reference is dropped under a lock: the others are dropped without it.
+/// The fast path for objects whose last reference is dropped under a lock: all other drops skip the
+/// lock.
 #[inline(always)]
 pub(crate) fn dec_not_one(count: &Refcount) -> bool {
     let count = count.as_atomic();

@@ -124,7 +124,7 @@ pub(crate) fn xmit(
 /// The result of a hook, in a form that can be compared.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The packet goes on.
+    /// The core continues with the packet.
     Continue,
     /// The packet was consumed, with this result.
     Consumed(c_int),

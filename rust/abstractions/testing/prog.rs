@@ -20,8 +20,8 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// A program whose references are watched. The watch holds a reference that is not counted in
-/// [`Self::refs`].
+/// An extra reference to a program, with which a test checks that the code under test released its
+/// own. [`Self::refs`] does not count it.
 pub(crate) struct ProgWatch(NonNull<bindings::bpf_prog>);
 
 const BPF_LD_B_ABS: u16 = 0x30;

@@ -24,7 +24,8 @@ use kernel::{
     ptr::project, //
 };
 
-/// A packet whose freeing is watched. The watch holds another reference to it.
+/// An extra reference to a packet, with which a test checks that the code under test released its
+/// own.
 pub(crate) struct SkbWatch(NonNull<bindings::sk_buff>);
 
 /// Headroom of a packet from [`skb`].

@@ -213,8 +213,9 @@ impl Found<'_> {
             Self::Held(dst) => dst.into_raw() as c_ulong,
             Self::NoRef(dst) => dst.0 as c_ulong | bindings::SKB_DST_NOREF as c_ulong,
         };
-        // SAFETY: The packet is valid and exclusively borrowed. It keeps to the lifetime of the
-        // route, by the safety requirements of this function.
+        // SAFETY: The packet is valid and exclusively borrowed. An uncounted
+        // route is not used past the RCU read-side critical section, by the safety requirements of
+        // this function.
         unsafe { self::refdst(skb).write(refdst) };
     }
 }

@@ -84,7 +84,7 @@ impl<T: Ops> Adapter<T> {
     pub(crate) unsafe extern "C" fn destroy_state(lws: *mut bindings::lwtunnel_state) {
         // SAFETY: The state is valid by the safety requirements of this function.
         if !unsafe { is_ours(lws) } {
-            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            // SAFETY: By the safety requirements of this function. The state is a built-in one.
             unsafe { takeover::destroy(T::TYPE, lws, T::OPS.owner) };
             return;
         }
@@ -253,14 +253,14 @@ impl<T: Encap> Adapter<T> {
 
     /// # Safety
     ///
-    /// Called by the core, inside an RCU read-side critical section, with a packet that it gives
-    /// away. The route of the packet has a state of `T::TYPE`: one of ours or, if the slot was
-    /// taken over, one of the built-in ops.
+    /// Called by the core, inside an RCU read-side critical section, with a packet whose ownership
+    /// it passes on. The route of the packet has a state of `T::TYPE`: one of ours or, if the slot
+    /// was taken over, one of the built-in ops.
     #[inline(always)]
     pub(crate) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let Some(args) = (unsafe { Self::hook_args(skb) }) else {
-            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            // SAFETY: By the safety requirements of this function. The state is a built-in one.
             return unsafe { takeover::input(T::TYPE, skb) };
         };
         match args.encap.input(&args.bh, args.skb, args.dst) {
@@ -286,7 +286,7 @@ impl<T: Encap> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let Some(args) = (unsafe { Self::hook_args(skb) }) else {
-            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            // SAFETY: By the safety requirements of this function. The state is a built-in one.
             return unsafe { takeover::output(T::TYPE, net, sk, skb) };
         };
         match args.encap.output(&args.bh, args.skb, args.dst) {
@@ -309,7 +309,7 @@ impl<T: Encap> Adapter<T> {
     pub(crate) unsafe extern "C" fn xmit(skb: *mut bindings::sk_buff) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let Some(args) = (unsafe { Self::hook_args(skb) }) else {
-            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            // SAFETY: By the safety requirements of this function. The state is a built-in one.
             return unsafe { takeover::xmit(T::TYPE, skb) };
         };
         args.encap.xmit(&args.bh, args.skb, args.dst).0
@@ -325,7 +325,7 @@ impl<T: Encap> Adapter<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let Some(state) = (unsafe { Self::ours(lws) }) else {
-            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            // SAFETY: By the safety requirements of this function. The state is a built-in one.
             return unsafe { takeover::fill_encap(T::TYPE, skb, lws) };
         };
         from_result(|| {
@@ -343,7 +343,7 @@ impl<T: Encap> Adapter<T> {
     pub(crate) unsafe extern "C" fn get_encap_size(lws: *mut bindings::lwtunnel_state) -> c_int {
         // SAFETY: By the safety requirements of this function.
         let Some(state) = (unsafe { Self::ours(lws) }) else {
-            // SAFETY: By the safety requirements of this function, and the state is not ours.
+            // SAFETY: By the safety requirements of this function. The state is a built-in one.
             return unsafe { takeover::get_encap_size(T::TYPE, lws) };
         };
         c_int::try_from(state.encap.size()).unwrap_or(c_int::MAX)

@@ -78,8 +78,8 @@ impl<T: Encap> Adapter<T> {
         }
     }
 
-    /// Returns whether a request to delete a route, for which `ours` was built, means the route of
-    /// `theirs`, a state of the built-in ops.
+    /// Returns whether the delete request that `ours` was built for matches the route with the
+    /// built-in state `theirs`.
     ///
     /// Returns `false` if `ours` was built for a new route: that route must not share the nexthop
     /// of the other one, because its packets would run the wrong program.

@@ -106,7 +106,8 @@ impl<T: Encap> Drop for Registration<T> {
         }
         // RCU callbacks of cached routes (`CachedDst`) may be pending.
         rcu_barrier();
-        // A state holds the module, which does not drop the registration before they are all gone.
+        // Each state holds a reference to the module, so all are freed before the registration is
+        // dropped.
         links::release();
     }
 }

@@ -18,13 +18,13 @@
 //!   when it builds the state and drops when it frees the state. A state of the built-in ops holds
 //!   none. But when the core frees it, the core uses the ops that it finds in the slot, and drops a
 //!   reference to our module. So [`destroy`] takes one first.
-//! - *Unload.* After the built-in ops have their slot back, the module is freed only when nothing
-//!   can be in the functions of our ops any more. Packets are in an RCU read side. States of the
-//!   built-in ops are mostly freed in softirq, which counts as one. But a request that fails frees
-//!   the state that it built, and with `PREEMPT_RT` a softirq is a thread. Both may be preempted,
-//!   but do not sleep between reading the slot and taking the reference to our module, so
-//!   `synchronize_rcu_tasks()` waits for them. Tests cannot show that either wait is needed,
-//!   because freeing a module also takes a grace period.
+//! - *Unload.* After the built-in ops have their slot back, the module is freed only once no CPU
+//!   can be executing our callbacks. The packet path is in an RCU read-side critical section.
+//!   States of the built-in ops are mostly freed in softirq, which counts as one. But a request
+//!   that fails frees the state that it built, and with `PREEMPT_RT` a softirq is a thread. Both
+//!   may be preempted, but do not sleep between reading the slot and taking the reference to our
+//!   module, so `synchronize_rcu_tasks()` waits for them. Tests cannot show that either wait is
+//!   needed, because freeing a module also takes a grace period.
 
 use super::Unavailable;
 use crate::abstractions::{

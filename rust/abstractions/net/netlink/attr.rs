@@ -175,8 +175,8 @@ impl<'a> Attr<'a> {
         })?;
         // SAFETY: `__nla_parse()` clears the table first, and it succeeded.
         let table = unsafe { table.assume_init() };
-        // The table has the last attribute of each type. The attributes fill the payload, so those
-        // in the table do so, too, unless a type occurs twice.
+        // `__nla_parse()` keeps the last attribute of each type. Unless a type occurs twice, the
+        // aligned sizes in the table add up to the payload.
         let filled = table.iter().filter(|attr| !attr.is_null()).map(|attr| {
             // SAFETY: The callee checked that the attribute lies in the payload.
             aligned(usize::from(unsafe { (**attr).nla_len }))

@@ -42,8 +42,8 @@ pub(crate) struct FilterInit<'a, T: Classifier> {
 /// # Invariants
 ///
 /// Values are only created through [`NewFilter`](super::NewFilter), which allocates them on the
-/// heap. Once packets or devices may know a filter, it is freed after a grace period. If a device
-/// has its rule then, the rule stays.
+/// heap. Once published or offered to a device, a filter is freed only after a grace period. A
+/// rule that a device still has then is leaked.
 #[repr(C)]
 pub(crate) struct Filter<T: Classifier> {
     pub(super) links: Opaque<bindings::list_head>,

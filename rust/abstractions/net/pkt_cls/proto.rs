@@ -60,10 +60,10 @@ impl<T: Classifier> Clone for TcfProto<'_, T> {
 
 impl<T: Classifier> Copy for TcfProto<'_, T> {}
 
-/// The right to change the filters of a tcf_proto.
+/// Permits changes to the filters of a tcf_proto.
 ///
-/// While it lasts, no device joins or leaves the block of the tcf_proto. So what devices are told
-/// about the filters, now or when they join, agrees with the table.
+/// While it exists, no device binds to or unbinds from the block, so offload commands, and those
+/// that are replayed for a new device, match the table.
 pub(crate) struct Writer<'w, 'a, T: Classifier> {
     tp: TcfProto<'a, T>,
     right: Right<'w>,
@@ -72,7 +72,7 @@ pub(crate) struct Writer<'w, 'a, T: Classifier> {
 enum Right<'a> {
     /// RTNL is not held. The block has no device to offload to.
     Software {
-        /// Held for its drop.
+        /// Its drop unlocks.
         _none: NoDevices<'a>,
     },
     /// RTNL is held. The block may have devices, which are told about changes.

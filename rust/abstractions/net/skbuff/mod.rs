@@ -55,13 +55,13 @@ impl SkBuff {
         self.0.get()
     }
 
-    /// Returns the address of the fields that clones get a copy of.
+    /// Returns the address of the `headers` group, which `skb_clone()` copies.
     #[inline(always)]
     fn headers_ptr(&self) -> *mut SkbHeaders {
         project!(mut self.as_ptr(), .__bindgen_anon_4).cast()
     }
 
-    /// Returns the fields that clones get a copy of, header offsets among them.
+    /// Returns the `headers` group, which `skb_clone()` copies. It has the header offsets.
     #[inline(always)]
     pub(in crate::abstractions) fn headers_ref(&self) -> &SkbHeaders {
         // SAFETY: The packet is valid and borrowed. Both members of the union have the same layout.

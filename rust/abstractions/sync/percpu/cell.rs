@@ -33,9 +33,9 @@ struct Slot<T> {
     value: UnsafeCell<T>,
 }
 
-/// A `T` per CPU, of which one task at a time gets the one of its CPU.
+/// A `T` per CPU. One task at a time can borrow the value of its CPU.
 ///
-/// The values are allocated by [`Self::alloc`], and zeroed then.
+/// [`Self::alloc`] allocates the values, zeroed.
 pub(crate) struct PerCpuCell<T: Zeroable>(PerCpu<Slot<T>>);
 
 // SAFETY: Only the per-CPU address is sent. Values pass from one task to another, and `T` is
@@ -57,8 +57,8 @@ impl<T: Zeroable> PerCpuCell<T> {
         !self.0.get().is_null()
     }
 
-    /// Allocates the values, zeroed, unless they are allocated. Returns whether this call did so:
-    /// `false` also if the allocation fails. Does not sleep.
+    /// Allocates the values on the first call. Returns `true` if this call allocated them, `false`
+    /// if they existed or the allocation failed. Does not sleep.
     pub(crate) fn alloc(&self) -> bool {
         self.0.alloc()
     }

@@ -26,7 +26,7 @@ use kernel::{
     }, //
 };
 
-/// A `T` per CPU. The values are allocated by [`Self::alloc`], and zeroed then.
+/// A `T` per CPU. [`Self::alloc`] allocates the values, zeroed.
 ///
 /// # Invariants
 ///
@@ -46,8 +46,8 @@ impl<T: Zeroable> PerCpu<T> {
         self.0.load(Acquire)
     }
 
-    /// Allocates the values unless they are allocated. Returns whether this call did so: `false`
-    /// also if the allocation fails. Does not sleep.
+    /// Allocates the values on the first call. Returns `true` if this call allocated them, `false`
+    /// if they existed or the allocation failed. Does not sleep.
     #[cold]
     #[inline(never)]
     fn alloc(&self) -> bool {

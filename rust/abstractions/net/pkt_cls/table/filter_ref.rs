@@ -55,12 +55,12 @@ impl<'a, T: Classifier> FilterRef<'a, T> {
         unsafe { (*link_of(self.node.as_ptr())).seq }
     }
 
-    /// Transfers the reference to the core, as the pointer by which the core knows the filter.
+    /// Transfers the reference to the core, as its opaque pointer to the filter (`void *fh`).
     pub(in crate::abstractions::net::pkt_cls) fn into_raw(self) -> *mut c_void {
         ManuallyDrop::new(self).node.as_ptr().cast()
     }
 
-    /// Returns the pointer by which the core knows the filter, valid as long as the reference.
+    /// Returns the opaque pointer of the core to the filter, valid as long as the reference.
     pub(in crate::abstractions::net::pkt_cls) fn as_raw(&self) -> *mut c_void {
         self.node.as_ptr().cast()
     }
@@ -186,7 +186,7 @@ impl<T: Classifier> FilterTable<T> {
         }
     }
 
-    /// Drops what seems to be the last reference.
+    /// The slow path of [`Self::put`]: drops a reference that may be the last one, under the lock.
     ///
     /// # Safety
     ///
