@@ -26,14 +26,14 @@ struct {
 
 SEC(SECTION) int HOOK(call)(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 
-	if (!given)
+	if (!args)
 		return DROPS;
-	__sync_fetch_and_add(&given->runs, 1);
-	skb->cb[0] = given->flags;
-	bpf_tail_call(skb, &HOOK(calls), given->number);
-	return given->flags ? PASSES : DROPS;
+	__sync_fetch_and_add(&args->runs, 1);
+	skb->cb[0] = args->flags;
+	bpf_tail_call(skb, &HOOK(calls), args->number);
+	return args->flags ? PASSES : DROPS;
 }
 
 #undef HOOK

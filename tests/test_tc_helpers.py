@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs that redirect to peers and neighbours, clone, assign sockets and tail-call
-(tests/bpf/around.c)."""
+(tests/bpf/tc_helpers.c)."""
 
 import contextlib
 import errno
@@ -33,8 +33,8 @@ FOURTH = {4: "10.5.0.1", 6: "fd05::1"}
 DOMAIN = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-class Given(NamedTuple):
-    """Arguments and results of the programs. C: struct given in tests/bpf/around.c."""
+class Args(NamedTuple):
+    """Arguments and results of the programs. C: struct args in tests/bpf/tc_helpers.c."""
 
     number: int = 0
     flags: int = 0
@@ -44,24 +44,24 @@ class Given(NamedTuple):
     answer: int = 0
 
 
-class Around:
-    """The programs and their map of arguments and results."""
+class TcHelpers:
+    """The programs, and their map of arguments and results."""
 
     LAYOUT = "=II16sIIq"
 
     def __init__(self, wires, pins):
         self.wires, self.pins, self.numbers = wires, pins, itertools.count()
 
-    def give(self, number=0, flags=0, nexthop=bytes(16), family=0):
+    def set_args(self, number=0, flags=0, nexthop=bytes(16), family=0):
         """Sets the arguments of the programs."""
-        given = Given(number & 0xFFFFFFFF, flags, nexthop.ljust(16, b"\0"), family)
-        self.pins.update("given", struct.pack(self.LAYOUT, *given))
+        args = Args(number & 0xFFFFFFFF, flags, nexthop.ljust(16, b"\0"), family)
+        self.pins.update("args", struct.pack(self.LAYOUT, *args))
 
     @observed
-    def left(self):
+    def results(self):
         """Returns how often a program ran, and the last result of its helper."""
-        given = Given(*self.pins.lookup("given", self.LAYOUT))
-        return given.runs, given.answer
+        args = Args(*self.pins.lookup("args", self.LAYOUT))
+        return args.runs, args.answer
 
     def filter(self, hook, name, **fields):
         """Adds a filter with one of the programs to a hook of va."""
@@ -74,7 +74,7 @@ class Around:
             assert sender.send(address, data) == told
         return data
 
-    def through(self, hook, family):
+    def send_through(self, hook, family):
         """Sends a packet to THIRD that passes the hook: from b, for a to forward, or from a."""
         return self.send("b" if hook == "ingress" else "a", family, self.wires.THIRD[family])
 
@@ -82,7 +82,7 @@ class Around:
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
     """The programs, loaded once."""
-    with Pins("around") as made:
+    with Pins("tc_helpers") as made:
         yield made
 
 
@@ -98,11 +98,11 @@ def fixture_third(wires):
         yield
 
 
-@pytest.fixture(name="around")
-def fixture_around(wires, pins, third):
+@pytest.fixture(name="helpers")
+def fixture_helpers(wires, pins, third):
     """The programs and the network, with clsact on va."""
     wires.tc("qdisc add dev va clsact")
-    yield Around(wires, pins)
+    yield TcHelpers(wires, pins)
     wires.tc("qdisc del dev va clsact")
 
 
@@ -114,20 +114,20 @@ def index(device, namespace="a"):
 
 @FAMILIES
 @pytest.mark.parametrize("kind", ["veth", "netkit"])
-def test_packet_goes_on_as_received_by_the_peer(around, kind, family):
-    wires, name = around.wires, "wa"
+def test_packet_goes_on_as_received_by_the_peer(helpers, kind, family):
+    wires, name = helpers.wires, "wa"
     if kind == "netkit":
         name = "nk0"
         batch("-n a", "link add nk0 type netkit mode l2 peer name nk1 netns c", "link set nk0 up")
         batch("-n c", "link set nk1 up")
     try:
-        around.filter("ingress", "peer")
-        around.give(index(name))
+        helpers.filter("ingress", "peer")
+        helpers.set_args(index(name))
         before = received("c", "wc" if kind == "veth" else "nk1")
-        data = around.through("ingress", family)
+        data = helpers.send_through("ingress", family)
         # The peer counts it as received; it may also have received packets of IPv6 itself.
         assert received("c", "wc" if kind == "veth" else "nk1") > before
-        assert around.left() == (1, 0)
+        assert helpers.results() == (1, 0)
         assert wires.got("c", family) == [data]
     finally:
         if kind == "netkit":
@@ -143,57 +143,57 @@ def received(namespace, device):
 
 
 @FAMILIES
-def test_packet_for_a_peer_that_is_none_is_dropped(around, family):
-    around.filter("ingress", "peer")
+def test_packet_for_a_peer_that_is_none_is_dropped(helpers, family):
+    helpers.filter("ingress", "peer")
     with Tun("a", "tap0") as tap:
         for number in (tap.index, 9999):
-            around.give(number)
-            around.through("ingress", family)
-            assert around.left() == (1, 0)
+            helpers.set_args(number)
+            helpers.send_through("ingress", family)
+            assert helpers.results() == (1, 0)
         # On egress no peer would receive it.
-        around.wires.tc("filter del dev va ingress")
-        around.filter("egress", "peer")
-        around.give(index("wa"))
-        around.through("egress", family)
-        assert around.left() == (1, 0)
-        assert around.wires.where(family) == ""
+        helpers.wires.tc("filter del dev va ingress")
+        helpers.filter("egress", "peer")
+        helpers.set_args(index("wa"))
+        helpers.send_through("egress", family)
+        assert helpers.results() == (1, 0)
+        assert helpers.wires.where(family) == ""
 
 
 @BOTH
 @FAMILIES
-def test_packet_goes_to_the_neighbour_that_its_route_names(around, hook, family):
-    third = around.wires.THIRD[family]
-    way = around.wires.VIA["c"][family]
-    around.filter(hook, "neigh")
-    around.give(index("wa"))
+def test_packet_goes_to_the_neighbour_that_its_route_names(helpers, hook, family):
+    third = helpers.wires.THIRD[family]
+    way = helpers.wires.VIA["c"][family]
+    helpers.filter(hook, "neigh")
+    helpers.set_args(index("wa"))
     # The lookup is bound to the device, so the other route does not match.
-    with around.wires.having("a", family, f"route add {third} {way} table 100",
-                             "rule add pref 50 oif wa lookup 100"):
-        data = around.through(hook, family)
-        assert around.left() == (1, 0)
-        assert around.wires.got("c", family) == [data]
-    around.give(9999)
-    around.through(hook, family)
-    assert around.left() == (1, 0)
-    assert around.wires.where(family) == ""
+    with helpers.wires.having("a", family, f"route add {third} {way} table 100",
+                              "rule add pref 50 oif wa lookup 100"):
+        data = helpers.send_through(hook, family)
+        assert helpers.results() == (1, 0)
+        assert helpers.wires.got("c", family) == [data]
+    helpers.set_args(9999)
+    helpers.send_through(hook, family)
+    assert helpers.results() == (1, 0)
+    assert helpers.wires.where(family) == ""
 
 
 @BOTH
 @FAMILIES
 @pytest.mark.parametrize("of", [4, 6])
-def test_packet_goes_to_the_neighbour_that_the_program_names(around, hook, family, of):
-    around.filter(hook, "neigh")
-    around.give(index("wa"), family=DOMAIN[of],
-                nexthop=socket.inet_pton(DOMAIN[of], NEXTHOP[of]))
-    data = around.through(hook, family)
-    assert around.left() == (1, 0)
+def test_packet_goes_to_the_neighbour_that_the_program_names(helpers, hook, family, of):
+    helpers.filter(hook, "neigh")
+    helpers.set_args(index("wa"), family=DOMAIN[of],
+                     nexthop=socket.inet_pton(DOMAIN[of], NEXTHOP[of]))
+    data = helpers.send_through(hook, family)
+    assert helpers.results() == (1, 0)
     # An IPv6 packet cannot use an IPv4 neighbour.
     arrives = not (family == 6 and of == 4)
-    assert around.wires.got("c", family) == [data] * arrives
+    assert helpers.wires.got("c", family) == [data] * arrives
 
 
 @observed
-def came_in(tap, data):
+def count_received(tap, data):
     """Returns how many packets with these data the device has received, for any destination."""
     found = 0
     with contextlib.suppress(BlockingIOError):
@@ -205,62 +205,62 @@ def came_in(tap, data):
 
 @BOTH
 @FAMILIES
-def test_clone_goes_elsewhere_and_the_packet_on(around, hook, family):
-    around.filter(hook, "clone")
+def test_clone_goes_elsewhere_and_the_packet_on(helpers, hook, family):
+    helpers.filter(hook, "clone")
     address, target = (HOME, "a") if hook == "ingress" else (
         {4: "10.0.0.2", 6: "fd00::2"}, "b")
     with Tun("a", "tap0") as tap:
         for number, flags, answer in ((tap.index, 0, 0), (tap.index, BPF_F_INGRESS, 0),
                                       (9999, 0, -errno.EINVAL), (tap.index, 8, -errno.EINVAL)):
-            around.give(number, flags)
-            data = around.send("b" if target == "a" else "a", family, address[family])
-            assert (len(tap.sent(data)), came_in(tap, data)) == (
+            helpers.set_args(number, flags)
+            data = helpers.send("b" if target == "a" else "a", family, address[family])
+            assert (len(tap.sent(data)), count_received(tap, data)) == (
                 answer == flags == 0, answer == 0 and flags == BPF_F_INGRESS)
-            assert around.left() == (1, answer)
-            assert around.wires.got(target, family) == [data]
+            assert helpers.results() == (1, answer)
+            assert helpers.wires.got(target, family) == [data]
 
 
 @FAMILIES
-def test_packet_is_given_to_a_socket(around, family):
-    around.filter("ingress", "assign")
+def test_packet_is_given_to_a_socket(helpers, family):
+    helpers.filter("ingress", "assign")
     with make_socket("a", family) as chosen:
         chosen.bind(("" if family == 4 else "::", PORT + 100))
-        around.give(PORT + 100)
-        data = around.send("b", family, HOME[family])
+        helpers.set_args(PORT + 100)
+        data = helpers.send("b", family, HOME[family])
         assert chosen.recv(100) == data
-        assert around.left() == (1, 0)
-        assert around.wires.got("a", family) == []
+        assert helpers.results() == (1, 0)
+        assert helpers.wires.got("a", family) == []
         # Without a socket, or with flags, the packet goes to its destination.
         for number, flags, answer in ((PORT + 200, 0, -12 if family == 4 else -36),
                                       (PORT + 100, 1, -errno.EINVAL)):
-            around.give(number, flags)
-            data = around.send("b", family, HOME[family])
-            assert around.wires.got("a", family) == [data]
-            assert around.left() == (1, answer)
+            helpers.set_args(number, flags)
+            data = helpers.send("b", family, HOME[family])
+            assert helpers.wires.got("a", family) == [data]
+            assert helpers.results() == (1, answer)
 
 
 @FAMILIES
-def test_packet_is_given_to_a_socket_although_its_address_is_another(around, family):
-    third, wires = FOURTH[family], around.wires
-    around.filter("ingress", "assign")
+def test_packet_is_given_to_a_socket_although_its_address_is_another(helpers, family):
+    third, wires = FOURTH[family], helpers.wires
+    helpers.filter("ingress", "assign")
     with make_socket("a", family) as chosen, \
             wires.having("b", family, f"route add {third} via {HOME[family]}"), \
             wires.having("a", family, f"route add local {third} dev lo table local"):
         chosen.bind(("" if family == 4 else "::", PORT + 100))
-        around.give(PORT + 100)
-        data = around.send("b", family, third)
+        helpers.set_args(PORT + 100)
+        data = helpers.send("b", family, third)
         assert chosen.recv(100) == data
 
 
 @FAMILIES
-def test_packet_on_its_way_out_is_given_to_no_socket(around, family):
-    around.filter("egress", "assign")
+def test_packet_on_its_way_out_is_given_to_no_socket(helpers, family):
+    helpers.filter("egress", "assign")
     with make_socket("a", family) as other:
         other.bind(("" if family == 4 else "::", PORT + 100))
-        around.give(PORT + 100)
-        data = around.send("a", family, {4: "10.0.0.2", 6: "fd00::2"}[family])
-        assert around.left() == (1, -errno.EOPNOTSUPP)
-        assert around.wires.got("b", family) == [data]
+        helpers.set_args(PORT + 100)
+        data = helpers.send("a", family, {4: "10.0.0.2", 6: "fd00::2"}[family])
+        assert helpers.results() == (1, -errno.EOPNOTSUPP)
+        assert helpers.wires.got("b", family) == [data]
 
 
 class Link:
@@ -280,39 +280,39 @@ class Link:
 
 @BOTH
 @FAMILIES
-def test_tcx_program_is_asked_before_filters(around, hook, family):
-    wires = around.wires
+def test_tcx_program_is_asked_before_filters(helpers, hook, family):
+    wires = helpers.wires
     source, target, address = ("b", "a", HOME[family]) if hook == "ingress" else (
         "a", "b", {4: "10.0.0.2", 6: "fd00::2"}[family])
-    around.filter(hook, "after")
-    with Link(around.pins.fds["first"], hook):
+    helpers.filter(hook, "after")
+    with Link(helpers.pins.fds["first"], hook):
         # `runs` counts the tcx program in its lower half and the filter in its upper half. The tcx
         # program sets the mark.
         for verdict, runs, mark, arrives in ((TCX_NEXT, 0x10001, 7, True), (TCX_PASS, 1, 0, True),
                                              (TCX_DROP, 1, 0, False)):
-            around.give(verdict)
-            data = around.send(source, family, address,
-                               told=0 if arrives or hook == "ingress" else errno.ENOBUFS)
-            assert around.left() == (runs, mark)
+            helpers.set_args(verdict)
+            data = helpers.send(source, family, address,
+                                told=0 if arrives or hook == "ingress" else errno.ENOBUFS)
+            assert helpers.results() == (runs, mark)
             assert wires.got(target, family) == [data] * arrives
-    around.give(TCX_DROP)
-    data = around.send(source, family, address)
-    assert around.left() == (0x10000, 0)
+    helpers.set_args(TCX_DROP)
+    data = helpers.send(source, family, address)
+    assert helpers.results() == (0x10000, 0)
     assert wires.got(target, family) == [data]
 
 
 @BOTH
-def test_bpftool_attaches_tcx_programs_beside_filters(around, hook):
-    around.filter(hook, "after")
-    pinned = f"{around.pins.where}/first"
+def test_bpftool_attaches_tcx_programs_beside_filters(helpers, hook):
+    helpers.filter(hook, "after")
+    pinned = f"{helpers.pins.where}/first"
     sh(f"ip netns exec a bpftool net attach tcx_{hook} pinned {pinned} dev va")
     try:
-        around.give(TCX_NEXT)
+        helpers.set_args(TCX_NEXT)
         source, target, address = ("b", "a", HOME[4]) if hook == "ingress" else (
             "a", "b", "10.0.0.2")
-        data = around.send(source, 4, address)
-        assert around.left() == (0x10001, 7)
-        assert around.wires.got(target, 4) == [data]
+        data = helpers.send(source, 4, address)
+        assert helpers.results() == (0x10001, 7)
+        assert helpers.wires.got(target, 4) == [data]
         with JOURNAL.quiet():
             shown = sh("ip netns exec a bpftool net show dev va")
         assert f"tcx/{hook} first" in shown
@@ -327,29 +327,29 @@ CALLS = [(0, 1, False), (1, 1, True), (1, 0, False), (2, 1, True), (2, 0, False)
 
 @BOTH
 @FAMILIES
-def test_filter_calls_other_programs(around, hook, family):
-    around.filter(hook, "tc_call")
+def test_filter_calls_other_programs(helpers, hook, family):
+    helpers.filter(hook, "tc_call")
     for number, word, passes in CALLS:
-        around.give(number, word)
-        assert bool(around.wires.ping(family, around.wires.gateway(family), wait=0.4)) == passes
-        assert around.left()[0] > 0
+        helpers.set_args(number, word)
+        assert bool(helpers.wires.ping(family, helpers.wires.gateway(family), wait=0.4)) == passes
+        assert helpers.results()[0] > 0
 
 
 @FAMILIES
 @pytest.mark.parametrize("hook", ["in", "out", "xmit"])
 def test_program_of_a_route_calls_others(wires, pins, hook, family):
-    around, third = Around(wires, pins), FOURTH[family]
+    helpers, third = TcHelpers(wires, pins), FOURTH[family]
     encap = pins.encap(hook, f"{hook}_call")
     here, there = ("", encap) if hook == "in" else (encap, "")
     with wires.having("c", family, f"route add local {third} {there} dev lo table local"), \
             wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"):
         for number, word, passes in CALLS:
-            around.give(number, word)
+            helpers.set_args(number, word)
             with Sender("a", family) as sender:
                 data = f"packet {number} {word}".encode()
                 told = sender.send(third, data)
             assert told == (errno.EPERM if hook != "in" and not passes else 0)
-            assert around.left() == (1, 0)
+            assert helpers.results() == (1, 0)
             assert wires.got("c", family) == [data] * passes
 
 
@@ -364,7 +364,7 @@ def test_forwarded_packet_with_a_tunnel_key_is_rerouted(wires, pins, family):
                          f"{wires.VIA['b'][family]}",
                          f"route add {third} {wires.VIA['c'][family]} table 100",
                          "rule add pref 50 fwmark 7 lookup 100"):
-        data = Around(wires, pins).send("b", family, third)
+        data = TcHelpers(wires, pins).send("b", family, third)
         assert wires.got("c", family) == [data]
 
 
@@ -377,5 +377,5 @@ def test_packet_of_this_host_with_a_tunnel_key_is_rerouted(wires, pins, family):
                          f"{wires.VIA['b'][family]}",
                          f"route add {third} {wires.VIA['c'][family]} table 100",
                          "rule add pref 50 fwmark 7 lookup 100"):
-        data = Around(wires, pins).send("a", family, third)
+        data = TcHelpers(wires, pins).send("a", family, third)
         assert wires.got("c", family) == [data]

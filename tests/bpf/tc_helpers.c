@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs that use the features around the two hooks: redirection to a peer and to
- * a neighbour, clones, sockets, and tail calls. The map `given` holds their
- * arguments and the helper's result.
+ * Programs that call helpers: they redirect to a peer and to a neighbour, clone,
+ * assign sockets, and tail-call. The map `args` holds their arguments and the
+ * helper's result.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -17,7 +17,7 @@
 
 #define AF_INET 2
 #define AF_INET6 10
-struct given {
+struct args {
 	__u32 number;
 	__u32 flags;
 	__u8 nexthop[16];
@@ -30,14 +30,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct given);
-} given SEC(".maps");
+	__type(value, struct args);
+} args SEC(".maps");
 
-static __always_inline struct given *given_now(void)
+static __always_inline struct args *get_args(void)
 {
 	__u32 key = 0;
 
-	return bpf_map_lookup_elem(&given, &key);
+	return bpf_map_lookup_elem(&args, &key);
 }
 
 /* Returns whether this is a UDP packet whose data start with 'p', as those of scenarios do. */
@@ -59,69 +59,69 @@ static __always_inline int is_ours(struct __sk_buff *skb)
 
 SEC("tc") int peer(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 
-	if (!given || !is_ours(skb))
+	if (!args || !is_ours(skb))
 		return TC_ACT_UNSPEC;
-	__sync_fetch_and_add(&given->runs, 1);
-	return bpf_redirect_peer(given->number, given->flags);
+	__sync_fetch_and_add(&args->runs, 1);
+	return bpf_redirect_peer(args->number, args->flags);
 }
 
 SEC("tc") int neigh(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 	struct bpf_redir_neigh next = {};
 
-	if (!given || !is_ours(skb))
+	if (!args || !is_ours(skb))
 		return TC_ACT_UNSPEC;
-	__sync_fetch_and_add(&given->runs, 1);
-	if (!given->family)
-		return bpf_redirect_neigh(given->number, 0, 0, given->flags);
-	next.nh_family = given->family;
-	__builtin_memcpy(next.ipv6_nh, given->nexthop, sizeof(next.ipv6_nh));
-	return bpf_redirect_neigh(given->number, &next, sizeof(next), given->flags);
+	__sync_fetch_and_add(&args->runs, 1);
+	if (!args->family)
+		return bpf_redirect_neigh(args->number, 0, 0, args->flags);
+	next.nh_family = args->family;
+	__builtin_memcpy(next.ipv6_nh, args->nexthop, sizeof(next.ipv6_nh));
+	return bpf_redirect_neigh(args->number, &next, sizeof(next), args->flags);
 }
 
 SEC("tc") int clone(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 
-	if (!given || !is_ours(skb))
+	if (!args || !is_ours(skb))
 		return TC_ACT_UNSPEC;
-	__sync_fetch_and_add(&given->runs, 1);
-	given->answer = bpf_clone_redirect(skb, given->number, given->flags);
+	__sync_fetch_and_add(&args->runs, 1);
+	args->answer = bpf_clone_redirect(skb, args->number, args->flags);
 	return TC_ACT_UNSPEC;
 }
 
 /* Assigns a UDP packet to the socket bound to the port `number`. */
 SEC("tc") int assign(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sock;
 	__u32 size;
 
-	if (!given || !is_ours(skb))
+	if (!args || !is_ours(skb))
 		return TC_ACT_UNSPEC;
-	__sync_fetch_and_add(&given->runs, 1);
+	__sync_fetch_and_add(&args->runs, 1);
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		size = sizeof(tuple.ipv4);
 		bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, saddr),
 				   &tuple.ipv4.saddr, 8);
-		tuple.ipv4.dport = bpf_htons(given->number);
+		tuple.ipv4.dport = bpf_htons(args->number);
 		sock = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	} else {
 		size = sizeof(tuple.ipv6);
 		bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr),
 				   &tuple.ipv6.saddr, 32);
-		tuple.ipv6.dport = bpf_htons(given->number);
+		tuple.ipv6.dport = bpf_htons(args->number);
 		sock = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 	}
 	if (!sock) {
-		given->answer = -(__s64)size;
+		args->answer = -(__s64)size;
 		return TC_ACT_UNSPEC;
 	}
-	given->answer = bpf_sk_assign(skb, sock, given->flags);
+	args->answer = bpf_sk_assign(skb, sock, args->flags);
 	bpf_sk_release(sock);
 	return TC_ACT_UNSPEC;
 }
@@ -129,24 +129,24 @@ SEC("tc") int assign(struct __sk_buff *skb)
 /* A tcx program that runs before filters: marks the packet, and returns `number`. */
 SEC("tc") int first(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 
-	if (!given || !is_ours(skb))
+	if (!args || !is_ours(skb))
 		return TCX_NEXT;
-	__sync_fetch_and_add(&given->runs, 1);
+	__sync_fetch_and_add(&args->runs, 1);
 	skb->mark = 7;
-	return (int)given->number;
+	return (int)args->number;
 }
 
 /* Records that it ran, and the packet's mark. */
 SEC("tc") int after(struct __sk_buff *skb)
 {
-	struct given *given = given_now();
+	struct args *args = get_args();
 
-	if (!given || !is_ours(skb))
+	if (!args || !is_ours(skb))
 		return TC_ACT_UNSPEC;
-	__sync_fetch_and_add(&given->runs, 1 << 16);
-	given->answer = skb->mark;
+	__sync_fetch_and_add(&args->runs, 1 << 16);
+	args->answer = skb->mark;
 	return TC_ACT_UNSPEC;
 }
 
