@@ -2,7 +2,7 @@
 """Filters that modify a packet, each followed by one that reads it through direct packet access.
 
 `data`, `data_end` and `data_meta` of the second program are compared with what
-`bpf_skb_load_bytes()` reads, and with the kernel's view of the packet (tests/bpf/chain.c).
+`bpf_skb_load_bytes()` reads, and with the kernel's view of the packet (tests/bpf/data_pointers.c).
 """
 
 import contextlib
@@ -182,7 +182,7 @@ EVERY = [(hook, name) for hook in PARENTS for name in CHANGES] + [
 
 
 class Seen(NamedTuple):
-    """What the programs saw of a packet. C: struct seen in tests/bpf/chain.c."""
+    """What the programs saw of a packet. C: struct seen in tests/bpf/data_pointers.c."""
 
     changed: int
     answer: int
@@ -199,8 +199,8 @@ class Seen(NamedTuple):
     wrong: int
 
 
-class Chain:
-    """The filters of chain.c on va: two in one priority, and one in the next."""
+class Filters:
+    """The filters of data_pointers.c on va: two in one priority, and one in the next."""
 
     LAYOUT = "=Qq11Q"
 
@@ -216,23 +216,23 @@ class Chain:
         for name, handle, prio in (("compare", 1, 1), ("change", 2, 1), ("decide", 1, 2)):
             self.pins.filter(self.index, PARENTS[self.hook], name, handle=handle, prio=prio)
 
-    def order(self, change, every=False):
+    def set_operation(self, change, every=False):
         """Sets the operation on the next packet, or on all packets."""
         for key in (0, 1):
             self.pins.update("seen", bytes(struct.calcsize(self.LAYOUT)), key)
-        self.pins.update("orders", struct.pack(
+        self.pins.update("operations", struct.pack(
             "=QqQQQQ", change.op, self.numbers.get(change.a, change.a), change.b, change.flags,
             change.arrives, every))
 
     @observed
     def seen(self):
-        """Returns what the programs saw since the last order: in the first priority, and in the
-        next."""
+        """Returns what the programs saw since the operation was set: in the first priority, and in
+        the next."""
         return [Seen(*self.pins.lookup("seen", self.LAYOUT, key)) for key in (0, 1)]
 
-    def packet(self, change, paged):
+    def send(self, change, paged):
         """Sends a packet through the hook. Returns what the programs saw, and what arrived."""
-        self.order(change)
+        self.set_operation(change)
         source, target, to = ("b", "a", "10.0.0.1") if self.inward else ("a", "b", "10.0.0.2")
         with Sender(source, 4) as sender:
             if paged:
@@ -250,7 +250,7 @@ def fixture_pins():
     """The programs and their maps. The modules provide the kfuncs that the programs call."""
     fetch("nf_conntrack")
     fetch("fou")
-    with Pins("chain") as made:
+    with Pins("data_pointers") as made:
         yield made
 
 
@@ -270,26 +270,26 @@ def xdp(index, fd):
 
 
 @contextlib.contextmanager
-def hooked(wires, pins, hook):
-    """Yields a chain on a device with the hook."""
-    chain = Chain(wires, pins, hook)
+def attached(wires, pins, hook):
+    """Attaches the filters to a hook of va during the block."""
+    filters = Filters(wires, pins, hook)
     if hook == "htb":
         wires.tc("qdisc add dev va root handle 1: htb default 10")
         wires.tc("class add dev va parent 1: classid 1:10 htb rate 1gbit quantum 60000")
     else:
-        clsact(chain.index, nl.RTM_NEWQDISC)
+        clsact(filters.index, nl.RTM_NEWQDISC)
     try:
         if hook == "metadata":
-            xdp(chain.index, pins.fds["metadata"])
-        chain.attach()
-        yield chain
+            xdp(filters.index, pins.fds["metadata"])
+        filters.attach()
+        yield filters
     finally:
         if hook == "metadata":
-            xdp(chain.index, -1)
+            xdp(filters.index, -1)
         if hook == "htb":
             wires.tc("qdisc del dev va root")
         else:
-            clsact(chain.index, nl.RTM_DELQDISC)
+            clsact(filters.index, nl.RTM_DELQDISC)
 
 
 def clsact(index, kind):
@@ -299,7 +299,7 @@ def clsact(index, kind):
 
 
 @contextlib.contextmanager
-def listened(namespace, device):
+def packet_socket(namespace, device):
     """Opens a packet socket on a device, so the packets that it receives are shared or cloned."""
     with nl.inside(namespace):
         tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -312,13 +312,13 @@ def listened(namespace, device):
 def test_next_filters_see_the_packet_as_it_is_now(wires, pins, dummy, hook, name):
     meta = 8 if hook == "metadata" else 0
     length = HEADERS + SIZE
-    with hooked(wires, pins, hook) as chain:
+    with attached(wires, pins, hook) as filters:
         for change, form in itertools.product(
                 {**CHANGES, **WITH_METADATA}[name], ("plain", "paged", "cloned")):
-            if form == "cloned" and not chain.inward:
+            if form == "cloned" and not filters.inward:
                 continue
-            with listened("a", "va") if form == "cloned" else contextlib.nullcontext():
-                first, second, arrived = chain.packet(change, form == "paged")
+            with packet_socket("a", "va") if form == "cloned" else contextlib.nullcontext():
+                first, second, arrived = filters.send(change, form == "paged")
             assert (first.changed, first.compared, second.compared) == (1, 1, 1), (change, form)
             assert first.answer == change.answer, (change, form)
             assert (first.before, first.after) == (length, length + change.longer), (change, form)
@@ -332,12 +332,12 @@ def test_next_filters_see_the_packet_as_it_is_now(wires, pins, dummy, hook, name
 
 @pytest.mark.parametrize("name, by", [("shorter", -100), ("longer", 8)])
 def test_filters_see_where_generic_xdp_has_moved_the_end(wires, pins, dummy, name, by):
-    with hooked(wires, pins, "ingress") as chain:
-        xdp(chain.index, pins.fds[name])
+    with attached(wires, pins, "ingress") as filters:
+        xdp(filters.index, pins.fds[name])
         try:
-            first, second, _ = chain.packet(failing(CHANGE_HEAD, errno.EINVAL, -1), False)
+            first, second, _ = filters.send(failing(CHANGE_HEAD, errno.EINVAL, -1), False)
         finally:
-            xdp(chain.index, -1)
+            xdp(filters.index, -1)
     assert (first.changed, first.compared, second.compared) == (1, 1, 1)
     assert first.before == first.after == HEADERS + SIZE + by
     for seen in (first, second):
@@ -367,14 +367,14 @@ HARMLESS = [
 
 @pytest.mark.parametrize("hook", PARENTS)
 def test_next_filters_see_packets_of_a_connection_as_they_are_now(wires, pins, dummy, hook):
-    with hooked(wires, pins, hook) as chain:
-        client, server, address = ("b", "a", "10.0.0.1") if chain.inward else (
+    with attached(wires, pins, hook) as filters:
+        client, server, address = ("b", "a", "10.0.0.1") if filters.inward else (
             "a", "b", "10.0.0.2")
         for change in HARMLESS:
-            chain.order(change, every=True)
+            filters.set_operation(change, every=True)
             assert carry(4, client, server, address, size=100000), change
             with JOURNAL.quiet():
-                first, second = chain.seen()
+                first, second = filters.seen()
             assert first.answer == change.answer, change
             assert (first.moved, first.wrong, second.moved, second.wrong) == (0, 0, 0, 0), change
             assert second.compared == first.compared == first.changed > 2, change

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The operations that chain.c performs on a packet.
+ * The operations that data_pointers.c performs on a packet.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -34,7 +34,7 @@ enum op {
 };
 
 /* `every`: applies to all packets instead of the next UDP packet. */
-struct order {
+struct operation {
 	__u64 op;
 	__s64 a;
 	__u64 b;
@@ -47,7 +47,7 @@ struct nf_conn {
 	unsigned long status;
 } __attribute__((preserve_access_index));
 
-struct bpf_ct_opts___chain {
+struct bpf_ct_opts___local {
 	__s32 netns_id;
 	__s32 error;
 	__u8 l4proto;
@@ -55,7 +55,7 @@ struct bpf_ct_opts___chain {
 	__u8 reserved[2];
 };
 
-struct bpf_fou_encap___chain {
+struct bpf_fou_encap___local {
 	__be16 sport;
 	__be16 dport;
 };
@@ -63,10 +63,10 @@ struct bpf_fou_encap___chain {
 int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
 int bpf_dynptr_from_skb_meta(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
 struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
-				  __u32 tuple__sz, struct bpf_ct_opts___chain *opts,
+				  __u32 tuple__sz, struct bpf_ct_opts___local *opts,
 				  __u32 opts__sz) __ksym;
 void bpf_ct_release(struct nf_conn *conn) __ksym;
-int bpf_skb_set_fou_encap(struct __sk_buff *skb, struct bpf_fou_encap___chain *encap,
+int bpf_skb_set_fou_encap(struct __sk_buff *skb, struct bpf_fou_encap___local *encap,
 			  int type) __ksym;
 
 static __always_inline long vlan(struct __sk_buff *skb, __u64 pushes, __u64 pops)
@@ -115,7 +115,7 @@ static __always_inline long dynptr_meta(struct __sk_buff *skb, __u32 offset, __u
 
 static __always_inline long ct_lookup(struct __sk_buff *skb, __u32 size)
 {
-	struct bpf_ct_opts___chain opts = { .netns_id = -1, .l4proto = IPPROTO_UDP };
+	struct bpf_ct_opts___local opts = { .netns_id = -1, .l4proto = IPPROTO_UDP };
 	struct bpf_sock_tuple tuple = {};
 	struct nf_conn *conn;
 
@@ -133,24 +133,24 @@ static __always_inline long store(struct __sk_buff *skb, __u32 offset, __u64 fla
 	return bpf_skb_store_bytes(skb, offset, &word, sizeof(word), flags);
 }
 
-static __always_inline long obey(struct __sk_buff *skb, const struct order *order)
+static __always_inline long perform(struct __sk_buff *skb, const struct operation *operation)
 {
-	struct bpf_fou_encap___chain fou = { .dport = bpf_htons(5555) };
+	struct bpf_fou_encap___local fou = { .dport = bpf_htons(5555) };
 	/* The length is relative to that of the packet, or absolute if `b` is set. */
-	__u32 length = order->a + (order->b ? 0 : skb->len);
-	__u64 flags = order->flags;
-	__u32 a = order->a;
+	__u32 length = operation->a + (operation->b ? 0 : skb->len);
+	__u64 flags = operation->flags;
+	__u32 a = operation->a;
 
-	switch (order->op) {
+	switch (operation->op) {
 	case CHANGE_TAIL:
 		return bpf_skb_change_tail(skb, length, flags);
 	case CHANGE_HEAD:
 		return bpf_skb_change_head(skb, a, flags);
 	case ADJUST_ROOM:
-		return bpf_skb_adjust_room(skb, a, order->b, flags);
+		return bpf_skb_adjust_room(skb, a, operation->b, flags);
 	case VLAN_PUSH:
 	case VLAN_POP:
-		return vlan(skb, a, order->b);
+		return vlan(skb, a, operation->b);
 	case PULL_DATA:
 		return bpf_skb_pull_data(skb, length);
 	case CHANGE_PROTO:
@@ -176,7 +176,7 @@ static __always_inline long obey(struct __sk_buff *skb, const struct order *orde
 	case FOU_ENCAP:
 		return bpf_skb_set_fou_encap(skb, &fou, a);
 	case SET_TSTAMP:
-		return bpf_skb_set_tstamp(skb, a, order->b);
+		return bpf_skb_set_tstamp(skb, a, operation->b);
 	}
 	return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A chain of filters. `change` performs the operation in the map `orders` on a
- * packet and leaves it to the next filter. `compare` and, in the next priority,
- * `decide` read the packet through direct packet access and by
+ * Filters that run one after the other. `change` performs the operation in the map
+ * `operations` on a packet and returns no verdict. `compare` and, in the next
+ * priority, `decide` read the packet through direct packet access and by
  * bpf_skb_load_bytes(), and compare both with each other and with the kernel's view
  * of the packet.
  */
@@ -13,7 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "chain_ops.h"
+#include "packet_ops.h"
 
 /* At most this many bytes of a packet are compared. */
 #define MOST 2048
@@ -43,8 +43,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct order);
-} orders SEC(".maps");
+	__type(value, struct operation);
+} operations SEC(".maps");
 
 /* Index 0: `change` and `compare`. Index 1: `decide`. */
 struct {
@@ -76,16 +76,16 @@ static __always_inline int is_udp(struct __sk_buff *skb)
 SEC("tc") int change(struct __sk_buff *skb)
 {
 	__u32 key = 0;
-	struct order *order = bpf_map_lookup_elem(&orders, &key), now;
+	struct operation *operation = bpf_map_lookup_elem(&operations, &key), now;
 	struct seen *found = bpf_map_lookup_elem(&seen, &key);
 
-	if (!order || !found || !order->op || !(order->every || is_udp(skb)))
+	if (!operation || !found || !operation->op || !(operation->every || is_udp(skb)))
 		return TC_ACT_UNSPEC;
-	now = *order;
+	now = *operation;
 	if (!now.every)
-		order->op = NOTHING;
+		operation->op = NOTHING;
 	found->before = skb->len;
-	found->answer = obey(skb, &now);
+	found->answer = perform(skb, &now);
 	found->after = skb->len;
 	__sync_fetch_and_add(&found->changed, 1);
 	skb->mark = MARK;
@@ -121,7 +121,7 @@ static __always_inline __u64 wrong(struct __sk_buff *skb)
 	return differ;
 }
 
-static __always_inline void look(struct __sk_buff *context, __u32 key)
+static __always_inline void record(struct __sk_buff *context, __u32 key)
 {
 	void *data, *data_meta = (void *)(long)context->data_meta;
 	struct seen *found = bpf_map_lookup_elem(&seen, &key);
@@ -153,20 +153,20 @@ static __always_inline void look(struct __sk_buff *context, __u32 key)
 SEC("tc") int compare(struct __sk_buff *skb)
 {
 	if (skb->mark == MARK)
-		look(skb, 0);
+		record(skb, 0);
 	return TC_ACT_UNSPEC;
 }
 
 SEC("tc") int decide(struct __sk_buff *skb)
 {
-	struct order *order;
+	struct operation *operation;
 	__u32 key = 0;
 
 	if (skb->mark != MARK)
 		return TC_ACT_OK;
-	look(skb, 1);
-	order = bpf_map_lookup_elem(&orders, &key);
-	return order && order->passes ? TC_ACT_OK : TC_ACT_SHOT;
+	record(skb, 1);
+	operation = bpf_map_lookup_elem(&operations, &key);
+	return operation && operation->passes ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
 /* Adds eight bytes of metadata. */
