@@ -7,7 +7,7 @@ import struct
 from fuzz_network import TUN
 from fuzz_packets import TARGETS
 from headers import KINDS
-from test_who import insn, load
+from test_permissions import insn, load
 
 PROGRAMS = {"in": 10, "out": 11, "xmit": 12, "tc": 3}
 STORE_BYTES, CLONE_REDIRECT, SET_TUNNEL_KEY, REDIRECT, REALM = 9, 13, 21, 23, 24

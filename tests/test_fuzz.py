@@ -49,8 +49,8 @@ from network import Net
 from pusher import Pusher
 from splats import splats
 from test_offload import IN_HW, NOT_IN_HW, SKIP_HW, SKIP_SW, Hardware
+from test_permissions import insn, load
 from test_refusals import RETURN_0, bytecode
-from test_who import insn, load
 
 SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
 COUNT = int(os.environ.get("LWTCLS_FUZZ", "5000"))

@@ -28,7 +28,7 @@ NOBODY = 65534
 # Whether a socket filter may be loaded without CAP_BPF.
 UNPRIVILEGED = pathlib.Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text() == "0\n"
 SOCKETS = {} if UNPRIVILEGED else {"load for a socket": "EPERM"}
-PIN = "/run/bpf/who"
+PIN = "/run/bpf/permissions"
 USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
 
 

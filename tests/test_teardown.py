@@ -13,7 +13,7 @@ from sockets import every_echo_answered
 from test_cls import handles
 from tracing import events
 
-PINNED = "object-pinned /run/bpf/life"
+PINNED = "object-pinned /run/bpf/teardown"
 KINDS = {
     "direct action": f"bpf da {PINNED}",
     "program and action": f"bpf {PINNED} action ok",
@@ -27,9 +27,9 @@ def fixture_tc(net):
     """The network with clsact on va, and a pinned program that returns TC_ACT_UNSPEC."""
     net.route(4)
     net.tc("qdisc add dev va clsact")
-    sh("bpftool prog load tc_unspec.o /run/bpf/life type classifier")
+    sh("bpftool prog load tc_unspec.o /run/bpf/teardown type classifier")
     yield net
-    sh("rm -f /run/bpf/life")
+    sh("rm -f /run/bpf/teardown")
 
 
 def batch(*lines):
@@ -56,7 +56,7 @@ def test_namespace_with_a_thousand_filters(tc, kind):
     batch(*many(KINDS[kind], 1000))
     assert tc.ping() and len(handles(tc)) == 1000
     assert users() == before + 1
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     tc.close()
     eventually(lambda: not programs() and users() == before, 60)
 
@@ -65,7 +65,7 @@ def test_namespace_with_a_thousand_filters(tc, kind):
 @pytest.mark.beyond_c("deleting a tcf_proto with many filters")
 def test_instance_with_its_filters_goes_as_one_job(tc, kind):
     batch(*many(KINDS[kind], 50))
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     with events("workqueue/workqueue_execute_start") as done:
         tc.tc("filter del dev va egress")
         eventually(lambda: not programs())
@@ -109,7 +109,7 @@ def test_dump_does_not_take_another_filter_for_the_one_it_stopped_at(tc):
 def test_namespace_while_deletions_are_queued(tc, kind):
     before = users()
     batch(*many(KINDS[kind], 200), *many(KINDS[kind], 200, hook="ingress"))
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     sh("tc -n a filter del dev va egress; ip netns del a; ip netns del b")
     eventually(lambda: not programs() and users() == before, 30)
 
@@ -118,7 +118,7 @@ def test_namespace_while_replacements_are_queued(tc):
     before = users()
     what = KINDS["program and action"]
     batch(*many(what, 100), *many(what, 100, verb="replace"))
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     sh("ip netns del a; ip netns del b")
     eventually(lambda: not programs() and users() == before, 30)
 
@@ -140,7 +140,7 @@ def test_namespace_with_all_kinds_of_actions(tc):
         f"filter add dev va parent 1: prio 1 {match} classid 1:1 action gact index 9",
     )
     assert tc.ping()
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     tc.close()
     eventually(lambda: not programs() and users() == before)
 
@@ -156,7 +156,7 @@ def test_all_filters_at_once(tc, way):
         verb = "replace" if kind != KINDS["direct action"] else "add"
         batch(*many(kind, 20, verb=verb))
     assert tc.ping()
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     sh(way)
     eventually(lambda: not programs() and users() == before)
     assert "index" not in sh("tc -n a actions ls action gact")
@@ -168,7 +168,7 @@ def test_device_with_filters_in_its_classes(tc):
           "class add dev va parent 1:1 classid 1:2 htb rate 100mbit",
           *(f"filter add dev va parent {parent} bpf {PINNED} classid 1:2 action pass"
             for parent in ("1:", "1:1") for _ in range(10)))
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     sh("ip -n a link del va")
     eventually(lambda: not programs())
     assert "index" not in sh("tc -n a actions ls action gact")
@@ -191,7 +191,7 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
                   "n=$((n + 1)); done 2>&1; wait $!; echo $n rounds'")
     assert f"{often(10000)} packets transmitted" in said and "rror" not in said
     assert int(said.split()[-2]) > 2
-    sh("rm /run/bpf/life")
+    sh("rm /run/bpf/teardown")
     eventually(lambda: not programs())
 
 
@@ -282,7 +282,7 @@ def options_of(route, tc, number=1):
 
 
 def test_pyroute2_and_direct_action(tc, route):
-    fd = nl.pinned("/run/bpf/life")
+    fd = nl.pinned("/run/bpf/teardown")
     common = {"index": tc.ifindex, "parent": nl.TC_H_CLSACT_EGRESS, "handle": 1, "prio": 1}
     with open(fd, "rb"):
         route.tc("add-filter", "bpf", fd=fd, name="by hand", direct_action=True, classid=0x10002,
@@ -298,7 +298,7 @@ def test_pyroute2_and_direct_action(tc, route):
 
 
 def test_pyroute2_and_actions(tc, route):
-    fd = nl.pinned("/run/bpf/life")
+    fd = nl.pinned("/run/bpf/teardown")
     common = {"index": tc.ifindex, "parent": nl.TC_H_CLSACT_EGRESS, "handle": 1, "prio": 1}
     with open(fd, "rb"):
         route.tc("add-filter", "bpf", fd=fd, name="drops", action="drop", **common)
