@@ -47,7 +47,7 @@ pytestmark = pytest.mark.only_here("asks how our own memory is given back")
 FAULTS, SLABS = pathlib.Path("/sys/kernel/debug"), pathlib.Path("/sys/kernel/debug/slab")
 CACHES = pathlib.Path("/sys/kernel/slab")
 NAME, OURS = MODULE.stem, f"[{MODULE.stem}]"
-SPARE = BUILD / "tests/modules/lwtcls_spare.ko"
+FAIL_EXEMPT = BUILD / "tests/modules/lwtcls_fail_exempt.ko"
 # Errnos of an operation that could not allocate memory.
 TOLD = {errno.ENOMEM, errno.ENOBUFS}
 MOST = 5000
@@ -362,11 +362,11 @@ def test_loading_the_module(nth):
     # The kernel's loader allocates the pages for the module's code, and logs at length if it
     # cannot. It also reads the module's trace events and BTF. Neither is tested here.
     pages(False)
-    spared = ("trace_module_notify", "btf_module_notify")
+    exempt = ("trace_module_notify", "btf_module_notify")
     listed = pathlib.Path("/proc/kallsyms").read_text().splitlines()
-    functions = [f"0x{line.split()[0]}" for line in listed if line.split()[2] in spared]
-    assert len(functions) >= len(spared)
-    sh(f"insmod {SPARE} functions={','.join(functions)}")
+    functions = [f"0x{line.split()[0]}" for line in listed if line.split()[2] in exempt]
+    assert len(functions) >= len(exempt)
+    sh(f"insmod {FAIL_EXEMPT} functions={','.join(functions)}")
     image = os.open(MODULE, os.O_RDONLY)
 
     def load():
@@ -380,7 +380,7 @@ def test_loading_the_module(nth):
     finally:
         os.close(image)
         pages(True)
-        sh("rmmod lwtcls_spare")
+        sh("rmmod lwtcls_fail_exempt")
         sh(f"insmod {MODULE}")
 
 

@@ -29,7 +29,7 @@ TAKEN = pytest.mark.differs("slot or kind taken at `insmod`")
 OWN = needs.has("LWTUNNEL_BPF")
 FREE = pytest.mark.lacks("LWTUNNEL_BPF")
 TOOK_OVER = "lwtcls: encapsulation 'bpf' taken over from the kernel's own"
-ASLEEP = BUILD / "tests/modules/lwtcls_asleep.ko"
+SLEEP_AT = BUILD / "tests/modules/lwtcls_sleep_at.ko"
 SLOT = BUILD / "tests/modules/lwtcls_slot.ko"
 
 
@@ -38,7 +38,7 @@ def fixture_unloaded():
     """Unloads the module for the scenario, and loads it again afterwards."""
     sh(f"rmmod {NAME}")
     yield
-    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_asleep"):
+    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_sleep_at"):
         # The scenario's network is cleaned up asynchronously, and may hold the module until then.
         if loaded(name):
             eventually(lambda module=name: sh(f"rmmod {module}", check=False).returncode == 0)
@@ -120,9 +120,9 @@ class Inserting(threading.Thread):
 @contextlib.contextmanager
 def loading(function):
     """Loads the module in a thread that sleeps in a call of a kernel function during the block."""
-    parameters = pathlib.Path("/sys/module/lwtcls_asleep/parameters")
+    parameters = pathlib.Path("/sys/module/lwtcls_sleep_at/parameters")
     thread = Inserting()
-    sh(f"insmod {ASLEEP} symbol={function} process={os.getpid()}")
+    sh(f"insmod {SLEEP_AT} symbol={function} process={os.getpid()}")
     try:
         thread.start()
         eventually(lambda: (parameters / "here").read_text() == "Y\n")
@@ -130,7 +130,7 @@ def loading(function):
     finally:
         (parameters / "go").write_text("1")
         thread.join()
-        sh("rmmod lwtcls_asleep")
+        sh("rmmod lwtcls_sleep_at")
 
 
 @pytest.mark.only_here("what the module does while it is loaded")

@@ -25,7 +25,7 @@ from journal import observed
 from test_lwt import counters
 
 BUS = pathlib.Path("/sys/bus/netdevsim")
-KEEPER = BUILD / "tests/modules/lwtcls_keeper.ko"
+NO_UNOFFLOAD = BUILD / "tests/modules/lwtcls_no_unoffload.ko"
 DEBUGFS = pathlib.Path("/sys/kernel/debug/netdevsim")
 SKIP_HW, SKIP_SW, IN_HW, NOT_IN_HW = 1, 2, 4, 8
 INGRESS, EGRESS, BLOCK = 0xFFFFFFF2, nl.TC_H_CLSACT_EGRESS, 0xFFFFFFFF
@@ -875,18 +875,20 @@ def test_bytecode(hw, wired):
 
 @BEYOND("filter whose device does not give it up")
 def test_filter_that_a_device_keeps_does_not_keep_its_namespace(hw):
-    sh(f"insmod {KEEPER}")
+    sh(f"insmod {NO_UNOFFLOAD}")
     try:
         sh("ip netns add kept && ip -n a link add witness type veth peer name other netns kept"
-           " && ip link set keeper netns kept && tc -n kept qdisc add dev keeper clsact")
+           " && ip link set no_unoffload netns kept"
+           " && tc -n kept qdisc add dev no_unoffload clsact")
         # The action belongs to the namespace. Bytecode has no program ID, so the leak checks of
         # other scenarios do not find it.
-        sh("tc -n kept filter add dev keeper ingress prio 1 bpf bytecode '1,6 0 0 1,' action ok")
-        assert " in_hw" in sh("tc -n kept filter show dev keeper ingress")
-        sh("tc -n kept qdisc del dev keeper clsact")
+        sh("tc -n kept filter add dev no_unoffload ingress prio 1 "
+           "bpf bytecode '1,6 0 0 1,' action ok")
+        assert " in_hw" in sh("tc -n kept filter show dev no_unoffload ingress")
+        sh("tc -n kept qdisc del dev no_unoffload clsact")
         sh("ip netns del kept")
         eventually(lambda: "witness" not in sh("ip -n a link"))
-        eventually(lambda: "keeper" in sh("ip link"))
+        eventually(lambda: "no_unoffload" in sh("ip link"))
         eventually(lambda: any("is still in a device" in line for line in kernel_log()))
     finally:
-        sh("rmmod lwtcls_keeper")
+        sh("rmmod lwtcls_no_unoffload")

@@ -579,12 +579,12 @@ def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
     memory.header[0] = 0x60
     _, with_link = frame(4)
     # Each packet needs headroom, which is added after the check of the header and before its copy.
-    sh(f"insmod {BUILD}/tests/modules/lwtcls_meanwhile.ko process={os.getpid()} "
+    sh(f"insmod {BUILD}/tests/modules/lwtcls_user_write.ko process={os.getpid()} "
        f"at={ctypes.addressof(memory.header)}")
     try:
         run_on(fd, with_link, repeat=20)
     finally:
-        sh("rmmod lwtcls_meanwhile")
+        sh("rmmod lwtcls_user_write")
     assert min(memory.four, memory.six) > 0
     assert (memory.torn, memory.refused) == (0, 0)
 

@@ -42,8 +42,8 @@ pytestmark = [
 ]
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
-LATE, MUTE, THIEF = (BUILD / f"tests/modules/lwtcls_{name}.ko"
-                     for name in ("late", "mute", "thief"))
+DELAY_AT, NO_SYMBOLS, SLOT_TAKEOVER = (BUILD / f"tests/modules/lwtcls_{name}.ko"
+                                       for name in ("delay_at", "no_symbols", "slot_takeover"))
 OTHER = {4: "10.1.0.2", 6: "fd01::2"}
 WITHOUT = "lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken"
 EOPNOTSUPP = 95
@@ -421,7 +421,7 @@ def test_inserting_and_removing_at_once(unloaded, net):
 def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net):
     """Unloading waits for a CPU that has found our callback in the slot, and is in it to free a
     tunnel state of the kernel's own."""
-    parameters = pathlib.Path("/sys/module/lwtcls_late/parameters")
+    parameters = pathlib.Path("/sys/module/lwtcls_delay_at/parameters")
     net.encap("xmit", "ok", 4)
     load()
     processors = os.sched_getaffinity(0)
@@ -433,7 +433,7 @@ def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net
         net.route(4)
 
     thread = threading.Thread(target=free)
-    sh(f"insmod {LATE} symbol=__module_get limit=3000")
+    sh(f"insmod {DELAY_AT} symbol=__module_get limit=3000")
     try:
         thread.start()
         os.sched_setaffinity(0, processors - {last})
@@ -444,7 +444,7 @@ def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net
         (parameters / "go").write_text("1")
         thread.join()
         os.sched_setaffinity(0, processors)
-        sh("rmmod lwtcls_late")
+        sh("rmmod lwtcls_delay_at")
     assert not loaded()
 
 
@@ -468,8 +468,9 @@ def test_takeover_is_declined(unloaded, net):
 
 @TAKEN
 @pytest.mark.parametrize("path, why", [
-    pytest.param(MUTE, ", and the kernel does not tell where its table of them is", id="mute"),
-    pytest.param(THIEF, " by something else than the kernel's own", id="thief"),
+    pytest.param(NO_SYMBOLS, ", and the kernel does not tell where its table of them is",
+                 id="no symbols"),
+    pytest.param(SLOT_TAKEOVER, " by something else than the kernel's own", id="slot takeover"),
 ])
 def test_slot_that_cannot_be_taken_over(unloaded, net, path, why):
     sh(f"insmod {path}")
@@ -487,7 +488,7 @@ def test_slot_that_cannot_be_taken_over(unloaded, net, path, why):
 
 def test_module_stays_while_something_else_has_the_slot(unloaded, net):
     load()
-    sh(f"insmod {THIEF}")
+    sh(f"insmod {SLOT_TAKEOVER}")
     net.encap("xmit", "drop", 4)
     assert net.dropped() and users() == 1
     net.route(4)
@@ -501,7 +502,7 @@ def test_module_stays_while_something_else_has_the_slot(unloaded, net):
         time.sleep(2)
         assert loaded()
     finally:
-        sh("rmmod lwtcls_thief")
+        sh("rmmod lwtcls_slot_takeover")
         thread.join()
     assert not loaded()
     # The kernel's own encapsulation has the slot again.

@@ -11,7 +11,7 @@
 
 static char *symbol;
 module_param(symbol, charp, 0400);
-MODULE_PARM_DESC(symbol, "the function, which is called where one may sleep");
+MODULE_PARM_DESC(symbol, "the function; its callers must be allowed to sleep");
 
 static int process;
 module_param(process, int, 0400);
@@ -19,11 +19,11 @@ MODULE_PARM_DESC(process, "the process");
 
 static bool here;
 module_param(here, bool, 0400);
-MODULE_PARM_DESC(here, "whether the process has come");
+MODULE_PARM_DESC(here, "whether the process has reached the function");
 
 static bool go;
 module_param(go, bool, 0600);
-MODULE_PARM_DESC(go, "whether the process may go on");
+MODULE_PARM_DESC(go, "whether the process may continue");
 
 /* Number of sleeping tasks, for which ftrace does not wait. */
 static atomic_t asleep = ATOMIC_INIT(0);
@@ -48,7 +48,7 @@ static struct ftrace_ops ops = {
 	.func = sleep,
 };
 
-static int __init lwtcls_asleep_init(void)
+static int __init lwtcls_sleep_at_init(void)
 {
 	int err;
 
@@ -62,7 +62,7 @@ static int __init lwtcls_asleep_init(void)
 	return err;
 }
 
-static void __exit lwtcls_asleep_exit(void)
+static void __exit lwtcls_sleep_at_exit(void)
 {
 	WRITE_ONCE(go, true);
 	while (atomic_read(&asleep))
@@ -71,7 +71,7 @@ static void __exit lwtcls_asleep_exit(void)
 	ftrace_free_filter(&ops);
 }
 
-module_init(lwtcls_asleep_init);
-module_exit(lwtcls_asleep_exit);
+module_init(lwtcls_sleep_at_init);
+module_exit(lwtcls_sleep_at_exit);
 MODULE_DESCRIPTION("Puts a process to sleep in a function, for a test");
 MODULE_LICENSE("GPL");

@@ -15,7 +15,7 @@ MODULE_PARM_DESC(process, "the process");
 
 static unsigned long at;
 module_param(at, ulong, 0400);
-MODULE_PARM_DESC(at, "where the byte is, in its memory");
+MODULE_PARM_DESC(at, "address of the byte in the process");
 
 static int change(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -36,17 +36,17 @@ static struct kprobe probe = {
 	.pre_handler = change,
 };
 
-static int __init lwtcls_meanwhile_init(void)
+static int __init lwtcls_user_write_init(void)
 {
 	return register_kprobe(&probe);
 }
 
-static void __exit lwtcls_meanwhile_exit(void)
+static void __exit lwtcls_user_write_exit(void)
 {
 	unregister_kprobe(&probe);
 }
 
-module_init(lwtcls_meanwhile_init);
-module_exit(lwtcls_meanwhile_exit);
-MODULE_DESCRIPTION("Changes a byte while a packet's head is made larger");
+module_init(lwtcls_user_write_init);
+module_exit(lwtcls_user_write_exit);
+MODULE_DESCRIPTION("Changes a byte of user memory in pskb_expand_head(), for a test");
 MODULE_LICENSE("GPL");

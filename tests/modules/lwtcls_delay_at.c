@@ -14,15 +14,15 @@ MODULE_PARM_DESC(symbol, "the function");
 
 static unsigned int limit = 5000;
 module_param(limit, uint, 0400);
-MODULE_PARM_DESC(limit, "milliseconds after which the caller goes on");
+MODULE_PARM_DESC(limit, "milliseconds after which the caller continues");
 
 static bool here;
 module_param(here, bool, 0400);
-MODULE_PARM_DESC(here, "whether a caller has come");
+MODULE_PARM_DESC(here, "whether a caller has reached the function");
 
 static bool go;
 module_param(go, bool, 0600);
-MODULE_PARM_DESC(go, "whether callers may go on");
+MODULE_PARM_DESC(go, "whether callers may continue");
 
 static int delay(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -38,7 +38,7 @@ static struct kprobe probe = {
 	.pre_handler = delay,
 };
 
-static int __init lwtcls_late_init(void)
+static int __init lwtcls_delay_at_init(void)
 {
 	if (!symbol)
 		return -EINVAL;
@@ -46,12 +46,12 @@ static int __init lwtcls_late_init(void)
 	return register_kprobe(&probe);
 }
 
-static void __exit lwtcls_late_exit(void)
+static void __exit lwtcls_delay_at_exit(void)
 {
 	unregister_kprobe(&probe);
 }
 
-module_init(lwtcls_late_init);
-module_exit(lwtcls_late_exit);
+module_init(lwtcls_delay_at_init);
+module_exit(lwtcls_delay_at_exit);
 MODULE_DESCRIPTION("Delays the callers of a function, for a test");
 MODULE_LICENSE("GPL");

@@ -8,10 +8,10 @@
 #include <linux/rcupdate.h>
 #include <net/lwtunnel.h>
 
-static struct lwtunnel_encap_ops thief_ops;
-static const struct lwtunnel_encap_ops **slot, *victim;
+static struct lwtunnel_encap_ops takeover_ops;
+static const struct lwtunnel_encap_ops **slot, *original;
 
-static int __init lwtcls_thief_init(void)
+static int __init lwtcls_slot_takeover_init(void)
 {
 	/* Registering fails because this is not a function, but after its address was looked up. */
 	struct kprobe probe = { .symbol_name = "lwtun_encaps" };
@@ -21,23 +21,23 @@ static int __init lwtcls_thief_init(void)
 	if (!probe.addr)
 		return -ENOENT;
 	slot = (const struct lwtunnel_encap_ops **)probe.addr + LWTUNNEL_ENCAP_BPF;
-	victim = READ_ONCE(*slot);
-	if (!victim)
+	original = READ_ONCE(*slot);
+	if (!original)
 		return -ENOENT;
-	thief_ops = *victim;
+	takeover_ops = *original;
 	/* Pairs with the rcu_dereference() of readers of the slot: they see complete operations. */
-	smp_store_release(slot, &thief_ops);
+	smp_store_release(slot, &takeover_ops);
 	return 0;
 }
 
-static void __exit lwtcls_thief_exit(void)
+static void __exit lwtcls_slot_takeover_exit(void)
 {
-	WRITE_ONCE(*slot, victim);
+	WRITE_ONCE(*slot, original);
 	synchronize_rcu();
 	synchronize_rcu_tasks();
 }
 
-module_init(lwtcls_thief_init);
-module_exit(lwtcls_thief_exit);
-MODULE_DESCRIPTION("Takes the bpf encapsulation over, for a test");
+module_init(lwtcls_slot_takeover_init);
+module_exit(lwtcls_slot_takeover_exit);
+MODULE_DESCRIPTION("Takes over the slot of the bpf encapsulation, for a test");
 MODULE_LICENSE("GPL");

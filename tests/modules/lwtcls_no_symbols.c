@@ -12,7 +12,7 @@ static noinline notrace void nothing(void)
 }
 
 /* The result is an empty name. */
-static int say_nothing(struct kprobe *probe, struct pt_regs *regs)
+static int return_empty(struct kprobe *probe, struct pt_regs *regs)
 {
 	*(char *)regs_get_kernel_argument(regs, 0) = '\0';
 	regs_set_return_value(regs, 0);
@@ -22,20 +22,20 @@ static int say_nothing(struct kprobe *probe, struct pt_regs *regs)
 
 static struct kprobe probe = {
 	.symbol_name = "sprint_symbol_no_offset",
-	.pre_handler = say_nothing,
+	.pre_handler = return_empty,
 };
 
-static int __init lwtcls_mute_init(void)
+static int __init lwtcls_no_symbols_init(void)
 {
 	return register_kprobe(&probe);
 }
 
-static void __exit lwtcls_mute_exit(void)
+static void __exit lwtcls_no_symbols_exit(void)
 {
 	unregister_kprobe(&probe);
 }
 
-module_init(lwtcls_mute_init);
-module_exit(lwtcls_mute_exit);
-MODULE_DESCRIPTION("Has the kernel not say how something is called, for a test");
+module_init(lwtcls_no_symbols_init);
+module_exit(lwtcls_no_symbols_exit);
+MODULE_DESCRIPTION("Makes the kernel resolve addresses to empty names, for a test");
 MODULE_LICENSE("GPL");

@@ -41,9 +41,9 @@ static struct kretprobe *registered[ARRAY_SIZE(probes)];
 static unsigned long functions[ARRAY_SIZE(probes)];
 static int count;
 module_param_array(functions, ulong, &count, 0400);
-MODULE_PARM_DESC(functions, "addresses of what no allocation fails in");
+MODULE_PARM_DESC(functions, "addresses of functions in which no allocation fails");
 
-static int __init lwtcls_spare_init(void)
+static int __init lwtcls_fail_exempt_init(void)
 {
 	for (int i = 0; i < count; i++) {
 		probes[i].kp.addr = (void *)functions[i];
@@ -52,12 +52,12 @@ static int __init lwtcls_spare_init(void)
 	return register_kretprobes(registered, count);
 }
 
-static void __exit lwtcls_spare_exit(void)
+static void __exit lwtcls_fail_exempt_exit(void)
 {
 	unregister_kretprobes(registered, count);
 }
 
-module_init(lwtcls_spare_init);
-module_exit(lwtcls_spare_exit);
-MODULE_DESCRIPTION("Spares the kernel failures that it does not survive, for a test");
+module_init(lwtcls_fail_exempt_init);
+module_exit(lwtcls_fail_exempt_exit);
+MODULE_DESCRIPTION("Exempts functions from fault injection, for a test");
 MODULE_LICENSE("GPL");
