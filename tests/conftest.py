@@ -34,7 +34,7 @@ SYSLOG_ACTION_READ_ALL, SYSLOG_ACTION_SIZE_BUFFER = 3, 10
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
 # Timeout of a command in seconds. It is generous because a debug kernel is slow and the host may be
 # busy.
-PATIENCE = 600
+COMMAND_TIMEOUT = 600
 # A command without shell syntax: splitting it at spaces is enough.
 PLAIN = re.compile(r"[\w./-]+( +[\w./:,@+=%-]+)* *")
 # Lines with measurements of scenarios, printed at the end of the report.
@@ -63,9 +63,9 @@ collect_ignore += [file.name for file in pathlib.Path(__file__).parent.glob("tes
 SLOWER = 5 if CHECKED else 1
 
 
-def often(number):
-    """Returns how often to repeat an operation. A debug kernel repeats it less often: each
-    repetition is slower there, and is checked more closely."""
+def iterations(number):
+    """Returns how many times to repeat an operation: `number`, or fewer on a debug kernel, where
+    each repetition is slower and checked more closely."""
     return number // SLOWER
 
 
@@ -88,7 +88,7 @@ def sh(command, check=True, lines=""):
     words = command.split() if PLAIN.fullmatch(command) else []
     if not (words and which(words[0])):
         words = ["sh", "-c", command]
-    result = subprocess.run(words, cwd=BPF, text=True, capture_output=True, timeout=PATIENCE,
+    result = subprocess.run(words, cwd=BPF, text=True, capture_output=True, timeout=COMMAND_TIMEOUT,
                             check=False, input=lines)
     JOURNAL.note("sh", command=command, input=lines, status=result.returncode,
                  out=result.stdout, err=result.stderr)
@@ -102,17 +102,17 @@ def batch(options, *lines):
     sh(f"ip {options} -batch -", lines="".join(f"{line}\n" for line in lines))
 
 
-def refused(command):
+def must_fail(command):
     """Runs a command that must fail, and returns its output."""
     result = sh(command, check=False)
     assert result.returncode != 0, f"accepted: {command}"
     return result.stdout + result.stderr
 
 
-def reads(sentence, command):
+def expect_extack(message, command):
     """Runs a command that lwtcls must refuse with this extack message."""
-    said = refused(command)
-    assert SIDE == "c" or sentence.lower() in said.lower()
+    output = must_fail(command)
+    assert SIDE == "c" or message.lower() in output.lower()
 
 
 def eventually(what, seconds=30):
@@ -216,7 +216,7 @@ def module():
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
+def no_leaks():
     """Checks that a scenario leaves neither BPF programs nor references to the module behind."""
     before = program_ids()
     users = pathlib.Path(f"/sys/module/{MODULE.stem}/refcnt")

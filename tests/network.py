@@ -23,43 +23,43 @@ TC_H_ROOT, TC_H_INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 LINK_LOCAL = (b"\xfe\x80", b"\xff")
 
 
-def of_the_link(attributes, kind=nl.RTA_DST):
+def is_link_local(attributes, kind=nl.RTA_DST):
     """Returns whether an address attribute is link-local or multicast."""
     return attributes.get(kind, b"").startswith(LINK_LOCAL)
 
 
-def some(attributes, kinds):
-    """Returns some of the attributes, for comparison."""
+def selected(attributes, kinds):
+    """Returns the attributes of these types, for comparison."""
     return tuple((kind, attributes[kind]) for kind in kinds if kind in attributes)
 
 
 def link(head, attributes):
     """C: struct ifinfomsg; of its flags only IFF_UP is compared."""
-    return head[:8], head[8] & 1, some(attributes, IFLA)
+    return head[:8], head[8] & 1, selected(attributes, IFLA)
 
 
 def address(head, attributes):
     """C: struct ifaddrmsg without its flags."""
-    if of_the_link(attributes, nl.IFA_ADDRESS):
+    if is_link_local(attributes, nl.IFA_ADDRESS):
         return None
-    return head[:2], head[3:], some(attributes, IFA)
+    return head[:2], head[3:], selected(attributes, IFA)
 
 
 def route(head, attributes):
     """C: struct rtmsg without its flags."""
-    if of_the_link(attributes):
+    if is_link_local(attributes):
         return None
-    return head[:8], some(attributes, sorted(set(attributes) - {nl.RTA_CACHEINFO}))
+    return head[:8], selected(attributes, sorted(set(attributes) - {nl.RTA_CACHEINFO}))
 
 
 def neighbour(head, attributes):
     """C: struct ndmsg of permanent neighbours."""
-    return (head, some(attributes, NDA)) if head[8] & NUD_PERMANENT else None
+    return (head, selected(attributes, NDA)) if head[8] & NUD_PERMANENT else None
 
 
-def whole(head, attributes):
-    """Everything of the message."""
-    return head, some(attributes, sorted(attributes))
+def everything(head, attributes):
+    """Returns the whole message."""
+    return head, selected(attributes, sorted(attributes))
 
 
 def qdisc(head, attributes):
@@ -73,8 +73,9 @@ def qdisc(head, attributes):
 # function that selects what is compared.
 PARTS = {
     nl.RTM_GETLINK: (16, link), nl.RTM_GETADDR: (8, address), nl.RTM_GETROUTE: (12, route),
-    nl.RTM_GETNEIGH: (12, neighbour), nl.RTM_GETRULE: (12, whole), nl.RTM_GETNEXTHOP: (8, whole),
-    nl.RTM_GETNETCONF: (4, whole), nl.RTM_GETQDISC: (20, qdisc),
+    nl.RTM_GETNEIGH: (12, neighbour), nl.RTM_GETRULE: (12, everything),
+    nl.RTM_GETNEXTHOP: (8, everything), nl.RTM_GETNETCONF: (4, everything),
+    nl.RTM_GETQDISC: (20, qdisc),
 }
 
 
@@ -89,7 +90,7 @@ def state(namespace):
     return found
 
 
-def put_back(namespace, first):
+def restore_namespace(namespace, first):
     """Deletes the qdiscs and routes that a scenario has added, and restores the routes that it has
     deleted."""
     now = state(namespace)
@@ -119,7 +120,7 @@ class Net:
     A scenario adds the route to the service address.
     """
 
-    standing = None
+    current = None
     # How namespace a is created.
     MAKE_A = "netns add a"
 
@@ -150,18 +151,18 @@ class Net:
     @classmethod
     def ready(cls):
         """Returns the network that is up, or creates one."""
-        if not cls.standing:
+        if not cls.current:
             made = cls()
             eventually(made.settled)
             made.first = [state(name) for name in "ab"]
-            cls.standing = made
-        return cls.standing
+            cls.current = made
+        return cls.current
 
     @classmethod
     def clear(cls):
         """Deletes the network that is up."""
-        if cls.standing:
-            cls.standing.close()
+        if cls.current:
+            cls.current.close()
 
     def settled(self):
         """Returns whether the kernel has noticed the carrier of the link."""
@@ -171,15 +172,15 @@ class Net:
                 for head, attributes in state(name)[nl.RTM_GETROUTE])
             for name, host in (("a", 1), ("b", 2)))
 
-    def give_back(self):
-        """Ends a scenario. Keeps the network if its state is or can be restored; otherwise the next
-        scenario gets a new one."""
-        if Net.standing is not self:
+    def release(self):
+        """Ends a scenario. Restores the initial state of the network; if that fails, deletes the
+        network, and the next scenario gets a new one."""
+        if Net.current is not self:
             return
         try:
             for name, first in zip("ab", self.first, strict=True):
                 if state(name) != first:
-                    put_back(name, first)
+                    restore_namespace(name, first)
             same = [state(name) for name in "ab"] == self.first
         except OSError:
             # A namespace was deleted.
@@ -195,8 +196,8 @@ class Net:
 
     def close(self):
         """Deletes the network."""
-        if Net.standing is self:
-            Net.standing = None
+        if Net.current is self:
+            Net.current = None
         there = [name for name in ("a", "b") if pathlib.Path(f"/run/netns/{name}").exists()]
         batch("", *(f"netns del {name}" for name in there))
 
@@ -241,14 +242,14 @@ class Net:
         return sh(f"tc -n {namespace} {what}")
 
     def filters(self, where="dev va egress", namespace="a"):
-        """Returns the filters of a hook as tc lists them, without entries for the tcf_proto
-        alone."""
+        """Returns the filters of a hook as tc lists them, without the entries that describe
+        only the tcf_proto."""
         listed = json.loads(sh(f"tc -n {namespace} -j -d filter show {where}"))
         return [entry for entry in listed if "handle" in entry.get("options", {})]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fixture_standing(module):
+def fixture_current(module):
     """Deletes the network after the last scenario."""
     yield
     Net.clear()
@@ -260,7 +261,7 @@ def fixture_net():
     made = Net.ready()
     yield made
     with JOURNAL.quiet():
-        made.give_back()
+        made.release()
 
 
 @pytest.fixture(name="fresh")

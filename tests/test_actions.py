@@ -10,7 +10,7 @@ import struct
 
 import nl
 import pytest
-from conftest import eventually, programs, refused, sh
+from conftest import eventually, must_fail, programs, sh
 from test_cls import BOTH, handles, sent
 from test_lwt import counters
 
@@ -34,7 +34,7 @@ def fixture_tc(lasting):
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_here(tc):
+def no_action_leaks(tc):
     """Checks that no action outlives the filters of a scenario."""
     yield
     # Deletes all chains too.
@@ -241,7 +241,7 @@ def test_most_actions(tc):
     send(tc, count=2)
     assert packets(tc) == [[2] * 32]
     # One action too many is refused, and leaves the other filters unchanged.
-    refused(f"tc -n a filter add dev va egress prio 2 {MATCH} {'action pipe ' * 32} action drop")
+    must_fail(f"tc -n a filter add dev va egress prio 2 {MATCH} {'action pipe ' * 32} action drop")
     assert packets(tc) == [[2] * 32]
 
 
@@ -372,7 +372,7 @@ def test_shared_action_counts_for_all(shared):
 
 def test_bound_action_stays(shared):
     add(shared, f"{MATCH} action gact index 9")
-    refused("tc -n a actions del action gact index 9")
+    must_fail("tc -n a actions del action gact index 9")
     assert shared.ping()
     assert references(shared, 9) == (2, 1) and packets(shared) == [[1]]
 
@@ -450,8 +450,8 @@ def test_refused(tc, case):
 
 def test_user_of_tc_reads_why(tc):
     add(tc, f"{MATCH} action pass", options="prio 1 handle 1")
-    said = refused("tc -n a filter replace dev va egress protocol ip prio 1 handle 1 "
-                   f"{MATCH} action simple sdata hello")
+    said = must_fail("tc -n a filter replace dev va egress protocol ip prio 1 handle 1 "
+                     f"{MATCH} action simple sdata hello")
     # act_simple is not built into the kernel, or run.sh blacklists it.
     assert "Failed to load TC action module" in said
     assert handles(tc) == [(1, 1)] and tc.ping() and packets(tc) == [[1]]

@@ -6,7 +6,7 @@ import struct
 
 import nl
 import pytest
-from conftest import eventually, program_ids, programs, reads, sh
+from conftest import eventually, expect_extack, program_ids, programs, sh
 from sockets import every_echo_answered
 from test_cls import BOTH, handles, sent
 
@@ -190,8 +190,8 @@ def test_refused_filters_change_nothing(tc):
 
 def test_user_of_tc_reads_why(tc):
     for bytecode in ("1,255 0 0 0", "1,0 0 0 0", "2,5 0 0 5,6 0 0 0"):
-        reads("the bytecode is not valid",
-              f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
+        expect_extack("the bytecode is not valid",
+                      f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
     assert tc.tc("filter show dev va egress") == ""
 
 

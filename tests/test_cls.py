@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import batch, eventually, programs, refused, sh
+from conftest import batch, eventually, must_fail, programs, sh
 from test_lwt import counters
 
 BOTH = pytest.mark.parametrize("hook", ["ingress", "egress"])
@@ -105,7 +105,7 @@ def test_explicit_handles(tc):
 
 def test_handle_in_use(tc):
     add(tc, "egress", "shot", options="prio 1 handle 7")
-    said = refused("tc -n a filter add dev va egress prio 1 handle 7 bpf da obj tc_ok.o sec tc")
+    said = must_fail("tc -n a filter add dev va egress prio 1 handle 7 bpf da obj tc_ok.o sec tc")
     assert "Filter already exists" in said
     assert tc.dropped() and handles(tc) == [(1, 7)]
 
@@ -121,7 +121,7 @@ def test_replace_keeps_handle_and_place(tc):
 
 def test_change_wants_a_filter_that_is_there(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
-    said = refused(
+    said = must_fail(
         "tc -n a filter change dev va egress prio 1 handle 2 bpf da obj tc_shot.o sec tc")
     assert "NLM_F_CREATE" in said
     assert tc.ping() and handles(tc) == [(1, 1)]
@@ -138,7 +138,7 @@ def test_replace_of_nothing_creates(tc):
 def test_delete_and_get_of_nothing(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     for verb in ("del", "get"):
-        said = refused(f"tc -n a filter {verb} dev va egress protocol all prio 1 handle 2 bpf")
+        said = must_fail(f"tc -n a filter {verb} dev va egress protocol all prio 1 handle 2 bpf")
         assert "Specified filter handle not found" in said
     assert handles(tc) == [(1, 1)]
 
@@ -274,12 +274,12 @@ def test_bands_of_prio(net):
 
 def test_bound_class_cannot_be_deleted(htb):
     htb.tc("filter add dev va parent 1: prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:20")
-    assert "in use" in refused("tc -n a class del dev va classid 1:20").lower()
+    assert "in use" in must_fail("tc -n a class del dev va classid 1:20").lower()
     # A replaced filter is bound to its new class only.
     htb.tc("filter replace dev va parent 1: prio 1 handle 1 "
            "bpf da obj tc_ok.o sec tc classid 1:21")
     htb.tc("class del dev va classid 1:20")
-    assert "in use" in refused("tc -n a class del dev va classid 1:21").lower()
+    assert "in use" in must_fail("tc -n a class del dev va classid 1:21").lower()
     htb.tc("filter del dev va parent 1: prio 1 handle 1 bpf")
     htb.tc("class del dev va classid 1:21")
 
@@ -289,14 +289,14 @@ def test_class_that_comes_later_is_bound(htb):
     htb.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
     htb.tc("filter add dev va parent 1:1 prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:30")
     htb.tc("class add dev va parent 1:1 classid 1:30 htb rate 100mbit")
-    assert "in use" in refused("tc -n a class del dev va classid 1:30").lower()
+    assert "in use" in must_fail("tc -n a class del dev va classid 1:30").lower()
     htb.tc("filter del dev va parent 1:1 prio 1 handle 1 bpf")
     htb.tc("class del dev va classid 1:30")
 
 
 def test_refused_filter_binds_no_class(htb):
-    refused("tc -n a filter add dev va parent 1: prio 1 "
-            "bpf da obj tc_ok.o sec tc classid 1:20 action simple sdata hello")
+    must_fail("tc -n a filter add dev va parent 1: prio 1 "
+              "bpf da obj tc_ok.o sec tc classid 1:20 action simple sdata hello")
     htb.tc("class del dev va classid 1:20")
 
 

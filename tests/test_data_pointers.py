@@ -242,7 +242,7 @@ class Filters:
             told = sender.send(to, data)
         # The sender learns of a drop on egress, and not of one in a qdisc.
         assert told == (0 if change.arrives or self.hook != "egress" else errno.ENOBUFS)
-        return *self.seen(), [each == data for each in self.wires.got(target, 4)]
+        return *self.seen(), [each == data for each in self.wires.receive_all(target, 4)]
 
 
 @pytest.fixture(scope="module", name="pins")

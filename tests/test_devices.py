@@ -106,13 +106,14 @@ def test_packet_is_redirected_to_a_device(wires, device, family):
     third, to_mark = wires.THIRD[family], "encap bpf xmit obj lwt_xmit_to_mark.o section lwt_xmit"
     with nl.inside("a"):
         mark = socket.if_nametoindex("x0") | HEADER
-    with wires.having("c", family, f"route add local {third} dev lo table local"), \
-            wires.having("a", family, f"route add {third} {to_mark} {wires.VIA['b'][family]}"), \
+    with wires.temporary_routes("c", family, f"route add local {third} dev lo table local"), \
+            wires.temporary_routes(
+                "a", family, f"route add {third} {to_mark} {wires.VIA['b'][family]}"), \
             Sender("a", family, mark) as sender:
         for size in (20, 1400):
             data = f"packet {next(NUMBERS)} ".encode().ljust(size, b"x")
             assert sender.send(third, data) == 0
-            assert wires.got("c", family) == [data]
+            assert wires.receive_all("c", family) == [data]
 
 
 @FAMILIES
@@ -121,10 +122,12 @@ def test_routes_by_a_device(wires, device, family, hook):
     third = wires.THIRD[family]
     encap = f"encap bpf {hook} obj lwt_{hook}_count.o section lwt_{hook}"
     here, there = ("", encap) if hook == "in" else (encap, "")
-    with wires.having("c", family, f"route add local {third} {there} dev lo table local"), \
-            wires.having("a", family, f"route add {third} {here} via {PEER[family]} dev x0"), \
+    with wires.temporary_routes(
+            "c", family, f"route add local {third} {there} dev lo table local"), \
+            wires.temporary_routes(
+                "a", family, f"route add {third} {here} via {PEER[family]} dev x0"), \
             Sender("a", family) as sender:
         data = f"packet {next(NUMBERS)}".encode()
         assert sender.send(third, data) == 0
-        assert wires.got("c", family) == [data]
+        assert wires.receive_all("c", family) == [data]
         assert counters() == [1, (20 if family == 4 else 40) + 8 + len(data)]

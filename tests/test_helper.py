@@ -20,11 +20,11 @@ from conftest import (
     MODULE,
     eventually,
     insert,
+    iterations,
     kernel_log,
     loaded,
-    often,
+    must_fail,
     program,
-    refused,
     remove,
     sh,
 )
@@ -162,7 +162,7 @@ def test_module_stays_while_ftrace_does_not_detach(unloaded):
 
 @COMES_AND_GOES
 def test_helper_cannot_be_taken_away():
-    assert "Device or resource busy" in refused(f"insmod {TRACER}")
+    assert "Device or resource busy" in must_fail(f"insmod {TRACER}")
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         assert run(fd)[0] == 0
 
@@ -182,12 +182,12 @@ def gre(namespace):
 def test_sample_sends_through_a_tunnel(wires, family):
     # The route of the outer packet differs from that of the inner packet.
     via = "dev va" if family == 4 else "via fd00::2 dev va"
-    with gre("b"), wires.having(
+    with gre("b"), wires.temporary_routes(
             "a", family, f"route add {wires.FIRST[family]} encap bpf xmit obj lwt_xmit_gre.o "
                          f"section lwt_xmit headroom 24 {via}"), Sender("a", family) as sender:
         for size in (1, 1000):
             assert sender.send(wires.FIRST[family], b"x" * size) == 0
-            assert wires.got("b", family) == [b"x" * size]
+            assert wires.receive_all("b", family) == [b"x" * size]
         counters = json.loads(sh("ip -n b -j -s link show g0"))[0]["stats64"]["rx"]
         assert counters["packets"] == 2
 
@@ -197,13 +197,14 @@ def test_sample_sends_through_a_tunnel(wires, family):
     run=False)
 def test_route_without_device_is_refused(wires):
     first = wires.FIRST[4]
-    with wires.having("a", 4, f"route add {first} encap bpf xmit obj lwt_xmit_no_dev.o "
-                              f"section lwt_xmit {wires.VIA['b'][4]}"), Sender("a", 4) as sender:
+    with wires.temporary_routes(
+            "a", 4, f"route add {first} encap bpf xmit obj lwt_xmit_no_dev.o "
+                    f"section lwt_xmit {wires.VIA['b'][4]}"), Sender("a", 4) as sender:
         sender.send(first)
         maps = [m for m in json.loads(sh("bpftool -j map show")) if m.get("name") == "answers"]
         values = json.loads(sh(f"bpftool -j map dump id {maps[0]['id']}"))
         assert values[0]["formatted"]["value"] == -errno.EINVAL
-    assert wires.where(4) == ""
+    assert wires.namespaces_reached(4) == ""
 
 
 class Running(threading.Thread):
@@ -231,7 +232,7 @@ class Running(threading.Thread):
 def test_rounds_of_the_module_under_traffic(unloaded, wires):
     first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
     # Taking over the kernel's slot, and giving it back, waits for RCU-tasks grace periods.
-    rounds = often(20 if OWN else 100)
+    rounds = iterations(20 if OWN else 100)
     with program("lwt_in", "lwt_in_reach_ip") as ingress, \
             program("lwt_xmit", "lwt_xmit_reach_ip") as egress, \
             program("lwt_xmit", "lwt_xmit_ok") as passes, \
@@ -243,7 +244,7 @@ def test_rounds_of_the_module_under_traffic(unloaded, wires):
             assert sender.send(first, b"%d" % number) == 0
             assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
             remove(MODULE.stem)
-        assert wires.got("b", 4) == [b"%d" % number for number in range(rounds)]
+        assert wires.receive_all("b", 4) == [b"%d" % number for number in range(rounds)]
         assert {0, ALONE} == running.answers
 
 
@@ -264,7 +265,7 @@ def test_rounds_of_routes_under_traffic(wires):
         thread = threading.Thread(target=traffic, args=(background,), daemon=True)
         thread.start()
         try:
-            for number in range(often(1000)):
+            for number in range(iterations(1000)):
                 for verb, fd in (("add", pushes), ("replace", passes)):
                     encap = nl.attr(nl.LWT_XMIT,
                                     nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, verb))

@@ -18,8 +18,8 @@ from conftest import (
     insert,
     kernel_log,
     loaded,
+    must_fail,
     program,
-    refused,
     sh,
 )
 
@@ -55,8 +55,8 @@ def saying():
 
 def route_is_refused(net):
     """Returns whether the kernel refuses the encapsulation `bpf` as not supported."""
-    said = refused("ip -n a route add 10.1.0.1 "
-                   "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.0.0.2 dev va")
+    said = must_fail("ip -n a route add 10.1.0.1 "
+                     "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.0.0.2 dev va")
     return "not supported" in said
 
 
@@ -65,7 +65,7 @@ def route_is_refused(net):
 def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
     with saying() as said:
-        assert "Device or resource busy" in refused(f"insmod {MODULE}")
+        assert "Device or resource busy" in must_fail(f"insmod {MODULE}")
     assert not loaded()
     assert said == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
     # The failed load leaves nothing registered.
@@ -150,7 +150,7 @@ def test_filter_that_comes_while_the_module_is_loaded_stays(unloaded, net, slot)
     assert thread.errno == 0
     assert slot_is_missed(said) if slot == "taken" else said == [TOOK_OVER] * OWN
     assert net.dropped()
-    assert "is in use" in refused("rmmod lwtcls")
+    assert "is in use" in must_fail("rmmod lwtcls")
     net.tc("filter del dev va egress")
     assert net.ping()
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
@@ -169,7 +169,7 @@ def test_classifier_alone_leaves_the_slot(unloaded, net):
 def test_both_are_gone_without_the_module(unloaded, net):
     assert route_is_refused(net)
     net.tc("qdisc add dev va clsact")
-    refused("tc -n a filter add dev va egress bpf da obj tc_ok.o sec tc")
+    must_fail("tc -n a filter add dev va egress bpf da obj tc_ok.o sec tc")
 
 
 @pytest.mark.only_here("the encapsulation of the C is part of the kernel")
@@ -177,7 +177,7 @@ def test_both_are_gone_without_the_module(unloaded, net):
 def test_route_holds_the_module(net, family):
     net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert net.ping(family)
-    assert "is in use" in refused("rmmod lwtcls")
+    assert "is in use" in must_fail("rmmod lwtcls")
     sh(f"ip -{family} -n a route del {net.service(family)}")
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     assert not loaded()
@@ -187,7 +187,7 @@ def test_route_holds_the_module(net, family):
 def test_filter_holds_the_module(net):
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress bpf da obj tc_ok.o sec tc")
-    assert "is in use" in refused(f"rmmod {NAME}")
+    assert "is in use" in must_fail(f"rmmod {NAME}")
     net.tc("filter del dev va egress")
     eventually(lambda: sh(f"rmmod {NAME}", check=False).returncode == 0)
     assert not loaded(NAME)

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from conftest import BPF, MODULE, programs, refused, sh
+from conftest import BPF, MODULE, must_fail, programs, sh
 from sockets import sysctl
 from tracing import events
 from wires import Sender
@@ -160,7 +160,7 @@ def test_route_is_deleted_by_its_programs_names(net, family):
     if family == 4:
         for other in ("xmit obj lwt_xmit_drop.o section lwt_xmit",
                       "out obj lwt_out_ok.o section lwt_out"):
-            assert "No such process" in refused(f"{route} encap bpf {other} {via}")
+            assert "No such process" in must_fail(f"{route} encap bpf {other} {via}")
         assert net.ping(family)
     sh(f"{route} encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit {via}")
     assert net.dropped(family)
@@ -190,7 +190,7 @@ def test_another_program_of_the_same_name_replaces(net, family, kind, tags, tmp_
 def test_second_route_to_one_place_is_refused(net, family):
     encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit"
     net.route(family, encap)
-    assert "File exists" in refused(
+    assert "File exists" in must_fail(
         f"ip -{family} -n a route add {net.service(family)} {encap} "
         f"via {net.gateway(family)} dev va")
     assert net.ping(family)
@@ -223,7 +223,7 @@ def test_multipath(net):
 
 
 def test_namespace_takes_its_routes_along(net):
-    # The fixture nothing_left checks for leaks after each scenario.
+    # The fixture no_leaks checks for leaks after each scenario.
     for hook in ("in", "out", "xmit"):
         for family in (4, 6):
             net.encap(hook, "ok", family)

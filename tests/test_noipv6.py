@@ -7,7 +7,7 @@ import errno
 import pathlib
 
 import pytest
-from conftest import batch, refused
+from conftest import batch, must_fail
 from network import Net
 from tracing import exception, lost
 
@@ -51,8 +51,8 @@ def test_program_decides_about_packets_of_a_route(net, hook):
 
 
 def test_ipv6_route_is_refused(net):
-    said = refused("ip -6 -n a route add fd01::1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
-                   "dev va")
+    said = must_fail("ip -6 -n a route add fd01::1 "
+                     "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit dev va")
     assert "not supported" in said
 
 

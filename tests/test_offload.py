@@ -14,11 +14,11 @@ import pytest
 from conftest import (
     BUILD,
     eventually,
+    expect_extack,
     kernel_log,
+    must_fail,
     program_ids,
     programs,
-    reads,
-    refused,
     sh,
 )
 from journal import observed
@@ -321,7 +321,7 @@ def test_refused_by_the_device_is_nowhere_with_skip_sw(hw, card, how):
     assert hw.ask(card, program, SKIP_SW)[0] == errno.EOPNOTSUPP
     hw.add(card, program)
     assert hw.shown(card) == [(2, "not_in_hw"), (1, "not_in_hw")] and card.id == 0
-    said = refused(f"tc -n a filter add dev {card} ingress prio 2 {program} skip_sw")
+    said = must_fail(f"tc -n a filter add dev {card} ingress prio 2 {program} skip_sw")
     assert REFUSALS[how][1] in said
     assert program_ids() == before
 
@@ -437,8 +437,8 @@ def test_hardware_has_ingress_alone(hw, qdisc, parent):
     port = hw.plug()
     program = hw.load("ok")
     hw.net.tc(f"qdisc add dev {port} {qdisc}")
-    reads("skip_sw, but not every device of the block takes the filter",
-          f"tc -n a filter add dev {port} {parent} prio 1 {program} skip_sw")
+    expect_extack("skip_sw, but not every device of the block takes the filter",
+                  f"tc -n a filter add dev {port} {parent} prio 1 {program} skip_sw")
     assert hw.net.tc(f"filter show dev {port} {parent}") == ""
     hw.net.tc(f"filter add dev {port} {parent} prio 1 {program}")
     assert " not_in_hw " in hw.net.tc(f"filter show dev {port} {parent}") and port.id == 0
@@ -594,8 +594,8 @@ def test_block_in_hardware_takes_no_device_without(hw):
     old, new = hw.load("ok"), hw.load("shot")
     hw.add(7, old)
     hw.add(7, new, handle=1)
-    assert "not supported" in refused("tc -n a qdisc add dev va ingress_block 7 clsact")
-    said = refused(f"tc -n a qdisc add dev {off} ingress_block 7 clsact")
+    assert "not supported" in must_fail("tc -n a qdisc add dev va ingress_block 7 clsact")
+    said = must_fail(f"tc -n a qdisc add dev {off} ingress_block 7 clsact")
     assert "Bind to offloaded block failed as dev has offload disabled" in said
     assert hw.shown(7) == [(1, "in_hw")] and port.id == new.id
     # Nothing may be left in the block's count of offloaded filters, or devices without offload
@@ -694,7 +694,7 @@ def refuse_to_join(hw, how):
         program, sentence = hw.load("ok"), REFUSALS[how][1]
         REFUSALS[how][0](ports[1])
     hw.add(7, program, "skip_sw")
-    assert sentence in refused(f"tc -n a qdisc add dev {ports[1]} ingress_block 7 clsact")
+    assert sentence in must_fail(f"tc -n a qdisc add dev {ports[1]} ingress_block 7 clsact")
     return program, *ports
 
 
@@ -727,7 +727,7 @@ def test_refused_join_takes_back_what_was_accepted(hw, prio):
     hw.add(7, plain)
     assert sorted(where for _, where in hw.shown(7)) == ["in_hw", "not_in_hw"]
     # The plain filter is replayed first, so the second device has it when it refuses the other.
-    refused(f"tc -n a qdisc add dev {second} ingress_block 7 clsact")
+    must_fail(f"tc -n a qdisc add dev {second} ingress_block 7 clsact")
     assert [first.id, second.id] == [bound.id, 0]
     hw.net.tc("filter del block 7")
     assert [first.id, second.id] == [0, 0]
@@ -843,7 +843,7 @@ def test_dump_with_a_driver_that_has_no_statistics(hw, card):
 def test_offload_stays_on_under_a_filter(hw, card):
     program = hw.load("ok")
     hw.add(card, program)
-    card.offload("off", refused)
+    card.offload("off", must_fail)
     assert hw.shown(card) == [(1, "in_hw")] and card.id == program.id
     hw.net.tc(f"filter del dev {card} ingress")
     card.offload("off")

@@ -13,7 +13,7 @@ import nl
 import pytest
 from bpf_syscall import BPF_F_TEST_SKB_CHECKSUM_COMPLETE, run_on
 from capture import Capture
-from conftest import BPF, BUILD, batch, eventually, mapped, often, sh, unmap
+from conftest import BPF, BUILD, batch, eventually, iterations, mapped, sh, unmap
 from headers import ETHERTYPE, GRE, GSO_HOPS, KINDS, UDP, Header, gre, ip, outer, packet, udp
 from journal import JOURNAL
 from sockets import (
@@ -42,7 +42,7 @@ NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
 BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
 NUMBERS = itertools.count()
 # Bytes of a connection, enough for GSO packets.
-MUCH = often(1 << 20)
+MUCH = iterations(1 << 20)
 UDP_SEGMENT, SCTP, MSG_EOR = 103, 132, 0x80
 # Internal to the kernel: userspace has no name for it.
 ENOTSUPP = 524
@@ -78,7 +78,7 @@ def datagram(far, hook, family, size=20):
     data = f"datagram {next(NUMBERS)} ".encode().ljust(size, b"x")
     with Sender(far.CLIENT[hook], family) as sender:
         assert sender.send(far.SERVICE[hook][family], data) == 0
-    return far.got("c", family) == [data]
+    return far.receive_all("c", family) == [data]
 
 
 def stream(far, hook, family, size=MUCH):
@@ -118,7 +118,7 @@ def sent_and_seen(far, hook, family, inner, make):
             make_socket(client, inner, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.sendto(data, (service, 0))
         # Packets stay in order, so this waits for the one above.
-        arrived = len(far.got("c", inner))
+        arrived = len(far.receive_all("c", inner))
         return header.pushed(data), data, [each[0] for each in wire.packets()], arrived
 
 
@@ -221,7 +221,7 @@ def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, 
     protocol = {4: "0x0800", 6: "0x86dd"}[KINDS[kind].outer]
     told = [line for line in trace()
             if " dev=wa " in line and f"protocol={protocol}" in line]
-    # The last event is that of the packet by which got() waits for the others; it has no header.
+    # The last event is that of the final packet of receive_all(), which has no header.
     assert f"transport_offset_valid=1 transport_offset={at} " in told[0]
 
 
@@ -331,7 +331,7 @@ def test_datagrams_that_are_sent_at_once_keep_their_boundaries(
         assert sender.send(far.SERVICE[hook][inner], data) == 0
         assert far.push.seen(gso=True) == (1, 0, 0)
         assert far.push.seen() == (0, 0, 0)
-        assert far.got("c", inner) == [data[at:at + 1000] for at in range(0, 20300, 1000)]
+        assert far.receive_all("c", inner) == [data[at:at + 1000] for at in range(0, 20300, 1000)]
         assert len(wire()) == (1 if link == "whole" else 21)
 
 
@@ -628,9 +628,9 @@ def test_sender_is_told_where_the_outer_route_leads_nowhere(far, inner, family):
         for _ in range(20):
             assert name_of(sender.send(far.SERVICE["xmit"][inner])) == "ENETUNREACH"
         for kind, told in (("unreachable", "EHOSTUNREACH"), ("prohibit", "EACCES")):
-            with far.having("a", family, f"route add {kind} {NOWHERE[family]}"):
+            with far.temporary_routes("a", family, f"route add {kind} {NOWHERE[family]}"):
                 assert name_of(sender.send(far.SERVICE["xmit"][inner])) == told
-        assert far.got("c", inner) == []
+        assert far.receive_all("c", inner) == []
 
 
 @INNER
@@ -639,10 +639,10 @@ def test_packet_is_dropped_where_the_outer_route_leads_nowhere(far, inner, famil
     with far.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("b", inner) as sender:
         for _ in range(20):
             assert sender.send(far.SERVICE["in"][inner]) == 0
-        with far.having("a", family, f"route add unreachable {NOWHERE[family]}"):
+        with far.temporary_routes("a", family, f"route add unreachable {NOWHERE[family]}"):
             assert sender.send(far.SERVICE["in"][inner]) == 0
         assert far.push.seen() == (21, 0, 0)
-        assert far.got("c", inner) == []
+        assert far.receive_all("c", inner) == []
         assert sender.pending() == 0
 
 
@@ -676,10 +676,10 @@ def test_vrf_of_the_packet_is_that_of_its_header(far, red, hook, inner, family):
         device = "red" if hook == "xmit" else "qb"
         sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         if hook == "in":
-            stack.enter_context(far.having(
+            stack.enter_context(far.temporary_routes(
                 "b", inner, f"route add {service} via {red[inner]} dev qb metric 2000"))
         assert sender.send(service, b"red") == 0
-        assert far.got("c", inner) == [b"red"]
+        assert far.receive_all("c", inner) == [b"red"]
         assert len(wire.packets()) == 1
 
 
@@ -710,7 +710,7 @@ class TestNarrowLink:
             sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, discover)
             told = sender.send(far.SERVICE[hook][inner], data)
             assert name_of(told) == ("ENOBUFS" if hook == "xmit" and not fits else 0)
-            assert far.got("c", inner) == [data] * fits
+            assert far.receive_all("c", inner) == [data] * fits
             assert [fragmented(head) for head, _ in wire.packets()] == [True] * 2 * fits
 
 
@@ -732,15 +732,15 @@ def test_programs_of_the_kernels_own_tests(far, hook, name, family, source, targ
           f"link add own type {kind} local {target} {end}", "link set own up")
     try:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(far.having(
+            stack.enter_context(far.temporary_routes(
                 "a", family, f"route add {target} {far.VIA['c'][family]}"))
             for inner in (4, 6) if "gre" in name else (family,):
                 third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
                 address = {4: f"{third}/32 dev lo", 6: f"{third}/128 dev lo nodad"}[inner]
-                stack.enter_context(far.having("c", inner, f"addr add {address}"))
-                stack.enter_context(far.having(
+                stack.enter_context(far.temporary_routes("c", inner, f"addr add {address}"))
+                stack.enter_context(far.temporary_routes(
                     "a", inner, f"route add {third} {own} {far.VIA['b'][inner]} mtu 1400"))
-                stack.enter_context(far.having(
+                stack.enter_context(far.temporary_routes(
                     "b", inner, f"route add {third} via {HOME['a'][inner]} mtu 1400"))
                 before = far.received("own")
                 assert ping(far.CLIENT[hook], inner, third)

@@ -6,7 +6,7 @@ import pathlib
 import re
 
 import pytest
-from conftest import batch, refused, sh
+from conftest import batch, must_fail, sh
 from journal import JOURNAL
 from test_cls import handles, sent
 from test_lwt import counters
@@ -149,7 +149,7 @@ def test_ingress_qdisc_takes_egress_for_ingress(net):
     before = received()
     assert net.dropped(count=3)
     assert received() >= before + 3
-    assert "Exclusivity flag on" in refused("tc -n a qdisc add dev va clsact")
+    assert "Exclusivity flag on" in must_fail("tc -n a qdisc add dev va clsact")
     net.tc("qdisc del dev va ingress")
     net.tc("qdisc add dev va clsact")
     net.tc(f"filter add dev va egress {SHOT}")
@@ -209,7 +209,7 @@ def test_route_is_deleted_without_its_encapsulation(net):
     built, rebuilt = (way.format(f"encap bpf xmit obj lwt_xmit_{name}.o section lwt_xmit")
                       for name in ("ok", "drop"))
     sh(f"ip -n a route add {built}")
-    assert "No such process" in refused(f"ip -n a route del {rebuilt}")
+    assert "No such process" in must_fail(f"ip -n a route del {rebuilt}")
     sh(f"ip -n a route del {way.format('')}")
     assert sh("ip -n a route show 10.1.0.1") == ""
     sh("ip -6 -n a route add fd01::1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "

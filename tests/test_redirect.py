@@ -49,7 +49,7 @@ def fixture_tap():
 
 def redirected(wires, family, *lines, encap=TO_MARK):
     """Gives a a route to THIRD whose program redirects."""
-    return wires.having(
+    return wires.temporary_routes(
         "a", family, f"route add {wires.THIRD[family]} {encap} {wires.VIA['b'][family]}", *lines)
 
 
@@ -135,12 +135,12 @@ def test_device_receives_the_packet(wires, kind, family):
         sysctl("a", f"ipv4/conf/{dev.name}/accept_local", 1)
         data = send(wires, family, dev.index | INGRESS | HEADER)
         assert packet(wires, family, dev.received(data), data)
-        assert wires.got("a", family) == [data]
+        assert wires.receive_all("a", family) == [data]
         data = send(wires, family, dev.index | INGRESS)
         # A packet without a MAC header is not received on a device that has one.
         if kind == "tun":
             assert packet(wires, family, dev.received(data), data)
-        assert wires.got("a", family) == ([data] if kind == "tun" else [])
+        assert wires.receive_all("a", family) == ([data] if kind == "tun" else [])
         assert dev.received(data) == []
         assert dev.sent(data) == []
 
@@ -156,12 +156,12 @@ def test_tunnel_and_wire_carry_the_packet(wires, family):
     batch("-n c", f"link set pc address {Tun.ADDRESS}", "link set pc up")
     try:
         with redirected(wires, family), \
-                wires.having("c", family, f"route add local {third} dev lo table local"):
+                wires.temporary_routes("c", family, f"route add local {third} dev lo table local"):
             data = send(wires, family, index("t1"))
-            assert wires.got("c", family) == [data]
+            assert wires.receive_all("c", family) == [data]
             assert counter("t1", "tx", "packets") == 1
             data = send(wires, family, index("pa") | HEADER)
-            assert wires.got("c", family) == [data]
+            assert wires.receive_all("c", family) == [data]
             # A TCP connection: its packets are GSO, and TCP keeps them until they are acknowledged.
             assert echo(family, "a", "c", third, mark=index("pa") | HEADER) == 300000
     finally:
@@ -174,7 +174,7 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     # Packets received on the tap must not be forwarded again.
     with redirected(wires, family, "rule add pref 10 iif tap0 blackhole"), \
-            wires.having("b", family, f"route add {wires.THIRD[family]} {gateway}"):
+            wires.temporary_routes("b", family, f"route add {wires.THIRD[family]} {gateway}"):
         wires.tc("qdisc add dev va clsact")
         try:
             for dev, how in ((tun, 0), (tap, HEADER), (tap, HEADER | INGRESS)):
@@ -198,7 +198,7 @@ def test_redirection_that_a_filter_has_not_used_is_nobodys(wires, tun, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     redirects = "encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"
     with redirected(wires, family, encap=redirects), \
-            wires.having("b", family, f"route add {wires.THIRD[family]} {gateway}"):
+            wires.temporary_routes("b", family, f"route add {wires.THIRD[family]} {gateway}"):
         wires.tc("qdisc add dev va clsact")
         try:
             wires.tc("filter add dev va ingress prio 1 matchall "
@@ -222,7 +222,7 @@ def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
         assert counter("tun0", "rx", "dropped") == refused + 1
         batch("-n a", "link set tun0 up")
         assert [tun.sent(data) + tun.received(data) for data in seen] == [[], []]
-        assert wires.where(family) == ""
+        assert wires.namespaces_reached(family) == ""
 
 
 @FAMILIES
@@ -233,7 +233,7 @@ def test_program_that_names_no_device_loses_the_packet(wires, tun, family):
     with redirected(wires, family, encap="encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"):
         data = send(wires, family, tun.index)
         assert tun.sent(data) == []
-        assert wires.where(family) == ""
+        assert wires.namespaces_reached(family) == ""
 
 
 @FAMILIES
@@ -281,7 +281,7 @@ def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
             number = index("t1")
             for _ in range(10):
                 send(wires, family, number)
-            assert wires.where(family) == ""
+            assert wires.namespaces_reached(family) == ""
             # No packet gets through, and others still do.
             assert wires.ping(family, wires.gateway(family))
     finally:
@@ -309,10 +309,12 @@ def test_redirection_elsewhere_is_ignored_and_the_log_says_so_once(wires, family
     here, there = (encap, "") if hook == "out" else ("", encap)
     anew()
     earlier = warnings(WARNING)
-    with wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"), \
-            wires.having("c", family, f"route add local {third} {there} dev lo table local"):
+    with wires.temporary_routes(
+            "a", family, f"route add {third} {here} {wires.VIA['c'][family]}"), \
+            wires.temporary_routes(
+                "c", family, f"route add local {third} {there} dev lo table local"):
         data = [send(wires, family, 0) for _ in range(2)]
-        assert wires.got("c", family) == data
+        assert wires.receive_all("c", family) == data
     said = warnings(WARNING)
     if SIDE == "rust":
         assert len(said) == len(earlier) + 1

@@ -6,7 +6,7 @@ import struct
 
 import nl
 import pytest
-from conftest import program, program_ids, reads, sh
+from conftest import expect_extack, program, program_ids, sh
 from sides import ours
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -206,9 +206,9 @@ def test_dump_of_the_longest_names_fits(lasting, family):
 
 @pytest.mark.usefixtures("lasting")
 def test_user_of_ip_reads_the_message():
-    reads("headroom is at most 256 bytes",
-          "ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
-          "headroom 257 via 10.0.0.2 dev va")
+    expect_extack("headroom is at most 256 bytes",
+                  "ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+                  "headroom 257 via 10.0.0.2 dev va")
 
 
 def options(fd, flags=nl.DIRECT, extra=b""):
@@ -417,4 +417,4 @@ def test_good_filter_is_accepted(tc, fds):
     ("da obj tc_ok.o sec tc action simple sdata hello", "Failed to load TC action module"),
 ])
 def test_user_of_tc_reads_the_message(what, message):
-    reads(message, f"tc -n a filter add dev va egress prio 2 bpf {what}")
+    expect_extack(message, f"tc -n a filter add dev va egress prio 2 bpf {what}")

@@ -42,13 +42,14 @@ def runs():
 @FAMILIES
 def test_rewritten_packet_goes_where_it_is_addressed_now(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['c'][family]}"), Sender("a", family) as sender:
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['c'][family]}"), \
+            Sender("a", family) as sender:
         for size in (1, 1000):
             assert sender.send(first, b"x" * size) == 0
-            assert wires.got("c", family) == [b"x" * size]
-        assert wires.got("b", family) == []
+            assert wires.receive_all("c", family) == [b"x" * size]
+        assert wires.receive_all("b", family) == []
         # The program changes UDP only; an echo request keeps its route.
         assert wires.ping(family, first)
 
@@ -65,31 +66,32 @@ def test_rules_choose_the_new_route_by_what_the_sender_has_set(wires, family):
         # uidrange compares the owner of the socket's inode.
         "uidrange 1000-1000": lambda sender: os.fchown(sender.fileno(), 1000, -1),
     }
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['b'][family]}",
-                      f"route add {other} {via['c'][family]} table 100",
-                      *(f"rule add pref 50 {rule} lookup 100" for rule in settings if rule)):
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['b'][family]}",
+                                f"route add {other} {via['c'][family]} table 100",
+                                *(f"rule add pref 50 {rule} lookup 100"
+                                  for rule in settings if rule)):
         for rule, apply in settings.items():
             with Sender("a", family) as sender:
                 apply(sender.socket)
                 assert sender.send(first) == 0
-                assert wires.where(family) == ("c" if rule else "b"), rule
+                assert wires.namespaces_reached(family) == ("c" if rule else "b"), rule
 
 
 @FAMILIES
 def test_device_that_the_socket_is_bound_to_chooses_the_new_route(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['c'][family]}",
-                      f"route add {other} {via['b'][family]} metric 10",
-                      f"route add {other} {via['c'][family]} metric 20"), \
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['c'][family]}",
+                                f"route add {other} {via['b'][family]} metric 10",
+                                f"route add {other} {via['c'][family]} metric 20"), \
             Sender("a", family) as sender:
         assert sender.send(first) == 0
-        assert wires.where(family) == "b"
+        assert wires.namespaces_reached(family) == "b"
         sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wa")
         assert sender.send(first) == 0
-        assert wires.where(family) == "c"
+        assert wires.namespaces_reached(family) == "c"
 
 
 @FAMILIES
@@ -102,16 +104,17 @@ def test_vrf_of_the_old_route_is_that_of_the_new_one(wires, family):
         red = {4: "via 10.8.0.2 dev ra", 6: "via fd08::2 dev ra"}[family]
         # The main table's route to FIRST has a device of the VRF, and only the VRF's route to OTHER
         # leads to c.
-        with wires.having("a", family,
-                          f"route add {first} {OTHER} {red}",
-                          f"route add {other} {wires.VIA['b'][family]}",
-                          f"route add {first} {OTHER} {red} table 50",
-                          f"route add {other} {red} table 50"), Sender("a", family) as sender:
+        with wires.temporary_routes("a", family,
+                                    f"route add {first} {OTHER} {red}",
+                                    f"route add {other} {wires.VIA['b'][family]}",
+                                    f"route add {first} {OTHER} {red} table 50",
+                                    f"route add {other} {red} table 50"), \
+                Sender("a", family) as sender:
             assert sender.send(first) == 0
-            assert wires.where(family) == "c"
+            assert wires.namespaces_reached(family) == "c"
             sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
             assert sender.send(first) == 0
-            assert wires.where(family) == "c"
+            assert wires.namespaces_reached(family) == "c"
     finally:
         batch("-n a", "link del ra", "link del red")
 
@@ -120,28 +123,30 @@ def test_vrf_of_the_old_route_is_that_of_the_new_one(wires, family):
 def test_source_need_not_be_an_address_of_the_host(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     source = {4: "192.0.2.7", 6: "2001:db8::7"}[family]
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['c'][family]}"), Sender("a", family) as sender:
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['c'][family]}"), \
+            Sender("a", family) as sender:
         sender.option(IP_TRANSPARENT, IPV6_TRANSPARENT, 1)
         sender.socket.bind((source, 0))
         assert sender.send(first) == 0
-        assert wires.where(family) == "c"
+        assert wires.namespaces_reached(family) == "c"
 
 
 @FAMILIES
 def test_mark_of_the_program_chooses_the_new_route(wires, family):
     first, via = wires.FIRST[family], wires.VIA
-    with wires.having("a", family,
-                      f"route add {first} {MARK} {via['b'][family]}",
-                      f"route add {first} {via['c'][family]} table 100",
-                      "rule add pref 50 fwmark 7 lookup 100"), Sender("a", family) as sender:
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {MARK} {via['b'][family]}",
+                                f"route add {first} {via['c'][family]} table 100",
+                                "rule add pref 50 fwmark 7 lookup 100"), \
+            Sender("a", family) as sender:
         assert sender.send(first) == 0
-        assert wires.where(family) == "c"
+        assert wires.namespaces_reached(family) == "c"
         # Each fragment is rerouted by itself.
         assert sender.send(first, b"y" * 5000) == 0
-        assert wires.got("c", family) == [b"y" * 5000]
-        assert wires.got("b", family) == []
+        assert wires.receive_all("c", family) == [b"y" * 5000]
+        assert wires.receive_all("b", family) == []
 
 
 @FAMILIES
@@ -150,12 +155,12 @@ def test_connection_takes_the_new_route_in_both_directions(wires, family):
     # a connects to c, and c to a: a's SYN-ACK belongs to a request socket, not to a full one.
     home = {4: "10.9.0.1", 6: "fd09::1"}[family]
     peer = {4: "10.9.0.2", 6: "fd09::2"}[family]
-    with wires.having("a", family,
-                      f"route add {first} {MARK} {via['b'][family]}",
-                      f"route add {peer} {MARK} {via['b'][family]}",
-                      f"route add {first} {via['c'][family]} table 100",
-                      f"route add {peer} {via['c'][family]} table 100",
-                      "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {MARK} {via['b'][family]}",
+                                f"route add {peer} {MARK} {via['b'][family]}",
+                                f"route add {first} {via['c'][family]} table 100",
+                                f"route add {peer} {via['c'][family]} table 100",
+                                "rule add pref 50 fwmark 7 lookup 100"):
         for client, server, address in (("a", "c", first), ("c", "a", home)):
             assert echo(family, client, server, address) == 300000
 
@@ -163,40 +168,42 @@ def test_connection_takes_the_new_route_in_both_directions(wires, family):
 @FAMILIES
 def test_new_route_may_end_on_this_host(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {wires.VIA['b'][family]}",
-                      f"route add local {other} dev lo table local"), \
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {wires.VIA['b'][family]}",
+                                f"route add local {other} dev lo table local"), \
             Sender("a", family) as sender:
         assert sender.send(first) == 0
-        assert wires.where(family) == "a"
+        assert wires.namespaces_reached(family) == "a"
 
 
 @FAMILIES
 def test_sender_is_told_where_the_new_route_leads_nowhere(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
-    with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
+    with wires.temporary_routes(
+            "a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
             Sender("a", family) as sender:
         assert name_of(sender.send(first)) == "ENETUNREACH"
         for kind, told in NOWHERE:
-            with wires.having("a", family, f"route add {kind} {other}"):
+            with wires.temporary_routes("a", family, f"route add {kind} {other}"):
                 assert name_of(sender.send(first)) == told
         # Repeated failures exhaust nothing.
         for _ in range(100):
             assert sender.send(first) == errno.ENETUNREACH
-        assert wires.where(family) == ""
+        assert wires.namespaces_reached(family) == ""
 
 
 @FAMILIES
 def test_route_that_leads_back_to_itself_ends(wires, family):
     again = "encap bpf xmit obj lwt_xmit_again.o section lwt_xmit"
     first = wires.FIRST[family]
-    with wires.having("a", family, f"route add {first} {again} {wires.VIA['b'][family]}"), \
+    with wires.temporary_routes(
+            "a", family, f"route add {first} {again} {wires.VIA['b'][family]}"), \
             Sender("a", family) as sender:
         assert name_of(sender.send(first)) == "ENOBUFS"
         assert runs() == NESTED
         assert name_of(sender.send(first)) == "ENOBUFS"
         assert runs() == 2 * NESTED
-        assert wires.where(family) == ""
+        assert wires.namespaces_reached(family) == ""
 
 
 @FAMILIES
@@ -214,12 +221,12 @@ def test_room_is_made_for_longer_headers(wires, family):
                   f"link add t2 type ip6gre local {inner[name][0]} remote {inner[name][1]} "
                   "encaplimit none",
                   "link set t2 up")
-        with wires.having("a", family,
-                          f"route add {first} {OTHER} {wires.VIA['b'][family]}",
-                          f"route add {other} dev t2"), Sender("a", family) as sender:
+        with wires.temporary_routes("a", family,
+                                    f"route add {first} {OTHER} {wires.VIA['b'][family]}",
+                                    f"route add {other} dev t2"), Sender("a", family) as sender:
             for size in (1, 900):
                 assert sender.send(first, b"x" * size) == 0
-                assert wires.got("c", family) == [b"x" * size]
+                assert wires.receive_all("c", family) == [b"x" * size]
     finally:
         for name in ends:
             batch(f"-force -n {name}", "link del t2", "link del t1")
@@ -230,15 +237,16 @@ def test_mtu_of_the_new_route_counts(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     batch("-n a", "link set wa mtu 1300")
     try:
-        with wires.having("a", family,
-                          f"route add {first} {OTHER} {via['b'][family]}",
-                          f"route add {other} {via['c'][family]}"), Sender("a", family) as sender:
+        with wires.temporary_routes("a", family,
+                                    f"route add {first} {OTHER} {via['b'][family]}",
+                                    f"route add {other} {via['c'][family]}"), \
+                Sender("a", family) as sender:
             sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT)
             assert sender.send(first, b"x" * 1400) == 0
-            assert wires.got("c", family) == [b"x" * 1400]
+            assert wires.receive_all("c", family) == [b"x" * 1400]
             sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
             assert name_of(sender.send(first, b"x" * 1400)) == "ENOBUFS"
-            assert wires.where(family) == ""
+            assert wires.namespaces_reached(family) == ""
     finally:
         batch("-n a", "link set wa mtu 1500")
 
@@ -247,25 +255,26 @@ def test_mtu_of_the_new_route_counts(wires, family):
 def test_forwarded_packet_goes_where_it_is_addressed_now(wires, family):
     third, other, via = wires.THIRD[family], wires.OTHER[family], wires.VIA
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
-    with wires.having("b", family, f"route add {third} {gateway}"), \
-            wires.having("a", family,
-                         f"route add {third} {OTHER} {via['b'][family]}",
-                         f"route add {other} {via['c'][family]}"), Sender("b", family) as sender:
+    with wires.temporary_routes("b", family, f"route add {third} {gateway}"), \
+            wires.temporary_routes("a", family,
+                                   f"route add {third} {OTHER} {via['b'][family]}",
+                                   f"route add {other} {via['c'][family]}"), \
+            Sender("b", family) as sender:
         assert sender.send(third) == 0
-        assert wires.where(family) == "c"
+        assert wires.namespaces_reached(family) == "c"
 
 
 @FAMILIES
 def test_forwarded_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family):
     third, other, via = wires.THIRD[family], wires.OTHER[family], wires.VIA
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
-    with wires.having("b", family, f"route add {third} {gateway}"), \
-            wires.having("a", family,
-                         f"route add {third} {OTHER} {via['b'][family]}",
-                         f"route add unreachable {other}"), Sender("b", family) as sender:
+    with wires.temporary_routes("b", family, f"route add {third} {gateway}"), \
+            wires.temporary_routes("a", family,
+                                   f"route add {third} {OTHER} {via['b'][family]}",
+                                   f"route add unreachable {other}"), Sender("b", family) as sender:
         for _ in range(20):
             assert sender.send(third) == 0
-        assert wires.where(family) == ""
+        assert wires.namespaces_reached(family) == ""
         assert sender.pending() == 0
 
 
@@ -275,26 +284,26 @@ def arriving(wires, family, *lines):
     error that b receives."""
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     third = wires.THIRD[family]
-    with wires.having("b", family, f"route add {third} {gateway}"), \
-            wires.having("a", family,
-                         f"route add {third} {MARK_IN} {wires.VIA['c'][family]}", *lines), \
+    with wires.temporary_routes("b", family, f"route add {third} {gateway}"), \
+            wires.temporary_routes(
+                "a", family, f"route add {third} {MARK_IN} {wires.VIA['c'][family]}", *lines), \
             Sender("b", family) as sender:
         assert sender.send(third) == 0
-        return wires.where(family), name_of(sender.pending())
+        return wires.namespaces_reached(family), name_of(sender.pending())
 
 
 @FAMILIES
 def test_arriving_packet_is_forwarded_by_the_new_route(wires, family):
     third = wires.THIRD[family]
-    with wires.having("c", family, f"route add local {third} dev lo table local"), \
-            wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("c", family, f"route add local {third} dev lo table local"), \
+            wires.temporary_routes("a", family, "rule add pref 50 fwmark 7 lookup 100"):
         assert arriving(
             wires, family, f"route add {third} {wires.VIA['c'][family]} table 100") == ("c", 0)
 
 
 @FAMILIES
 def test_arriving_packet_is_delivered_by_the_new_route(wires, family):
-    with wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("a", family, "rule add pref 50 fwmark 7 lookup 100"):
         assert arriving(
             wires, family, f"route add local {wires.THIRD[family]} dev lo table 100") == ("a", 0)
 
@@ -302,7 +311,7 @@ def test_arriving_packet_is_delivered_by_the_new_route(wires, family):
 @FAMILIES
 @pytest.mark.parametrize("kind, told", [("unreachable", "EHOSTUNREACH"), ("blackhole", 0)])
 def test_arriving_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family, kind, told):
-    with wires.having("a", family, "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("a", family, "rule add pref 50 fwmark 7 lookup 100"):
         # The IPv4 error route sends an ICMP error. For IPv6 nothing does, as with the C code.
         assert arriving(wires, family, f"route add {kind} {wires.THIRD[family]} table 100") == (
             "", told if family == 4 else 0)
@@ -310,13 +319,13 @@ def test_arriving_packet_is_dropped_where_the_new_route_leads_nowhere(wires, fam
 
 @FAMILIES
 def test_arriving_packet_without_a_new_route_is_dropped(wires, family):
-    with wires.having("a", family, "rule add pref 50 fwmark 7 unreachable"):
+    with wires.temporary_routes("a", family, "rule add pref 50 fwmark 7 unreachable"):
         assert arriving(wires, family) == ("", "ENETUNREACH" if family == 4 else 0)
 
 
 def test_arriving_packet_is_looked_up_as_if_it_came_by_the_device_of_its_route(wires):
     third = wires.THIRD[4]
-    with wires.having("a", 4, "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("a", 4, "rule add pref 50 fwmark 7 lookup 100"):
         local = f"route add local {third} dev lo table 100"
         assert arriving(wires, 4, local)[0] == "a"
         # The route back to the sender has another device, so the lookup fails.
@@ -331,20 +340,20 @@ def test_arriving_packet_is_looked_up_as_if_it_came_by_the_device_of_its_route(w
 def test_packet_for_this_host_is_delivered_by_the_new_route(wires, family):
     third, via = wires.THIRD[family], wires.VIA
     bits = 32 if family == 4 else 128
-    with wires.having("a", family, f"route add {third} {via['c'][family]}"), \
-            wires.having("c", family,
-                         "rule add pref 100 lookup local",
-                         "rule add pref 50 fwmark 7 lookup 101",
-                         f"route add local {third}/{bits} {MARK_IN} dev lo table local"), \
+    with wires.temporary_routes("a", family, f"route add {third} {via['c'][family]}"), \
+            wires.temporary_routes(
+                "c", family, "rule add pref 100 lookup local",
+                "rule add pref 50 fwmark 7 lookup 101",
+                f"route add local {third}/{bits} {MARK_IN} dev lo table local"), \
             Sender("a", family) as sender:
         batch(f"-{family} -n c", "rule del pref 0")
         try:
-            with wires.having("c", family, f"route add local {third} dev lo table 101"):
+            with wires.temporary_routes("c", family, f"route add local {third} dev lo table 101"):
                 assert sender.send(third) == 0
-                assert wires.where(family) == "c"
-            with wires.having("c", family, f"route add blackhole {third} table 101"):
+                assert wires.namespaces_reached(family) == "c"
+            with wires.temporary_routes("c", family, f"route add blackhole {third} table 101"):
                 assert sender.send(third) == 0
-                assert wires.where(family) == ""
+                assert wires.namespaces_reached(family) == ""
         finally:
             batch(f"-{family} -n c", "rule add pref 0 lookup local")
 
@@ -353,11 +362,12 @@ def test_packet_for_this_host_is_delivered_by_the_new_route(wires, family):
 def test_arriving_packet_whose_route_leads_back_to_itself_ends(wires, family):
     again = "encap bpf in obj lwt_in_again.o section lwt_in"
     third, via = wires.THIRD[family], wires.VIA
-    with wires.having("a", family, f"route add {third} {via['c'][family]}"), \
-            wires.having("c", family, f"route add local {third} {again} dev lo table local"), \
+    with wires.temporary_routes("a", family, f"route add {third} {via['c'][family]}"), \
+            wires.temporary_routes(
+                "c", family, f"route add local {third} {again} dev lo table local"), \
             Sender("a", family) as sender:
         assert sender.send(third) == 0
-        assert wires.where(family) == ""
+        assert wires.namespaces_reached(family) == ""
         assert runs() == NESTED
 
 
@@ -365,7 +375,8 @@ def test_arriving_packet_whose_route_leads_back_to_itself_ends(wires, family):
                       run=False)
 def test_header_without_a_source_is_not_asked_of_a_socket_of_the_other_family(wires):
     encap = "encap bpf xmit obj lwt_xmit_push_unspec.o section lwt_xmit"
-    with wires.having("a", 4, f"route add {wires.FIRST[4]} {encap} {wires.VIA['b'][4]}"), \
+    with wires.temporary_routes(
+            "a", 4, f"route add {wires.FIRST[4]} {encap} {wires.VIA['b'][4]}"), \
             Sender("a", 4) as sender:
         for _ in range(3):
             # With its fix, the C sends the packet.
@@ -377,10 +388,10 @@ def test_packet_without_a_whole_header_is_dropped(wires):
     cut = "encap bpf xmit obj lwt_xmit_cut.o section lwt_xmit"
     first, via = wires.FIRST[6], wires.VIA
     # Only the packets of a socket that writes the IPv6 header itself can be cut so short.
-    with wires.having("a", 6,
-                      f"route add {first} {cut} {via['b'][6]}",
-                      f"route add {first} {via['c'][6]} table 100",
-                      "rule add pref 50 fwmark 7 lookup 100"), \
+    with wires.temporary_routes("a", 6,
+                                f"route add {first} {cut} {via['b'][6]}",
+                                f"route add {first} {via['c'][6]} table 100",
+                                "rule add pref 50 fwmark 7 lookup 100"), \
             make_socket("a", 6, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw, \
             pytest.raises(OSError, match="Invalid argument"):
         raw.sendto(packet(6, "fd00::1", first), (first, 0))

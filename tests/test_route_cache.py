@@ -103,7 +103,7 @@ def alternate(wires, family, senders, rounds=20):
     for _ in range(rounds):
         for data, (sender, address) in senders.items():
             burst(sender, address, data)
-    found = {name: Counter(wires.got(name, family)) for name in "bc"}
+    found = {name: Counter(wires.receive_all(name, family)) for name in "bc"}
     return {name: dict(arrived) for name, arrived in found.items()}, rounds * BURST
 
 
@@ -124,11 +124,11 @@ SETTINGS = {
 def test_flows_that_a_rule_tells_apart_do_not_share_a_note(wires, family, rule):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     words = {4: "from 192.0.2.7", 6: "from 2001:db8::7"}[family] if rule == "from" else rule
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['b'][family]}",
-                      f"route add {other} {via['c'][family]} table 100",
-                      f"rule add pref 50 {words} lookup 100"), \
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['b'][family]}",
+                                f"route add {other} {via['c'][family]} table 100",
+                                f"rule add pref 50 {words} lookup 100"), \
             Sender("a", family) as plain, Sender("a", family) as ruled:
         SETTINGS[rule](ruled)
         found, each = alternate(wires, family, {b"plain": (plain.socket, first),
@@ -140,11 +140,12 @@ def test_flows_that_a_rule_tells_apart_do_not_share_a_note(wires, family, rule):
 def test_flows_to_different_addresses_do_not_share_a_note(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     both = {4: "10.0.0.0/14", 6: "fd00::/14"}[family]
-    with wires.having("a", family,
-                      f"route add {both} {MARK} {via['b'][family]}",
-                      f"route add {first} {via['b'][family]} table 100",
-                      f"route add {other} {via['c'][family]} table 100",
-                      "rule add pref 50 fwmark 7 lookup 100"), Sender("a", family) as sender:
+    with wires.temporary_routes("a", family,
+                                f"route add {both} {MARK} {via['b'][family]}",
+                                f"route add {first} {via['b'][family]} table 100",
+                                f"route add {other} {via['c'][family]} table 100",
+                                "rule add pref 50 fwmark 7 lookup 100"), \
+            Sender("a", family) as sender:
         found, each = alternate(wires, family, {b"first": (sender.socket, first),
                                                 b"other": (sender.socket, other)})
         assert found == {"b": {b"first": each}, "c": {b"other": each}}
@@ -157,28 +158,28 @@ def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
               else (socket.IPPROTO_IPV6, IPV6_TCLASS))
     # An IPv4 rule compares three bits only.
     classes, rounds = (0x10, 0x04, 0x08, 0x14, 0x18), 40
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['b'][family]}",
-                      f"route add {other} {via['c'][family]} table 100",
-                      "rule add pref 50 dsfield 0x10 lookup 100"), \
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['b'][family]}",
+                                f"route add {other} {via['c'][family]} table 100",
+                                "rule add pref 50 dsfield 0x10 lookup 100"), \
             Sender("a", family) as sender:
         # More changes of flow than make a CPU leave its entry alone, and then a flow that repeats.
         for dsfield in (*classes * rounds, *(0x10,) * rounds, *(0x04,) * rounds):
             sender.socket.setsockopt(*option, dsfield)
             sender.socket.sendto(b"%#x" % dsfield, (first, PORT))
-        assert Counter(wires.got("c", family)) == {b"0x10": 2 * rounds}
-        assert Counter(wires.got("b", family)) == {
+        assert Counter(wires.receive_all("c", family)) == {b"0x10": 2 * rounds}
+        assert Counter(wires.receive_all("b", family)) == {
             b"0x4": 2 * rounds, **{b"%#x" % each: rounds for each in classes[2:]}}
 
 
 @FAMILIES
 def test_flow_of_a_socket_that_is_bound_to_a_device_has_a_note_of_its_own(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['c'][family]}",
-                      f"route add {other} {via['b'][family]} metric 10",
-                      f"route add {other} {via['c'][family]} metric 20"), \
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['c'][family]}",
+                                f"route add {other} {via['b'][family]} metric 10",
+                                f"route add {other} {via['c'][family]} metric 20"), \
             Sender("a", family) as plain, Sender("a", family) as bound:
         bound.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wa")
         found, each = alternate(wires, family, {b"plain": (plain.socket, first),
@@ -190,12 +191,12 @@ def test_flow_of_a_socket_that_is_bound_to_a_device_has_a_note_of_its_own(wires,
 def test_flows_of_different_protocols_do_not_share_a_note(wires, family):
     first, via = wires.FIRST[family], wires.VIA
     rounds = 20
-    with wires.having("a", family,
-                      f"route add {first} {MARK} {via['b'][family]}",
-                      f"route add {first} {via['b'][family]} table 100",
-                      f"route add {first} {via['c'][family]} table 101",
-                      f"rule add pref 50 fwmark 7 ipproto {PROTOCOLS[0]} lookup 100",
-                      f"rule add pref 51 fwmark 7 ipproto {PROTOCOLS[1]} lookup 101"):
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {MARK} {via['b'][family]}",
+                                f"route add {first} {via['b'][family]} table 100",
+                                f"route add {first} {via['c'][family]} table 101",
+                                f"rule add pref 50 fwmark 7 ipproto {PROTOCOLS[0]} lookup 100",
+                                f"rule add pref 51 fwmark 7 ipproto {PROTOCOLS[1]} lookup 101"):
         senders = [make_socket("a", family, socket.SOCK_RAW, number) for number in PROTOCOLS]
         receivers = {(name, number): make_socket(name, family, socket.SOCK_RAW, number)
                      for name, number in itertools.product("bc", PROTOCOLS)}
@@ -204,7 +205,7 @@ def test_flows_of_different_protocols_do_not_share_a_note(wires, family):
                 for _ in range(BURST):
                     sender.sendto(b"x", (first, 0))
         # Packets stay in order, so this waits for those above.
-        wires.where(family)
+        wires.namespaces_reached(family)
         found = Counter()
         for who, receiver in receivers.items():
             receiver.setblocking(False)
@@ -235,9 +236,9 @@ def test_first_packet_after_a_change_takes_the_new_route(wires, family):
         flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
         requests[name] = struct.pack("=IHHII", 16 + len(body), RTM_NEWROUTE, flags, 1, 0) + body
     quick = 0
-    with wires.having("a", family,
-                      f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['b'][family]} metric 10"), \
+    with wires.temporary_routes("a", family,
+                                f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['b'][family]} metric 10"), \
             Sender("a", family) as sender, open_in("a") as netlink:
         for number in range(100):
             name = "cb"[number % 2]
@@ -248,7 +249,7 @@ def test_first_packet_after_a_change_takes_the_new_route(wires, family):
             sender.socket.sendto(name.encode(), (first, PORT))
             quick += time.monotonic() - began < 0.002
             if number % 10 == 9:
-                found = {each: Counter(wires.got(each, family)) for each in "bc"}
+                found = {each: Counter(wires.receive_all(each, family)) for each in "bc"}
                 assert [found["b"][b"b"], found["c"][b"c"]] == [5, 5], found
                 assert found["b"][b"c"] == found["c"][b"b"] == 0, found
     # At least one change must fall within a jiffy, unless a debug kernel is too slow for that.
@@ -378,12 +379,13 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
     if family == 4:
         sysctl("a", "ipv4/fib_multipath_use_neigh", 1)
     with contextlib.ExitStack() as last, \
-            wires.having("a", family,
-                         f"route add {first} {OTHER} {b}",
-                         f"route add {other} {b} metric 10",
-                         f"route add {other} {c} metric 20",
-                         f"route add {other} {c} table 100",
-                         f"route add {other} metric 9 nexthop {b} weight 200 nexthop {c}"), \
+            wires.temporary_routes(
+                "a", family,
+                f"route add {first} {OTHER} {b}",
+                f"route add {other} {b} metric 10",
+                f"route add {other} {c} metric 20",
+                f"route add {other} {c} table 100",
+                f"route add {other} metric 9 nexthop {b} weight 200 nexthop {c}"), \
             Tap("b", family) as tap_b, Tap("c", family) as tap_c, Sender("a", family) as sender:
         last.callback(sh, f"{ip} route flush {other}; {ip} nexthop del id 9; "
                       "ip -n a link del ya; ip -n b link del za; ip netns del t; "
@@ -407,7 +409,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
                     with contextlib.suppress(OSError):
                         sender.socket.sendto(b"%d" % number, (first, PORT))
                 expected = looked_up(other, family)
-                arrived = [name for name in "bc" for data in wires.got(name, family)
+                arrived = [name for name in "bc" for data in wires.receive_all(name, family)
                            if data == b"%d" % number]
                 taken = [each for tap in (tap_b, tap_c) for each in tap.took(b"%d" % number)]
                 JOURNAL.note("arrivals", words=[str(number)], got=taken)
@@ -432,8 +434,8 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
 def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
     first, other, via = wires.FIRST[6], wires.OTHER[6], wires.VIA
     policy = f"dir out dst {other}/128 priority 1"
-    with wires.having("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
-                      f"route add {other} {via['b'][6]}"), Sender("a", 6) as sender:
+    with wires.temporary_routes("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
+                                f"route add {other} {via['b'][6]}"), Sender("a", 6) as sender:
         for _ in range(3):
             burst(sender.socket, first, b"before")
             sh(f"ip -n a xfrm policy add {policy} action block")
@@ -443,7 +445,7 @@ def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
             finally:
                 sh(f"ip -n a xfrm policy del dir out dst {other}/128")
             burst(sender.socket, first, b"after")
-            assert Counter(wires.got("b", 6)) == {b"before": BURST, b"after": BURST}
+            assert Counter(wires.receive_all("b", 6)) == {b"before": BURST, b"after": BURST}
 
 
 @pytest.mark.differs("route of a packet that is rerouted on xmit")
@@ -456,9 +458,9 @@ def test_what_nobody_announces_counts_from_the_next_tick(wires):
     wires.join("a", "xa", "c", "xc", 7)
     sh("ip -n c link set xc down")
     try:
-        with wires.having("a", 4, f"route add {first} {OTHER} {via['b'][4]}",
-                          f"route add {other} {via['b'][4]} metric 10",
-                          f"route add {other} via 10.7.0.2 dev xa metric 4"), \
+        with wires.temporary_routes("a", 4, f"route add {first} {OTHER} {via['b'][4]}",
+                                    f"route add {other} {via['b'][4]} metric 10",
+                                    f"route add {other} via 10.7.0.2 dev xa metric 4"), \
                 Sender("a", 4) as sender:
             eventually(lambda: "linkdown" in sh(f"ip -n a route show {other}"))
             for _ in range(rounds):
@@ -469,7 +471,7 @@ def test_what_nobody_announces_counts_from_the_next_tick(wires):
                 sender.socket.sendto(b"soon", (first, PORT))
                 time.sleep(TICK)
                 sender.socket.sendto(b"later", (first, PORT))
-            found = Counter(wires.got("b", 4))
+            found = Counter(wires.receive_all("b", 4))
     finally:
         sh("ip -n a link del xa")
     soon = found.pop(b"soon", 0)
@@ -491,8 +493,8 @@ def blocking(address):
 
 def test_policy_of_a_socket_is_for_its_packets_alone(wires):
     first, other, via = wires.FIRST[6], wires.OTHER[6], wires.VIA
-    with wires.having("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
-                      f"route add {other} {via['b'][6]}"), \
+    with wires.temporary_routes("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
+                                f"route add {other} {via['b'][6]}"), \
             Sender("a", 6) as free, Sender("a", 6) as blocked:
         blocked.socket.setsockopt(socket.IPPROTO_IPV6, IPV6_XFRM_POLICY,
                                   blocking(other))
@@ -504,7 +506,7 @@ def test_policy_of_a_socket_is_for_its_packets_alone(wires):
             except PermissionError:
                 refused += 1
         assert refused == 20
-        assert Counter(wires.got("b", 6)) == {b"free": 20 * BURST}
+        assert Counter(wires.receive_all("b", 6)) == {b"free": 20 * BURST}
 
 
 @FAMILIES
@@ -512,7 +514,8 @@ def test_note_does_not_keep_the_device(wires, family):
     """A device is unregistered without delay although the cached route uses it."""
     first, other = wires.FIRST[family], wires.OTHER[family]
     to_x = {4: "via 10.7.0.2 dev xa", 6: "via fd07::2 dev xa"}[family]
-    with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
+    with wires.temporary_routes(
+            "a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
             Sender("a", family) as sender:
         for _ in range(5):
             sh("ip link add xa netns a type veth peer name xc netns c")
@@ -523,7 +526,7 @@ def test_note_does_not_keep_the_device(wires, family):
             sh("ip -n a link del xa")
             assert time.monotonic() - began < 10
             assert sender.send(first) != 0
-            assert wires.got("c", family) == [b"x"] * BURST
+            assert wires.receive_all("c", family) == [b"x"] * BURST
 
 
 def fragments(namespace, family):
@@ -554,8 +557,9 @@ def test_path_that_became_narrow_is_narrow_for_the_next_packet(wires, family):
     """Once an ICMP error has added an MTU exception to the route, the next packet that exceeds it
     is fragmented."""
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
-    with wires.having("a", family, f"route add {first} {OTHER} {via['b'][family]}",
-                      f"route add {other} {via['b'][family]}"), Sender("a", family) as sender:
+    with wires.temporary_routes("a", family, f"route add {first} {OTHER} {via['b'][family]}",
+                                f"route add {other} {via['b'][family]}"), \
+            Sender("a", family) as sender:
         sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT)
         data = b"y" * 1300
         burst(sender.socket, first, data)
@@ -566,6 +570,6 @@ def test_path_that_became_narrow_is_narrow_for_the_next_packet(wires, family):
         sender.pending()
         before = fragments("a", family)
         burst(sender.socket, first, data, 1)
-        assert wires.got("b", family) == [data] * (BURST + 1)
+        assert wires.receive_all("b", family) == [data] * (BURST + 1)
         assert fragments("a", family) > before
         sh(f"ip -{family} -n a route flush cache")

@@ -13,7 +13,7 @@ import time
 
 import nl
 import pytest
-from conftest import BUILD, MEASURED, PATIENCE, eventually, often, sh
+from conftest import BUILD, COMMAND_TIMEOUT, MEASURED, eventually, iterations, sh
 from test_refusals import options, program
 
 HELD = pathlib.Path("/sys/module/lwtcls_rtnl/parameters/held")
@@ -84,7 +84,7 @@ class Rtnl:
         """Waits for all that was started: a task that waits for RTNL cannot be stopped."""
         self.threads.shutdown()
         for process in self.processes:
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=COMMAND_TIMEOUT)
 
 
 def waits(number):
@@ -272,7 +272,7 @@ def test_writer_whose_priority_goes_meanwhile(clsact, rtnl, needs, all_of_it):
 
 
 # The number of filters that each of two writers adds.
-BY_TC, BY_SOCKET = often(5000), often(1000)
+BY_TC, BY_SOCKET = iterations(5000), iterations(1000)
 
 
 def timed(starts):
@@ -303,7 +303,7 @@ def test_two_processes_on_two_blocks(blocks, rtnl, tmp_path):
             # tc does not close the fds of pinned programs.
             def start(command=f"prlimit -n{2 * BY_TC} tc -n a -batch {lines}"):
                 process = rtnl.start(command)
-                return lambda: process.wait(PATIENCE)
+                return lambda: process.wait(COMMAND_TIMEOUT)
 
             starts.append(start)
     with pinned("tc_ok"):

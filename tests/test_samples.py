@@ -13,7 +13,17 @@ from typing import NamedTuple
 
 import pytest
 from capture import Capture
-from conftest import BPF, batch, eventually, fetch, often, programs, reads, refused, sh
+from conftest import (
+    BPF,
+    batch,
+    eventually,
+    expect_extack,
+    fetch,
+    iterations,
+    must_fail,
+    programs,
+    sh,
+)
 from headers import DOMAIN, GRE, UDP
 from journal import JOURNAL
 from nl import inside
@@ -73,7 +83,7 @@ def test_gre_takes_packets_longer_than_their_header_can_say(tunnel, family):
 
     # A guest that stalls may retransmit as well, but not in every attempt.
     attempts = []
-    with tunnel.having(
+    with tunnel.temporary_routes(
             "a", family, f"route add {service} encap bpf xmit obj lwt_xmit_gre.o section lwt_xmit "
                          f"headroom 24 {tunnel.VIA['b'][family]} rto_min 5s"):
         # The number of attempts depends on the machine.
@@ -141,9 +151,10 @@ class End:
         # Equal routes share one nexthop, whose MTU exceptions stay as long as one of the routes is
         # there. The metric makes this route unique.
         with (
-            self.wires.having("c", family, f"route add {service} via {gateway} dev wc metric 7"),
-            self.wires.having("a", family,
-                              f"route add {service} {self.encap()} {self.wires.VIA['b'][family]}"),
+            self.wires.temporary_routes(
+                "c", family, f"route add {service} via {gateway} dev wc metric 7"),
+            self.wires.temporary_routes(
+                "a", family, f"route add {service} {self.encap()} {self.wires.VIA['b'][family]}"),
         ):
             yield service
 
@@ -195,7 +206,7 @@ def test_tunnel_ends_at_the_kernels_own_device(end, client, inner):
         assert end.received(inner) == before + 1
         assert len(wire()) == 1
         # A forwarded connection learns the MTU from its first packets.
-        assert carry(inner, client, "b", service, often(2 << 20))
+        assert carry(inner, client, "b", service, iterations(2 << 20))
         seen = wire()
         # On a slow machine TCP sends no more than two segments at a time.
         assert max(length for _, length in seen) > MTU
@@ -216,7 +227,7 @@ def test_mtu_of_the_route_is_lower_by_the_headroom(end, client, inner):
             assert name_of(sender.pending()) == "EMSGSIZE"
         assert name_of(sender.send(service, whole + b"x")) == "EMSGSIZE"
         assert sender.send(service, whole) == 0
-        assert end.wires.got("b", inner) == [whole]
+        assert end.wires.receive_all("b", inner) == [whole]
         ((packet, length),) = wire()
         assert length == MTU and not fragment(packet)
 
@@ -228,13 +239,13 @@ def test_packets_without_headroom_are_fragmented_and_joined_again(end, inner):
     encap = end.encap().replace(f" headroom {end.tunnel.headroom}", "")
     sent = [bytes([65 + number]) * (MTU - HEADERS[inner]) for number in range(5)]
     with (
-        end.wires.having("a", inner, f"route add {service} {encap} {way}"),
+        end.wires.temporary_routes("a", inner, f"route add {service} {encap} {way}"),
         end.wire() as wire,
         Sender("a", inner) as sender,
     ):
         for data in sent:
             assert sender.send(service, data) == 0
-        assert end.wires.got("b", inner) == sent
+        assert end.wires.receive_all("b", inner) == sent
         # Only first fragments: others have no UDP header, by which wire() knows the tunnel.
         first = [packet for packet, _ in wire() if not packet[7] and packet[6] == 0x20]
         assert len(first) == 5
@@ -262,7 +273,7 @@ def test_source_port_tells_flows_apart(end, client, inner):
         for _ in range(3):
             for sender in senders:
                 assert sender.send(service, b"flow") == 0
-        assert end.wires.got("b", inner) == [b"flow"] * 3 * flows
+        assert end.wires.receive_all("b", inner) == [b"flow"] * 3 * flows
         found = ports(wire, inner, header)
         assert len(found) == flows
         # A flow keeps its port, and most flows have a port of their own.
@@ -285,7 +296,7 @@ def test_vrf_of_the_route_is_that_of_the_outer_header(end, inner):
         with end.wire("rb") as inside_red, end.wire("vb") as outside, Sender("a", inner) as sender:
             sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
             assert sender.send(service, b"red") == 0
-            assert wires.got("b", inner) == [b"red"]
+            assert wires.receive_all("b", inner) == [b"red"]
             assert len(inside_red()) == 1
             assert outside() == []
     finally:
@@ -385,22 +396,22 @@ def test_container_gets_what_is_for_its_address(wires, family):
         """Returns whether a datagram of b arrives in c."""
         with Sender("b", family) as sender:
             assert sender.send(address, data) == 0
-        return wires.got("c", family) == [data]
+        return wires.receive_all("c", family) == [data]
 
     wires.tc("qdisc add dev va clsact")
     try:
         wires.tc("filter add dev va ingress bpf da obj tc_container.o sec tc")
         containers = maps("deliver")["containers"]
         # a itself has no route to this address.
-        with wires.having("c", family, f"addr add {prefix}"), \
-                wires.having("b", family, f"route add {address} via {router} dev vb"):
+        with wires.temporary_routes("c", family, f"addr add {prefix}"), \
+                wires.temporary_routes("b", family, f"route add {address} via {router} dev vb"):
             assert not arrives(b"before")
             key = key_of(family, address)
             sh(f"bpftool map update id {containers} key {key} "
                f"value {words(struct.pack('=I', veth))}")
             assert arrives(b"container")
             assert ping("b", family, address)
-            assert carry(family, "b", "c", address, often(1 << 20))
+            assert carry(family, "b", "c", address, iterations(1 << 20))
             # Packets to other addresses pass.
             assert ping("b", family, router)
             sh(f"bpftool map delete id {containers} key {key}")
@@ -435,7 +446,7 @@ class Policer:
             for _ in range(count):
                 assert sender.send(self.TO[family], bytes(self.SIZE)) == 0
         earned = (time.monotonic() - start) * self.RATE / self.SIZE
-        passed = self.wires.got("b", family).count(bytes(self.SIZE))
+        passed = self.wires.receive_all("b", family).count(bytes(self.SIZE))
         assert min(count, self.BURST) <= passed <= self.BURST + earned + 1
         return passed
 
@@ -472,7 +483,7 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
     def passes():
         with Sender("c", family) as sender:
             assert sender.send(policer.TO[family], b"later".ljust(policer.SIZE)) == 0
-        return policer.wires.got("b", family) != []
+        return policer.wires.receive_all("b", family) != []
 
     eventually(passes)
 
@@ -493,7 +504,7 @@ def test_policer_as_it_is_lets_long_packets_pass(wires):
     wires.tc("qdisc add dev vb clsact", "b")
     try:
         wires.tc("filter add dev vb ingress bpf da obj tc_police.o sec tc", "b")
-        assert carry(4, "a", "b", "10.0.0.2", often(1 << 19))
+        assert carry(4, "a", "b", "10.0.0.2", iterations(1 << 19))
     finally:
         wires.tc("qdisc del dev vb clsact", "b")
 
@@ -528,7 +539,7 @@ def test_loader_gives_a_route_a_program(end, language, family):
             size = MTU - 24 - HEADERS[family]
             assert sender.send(address, bytes(size)) == 0
             assert name_of(sender.send(address, bytes(size + 1))) == "EMSGSIZE"
-        assert end.wires.got("b", family) == [bytes(size)]
+        assert end.wires.receive_all("b", family) == [bytes(size)]
     finally:
         sh(f"ip -{family} -n a route flush {prefix}")
 
@@ -585,9 +596,9 @@ def test_loader_says_what_is_wrong(wires, language):
             ("filter tc_ok.o va sideways", "usage:"),
         ]
     for line, sentence in wrong:
-        assert sentence in refused(loader(language, line))
+        assert sentence in must_fail(loader(language, line))
     # The extack message.
-    reads("headroom is at most 256 bytes",
-          loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))
+    expect_extack("headroom is at most 256 bytes",
+                  loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))
     assert sh(f"ip -n a route show {prefix}") == ""
     eventually(lambda: programs() == [])

@@ -86,7 +86,7 @@ def test_hooks_see_the_packet_before_and_behind_the_program(far, hook, family, i
             ("output_inner", "postrouting_inner", "postrouting_outer") if hook == "xmit"
             else ("prerouting_inner", "forward_outer", "postrouting_outer"), 1)
         assert told == 0
-        assert far.got("c", inner) == [data]
+        assert far.receive_all("c", inner) == [data]
 
 
 # The program's hook, the netfilter hook, the rule that drops the packet, and the sender's error.
@@ -111,7 +111,7 @@ def test_rules_drop_the_packet_before_and_behind_the_program(
                 assert send(far, hook, inner)[0] == error
         told, data = send(far, hook, inner)
         assert told == 0
-        assert far.got("c", inner) == [data]
+        assert far.receive_all("c", inner) == [data]
 
 
 @INNER
@@ -121,15 +121,16 @@ def test_rule_chooses_the_route_with_the_program_by_a_mark(far, inner):
     bits = {4: 32, 6: 128}[inner]
     mark = f"{'ip' if inner == 4 else 'ip6'} daddr {third} meta mark set 7"
     with far.push.pushing(KINDS["gre"].header(inner)), \
-            far.having("c", inner, f"route add local {third}/{bits} dev lo table local"), \
-            far.having("a", inner, f"route add {third} {way}",
-                       f"route add {third} {far.encap('xmit')} {way} table 100",
-                       "rule add pref 50 fwmark 7 lookup 100"):
+            far.temporary_routes(
+                "c", inner, f"route add local {third}/{bits} dev lo table local"), \
+            far.temporary_routes("a", inner, f"route add {third} {way}",
+                                 f"route add {third} {far.encap('xmit')} {way} table 100",
+                                 "rule add pref 50 fwmark 7 lookup 100"):
         before = far.received("gre1")
         for marks, arrives in ((mark, True), ("", False)):
             with tables(chain("output", marks, kind="route")), Sender("a", inner) as sender:
                 assert sender.send(third, b"marked") == 0
-                assert far.got("c", inner) == [b"marked"] * arrives
+                assert far.receive_all("c", inner) == [b"marked"] * arrives
         assert far.received("gre1") == before + 1
 
 
@@ -146,7 +147,7 @@ def test_connections_are_tracked_by_the_inner_header(far, hook, family, inner):
         told, data = send(far, hook, inner)
         assert counted() == {"new": times}
         assert told == 0
-        assert far.got("c", inner) == [data]
+        assert far.receive_all("c", inner) == [data]
     with far.push.pushing(KINDS[KIND[family]].header(inner)), \
             tables(chain("postrouting", *states)) as counted:
         for _ in range(3):
@@ -179,7 +180,7 @@ def test_rules_of_devices_are_beside_filters(far, inner, what, passes):
             far.tc("filter add dev va ingress matchall action skbedit mark 7")
             assert sender.send(to, b"third") == 0
             assert counted() == {"plain": 1, "marked": 1}
-            assert far.got("a", inner) == [b"first"] * passes + [b"third"]
+            assert far.receive_all("a", inner) == [b"first"] * passes + [b"third"]
     finally:
         far.tc("qdisc del dev va clsact")
 
@@ -193,12 +194,12 @@ def test_rules_of_devices_come_before_filters_on_the_way_out(far, inner):
         far.tc("filter add dev va egress bpf obj tc_marked.o sec tc action drop")
         with Sender("a", inner) as sender:
             assert sender.send(to, b"passes") == 0
-            assert far.got("b", inner) == [b"passes"]
+            assert far.receive_all("b", inner) == [b"passes"]
             with tables(chain("egress", rule, where="device va"), family="netdev"):
                 assert sender.send(to, b"does not") in (0, errno.ENOBUFS)
                 far.tc("filter del dev va egress")
                 assert sender.send(to, b"passes") == 0
-            assert far.got("b", inner) == [b"passes"]
+            assert far.receive_all("b", inner) == [b"passes"]
     finally:
         far.tc("qdisc del dev va clsact")
 
@@ -215,7 +216,7 @@ def test_program_gets_what_rules_of_devices_let_through(far, hook, family, inner
             send(far, hook, inner)
             assert far.push.seen()[0] == (hook == "xmit")
         _, data = send(far, hook, inner)
-        assert far.got("c", inner) == [data]
+        assert far.receive_all("c", inner) == [data]
 
 
 @contextlib.contextmanager
@@ -250,7 +251,7 @@ def test_policy_that_blocks_the_outer_flow(far, hook, family, inner):
                 assert send(far, hook, inner)[0] == ("EPERM" if hook == "xmit" else 0)
         told, data = send(far, hook, inner)
         assert told == 0
-        assert far.got("c", inner) == [data]
+        assert far.receive_all("c", inner) == [data]
 
 
 @HOOKS
@@ -269,9 +270,9 @@ def test_policy_that_encrypts_the_outer_flow(far, hook, family, inner):
             for number in range(3):
                 told, data = send(far, hook, inner)
                 assert (told, encrypted()) == (0, number + 1)
-                assert far.got("c", inner) == [data]
+                assert far.receive_all("c", inner) == [data]
         with policies(*lines[::2]):
             # c has no state, so it cannot decrypt the packet.
             assert send(far, hook, inner)[0] == 0
             assert encrypted() == 1
-            assert far.got("c", inner) == []
+            assert far.receive_all("c", inner) == []

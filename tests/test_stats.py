@@ -11,7 +11,7 @@ import re
 
 import nl
 import pytest
-from conftest import LIBC, MODULE, batch, eventually, often, refused, sh
+from conftest import LIBC, MODULE, batch, eventually, iterations, must_fail, sh
 from sides import SIDE
 from test_redirect import redirected
 from test_reroute import OTHER
@@ -146,7 +146,7 @@ def test_hits_stay_when_counting_ends_and_go_with_the_filter(tc):
 @pytest.mark.only_here("the C counts nothing of a filter")
 def test_hits_of_all_processors(tc, counting):
     """The hits of a filter are the sum of all per-CPU counters."""
-    number = often(2000)
+    number = iterations(2000)
     add(tc, "ok")
 
     def send(cpu):
@@ -361,7 +361,7 @@ def test_an_open_file_keeps_the_module(net):
         first = file.read(10)
         for family in (4, 6):
             sh(f"ip -{family} -n a route del {net.service(family)}")
-        assert "in use" in refused(f"rmmod {MODULE.stem}")
+        assert "in use" in must_fail(f"rmmod {MODULE.stem}")
         rest = file.read()
         assert first.startswith(b"net ") and b" id " in rest
         file.seek(0)
@@ -386,7 +386,7 @@ def test_routes_come_and_go_while_all_are_read(net, counting):
         reader.start()
     try:
         encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit"
-        for _ in range(often(10)):
+        for _ in range(iterations(10)):
             sh("ip netns add s")
             try:
                 batch("-n s", "link set lo up", "route add 10.9.0.0/16 " + encap + " dev lo",
@@ -404,7 +404,7 @@ def test_routes_come_and_go_while_all_are_read(net, counting):
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
 def test_many_routes_are_told_of(net):
-    number = often(5000)
+    number = iterations(5000)
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
     try:
         for high in range(number // 250):
@@ -503,7 +503,8 @@ def test_no_other_route_on_input(net, counting):
 def test_no_other_route_on_xmit(wires, counting, family):
     """A failed lookup on xmit is counted and traced, and the sender gets ENETUNREACH."""
     first = wires.FIRST[family]
-    with wires.having("a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
+    with wires.temporary_routes(
+            "a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
             Sender("a", family) as sender, lost() as found:
         assert sender.send(first) == errno.ENETUNREACH
         reasons, seen = found()

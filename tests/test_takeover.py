@@ -19,11 +19,11 @@ from conftest import (
     MODULE,
     eventually,
     insert,
+    iterations,
     kernel_log,
     loaded,
-    often,
+    must_fail,
     program_ids,
-    refused,
     remove,
     sh,
 )
@@ -127,7 +127,7 @@ def test_routes_of_both_serve_beside_each_other(unloaded, wide, family):
     other(wide, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert wide.dropped(family) and wide.ping(family, OTHER[family])
     assert len(shown(family)) == 2 and users() == 1
-    assert "is in use" in refused("rmmod lwtcls")
+    assert "is in use" in must_fail("rmmod lwtcls")
     # The same with the verdicts swapped.
     wide.encap("xmit", "ok", family)
     other(wide, family, "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
@@ -197,11 +197,11 @@ def test_route_of_the_kernels_own_is_deleted_as_typed(unloaded, net, pin):
     net.route(4, pin("ok"))
     load()
     # A request with another name does not match the route.
-    said = refused("ip -n a route del 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
-                   "via 10.0.0.2 dev va")
+    said = must_fail("ip -n a route del 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
+                     "via 10.0.0.2 dev va")
     assert "No such process" in said
     # Nor does one with another hook.
-    said = refused(f"ip -n a route del 10.1.0.1 {pin('ok', 'out')} via 10.0.0.2 dev va")
+    said = must_fail(f"ip -n a route del 10.1.0.1 {pin('ok', 'out')} via 10.0.0.2 dev va")
     assert "No such process" in said
     assert net.ping()
     before = program_ids()
@@ -256,7 +256,7 @@ def test_namespace_ends_while_the_slot_is_ours(unloaded, wide):
 
 
 def test_routes_of_the_kernels_own_go_by_the_hundred(unloaded, net):
-    routes = [f"10.3.{number // 250}.{number % 250}" for number in range(often(1000))]
+    routes = [f"10.3.{number // 250}.{number % 250}" for number in range(iterations(1000))]
     lines = (f"route add {route} encap bpf xmit pinned /run/bpf/many via 10.0.0.2 dev va"
              for route in routes)
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/many type lwt_xmit")
@@ -358,7 +358,7 @@ def churning(net, families=(4, 6)):
 
 
 def test_again_and_again_under_traffic(unloaded, wide):
-    rounds = often(ROUNDS)
+    rounds = iterations(ROUNDS)
     # On output and on input the packets take routes of the kernel's own.
     for family in (4, 6):
         other(wide, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
@@ -395,7 +395,7 @@ def test_again_and_again_under_traffic(unloaded, wide):
 def test_requests_find_the_one_or_the_other(unloaded, net):
     # Loads and unloads the module as fast as possible.
     with churning(net) as routes:
-        for _ in range(often(30)):
+        for _ in range(iterations(30)):
             assert insert(MODULE) == 0
             remove("lwtcls")
     assert routes[0] and set(routes) <= {0, EOPNOTSUPP}

@@ -94,7 +94,7 @@ def fixture_third(wires):
             for namespace, line in (("c", f"route add local {third} dev lo table local"),
                                     ("b", f"route add {third} via {HOME[family]}"),
                                     ("a", f"route add {third} {wires.VIA['b'][family]}")):
-                stack.enter_context(wires.having(namespace, family, line))
+                stack.enter_context(wires.temporary_routes(namespace, family, line))
         yield
 
 
@@ -128,7 +128,7 @@ def test_packet_goes_on_as_received_by_the_peer(helpers, kind, family):
         # The peer counts it as received; it may also have received packets of IPv6 itself.
         assert received("c", "wc" if kind == "veth" else "nk1") > before
         assert helpers.results() == (1, 0)
-        assert wires.got("c", family) == [data]
+        assert wires.receive_all("c", family) == [data]
     finally:
         if kind == "netkit":
             batch("-n a", "link del nk0")
@@ -156,7 +156,7 @@ def test_packet_for_a_peer_that_is_none_is_dropped(helpers, family):
         helpers.set_args(index("wa"))
         helpers.send_through("egress", family)
         assert helpers.results() == (1, 0)
-        assert helpers.wires.where(family) == ""
+        assert helpers.wires.namespaces_reached(family) == ""
 
 
 @BOTH
@@ -167,15 +167,15 @@ def test_packet_goes_to_the_neighbour_that_its_route_names(helpers, hook, family
     helpers.filter(hook, "neigh")
     helpers.set_args(index("wa"))
     # The lookup is bound to the device, so the other route does not match.
-    with helpers.wires.having("a", family, f"route add {third} {way} table 100",
-                              "rule add pref 50 oif wa lookup 100"):
+    with helpers.wires.temporary_routes("a", family, f"route add {third} {way} table 100",
+                                        "rule add pref 50 oif wa lookup 100"):
         data = helpers.send_through(hook, family)
         assert helpers.results() == (1, 0)
-        assert helpers.wires.got("c", family) == [data]
+        assert helpers.wires.receive_all("c", family) == [data]
     helpers.set_args(9999)
     helpers.send_through(hook, family)
     assert helpers.results() == (1, 0)
-    assert helpers.wires.where(family) == ""
+    assert helpers.wires.namespaces_reached(family) == ""
 
 
 @BOTH
@@ -189,7 +189,7 @@ def test_packet_goes_to_the_neighbour_that_the_program_names(helpers, hook, fami
     assert helpers.results() == (1, 0)
     # An IPv6 packet cannot use an IPv4 neighbour.
     arrives = not (family == 6 and of == 4)
-    assert helpers.wires.got("c", family) == [data] * arrives
+    assert helpers.wires.receive_all("c", family) == [data] * arrives
 
 
 @observed
@@ -217,7 +217,7 @@ def test_clone_goes_elsewhere_and_the_packet_on(helpers, hook, family):
             assert (len(tap.sent(data)), count_received(tap, data)) == (
                 answer == flags == 0, answer == 0 and flags == BPF_F_INGRESS)
             assert helpers.results() == (1, answer)
-            assert helpers.wires.got(target, family) == [data]
+            assert helpers.wires.receive_all(target, family) == [data]
 
 
 @FAMILIES
@@ -229,13 +229,13 @@ def test_packet_is_given_to_a_socket(helpers, family):
         data = helpers.send("b", family, HOME[family])
         assert chosen.recv(100) == data
         assert helpers.results() == (1, 0)
-        assert helpers.wires.got("a", family) == []
+        assert helpers.wires.receive_all("a", family) == []
         # Without a socket, or with flags, the packet goes to its destination.
         for number, flags, answer in ((PORT + 200, 0, -12 if family == 4 else -36),
                                       (PORT + 100, 1, -errno.EINVAL)):
             helpers.set_args(number, flags)
             data = helpers.send("b", family, HOME[family])
-            assert helpers.wires.got("a", family) == [data]
+            assert helpers.wires.receive_all("a", family) == [data]
             assert helpers.results() == (1, answer)
 
 
@@ -244,8 +244,8 @@ def test_packet_is_given_to_a_socket_although_its_address_is_another(helpers, fa
     third, wires = FOURTH[family], helpers.wires
     helpers.filter("ingress", "assign")
     with make_socket("a", family) as chosen, \
-            wires.having("b", family, f"route add {third} via {HOME[family]}"), \
-            wires.having("a", family, f"route add local {third} dev lo table local"):
+            wires.temporary_routes("b", family, f"route add {third} via {HOME[family]}"), \
+            wires.temporary_routes("a", family, f"route add local {third} dev lo table local"):
         chosen.bind(("" if family == 4 else "::", PORT + 100))
         helpers.set_args(PORT + 100)
         data = helpers.send("b", family, third)
@@ -260,7 +260,7 @@ def test_packet_on_its_way_out_is_given_to_no_socket(helpers, family):
         helpers.set_args(PORT + 100)
         data = helpers.send("a", family, {4: "10.0.0.2", 6: "fd00::2"}[family])
         assert helpers.results() == (1, -errno.EOPNOTSUPP)
-        assert helpers.wires.got("b", family) == [data]
+        assert helpers.wires.receive_all("b", family) == [data]
 
 
 class Link:
@@ -294,11 +294,11 @@ def test_tcx_program_is_asked_before_filters(helpers, hook, family):
             data = helpers.send(source, family, address,
                                 told=0 if arrives or hook == "ingress" else errno.ENOBUFS)
             assert helpers.results() == (runs, mark)
-            assert wires.got(target, family) == [data] * arrives
+            assert wires.receive_all(target, family) == [data] * arrives
     helpers.set_args(TCX_DROP)
     data = helpers.send(source, family, address)
     assert helpers.results() == (0x10000, 0)
-    assert wires.got(target, family) == [data]
+    assert wires.receive_all(target, family) == [data]
 
 
 @BOTH
@@ -312,7 +312,7 @@ def test_bpftool_attaches_tcx_programs_beside_filters(helpers, hook):
             "a", "b", "10.0.0.2")
         data = helpers.send(source, 4, address)
         assert helpers.results() == (0x10001, 7)
-        assert helpers.wires.got(target, 4) == [data]
+        assert helpers.wires.receive_all(target, 4) == [data]
         with JOURNAL.quiet():
             shown = sh("ip netns exec a bpftool net show dev va")
         assert f"tcx/{hook} first" in shown
@@ -341,8 +341,10 @@ def test_program_of_a_route_calls_others(wires, pins, hook, family):
     helpers, third = TcHelpers(wires, pins), FOURTH[family]
     encap = pins.encap(hook, f"{hook}_call")
     here, there = ("", encap) if hook == "in" else (encap, "")
-    with wires.having("c", family, f"route add local {third} {there} dev lo table local"), \
-            wires.having("a", family, f"route add {third} {here} {wires.VIA['c'][family]}"):
+    with wires.temporary_routes(
+            "c", family, f"route add local {third} {there} dev lo table local"), \
+            wires.temporary_routes(
+                "a", family, f"route add {third} {here} {wires.VIA['c'][family]}"):
         for number, word, passes in CALLS:
             helpers.set_args(number, word)
             with Sender("a", family) as sender:
@@ -350,32 +352,32 @@ def test_program_of_a_route_calls_others(wires, pins, hook, family):
                 told = sender.send(third, data)
             assert told == (errno.EPERM if hook != "in" and not passes else 0)
             assert helpers.results() == (1, 0)
-            assert wires.got("c", family) == [data] * passes
+            assert wires.receive_all("c", family) == [data] * passes
 
 
 @FAMILIES
 @pytest.mark.beyond_c("tunnel key set on xmit, then rerouted, for a forwarded packet", run=False)
 def test_forwarded_packet_with_a_tunnel_key_is_rerouted(wires, pins, family):
     third = FOURTH[family]
-    with wires.having("c", family, f"route add local {third} dev lo table local"), \
-            wires.having("b", family, f"route add {third} via {HOME[family]}"), \
-            wires.having("a", family,
-                         f"route add {third} {pins.encap('xmit', 'key_and_reroute')} "
-                         f"{wires.VIA['b'][family]}",
-                         f"route add {third} {wires.VIA['c'][family]} table 100",
-                         "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("c", family, f"route add local {third} dev lo table local"), \
+            wires.temporary_routes("b", family, f"route add {third} via {HOME[family]}"), \
+            wires.temporary_routes("a", family,
+                                   f"route add {third} {pins.encap('xmit', 'key_and_reroute')} "
+                                   f"{wires.VIA['b'][family]}",
+                                   f"route add {third} {wires.VIA['c'][family]} table 100",
+                                   "rule add pref 50 fwmark 7 lookup 100"):
         data = TcHelpers(wires, pins).send("b", family, third)
-        assert wires.got("c", family) == [data]
+        assert wires.receive_all("c", family) == [data]
 
 
 @FAMILIES
 def test_packet_of_this_host_with_a_tunnel_key_is_rerouted(wires, pins, family):
     third = FOURTH[family]
-    with wires.having("c", family, f"route add local {third} dev lo table local"), \
-            wires.having("a", family,
-                         f"route add {third} {pins.encap('xmit', 'key_and_reroute')} "
-                         f"{wires.VIA['b'][family]}",
-                         f"route add {third} {wires.VIA['c'][family]} table 100",
-                         "rule add pref 50 fwmark 7 lookup 100"):
+    with wires.temporary_routes("c", family, f"route add local {third} dev lo table local"), \
+            wires.temporary_routes("a", family,
+                                   f"route add {third} {pins.encap('xmit', 'key_and_reroute')} "
+                                   f"{wires.VIA['b'][family]}",
+                                   f"route add {third} {wires.VIA['c'][family]} table 100",
+                                   "rule add pref 50 fwmark 7 lookup 100"):
         data = TcHelpers(wires, pins).send("a", family, third)
-        assert wires.got("c", family) == [data]
+        assert wires.receive_all("c", family) == [data]

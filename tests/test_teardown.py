@@ -7,7 +7,7 @@ import subprocess
 
 import nl
 import pytest
-from conftest import BPF, MODULE, eventually, often, program_ids, programs, sh
+from conftest import BPF, MODULE, eventually, iterations, program_ids, programs, sh
 from journal import observed
 from sockets import every_echo_answered
 from test_cls import handles
@@ -186,10 +186,10 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
     lines += [f"filter del dev va {hook}" for hook in ("ingress", "egress")]
     (tmp_path / "batch").write_text("\n".join(lines) + "\n")
     with every_echo_answered("a"):
-        said = sh(f"ip netns exec a sh -c 'ping -n -q -f -c {often(10000)} 10.1.0.1 & n=0; "
+        said = sh(f"ip netns exec a sh -c 'ping -n -q -f -c {iterations(10000)} 10.1.0.1 & n=0; "
                   f"while kill -0 $! 2>/dev/null; do tc -batch {tmp_path}/batch || exit 1; "
                   "n=$((n + 1)); done 2>&1; wait $!; echo $n rounds'")
-    assert f"{often(10000)} packets transmitted" in said and "rror" not in said
+    assert f"{iterations(10000)} packets transmitted" in said and "rror" not in said
     assert int(said.split()[-2]) > 2
     sh("rm /run/bpf/teardown")
     eventually(lambda: not programs())
@@ -207,7 +207,7 @@ def test_class_changes_under_traffic(tc, tmp_path):
     lines += ["filter del dev va parent 1: protocol ip prio 1 handle 1 bpf",
               "class del dev va classid 1:3"]
     (tmp_path / "batch").write_text("\n".join(lines * 5) + "\n")
-    count = often(2500)
+    count = iterations(2500)
     said = sh(f"ip netns exec a sh -c 'ping -n -q -f -c {count} 10.1.0.1 & "
               f"while kill -0 $! 2>/dev/null; do tc -batch {tmp_path}/batch || exit 1; "
               "done 2>&1; wait $!'")

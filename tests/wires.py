@@ -279,7 +279,7 @@ class Wires(Net):
         os.sched_setaffinity(0, self.cpus)
 
     @contextlib.contextmanager
-    def having(self, namespace, family, *lines):
+    def temporary_routes(self, namespace, family, *lines):
         """Adds routes and rules, and deletes them at the end."""
         batch(f"-{family} -n {namespace}", *lines)
         try:
@@ -293,7 +293,7 @@ class Wires(Net):
             batch(f"-force -{family} -n {namespace}", *undo)
 
     @observed
-    def got(self, namespace, family):
+    def receive_all(self, namespace, family):
         """Returns what has arrived in a namespace. A final packet that no program touches arrives
         last, so no other packet is under way."""
         server = self.servers[namespace, family]
@@ -306,9 +306,9 @@ class Wires(Net):
             found.append(data)
         return found
 
-    def where(self, family):
+    def namespaces_reached(self, family):
         """Returns which namespaces have received a packet since the last call."""
-        return "".join(name for name in "abc" if self.got(name, family))
+        return "".join(name for name in "abc" if self.receive_all(name, family))
 
 
 @pytest.fixture(scope="module", name="wires")
