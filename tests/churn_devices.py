@@ -40,7 +40,7 @@ from test_offload import SKIP_SW, Hardware
 from test_refusals import options
 
 
-def equip(asker, scene, r, index, net, slot):
+def setup_device(asker, scene, r, index, net, slot):
     """Adds filters to a device, and routes with programs through it."""
     asker.clsact(index)
     for priority in PRIORITIES:
@@ -63,7 +63,7 @@ def change_dummies(done, going, scene):
             index = FIRST_DUMMY + slot
             asker.link(index, f"dy{index}", "dummy")
             asker.start(index, DUMMIES, slot, 1)
-            equip(asker, scene, r, index, DUMMIES, slot)
+            setup_device(asker, scene, r, index, DUMMIES, slot)
             sender.burst(DUMMIES, slot)
             # Deletes the oldest device, so several exist at a time.
             index = FIRST_DUMMY + (slot + 1) % len(SLOTS)
@@ -93,7 +93,7 @@ def exists(index):
     return False
 
 
-def furnish(asker, scene, r, index, slot):
+def setup_namespace(asker, scene, r, index, slot):
     """Sets up a namespace so that incoming packets meet programs on filters and routes."""
     asker.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(LO, nl.IFF_UP))
     asker.start(index, NAMESPACES, slot, 2)
@@ -125,9 +125,9 @@ def change_namespaces(done, going, scene):
             peer = interface(index + 1, "peer") + nl.attr(nl.IFLA_NET_NS_FD, there.fileno())
             asker.link(index, f"ns{index}", "veth", nl.attr(VETH_INFO_PEER, peer))
             with asker_there:
-                furnish(asker_there, scene, r, index + 1, slot)
+                setup_namespace(asker_there, scene, r, index + 1, slot)
             asker.start(index, NAMESPACES, slot, 1)
-            equip(asker, scene, r, index, NAMESPACES, slot)
+            setup_device(asker, scene, r, index, NAMESPACES, slot)
             sender.burst(NAMESPACES, slot)
             if r.randrange(2):
                 asker.unlink("wires deleted", index)

@@ -268,7 +268,7 @@ class Maker(Mutator):
         if where == "inside" and not inner:
             where = "nowhere"
         for _ in range(self.r.choice((1, 1, 1, 2, 3)) if where != "nowhere" else 0):
-            self.spoil(inner[0].body if where == "inside" else nodes)
+            self.corrupt(inner[0].body if where == "inside" else nodes)
             if where == "inside" and not isinstance(inner[0].body, list):
                 break
         message = Message(kind, flags, head, nodes,

@@ -23,7 +23,7 @@ class Mutator:
         """Returns a number that is likely to be a corner case."""
         return self.r.choice(BOUNDARIES) if self.chance(60) else self.r.getrandbits(32)
 
-    def spoil(self, tree):
+    def corrupt(self, tree):
         """Corrupts one attribute of a tree."""
         places = list(walk(tree))
         if not places:

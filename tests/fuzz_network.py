@@ -14,7 +14,7 @@ import struct
 
 import nl
 from conftest import batch, sh
-from fuzz_packets import TARGETS, to_be_cut, whole
+from fuzz_packets import TARGETS, gso_packet, plain_packet
 from sockets import sysctl
 
 UDP_SEGMENT = 103
@@ -52,7 +52,7 @@ class Device:
                 os.read(self.file, 1 << 17)
 
 
-class Ground:
+class PacketNetwork:
     """A namespace with the devices, routes, sockets and qdiscs that packets can meet."""
 
     def __init__(self):
@@ -147,7 +147,7 @@ class Ground:
 
     def send(self, r):
         """Sends a random packet in a random way; returns the errno."""
-        made, family, segments = (to_be_cut if r.randrange(3) == 0 else whole)(r)
+        made, family, segments = (gso_packet if r.randrange(3) == 0 else plain_packet)(r)
         how = r.choice(("tun0", "tun0", "tap0", "raw", "udp"))
         if how in self.devices:
             if how == "tap0":

@@ -13,7 +13,7 @@ TARGETS = {4: ("10.1.0.1", "10.1.0.1", "10.1.0.1", "10.3.0.1", "10.4.0.1", "10.8
            6: ("fd01::1", "fd01::1", "fd01::1", "fd03::1", "fd04::1", "fd08::2", "fd08::1")}
 
 
-def whole(r):
+def plain_packet(r):
     """Returns a packet that needs no segmentation, its family, and an empty virtio_net_hdr."""
     family = r.choice((4, 6))
     ends = ("10.20.0.5" if family == 4 else "fd20::5", r.choice(TARGETS[family]))
@@ -26,7 +26,7 @@ def whole(r):
     return bytes(data), family, bytes(10)
 
 
-def to_be_cut(r):
+def gso_packet(r):
     """Returns a GSO packet, its family, and its header. C: struct virtio_net_hdr."""
     family, tcp = r.choice((4, 6)), r.randrange(3)
     source, target = ("10.20.0.5" if family == 4 else "fd20::5"), r.choice(TARGETS[family])

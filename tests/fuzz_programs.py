@@ -21,8 +21,8 @@ BPF_OK, BPF_DROP, BPF_REDIRECT, BPF_REROUTE = 0, 2, 7, 128
 class Program:
     """Generates a program. Its register r6 holds the context."""
 
-    def __init__(self, r, hook, ground):
-        self.r, self.hook, self.ground = r, hook, ground
+    def __init__(self, r, hook, network):
+        self.r, self.hook, self.network = r, hook, network
         self.text = insn(0xbf, 0x16)
         self.said = []
 
@@ -64,7 +64,7 @@ class Program:
 
     def redirect(self):
         """Redirects to a device."""
-        places, flags = (*self.ground.index.values(), 0, 99999), (0, 0, 0, 2, 8)
+        places, flags = (*self.network.index.values(), 0, 99999), (0, 0, 0, 2, 8)
         if self.may_return:
             places, flags = (*places, LOOPBACK), (0, 0, 1, 1, 2, 8)
         self.text += insn(0xb7, 1, number=self.r.choice(places))
@@ -103,8 +103,8 @@ class Program:
         """Sends a clone."""
         # A filter on a qdisc must not send through the same qdisc: the kernel deadlocks there,
         # whatever the classifier.
-        self.call(CLONE_REDIRECT, self.ground.index[self.r.choice(
-            TUN if self.hook == "tc" else list(self.ground.index))], 0)
+        self.call(CLONE_REDIRECT, self.network.index[self.r.choice(
+            TUN if self.hook == "tc" else list(self.network.index))], 0)
 
     def realm(self):
         """Reads the realm of the route."""

@@ -124,7 +124,7 @@ def counter(counters, number):
     return value.value
 
 
-def lead(net):
+def setup_network(net):
     """Sets up the network: remote ends of the tunnels, and routes that rules select by a program's
     mark."""
     batch("-n b",
@@ -147,7 +147,7 @@ def lead(net):
 @pytest.fixture(name="scene")
 def fixture_scene(net, counters):
     """What the operations work with."""
-    lead(net)
+    setup_network(net)
     programs = {name: nl.pinned(f"{PINS}/{name}") for name in PROGRAMS}
     with nl.inside("b"):
         devices = {"a": net.ifindex, "b": socket.if_nametoindex("vb")}

@@ -40,7 +40,7 @@ from conftest import (
     sh,
 )
 from fuzz import BLOCK, DUMP_TERSE, FDS, MAGIC_BLOCK, ROUND, World, htb, htb_class, message
-from fuzz_network import Ground, name_of
+from fuzz_network import PacketNetwork, name_of
 from fuzz_programs import Program
 from fuzz_socket import SILENT, Asker
 from headers import KINDS, Header, packet
@@ -83,7 +83,7 @@ def keep_open(made):
         os.close(fd)
 
 
-class Field:
+class RequestNetwork:
     """Two namespaces, and the configuration that the requests in the first one start from."""
 
     def __init__(self):
@@ -173,10 +173,10 @@ class Field:
         return self.filters(), self.routes()
 
 
-@pytest.fixture(name="field")
-def fixture_field():
+@pytest.fixture(name="network")
+def fixture_network():
     """The namespaces and devices that requests are about."""
-    with contextlib.closing(Field()) as made:
+    with contextlib.closing(RequestNetwork()) as made:
         yield made
 
 
@@ -215,7 +215,7 @@ class Record:
             print("fuzz: end", flush=True)
 
 
-def silent_in_the_core(asked, said):
+def refused_by_core(asked, said):
     """Returns whether the core, and not the module, refused the request without an extack
     message."""
     name = errno.errorcode.get(said.error)
@@ -226,28 +226,28 @@ def silent_in_the_core(asked, said):
     return False
 
 
-def test_requests(field, coverage, capsys):
-    record = Record("requests", ROUND, *field.world)
+def test_requests(network, coverage, capsys):
+    record = Record("requests", ROUND, *network.world)
     lines, start = len(kernel_log()), time.monotonic()
     counts, unsaid = collections.Counter(), []
     for number in range(COUNT):
         if number and number % ROUND == 0:
-            field.end()
-            field.begin()
+            network.end()
+            network.begin()
             coverage.collect()
             if number % (20 * ROUND) == 0:
                 with capsys.disabled():
                     print(f"\nfuzz: at {number}", end="", flush=True)
-        asked = message(SEED, number, field.world)
+        asked = message(SEED, number, network.world)
         compared = number % CHECK == 0 and struct.pack("=H", nl.RTA_MULTIPATH) not in asked.body()
-        before = field.state() if compared else None
-        said, _ = field.asker.send(asked.packed(number))
+        before = network.state() if compared else None
+        said, _ = network.asker.send(asked.packed(number))
         record.data.append(min(said.error, 254) if said.error != SILENT else SILENT)
         counts[said.error] += 1
         if said.error not in (0, SILENT):
             if compared:
-                assert field.state() == before, f"message {number} was refused, but did something"
-            if asked.inner and not said.why and not silent_in_the_core(asked, said):
+                assert network.state() == before, f"message {number} was refused, but did something"
+            if asked.inner and not said.why and not refused_by_core(asked, said):
                 unsaid.append((number, asked.kind, str(said)))
     seconds = time.monotonic() - start
     record.show(capsys)
@@ -259,34 +259,34 @@ def test_requests(field, coverage, capsys):
     if SIDE == "rust":
         assert not unsaid, f"{len(unsaid)} refusals without a sentence: {unsaid[:20]}"
 
-    field.end()
-    field.begin()
-    assert field.filters() == []
-    assert not [attrs for _, attrs in field.routes() if nl.RTA_ENCAP in dict(attrs)]
+    network.end()
+    network.begin()
+    assert network.filters() == []
+    assert not [attrs for _, attrs in network.routes() if nl.RTA_ENCAP in dict(attrs)]
     users = pathlib.Path(f"/sys/module/{MODULE.stem}/refcnt")
     eventually(lambda: users.read_text() == "0\n")
 
 
-def test_refused_filters_take_no_handle(field):
-    index = field.world.filters
-    fd = nl.attr(nl.BPF_FD, field.world.fd("tc"))
+def test_refused_filters_take_no_handle(network):
+    index = network.world.filters
+    fd = nl.attr(nl.BPF_FD, network.world.fd("tc"))
     create = nl.NLM_F_CREATE
 
     def automatic():
         """Returns the handle that the kernel chooses for a new filter."""
-        field.done(nl.RTM_NEWTFILTER, create, nl.tfilter(index, 0, fd))
-        handles = {struct.unpack_from("=I", each[1], 8)[0] for each in field.filters()}
+        network.done(nl.RTM_NEWTFILTER, create, nl.tfilter(index, 0, fd))
+        handles = {struct.unpack_from("=I", each[1], 8)[0] for each in network.filters()}
         return max(handles)
 
     assert automatic() == 1
     refused = taken = 0
     for number in range(COUNT // 10):
-        asked = message(SEED, number, field.world)
+        asked = message(SEED, number, network.world)
         if asked.kind != nl.RTM_NEWTFILTER or not asked.inner:
             continue
         head = struct.pack("=BxxxIIII", 0, index, 0, nl.TC_H_CLSACT_EGRESS, 1 << 16 | 0x0300)
         asked = asked._replace(head=head, flags=create)
-        said, _ = field.asker.send(asked.packed(number))
+        said, _ = network.asker.send(asked.packed(number))
         if said.error:
             refused += 1
         elif not any(node.kind == nl.TCA_CHAIN and any(node.body) for node in asked.nodes):
@@ -375,7 +375,7 @@ VERDICTS = (*range(11), -1, *(random.Random(f"{SEED}/verdicts").getrandbits(32)
                              for _ in range(8)))
 
 
-def judge(net, hook, number, fd):
+def attach(net, hook, number, fd):
     """Attaches a program to a hook that the packets to the service pass."""
     if hook == "tc":
         flags = nl.attr(nl.BPF_FLAGS, nl.DIRECT)
@@ -411,7 +411,7 @@ def test_verdicts(net, hook, kind, capsys):
         for number, verdict in enumerate(VERDICTS):
             fd = load(kind, insn(0xb7, number=ctypes.c_int32(verdict).value) + insn(0x95))
             try:
-                judge(net, hook, number, fd)
+                attach(net, hook, number, fd)
                 try:
                     client.sendto(b"judged", ("10.1.0.1", 7000))
                     code = 0
@@ -475,36 +475,36 @@ def test_coming_and_going(coverage):
 def test_packets(coverage):
     """Random programs on random packets cause no splat."""
     lines, counts = len(kernel_log()), collections.Counter()
-    ground = Ground()
+    network = PacketNetwork()
     try:
         for number in range(MORE):
             r = random.Random(f"{SEED}/packets/{number}")
             hook = r.choice(("in", "out", "xmit", "xmit", "xmit", "tc", "tc"))
             try:
-                fd = Program(r, hook, ground).make()
+                fd = Program(r, hook, network).make()
             except OSError as error:
                 counts["program", hook, name_of(error.errno)] += 1
                 continue
             if hook == "tc":
-                said = ground.filter(r, fd)
+                said = network.filter(r, fd)
             else:
-                said = max(ground.route(r, family, hook, fd, number) for family in (4, 6))
+                said = max(network.route(r, family, hook, fd, number) for family in (4, 6))
             os.close(fd)
             counts[hook, name_of(said)] += 1
             for _ in range(4):
-                counts["packet", name_of(ground.send(r))] += 1
+                counts["packet", name_of(network.send(r))] += 1
             if number % 20 == 19:
-                ground.forget()
-                for device in ground.devices.values():
+                network.forget()
+                for device in network.devices.values():
                     device.drain()
                 coverage.collect()
     finally:
-        ground.close()
+        network.close()
     MEASURED.append(f"fuzz: programs and packets: {dict(counts)}")
     assert not splats(kernel_log()[lines:])
 
 
-class Cards:
+class OffloadDevices:
     """Offload devices with two ports and with one port, which accept or refuse filters at random, a
     device without offload, and the shared block."""
 
@@ -623,20 +623,20 @@ class Cards:
 def test_devices(net, coverage):
     """Devices accept, refuse, come and go; dumps agree with their state."""
     lines, counts = len(kernel_log()), collections.Counter()
-    cards = Cards(net)
+    devices = OffloadDevices(net)
     try:
         for number in range(MORE):
             r = random.Random(f"{SEED}/devices/{number}")
-            what, error = cards.act(r)
+            what, error = devices.act(r)
             counts[what, name_of(error)] += 1
-            cards.check()
+            devices.check()
             if number % 20 == 19:
                 coverage.collect()
-        for ifindex, there in cards.where.items():
+        for ifindex, there in devices.where.items():
             if there:
-                assert not cards.clsact(ifindex, None).error
-        cards.check()
+                assert not devices.clsact(ifindex, None).error
+        devices.check()
     finally:
-        cards.close()
+        devices.close()
     MEASURED.append(f"fuzz: devices: {dict(counts)}")
     assert not splats(kernel_log()[lines:])

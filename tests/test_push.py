@@ -58,34 +58,34 @@ def label(value):
     return "+".join(sorted(value.keys() - {"number"})) if isinstance(value, dict) else None
 
 
-@pytest.fixture(scope="module", name="far")
-def fixture_far():
+@pytest.fixture(scope="module", name="tunnels")
+def fixture_tunnels():
     """The network of this file. Each scenario removes what it adds."""
     with contextlib.closing(Tunnels()) as made:
         yield made
 
 
 @pytest.fixture(autouse=True, name="link")
-def fixture_link(far, request):
-    """Sets what a's link to c does with GSO packets; see Tunnels.shape()."""
+def fixture_link(tunnels, request):
+    """Sets what a's link to c does with GSO packets; see Tunnels.set_offloads()."""
     state = getattr(request, "param", "whole")
-    far.shape(state)
+    tunnels.set_offloads(state)
     return state
 
 
-def datagram(far, hook, family, size=20):
+def datagram(tunnels, hook, family, size=20):
     """Returns whether a datagram arrives, and only once."""
     data = f"datagram {next(NUMBERS)} ".encode().ljust(size, b"x")
-    with Sender(far.CLIENT[hook], family) as sender:
-        assert sender.send(far.SERVICE[hook][family], data) == 0
-    return far.receive_all("c", family) == [data]
+    with Sender(tunnels.CLIENT[hook], family) as sender:
+        assert sender.send(tunnels.SERVICE[hook][family], data) == 0
+    return tunnels.receive_all("c", family) == [data]
 
 
-def stream(far, hook, family, size=MUCH):
+def stream(tunnels, hook, family, size=MUCH):
     """Returns whether all bytes of a connection arrive. It gives up when the helper refuses a GSO
     packet, which cannot arrive without the header."""
-    return carry(family, far.CLIENT[hook], "c", far.SERVICE[hook][family], size,
-                 lost=lambda: far.push.seen(gso=True)[1] > 0)
+    return carry(family, tunnels.CLIENT[hook], "c", tunnels.SERVICE[hook][family], size,
+                 lost=lambda: tunnels.push.seen(gso=True)[1] > 0)
 
 
 @HOOKS
@@ -94,31 +94,31 @@ def stream(far, hook, family, size=MUCH):
     *((kind, 4, {"options": NOPS}) for kind in ("gre", "ipip", "gue", "vxlan")),
     *((kind, 4, {"extension": True}) for kind in ("gre6", "ipip6", "gue6", "vxlan6")),
 ], ids=label)
-def test_tunnel_ends_at_the_kernels_own(far, hook, kind, inner, fields):
+def test_tunnel_ends_at_the_kernels_own(tunnels, hook, kind, inner, fields):
     device = KINDS[kind].devices[inner]
-    before = far.received(device)
-    with far.push.pushing(KINDS[kind].header(inner, **fields)):
-        assert ping(far.CLIENT[hook], inner, far.SERVICE[hook][inner])
-        assert datagram(far, hook, inner)
-        assert far.received(device) == before + 2
+    before = tunnels.received(device)
+    with tunnels.push.pushing(KINDS[kind].header(inner, **fields)):
+        assert ping(tunnels.CLIENT[hook], inner, tunnels.SERVICE[hook][inner])
+        assert datagram(tunnels, hook, inner)
+        assert tunnels.received(device) == before + 2
         # Fits into one segment.
-        assert stream(far, hook, inner, 1000)
-        packets, refused, _ = far.push.seen()
+        assert stream(tunnels, hook, inner, 1000)
+        packets, refused, _ = tunnels.push.seen()
         assert refused == 0
-        assert far.received(device) == before + packets
+        assert tunnels.received(device) == before + packets
 
 
-def sent_and_seen(far, hook, family, inner, make):
+def sent_and_seen(tunnels, hook, family, inner, make):
     """Sends a packet with known bytes, for which `make` returns the header. Returns the header, the
     packet, the packets on c's link, and how many datagrams c's socket has received."""
-    client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
+    client, service = tunnels.CLIENT[hook], tunnels.SERVICE[hook][inner]
     data = packet(inner, HOME[client][inner], service, f"data {next(NUMBERS)}".encode())
     header = make(data)
-    with far.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
+    with tunnels.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
             make_socket(client, inner, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.sendto(data, (service, 0))
         # Packets stay in order, so this waits for the one above.
-        arrived = len(far.receive_all("c", inner))
+        arrived = len(tunnels.receive_all("c", inner))
         return header.pushed(data), data, [each[0] for each in wire.packets()], arrived
 
 
@@ -128,12 +128,12 @@ def sent_and_seen(far, hook, family, inner, make):
 @pytest.mark.parametrize("kind, options", [
     ("gre", b""), ("gre", NOPS), ("vxlan", b""), ("vxlan", NOPS), ("gre6", b""), ("vxlan6", b""),
 ], ids=["gre", "gre options", "vxlan", "vxlan options", "gre6", "vxlan6"])
-def test_bytes_of_header_and_packet_are_what_they_were(far, hook, inner, kind, options):
+def test_bytes_of_header_and_packet_are_what_they_were(tunnels, hook, inner, kind, options):
     family = KINDS[kind].outer
     fields = {4: {"tos": 0x48, "id": 0x1234, "flags": DONT_FRAGMENT, "options": options},
               6: {"flow": 0x6812345}}[family]
     header, data, seen, arrived = sent_and_seen(
-        far, hook, family, inner, lambda _: KINDS[kind].header(inner, **fields))
+        tunnels, hook, family, inner, lambda _: KINDS[kind].header(inner, **fields))
     head = bytearray(header)
     # On input the packet is forwarded.
     head[HOP_LIMIT[family]] -= hook == "in"
@@ -158,16 +158,16 @@ def with_options(data, options):
     pytest.param("gre", marks=BEYOND("IP options of a packet that a header was pushed to")),
     pytest.param("gre6", marks=BEYOND(OTHER_FAMILY)),
 ])
-def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(far, kind):
-    family, service = KINDS[kind].outer, far.SERVICE["in"][4]
+def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(tunnels, kind):
+    family, service = KINDS[kind].outer, tunnels.SERVICE["in"][4]
     # Record route (option 7), with space for two addresses, and the end of the options.
     data = with_options(packet(4, HOME["b"][4], service, b"record"),
                         bytes((7, 11, 4)) + bytes(8) + b"\0")
     header = KINDS[kind].header(4)
-    with far.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
+    with tunnels.push.pushing(header), Capture("c", "wc", family, outer(family)[0]) as wire, \
             make_socket("b", 4, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.sendto(data, (service, 0))
-        eventually(lambda: far.push.seen()[0])
+        eventually(lambda: tunnels.push.seen()[0])
         seen = [each[0] for each in wire.packets()]
     assert len(seen) == 1
     head = bytearray(header.pushed(data))
@@ -183,13 +183,13 @@ def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(far, k
 @HOOKS
 @INNER
 @pytest.mark.parametrize("error", [0, 1], ids=["right", "wrong"])
-def test_checksum_that_the_program_has_computed_is_its_own(far, hook, inner, error):
+def test_checksum_that_the_program_has_computed_is_its_own(tunnels, hook, inner, error):
     def make(data):
         head = bytearray(gre(4, inner).pushed(data))
         head[10:12] = struct.pack("!H", checksum(head[:20]) + error)
         return Header(bytes(head))
 
-    header, data, seen, arrived = sent_and_seen(far, hook, 4, inner, make)
+    header, data, seen, arrived = sent_and_seen(tunnels, hook, 4, inner, make)
     head = bytearray(header)
     if hook == "in":
         head[8] -= 1
@@ -215,9 +215,9 @@ def fixture_trace():
     ("vxlan6", {}, 54),
     pytest.param("gue6", {"extension": True}, 62, marks=BEYOND(BEHIND)),
 ], ids=label)
-def test_devices_are_told_where_outer_udp_begins(far, trace, hook, inner, kind, fields, at):
-    with far.push.pushing(KINDS[kind].header(inner, **fields)):
-        assert datagram(far, hook, inner)
+def test_devices_are_told_where_outer_udp_begins(tunnels, trace, hook, inner, kind, fields, at):
+    with tunnels.push.pushing(KINDS[kind].header(inner, **fields)):
+        assert datagram(tunnels, hook, inner)
     protocol = {4: "0x0800", 6: "0x86dd"}[KINDS[kind].outer]
     told = [line for line in trace()
             if " dev=wa " in line and f"protocol={protocol}" in line]
@@ -269,7 +269,7 @@ def long_ways(beyond=None, **links):
 
 
 @contextlib.contextmanager
-def pushing_long(far, kind, inner, fields):
+def pushing_long(tunnels, kind, inner, fields):
     """Gives GSO packets a header with another hop limit. Yields a function that returns these
     packets as c's link sees them, after it has checked that c's tunnel has received all packets:
     a connection would hide a loss."""
@@ -277,15 +277,15 @@ def pushing_long(far, kind, inner, fields):
     gso = KINDS[kind].header(inner, hops=GSO_HOPS, **fields)
     # The far end has a second device, for GRE with checksums.
     device = KINDS[kind].devices[inner].replace("1", str(fields.get("number", 1)))
-    before = far.received(device)
+    before = tunnels.received(device)
 
     def seen():
         found = wire.packets()
         # For UDP sockets, such as those of GUE, the kernel segments GSO packets: there may be more.
-        assert far.received(device) - before >= len(found)
+        assert tunnels.received(device) - before >= len(found)
         return [each for each in found if each[0][HOP_LIMIT[family]] in (GSO_HOPS, GSO_HOPS - 1)]
 
-    with far.push.pushing(KINDS[kind].header(inner), gso), \
+    with tunnels.push.pushing(KINDS[kind].header(inner), gso), \
             Capture("c", "wc", family, gso.source(), 64) as wire:
         yield seen
 
@@ -302,46 +302,47 @@ def fragmented(head):
 @BEYOND(OTHER_FAMILY, run=False, when=FOUR_IN_SIX)
 # Whether the link computes the inner checksum matters only to an outer one, hence "check".
 @long_ways(whole="sure", cut="check", bare="all")
-def test_connection_has_long_packets(far, link, hook, kind, inner, fields):
-    with pushing_long(far, kind, inner, fields) as wire:
-        assert stream(far, hook, inner)
-        assert far.push.seen()[1] == 0
-        packets, refused, _ = far.push.seen(gso=True)
+def test_connection_has_long_packets(tunnels, link, hook, kind, inner, fields):
+    with pushing_long(tunnels, kind, inner, fields) as wire:
+        assert stream(tunnels, hook, inner)
+        assert tunnels.push.seen()[1] == 0
+        packets, refused, _ = tunnels.push.seen(gso=True)
         assert refused == 0
         assert packets > 10
         seen = wire()
         assert not any(fragmented(head) for head, _ in seen)
         if link == "whole":
             # On a slow machine TCP sends no more than two segments at a time.
-            assert max(length for _, length in seen) > far.MTU
+            assert max(length for _, length in seen) > tunnels.MTU
         else:
             # Segments are cut shorter by the header, so a packet is as long as one without it.
             assert len(seen) > 10
-            assert max(length for _, length in seen) == far.MTU
+            assert max(length for _, length in seen) == tunnels.MTU
 
 
 @HOOKS
 @long_ways(NOT_TCP, whole="plain", bare="all")
 def test_datagrams_that_are_sent_at_once_keep_their_boundaries(
-        far, link, hook, kind, inner, fields):
+        tunnels, link, hook, kind, inner, fields):
     data = random.Random(1).randbytes(20300)
-    with pushing_long(far, kind, inner, fields) as wire, \
-            Sender(far.CLIENT[hook], inner) as sender:
+    with pushing_long(tunnels, kind, inner, fields) as wire, \
+            Sender(tunnels.CLIENT[hook], inner) as sender:
         sender.socket.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
-        assert sender.send(far.SERVICE[hook][inner], data) == 0
-        assert far.push.seen(gso=True) == (1, 0, 0)
-        assert far.push.seen() == (0, 0, 0)
-        assert far.receive_all("c", inner) == [data[at:at + 1000] for at in range(0, 20300, 1000)]
+        assert sender.send(tunnels.SERVICE[hook][inner], data) == 0
+        assert tunnels.push.seen(gso=True) == (1, 0, 0)
+        assert tunnels.push.seen() == (0, 0, 0)
+        assert tunnels.receive_all("c", inner) == [
+            data[at:at + 1000] for at in range(0, 20300, 1000)]
         assert len(wire()) == (1 if link == "whole" else 21)
 
 
 @HOOKS
 @long_ways(NOT_TCP, bare="plain")
-def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
+def test_sctp_has_long_packets(tunnels, link, hook, kind, inner, fields):
     messages = [random.Random(number).randbytes(100 + 7 * number) for number in range(150)]
-    client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
+    client, service = tunnels.CLIENT[hook], tunnels.SERVICE[hook][inner]
     got = []
-    with pushing_long(far, kind, inner, fields) as wire, \
+    with pushing_long(tunnels, kind, inner, fields) as wire, \
             make_socket("c", inner, socket.SOCK_STREAM, SCTP) as listener, \
             make_socket(client, inner, socket.SOCK_STREAM, SCTP) as connection:
         for each in (listener, connection):
@@ -366,7 +367,7 @@ def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
                         part, _, flags, _ = server.recvmsg(65536)
                         assert flags & MSG_EOR
                         got.append(part)
-                assert far.push.seen(gso=True)[1] == 0
+                assert tunnels.push.seen(gso=True)[1] == 0
                 if len(got) == len(messages):
                     break
             assert got == messages
@@ -374,7 +375,7 @@ def test_sctp_has_long_packets(far, link, hook, kind, inner, fields):
 
 
 @pytest.fixture(scope="class", name="joining")
-def fixture_joining(far):
+def fixture_joining(tunnels):
     """Has a's GRO merge the segments that b sends, if a forwards them. va uses threaded NAPI,
     because b's process would poll each segment before it sends the next one. Everything runs on one
     CPU, so that all segments of a packet are queued before the thread runs. TCP sends at least 8
@@ -405,7 +406,7 @@ def fixture_joining(far):
 
 
 @pytest.fixture(name="lists")
-def fixture_lists(far, request):
+def fixture_lists(tunnels, request):
     """Has GRO keep the merged packets as a list, if the parameter says so."""
     if request.param:
         sh("ip netns exec a ethtool -K va rx-gro-list on")
@@ -423,22 +424,23 @@ class TestJoinedPackets:
     """GSO packets that GRO has merged on their way."""
 
     @BEYOND(OTHER_FAMILY, run=False, when={"inner": [4], "kind": ["gre6", "vxlan6"]})
-    def test_connection_has_joined_packets(self, far, link, kind, inner, fields):
-        with pushing_long(far, kind, inner, fields) as wire:
-            assert stream(far, "in", inner)
-            assert far.push.seen()[1] == 0
-            packets, refused, _ = far.push.seen(gso=True)
+    def test_connection_has_joined_packets(self, tunnels, link, kind, inner, fields):
+        with pushing_long(tunnels, kind, inner, fields) as wire:
+            assert stream(tunnels, "in", inner)
+            assert tunnels.push.seen()[1] == 0
+            packets, refused, _ = tunnels.push.seen(gso=True)
             assert (packets > 0, refused) == (True, 0)
             seen = wire()
             assert not any(fragmented(head) for head, _ in seen)
-            assert max(length for _, length in seen) <= far.MTU
+            assert max(length for _, length in seen) <= tunnels.MTU
 
     @pytest.mark.beyond_c(NOT_TCP)
-    def test_datagrams_that_were_joined_keep_their_boundaries(self, far, link, kind, inner, fields):
+    def test_datagrams_that_were_joined_keep_their_boundaries(
+            self, tunnels, link, kind, inner, fields):
         data = random.Random(2).randbytes(20300)
         # GRO does not merge packets of a port that a itself has a socket for.
-        address = (far.SERVICE["in"][inner], 10)
-        with pushing_long(far, kind, inner, fields), \
+        address = (tunnels.SERVICE["in"][inner], 10)
+        with pushing_long(tunnels, kind, inner, fields), \
                 make_socket("c", inner) as server, make_socket("b", inner) as client:
             server.bind(address)
             server.settimeout(1)
@@ -446,7 +448,7 @@ class TestJoinedPackets:
             client.sendto(data, address)
             assert [server.recv(2000) for _ in range(21)] == [
                 data[at:at + 1000] for at in range(0, 20300, 1000)]
-            packets, refused, _ = far.push.seen(gso=True)
+            packets, refused, _ = tunnels.push.seen(gso=True)
             assert (packets > 0, refused) == (True, 0)
 
 
@@ -480,9 +482,9 @@ def frame(inner):
 @HOOKS
 @INNER
 @pytest.mark.parametrize("header", refusals())
-def test_header_is_refused(far, hook, inner, header):
+def test_header_is_refused(tunnels, hook, inner, header):
     data, with_link = frame(inner)
-    assert far.push.run(hook, Header(header), with_link) == ("EINVAL", data)
+    assert tunnels.push.run(hook, Header(header), with_link) == ("EINVAL", data)
 
 
 @HOOKS
@@ -496,9 +498,9 @@ def test_header_is_refused(far, hook, inner, header):
     pytest.param(udp(4, 1), id="IPv4 and UDP alone"),
     pytest.param(udp(6, 1), id="IPv6 and UDP alone"),
 ])
-def test_header_is_accepted(far, hook, inner, header):
+def test_header_is_accepted(tunnels, hook, inner, header):
     data, with_link = frame(inner)
-    error, back = far.push.run(hook, header, with_link)
+    error, back = tunnels.push.run(hook, header, with_link)
     head = bytearray(header.pushed(data))
     if head[0] >> 4 == 4:
         head[10:12] = struct.pack("!H", checksum(head[:head[0] % 16 * 4]))
@@ -514,31 +516,31 @@ def test_header_is_accepted(far, hook, inner, header):
     pytest.param(GRE, bytes(3), "EINVAL", id="GRE cut short"),
 ])
 def test_packet_that_could_not_be_segmented_is_refused(
-        far, hook, family, inner, protocol, rest, told):
-    with far.push.pushing(gre(family, inner), ip(family, protocol, rest)):
-        assert not stream(far, hook, inner, 20000)
-        packets, refused, error = far.push.seen(gso=True)
+        tunnels, hook, family, inner, protocol, rest, told):
+    with tunnels.push.pushing(gre(family, inner), ip(family, protocol, rest)):
+        assert not stream(tunnels, hook, inner, 20000)
+        packets, refused, error = tunnels.push.seen(gso=True)
         assert packets == refused > 0
         assert error == told
         # Other packets still arrive.
-        assert datagram(far, hook, inner)
+        assert datagram(tunnels, hook, inner)
 
 
 @HOOKS
 @INNER
 @FAMILIES
 @pytest.mark.beyond_c("header that a program pushes, refused for what the packet is")
-def test_packet_is_as_it_was_when_its_header_is_refused(far, hook, inner, family):
+def test_packet_is_as_it_was_when_its_header_is_refused(tunnels, hook, inner, family):
     data, with_link = frame(inner)
-    assert far.push.run(hook, gre(family, inner), with_link, gso=10) == (ENOTSUPP, data)
+    assert tunnels.push.run(hook, gre(family, inner), with_link, gso=10) == (ENOTSUPP, data)
 
 
 @HOOKS
 @INNER
 @pytest.mark.beyond_c("TCP segments that a header would leave less than 8 bytes")
-def test_packet_whose_segments_would_become_too_short_is_refused(far, hook, inner):
-    client, service = far.CLIENT[hook], far.SERVICE[hook][inner]
-    with far.push.pushing(gre(4, inner), ip(4, GRE, bytes(200))), \
+def test_packet_whose_segments_would_become_too_short_is_refused(tunnels, hook, inner):
+    client, service = tunnels.CLIENT[hook], tunnels.SERVICE[hook][inner]
+    with tunnels.push.pushing(gre(4, inner), ip(4, GRE, bytes(200))), \
             make_socket("c", inner, socket.SOCK_STREAM) as listener, \
             make_socket(client, inner, socket.SOCK_STREAM) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -547,8 +549,8 @@ def test_packet_whose_segments_would_become_too_short_is_refused(far, hook, inne
         listener.listen()
         connection.connect((service, 7))
         connection.sendall(bytes(2000))
-        eventually(lambda: far.push.seen(gso=True)[0] > 0)
-        assert far.push.seen(gso=True)[2] == "EMSGSIZE"
+        eventually(lambda: tunnels.push.seen(gso=True)[0] > 0)
+        assert tunnels.push.seen(gso=True)[2] == "EMSGSIZE"
 
 
 class Shared(ctypes.Structure):
@@ -601,10 +603,11 @@ def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
     pytest.param(lambda inner: ip(6, 253, bytes(3)), id="odd length",
                  marks=BEYOND("header of odd length")),
 ])
-def test_sum_of_the_whole_packet_stays_right(far, inner, header):
+def test_sum_of_the_whole_packet_stays_right(tunnels, inner, header):
     _, with_link = frame(inner)
     try:
-        error, _ = far.push.run("in", header(inner), with_link, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
+        error, _ = tunnels.push.run(
+            "in", header(inner), with_link, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
     except OSError as refused:
         error = name_of(refused.errno)
     assert error == 0
@@ -623,43 +626,43 @@ NOWHERE = {4: "10.99.0.1", 6: "fd99::1"}
 
 @INNER
 @FAMILIES
-def test_sender_is_told_where_the_outer_route_leads_nowhere(far, inner, family):
-    with far.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("a", inner) as sender:
+def test_sender_is_told_where_the_outer_route_leads_nowhere(tunnels, inner, family):
+    with tunnels.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("a", inner) as sender:
         for _ in range(20):
-            assert name_of(sender.send(far.SERVICE["xmit"][inner])) == "ENETUNREACH"
+            assert name_of(sender.send(tunnels.SERVICE["xmit"][inner])) == "ENETUNREACH"
         for kind, told in (("unreachable", "EHOSTUNREACH"), ("prohibit", "EACCES")):
-            with far.temporary_routes("a", family, f"route add {kind} {NOWHERE[family]}"):
-                assert name_of(sender.send(far.SERVICE["xmit"][inner])) == told
-        assert far.receive_all("c", inner) == []
+            with tunnels.temporary_routes("a", family, f"route add {kind} {NOWHERE[family]}"):
+                assert name_of(sender.send(tunnels.SERVICE["xmit"][inner])) == told
+        assert tunnels.receive_all("c", inner) == []
 
 
 @INNER
 @FAMILIES
-def test_packet_is_dropped_where_the_outer_route_leads_nowhere(far, inner, family):
-    with far.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("b", inner) as sender:
+def test_packet_is_dropped_where_the_outer_route_leads_nowhere(tunnels, inner, family):
+    with tunnels.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("b", inner) as sender:
         for _ in range(20):
-            assert sender.send(far.SERVICE["in"][inner]) == 0
-        with far.temporary_routes("a", family, f"route add unreachable {NOWHERE[family]}"):
-            assert sender.send(far.SERVICE["in"][inner]) == 0
-        assert far.push.seen() == (21, 0, 0)
-        assert far.receive_all("c", inner) == []
+            assert sender.send(tunnels.SERVICE["in"][inner]) == 0
+        with tunnels.temporary_routes("a", family, f"route add unreachable {NOWHERE[family]}"):
+            assert sender.send(tunnels.SERVICE["in"][inner]) == 0
+        assert tunnels.push.seen() == (21, 0, 0)
+        assert tunnels.receive_all("c", inner) == []
         assert sender.pending() == 0
 
 
 @pytest.fixture(scope="module", name="red")
-def fixture_red(far):
+def fixture_red(tunnels):
     """A VRF in a, with its own links to b and c. It has a route to the outer destination, and the
     service's routes with the program; yields a's addresses on the link to b."""
     batch("-n a", "link add red type vrf table 50", "link set red up",
           "link add ra type veth peer name rc netns c", "link set ra master red",
           "link add qa type veth peer name qb netns b", "link set qa master red")
-    far.join("a", "ra", "c", "rc", 8)
-    far.join("a", "qa", "b", "qb", 6)
+    tunnels.join("a", "ra", "c", "rc", 8)
+    tunnels.join("a", "qa", "b", "qb", 6)
     for family, way in ((4, "via 10.8.0.2 dev ra"), (6, "via fd08::2 dev ra")):
         batch(f"-{family} -n a",
               f"route add {outer(family)[1]} {way} table 50",
-              *(f"route add {far.SERVICE[hook][family]} {far.encap(hook)} {way} table 50"
-                for hook in far.CLIENT))
+              *(f"route add {tunnels.SERVICE[hook][family]} {tunnels.encap(hook)} {way} table 50"
+                for hook in tunnels.CLIENT))
     yield {4: "10.6.0.1", 6: "fd06::1"}
     batch("-n a", "link del ra", "link del qa", "link del red")
 
@@ -667,19 +670,19 @@ def fixture_red(far):
 @HOOKS
 @INNER
 @FAMILIES
-def test_vrf_of_the_packet_is_that_of_its_header(far, red, hook, inner, family):
-    service = far.SERVICE[hook][inner]
+def test_vrf_of_the_packet_is_that_of_its_header(tunnels, red, hook, inner, family):
+    service = tunnels.SERVICE[hook][inner]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(far.push.pushing(gre(family, inner)))
+        stack.enter_context(tunnels.push.pushing(gre(family, inner)))
         wire = stack.enter_context(Capture("c", "rc", family, outer(family)[0]))
-        sender = stack.enter_context(Sender(far.CLIENT[hook], inner))
+        sender = stack.enter_context(Sender(tunnels.CLIENT[hook], inner))
         device = "red" if hook == "xmit" else "qb"
         sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         if hook == "in":
-            stack.enter_context(far.temporary_routes(
+            stack.enter_context(tunnels.temporary_routes(
                 "b", inner, f"route add {service} via {red[inner]} dev qb metric 2000"))
         assert sender.send(service, b"red") == 0
-        assert far.receive_all("c", inner) == [b"red"]
+        assert tunnels.receive_all("c", inner) == [b"red"]
         assert len(wire.packets()) == 1
 
 
@@ -700,17 +703,17 @@ class TestNarrowLink:
     @pytest.mark.parametrize("family, flags", [(4, 0), (4, DONT_FRAGMENT), (6, 0)],
                              ids=["4", "4 DF", "6"])
     @pytest.mark.parametrize("discover", [PMTUDISC_DONT, PMTUDISC_DO], ids=["dont", "do"])
-    def test_packet_is_fragmented_or_dropped(self, far, hook, inner, family, flags, discover):
+    def test_packet_is_fragmented_or_dropped(self, tunnels, hook, inner, family, flags, discover):
         data = f"long {next(NUMBERS)}".encode().ljust(1330, b"x")
         # A local sender may allow fragmentation (skb->ignore_df), whatever the outer header says.
         fits = family == 4 and not flags or hook == "xmit" and discover == PMTUDISC_DONT
-        with far.push.pushing(gre(family, inner, flags=flags)), \
+        with tunnels.push.pushing(gre(family, inner, flags=flags)), \
                 Capture("c", "wc", family, outer(family)[0]) as wire, \
-                Sender(far.CLIENT[hook], inner) as sender:
+                Sender(tunnels.CLIENT[hook], inner) as sender:
             sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, discover)
-            told = sender.send(far.SERVICE[hook][inner], data)
+            told = sender.send(tunnels.SERVICE[hook][inner], data)
             assert name_of(told) == ("ENOBUFS" if hook == "xmit" and not fits else 0)
-            assert far.receive_all("c", inner) == [data] * fits
+            assert tunnels.receive_all("c", inner) == [data] * fits
             assert [fragmented(head) for head, _ in wire.packets()] == [True] * 2 * fits
 
 
@@ -721,7 +724,7 @@ class TestNarrowLink:
     ("vxlan", 4, "172.16.5.100", "172.16.17.100"),
     ("vxlan6", 6, "fb05::1", "fb11::1"),
 ], ids=["gre", "gre6", "vxlan", "vxlan6"])
-def test_programs_of_the_kernels_own_tests(far, hook, name, family, source, target):
+def test_programs_of_the_kernels_own_tests(tunnels, hook, name, family, source, target):
     # The kernel's tests choose the addresses, and the inner family of VXLAN.
     kind = {"gre": "gre", "gre6": "ip6gre", "vxlan": "vxlan id 1 dstport 4789",
             "vxlan6": "vxlan id 1 dstport 4789 udp6zerocsumrx"}[name]
@@ -732,22 +735,22 @@ def test_programs_of_the_kernels_own_tests(far, hook, name, family, source, targ
           f"link add own type {kind} local {target} {end}", "link set own up")
     try:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(far.temporary_routes(
-                "a", family, f"route add {target} {far.VIA['c'][family]}"))
+            stack.enter_context(tunnels.temporary_routes(
+                "a", family, f"route add {target} {tunnels.VIA['c'][family]}"))
             for inner in (4, 6) if "gre" in name else (family,):
                 third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
                 address = {4: f"{third}/32 dev lo", 6: f"{third}/128 dev lo nodad"}[inner]
-                stack.enter_context(far.temporary_routes("c", inner, f"addr add {address}"))
-                stack.enter_context(far.temporary_routes(
-                    "a", inner, f"route add {third} {own} {far.VIA['b'][inner]} mtu 1400"))
-                stack.enter_context(far.temporary_routes(
+                stack.enter_context(tunnels.temporary_routes("c", inner, f"addr add {address}"))
+                stack.enter_context(tunnels.temporary_routes(
+                    "a", inner, f"route add {third} {own} {tunnels.VIA['b'][inner]} mtu 1400"))
+                stack.enter_context(tunnels.temporary_routes(
                     "b", inner, f"route add {third} via {HOME['a'][inner]} mtu 1400"))
-                before = far.received("own")
-                assert ping(far.CLIENT[hook], inner, third)
-                assert far.received("own") == before + 1
+                before = tunnels.received("own")
+                assert ping(tunnels.CLIENT[hook], inner, third)
+                assert tunnels.received("own") == before + 1
                 # The VXLAN frames of these programs are broadcast, which TCP ignores.
                 if "gre" in name:
-                    assert carry(inner, far.CLIENT[hook], "c", third, 100000)
-                    assert far.received("own") > before + 4
+                    assert carry(inner, tunnels.CLIENT[hook], "c", third, 100000)
+                    assert tunnels.received("own") > before + 4
     finally:
         batch("-n c", "link del own", f"addr del {target}/{bits} dev lo")

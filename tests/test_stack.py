@@ -26,8 +26,8 @@ ENDS = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd09::1", "fd09::2")}
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="module", name="far")
-def fixture_far():
+@pytest.fixture(scope="module", name="tunnels")
+def fixture_tunnels():
     """The network of this file. Each scenario removes what it adds."""
     with contextlib.closing(Tunnels()) as made:
         yield made
@@ -60,33 +60,33 @@ def chain(hook, *rules, kind="filter", priority=0, where=""):
                       f"type {kind} hook {hook} {where} priority {priority};", *rules, "}"))
 
 
-def send(far, hook, inner):
+def send(tunnels, hook, inner):
     """Sends a packet through the program, from b (in) or a (xmit); returns the sender's error and
     the packet's data."""
     data = f"packet {next(NUMBERS)}".encode()
-    with Sender(far.CLIENT[hook], inner) as sender:
-        return name_of(sender.send(far.SERVICE[hook][inner], data)), data
+    with Sender(tunnels.CLIENT[hook], inner) as sender:
+        return name_of(sender.send(tunnels.SERVICE[hook][inner], data)), data
 
 
 @pytest.mark.parametrize("lwtunnel", [0, 1], ids=["", "nf_hooks_lwtunnel"])
 @HOOKS
 @FAMILIES
 @INNER
-def test_hooks_see_the_packet_before_and_behind_the_program(far, hook, family, inner, lwtunnel):
+def test_hooks_see_the_packet_before_and_behind_the_program(tunnels, hook, family, inner, lwtunnel):
     # Once on, this cannot be switched off again. It is for other encapsulations.
     if lwtunnel:
         LWTUNNEL.write_text("1")
     rules = [chain(each, f"meta l4proto udp counter name {each}_inner",
                    f"meta l4proto gre counter name {each}_outer") for each in CHAINS]
-    with far.push.pushing(KINDS[KIND[family]].header(inner)), tables(*rules) as counted:
-        told, data = send(far, hook, inner)
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)), tables(*rules) as counted:
+        told, data = send(tunnels, hook, inner)
         # The header is pushed after OUTPUT (xmit) or PREROUTING (in), so only later hooks see it.
         seen = counted()
         assert seen == dict.fromkeys(
             ("output_inner", "postrouting_inner", "postrouting_outer") if hook == "xmit"
             else ("prerouting_inner", "forward_outer", "postrouting_outer"), 1)
         assert told == 0
-        assert far.receive_all("c", inner) == [data]
+        assert tunnels.receive_all("c", inner) == [data]
 
 
 # The program's hook, the netfilter hook, the rule that drops the packet, and the sender's error.
@@ -104,54 +104,54 @@ DROPS = [
 @FAMILIES
 @INNER
 def test_rules_drop_the_packet_before_and_behind_the_program(
-        far, hook, where, rule, error, family, inner):
-    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+        tunnels, hook, where, rule, error, family, inner):
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)):
         with tables(chain(where, f"oifname va {rule}" if where == "output" else rule)):
             for _ in range(3):
-                assert send(far, hook, inner)[0] == error
-        told, data = send(far, hook, inner)
+                assert send(tunnels, hook, inner)[0] == error
+        told, data = send(tunnels, hook, inner)
         assert told == 0
-        assert far.receive_all("c", inner) == [data]
+        assert tunnels.receive_all("c", inner) == [data]
 
 
 @INNER
-def test_rule_chooses_the_route_with_the_program_by_a_mark(far, inner):
-    way = far.VIA["b"][inner]
+def test_rule_chooses_the_route_with_the_program_by_a_mark(tunnels, inner):
+    way = tunnels.VIA["b"][inner]
     third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
     bits = {4: 32, 6: 128}[inner]
     mark = f"{'ip' if inner == 4 else 'ip6'} daddr {third} meta mark set 7"
-    with far.push.pushing(KINDS["gre"].header(inner)), \
-            far.temporary_routes(
+    with tunnels.push.pushing(KINDS["gre"].header(inner)), \
+            tunnels.temporary_routes(
                 "c", inner, f"route add local {third}/{bits} dev lo table local"), \
-            far.temporary_routes("a", inner, f"route add {third} {way}",
-                                 f"route add {third} {far.encap('xmit')} {way} table 100",
-                                 "rule add pref 50 fwmark 7 lookup 100"):
-        before = far.received("gre1")
+            tunnels.temporary_routes("a", inner, f"route add {third} {way}",
+                                     f"route add {third} {tunnels.encap('xmit')} {way} table 100",
+                                     "rule add pref 50 fwmark 7 lookup 100"):
+        before = tunnels.received("gre1")
         for marks, arrives in ((mark, True), ("", False)):
             with tables(chain("output", marks, kind="route")), Sender("a", inner) as sender:
                 assert sender.send(third, b"marked") == 0
-                assert far.receive_all("c", inner) == [b"marked"] * arrives
-        assert far.received("gre1") == before + 1
+                assert tunnels.receive_all("c", inner) == [b"marked"] * arrives
+        assert tunnels.received("gre1") == before + 1
 
 
 @HOOKS
 @FAMILIES
 @INNER
-def test_connections_are_tracked_by_the_inner_header(far, hook, family, inner):
+def test_connections_are_tracked_by_the_inner_header(tunnels, hook, family, inner):
     states = [f"ct state {state} meta l4proto {{ udp, icmp, ipv6-icmp, gre }} counter name {state}"
               for state in ("new", "established", "invalid", "untracked")]
     # On xmit the packet passes a's postrouting twice, without and with the header.
     times = 2 if hook == "xmit" else 1
-    with far.push.pushing(KINDS[KIND[family]].header(inner)), \
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)), \
             tables(chain("postrouting", *states)) as counted:
-        told, data = send(far, hook, inner)
+        told, data = send(tunnels, hook, inner)
         assert counted() == {"new": times}
         assert told == 0
-        assert far.receive_all("c", inner) == [data]
-    with far.push.pushing(KINDS[KIND[family]].header(inner)), \
+        assert tunnels.receive_all("c", inner) == [data]
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)), \
             tables(chain("postrouting", *states)) as counted:
         for _ in range(3):
-            assert ping(far.CLIENT[hook], inner, far.SERVICE[hook][inner])
+            assert ping(tunnels.CLIENT[hook], inner, tunnels.SERVICE[hook][inner])
         # All pings are one connection. Their answers pass a's postrouting only on the way to b.
         with JOURNAL.quiet():
             seen = counted()
@@ -161,9 +161,9 @@ def test_connections_are_tracked_by_the_inner_header(far, hook, family, inner):
 
 @pytest.mark.parametrize("what, passes", [("drop", False), ("accept", True)])
 @INNER
-def test_rules_of_devices_are_beside_filters(far, inner, what, passes):
+def test_rules_of_devices_are_beside_filters(tunnels, inner, what, passes):
     ours = f"{'ip daddr 10.0.0.1' if inner == 4 else 'ip6 daddr fd00::1'} udp dport 9"
-    far.tc("qdisc add dev va clsact")
+    tunnels.tc("qdisc add dev va clsact")
     try:
         with tables(chain("ingress", f"{ours} meta mark 0 counter name plain {what}",
                           f"{ours} meta mark 7 counter name marked",
@@ -173,50 +173,50 @@ def test_rules_of_devices_are_beside_filters(far, inner, what, passes):
             assert sender.send(to, b"first") == 0
             assert counted() == {"plain": 1}
             # tc runs first: rules do not see packets that filters drop, and do see their marks.
-            far.tc("filter add dev va ingress prio 1 bpf da obj tc_shot.o sec tc")
+            tunnels.tc("filter add dev va ingress prio 1 bpf da obj tc_shot.o sec tc")
             assert sender.send(to, b"second") == 0
             assert counted() == {"plain": 1}
-            far.tc("filter del dev va ingress")
-            far.tc("filter add dev va ingress matchall action skbedit mark 7")
+            tunnels.tc("filter del dev va ingress")
+            tunnels.tc("filter add dev va ingress matchall action skbedit mark 7")
             assert sender.send(to, b"third") == 0
             assert counted() == {"plain": 1, "marked": 1}
-            assert far.receive_all("a", inner) == [b"first"] * passes + [b"third"]
+            assert tunnels.receive_all("a", inner) == [b"first"] * passes + [b"third"]
     finally:
-        far.tc("qdisc del dev va clsact")
+        tunnels.tc("qdisc del dev va clsact")
 
 
 @INNER
-def test_rules_of_devices_come_before_filters_on_the_way_out(far, inner):
+def test_rules_of_devices_come_before_filters_on_the_way_out(tunnels, inner):
     to = {4: "10.0.0.2", 6: "fd00::2"}[inner]
     rule = "udp dport 9 meta mark set 7"
-    far.tc("qdisc add dev va clsact")
+    tunnels.tc("qdisc add dev va clsact")
     try:
-        far.tc("filter add dev va egress bpf obj tc_marked.o sec tc action drop")
+        tunnels.tc("filter add dev va egress bpf obj tc_marked.o sec tc action drop")
         with Sender("a", inner) as sender:
             assert sender.send(to, b"passes") == 0
-            assert far.receive_all("b", inner) == [b"passes"]
+            assert tunnels.receive_all("b", inner) == [b"passes"]
             with tables(chain("egress", rule, where="device va"), family="netdev"):
                 assert sender.send(to, b"does not") in (0, errno.ENOBUFS)
-                far.tc("filter del dev va egress")
+                tunnels.tc("filter del dev va egress")
                 assert sender.send(to, b"passes") == 0
-            assert far.receive_all("b", inner) == [b"passes"]
+            assert tunnels.receive_all("b", inner) == [b"passes"]
     finally:
-        far.tc("qdisc del dev va clsact")
+        tunnels.tc("qdisc del dev va clsact")
 
 
 @HOOKS
 @FAMILIES
 @INNER
-def test_program_gets_what_rules_of_devices_let_through(far, hook, family, inner):
+def test_program_gets_what_rules_of_devices_let_through(tunnels, hook, family, inner):
     device = "va" if hook == "in" else "wa"
     where, rule = ("ingress", "udp dport 9 drop") if hook == "in" else (
         "egress", "meta l4proto gre drop")
-    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)):
         with tables(chain(where, rule, where=f"device {device}"), family="netdev"):
-            send(far, hook, inner)
-            assert far.push.seen()[0] == (hook == "xmit")
-        _, data = send(far, hook, inner)
-        assert far.receive_all("c", inner) == [data]
+            send(tunnels, hook, inner)
+            assert tunnels.push.seen()[0] == (hook == "xmit")
+        _, data = send(tunnels, hook, inner)
+        assert tunnels.receive_all("c", inner) == [data]
 
 
 @contextlib.contextmanager
@@ -242,22 +242,22 @@ def encrypted():
 @HOOKS
 @FAMILIES
 @INNER
-def test_policy_that_blocks_the_outer_flow(far, hook, family, inner):
+def test_policy_that_blocks_the_outer_flow(tunnels, hook, family, inner):
     source, target = outer(family)
     block = f"policy add src {source} dst {target} dir out action block"
-    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)):
         with policies(("a", block)):
             for _ in range(3):
-                assert send(far, hook, inner)[0] == ("EPERM" if hook == "xmit" else 0)
-        told, data = send(far, hook, inner)
+                assert send(tunnels, hook, inner)[0] == ("EPERM" if hook == "xmit" else 0)
+        told, data = send(tunnels, hook, inner)
         assert told == 0
-        assert far.receive_all("c", inner) == [data]
+        assert tunnels.receive_all("c", inner) == [data]
 
 
 @HOOKS
 @FAMILIES
 @INNER
-def test_policy_that_encrypts_the_outer_flow(far, hook, family, inner):
+def test_policy_that_encrypts_the_outer_flow(tunnels, hook, family, inner):
     (source, target), (here, there) = outer(family), ENDS[family]
     state = (f"state add src {here} dst {there} proto esp spi 0x100 mode tunnel "
              "enc 'ecb(cipher_null)' ''")
@@ -265,14 +265,14 @@ def test_policy_that_encrypts_the_outer_flow(far, hook, family, inner):
     lines = [("a", state), ("c", state),
              ("a", f"policy add src {source} dst {target} dir out {template}"),
              ("c", f"policy add src {source} dst {target} dir in {template}")]
-    with far.push.pushing(KINDS[KIND[family]].header(inner)):
+    with tunnels.push.pushing(KINDS[KIND[family]].header(inner)):
         with policies(*lines):
             for number in range(3):
-                told, data = send(far, hook, inner)
+                told, data = send(tunnels, hook, inner)
                 assert (told, encrypted()) == (0, number + 1)
-                assert far.receive_all("c", inner) == [data]
+                assert tunnels.receive_all("c", inner) == [data]
         with policies(*lines[::2]):
             # c has no state, so it cannot decrypt the packet.
-            assert send(far, hook, inner)[0] == 0
+            assert send(tunnels, hook, inner)[0] == 0
             assert encrypted() == 1
-            assert far.receive_all("c", inner) == []
+            assert tunnels.receive_all("c", inner) == []

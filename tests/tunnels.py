@@ -29,8 +29,8 @@ class Tunnels(Wires):
         self.push = None
         try:
             self.push = Pusher()
-            self.equip()
-            self.lead()
+            self.setup_tunnels()
+            self.add_routes()
         except BaseException:
             self.close()
             raise
@@ -40,7 +40,7 @@ class Tunnels(Wires):
         if self.push:
             self.push.close()
 
-    def equip(self):
+    def setup_tunnels(self):
         """Gives c its tunnels and addresses."""
         ends = [f"local {to} remote {source}" for source, to in
                 (outer(family, number) for family in (4, 6) for number in (1, 2, 3))]
@@ -74,7 +74,7 @@ class Tunnels(Wires):
               f"fou add port {FOU_PORT} ipproto {IPIP}")
         batch("-6 -n c", f"fou add port {GUE_PORT} gue")
 
-    def lead(self):
+    def add_routes(self):
         """Adds the routes through the program. They use pinned programs, because otherwise ip loads
         the object again for each route."""
         for family, gateway in ((4, "10.0.0.1"), (6, "fd00::1")):
@@ -90,7 +90,7 @@ class Tunnels(Wires):
         """Returns the words for ip that attach the program to a route."""
         return f"encap bpf {hook} pinned {self.push.PINS}/push_{hook}"
 
-    def shape(self, state):
+    def set_offloads(self, state):
         """Sets the offloads of a's link to c: GSO packets are sent as they are ("whole"); segmented
         in software ("cut"); segmented with checksums computed in software, so that the receiver
         verifies them ("bare"). The setting persists because changing it is slow."""
