@@ -198,9 +198,9 @@ def test_shared_block(net):
     assert net.ping()
 
 
-def test_ingress_shows_the_link_header(tc):
+def test_mac_header_visible_on_ingress(tc):
     for hook in ("ingress", "egress"):
-        add(tc, hook, "link_header")
+        add(tc, hook, "mac_header")
     assert tc.ping(4) and tc.ping(6)
 
 

@@ -516,7 +516,7 @@ def test_sending_a_packet(net, nth, family, hook, name):
 @pytest.mark.differs(
     "packet on xmit, no memory for the MAC header",
     "drop reason of such packets, and of those whose protocol a program changed")
-def test_making_room_for_the_link_header(net, family):
+def test_allocating_headroom_for_mac_header(net, family):
     """If a program uses up the headroom and there is no memory for more, the packet is freed with a
     drop reason. The memory is limited because the skb's data has reserves, which hide a single
     failure."""

@@ -483,8 +483,8 @@ def frame(inner):
 @INNER
 @pytest.mark.parametrize("header", refusals())
 def test_header_is_refused(tunnels, hook, inner, header):
-    data, with_link = frame(inner)
-    assert tunnels.push.run(hook, Header(header), with_link) == ("EINVAL", data)
+    data, with_mac = frame(inner)
+    assert tunnels.push.run(hook, Header(header), with_mac) == ("EINVAL", data)
 
 
 @HOOKS
@@ -499,8 +499,8 @@ def test_header_is_refused(tunnels, hook, inner, header):
     pytest.param(udp(6, 1), id="IPv6 and UDP alone"),
 ])
 def test_header_is_accepted(tunnels, hook, inner, header):
-    data, with_link = frame(inner)
-    error, back = tunnels.push.run(hook, header, with_link)
+    data, with_mac = frame(inner)
+    error, back = tunnels.push.run(hook, header, with_mac)
     head = bytearray(header.pushed(data))
     if head[0] >> 4 == 4:
         head[10:12] = struct.pack("!H", checksum(head[:head[0] % 16 * 4]))
@@ -531,8 +531,8 @@ def test_packet_that_could_not_be_segmented_is_refused(
 @FAMILIES
 @pytest.mark.beyond_c("header that a program pushes, refused for what the packet is")
 def test_packet_is_as_it_was_when_its_header_is_refused(tunnels, hook, inner, family):
-    data, with_link = frame(inner)
-    assert tunnels.push.run(hook, gre(family, inner), with_link, gso=10) == (ENOTSUPP, data)
+    data, with_mac = frame(inner)
+    assert tunnels.push.run(hook, gre(family, inner), with_mac, gso=10) == (ENOTSUPP, data)
 
 
 @HOOKS
@@ -579,12 +579,12 @@ def fixture_shared():
 def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
     fd, memory = shared
     memory.header[0] = 0x60
-    _, with_link = frame(4)
+    _, with_mac = frame(4)
     # Each packet needs headroom, which is added after the check of the header and before its copy.
     sh(f"insmod {BUILD}/tests/modules/lwtcls_user_write.ko process={os.getpid()} "
        f"at={ctypes.addressof(memory.header)}")
     try:
-        run_on(fd, with_link, repeat=20)
+        run_on(fd, with_mac, repeat=20)
     finally:
         sh("rmmod lwtcls_user_write")
     assert min(memory.four, memory.six) > 0
@@ -604,10 +604,10 @@ def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
                  marks=BEYOND("header of odd length")),
 ])
 def test_sum_of_the_whole_packet_stays_right(tunnels, inner, header):
-    _, with_link = frame(inner)
+    _, with_mac = frame(inner)
     try:
         error, _ = tunnels.push.run(
-            "in", header(inner), with_link, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
+            "in", header(inner), with_mac, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
     except OSError as refused:
         error = name_of(refused.errno)
     assert error == 0

@@ -166,13 +166,13 @@ def test_device_without_mac_header_begins_with_ip(net):
     net.tc("filter add dev va egress protocol ip prio 1 handle 1 bpf da obj tc_ip_first.o sec tc")
     assert net.dropped()
     net.tc("filter replace dev va egress protocol ip prio 1 handle 1 "
-           "bpf da obj tc_link_header.o sec tc")
+           "bpf da obj tc_mac_header.o sec tc")
     assert net.ping()
     with Tun("a", "tun0") as tun:
         assert json.loads(sh("ip -n a -j link show tun0"))[0]["link_type"] == "none"
         batch("-n a", "addr add 10.8.0.1/24 dev tun0")
         net.tc("qdisc add dev tun0 clsact")
-        for name, passes in (("ip_first", True), ("link_header", False)):
+        for name, passes in (("ip_first", True), ("mac_header", False)):
             net.tc("filter replace dev tun0 egress protocol ip prio 1 handle 1 "
                    f"bpf da obj tc_{name}.o sec tc")
             data = f"of {name}".encode()

@@ -18,7 +18,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 TO_MARK = "encap bpf xmit obj lwt_xmit_to_mark.o section lwt_xmit"
 # Bits of the mark: redirect to ingress; the program writes a MAC header.
 INGRESS, HEADER = 0x10000, 0x20000
-LINK_HEADER = bytes.fromhex("020000000077 020000000078")
+MAC_HEADER = bytes.fromhex("020000000077 020000000078")
 PROTOCOL = {4: b"\x08\x00", 6: b"\x86\xdd"}
 LOOP = {"rust": "lwtcls: a packet is redirected in a loop",
         "c": "bpf: recursion limit reached on datapath"}
@@ -82,7 +82,7 @@ def index(name):
 
 
 @FAMILIES
-def test_device_without_link_header_sends_the_packet(wires, tun, family):
+def test_device_without_mac_header_sends_packet(wires, tun, family):
     with redirected(wires, family):
         data = send(wires, family, tun.index)
         assert packet(wires, family, tun.sent(data), data)
@@ -92,11 +92,11 @@ def test_device_without_link_header_sends_the_packet(wires, tun, family):
 
 
 @FAMILIES
-def test_device_with_link_header_sends_what_has_one(wires, tap, family):
+def test_device_with_mac_header_needs_mac_header(wires, tap, family):
     with redirected(wires, family):
         data = send(wires, family, tap.index | HEADER)
         found = tap.sent(data)
-        assert [each[:14] for each in found] == [LINK_HEADER + PROTOCOL[family]]
+        assert [each[:14] for each in found] == [MAC_HEADER + PROTOCOL[family]]
         assert packet(wires, family, [found[0][14:]], data)
         assert tap.sent(send(wires, family, tap.index)) == []
 

@@ -517,7 +517,7 @@ def test_no_other_route_on_xmit(wires, counting, family):
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
 @FAMILIES
 @pytest.mark.parametrize("reason", ["NO_TX_TARGET", "DEV_HDR"])
-def test_redirect_to_no_device_or_without_a_link_header(wires, counting, family, reason):
+def test_redirect_to_no_device_or_without_mac_header(wires, counting, family, reason):
     with Tun("a", "tap0") as tap, redirected(wires, family), \
             Sender("a", family, 9999 if reason == "NO_TX_TARGET" else tap.index) as sender, \
             lost() as found:

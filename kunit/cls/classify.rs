@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn ingress_shows_the_link_header() -> Result {
+    fn mac_header_visible_on_ingress() -> Result {
         let first = ProgWatch::first_byte()?;
         // Byte 0 is TC_ACT_OK. Without the MAC header the program would return byte 14, which is no
         // action.
