@@ -540,7 +540,7 @@ def test_allocating_headroom_for_mac_header(net, family):
 @contextlib.contextmanager
 def pushing_route(net, family, kind):
     """A route whose program pushes a header on xmit. Yields the pusher, a function that adds the
-    route anew, and one that sends a packet by it."""
+    route again, and one that sends a packet by it."""
     where = f"ip -{family} -n a route"
     pusher = Pusher()
 

@@ -102,7 +102,7 @@ def test_device_with_mac_header_needs_mac_header(wires, tap, family):
 
 
 @FAMILIES
-def test_device_counts_what_it_is_given_alone(wires, family):
+def test_device_counts_only_packets_with_mac_header(wires, family):
     batch("-n a", "link add d0 type dummy")
     # Without IPv6, nothing else sends packets on the device.
     sysctl("a", "ipv6/conf/d0/disable_ipv6", 1)
@@ -146,7 +146,7 @@ def test_device_receives_the_packet(wires, kind, family):
 
 
 @FAMILIES
-def test_tunnel_and_wire_carry_the_packet(wires, family):
+def test_redirect_to_tunnel_and_veth(wires, family):
     third = wires.THIRD[family]
     ends = {"a": "local 10.9.0.1 remote 10.9.0.2", "c": "local 10.9.0.2 remote 10.9.0.1"}
     for name, end in ends.items():
@@ -194,7 +194,7 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
     "`BPF_REDIRECT` on xmit after a `bpf_redirect_neigh()` that a tc program did not use",
     # On the C code the result depends on what else the softirq has done.
     run=False)
-def test_redirection_that_a_filter_has_not_used_is_nobodys(wires, tun, family):
+def test_stale_redirect_neigh_state_is_ignored(wires, tun, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     redirects = "encap bpf xmit obj lwt_xmit_redirect.o section lwt_xmit"
     with redirected(wires, family, encap=redirects), \
@@ -211,7 +211,7 @@ def test_redirection_that_a_filter_has_not_used_is_nobodys(wires, tun, family):
 
 
 @FAMILIES
-def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
+def test_redirect_to_missing_or_down_device_drops(wires, tun, family):
     with redirected(wires, family):
         for mark in (9999, 9999 | HEADER, 9999 | INGRESS):
             send(wires, family, mark)
@@ -226,7 +226,7 @@ def test_device_that_is_missing_or_down_costs_the_packet(wires, tun, family):
 
 
 @FAMILIES
-def test_program_that_names_no_device_loses_the_packet(wires, tun, family):
+def test_redirect_without_target_drops(wires, tun, family):
     with redirected(wires, family):
         send(wires, family, tun.index)
     # The redirection of the previous packet is not used again.
@@ -237,7 +237,7 @@ def test_program_that_names_no_device_loses_the_packet(wires, tun, family):
 
 
 @FAMILIES
-def test_packet_that_comes_in_again_and_again_lives_as_long_as_its_hop_limit(wires, tun, family):
+def test_ingress_redirect_loop_ends_by_ttl(wires, tun, family):
     data = b"around"
     with redirected(wires, family), Sender("a", family, tun.index | INGRESS) as sender:
         sysctl("a", "ipv4/conf/tun0/accept_local", 1)
@@ -248,7 +248,7 @@ def test_packet_that_comes_in_again_and_again_lives_as_long_as_its_hop_limit(wir
 
 
 @FAMILIES
-def test_packet_that_is_redirected_from_too_deep_inside_is_dropped(wires, tun, family):
+def test_redirect_recursion_limit(wires, tun, family):
     late = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit"
     with redirected(wires, family, encap=late), Sender("a", family, tun.index) as sender:
         for priority, told in ((1, "arrives"), (0, "is dropped")):
@@ -260,8 +260,8 @@ def test_packet_that_is_redirected_from_too_deep_inside_is_dropped(wires, tun, f
 
 @FAMILIES
 @pytest.mark.beyond_c("packet that is redirected in a loop")
-def test_log_says_once_that_packets_are_redirected_in_a_loop(wires, tun, family):
-    anew()
+def test_redirect_loop_is_logged_once(wires, tun, family):
+    reload_module()
     late, earlier = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit", warnings(LOOP)
     with redirected(wires, family, encap=late):
         for _ in range(3):
@@ -270,7 +270,7 @@ def test_log_says_once_that_packets_are_redirected_in_a_loop(wires, tun, family)
 
 
 @FAMILIES
-def test_tunnel_whose_packets_are_redirected_into_it_ends(wires, family):
+def test_redirect_of_tunnel_packets_into_tunnel_terminates(wires, family):
     kind, local = {4: ("ipip", "10.0.0.1"), 6: ("ip6tnl mode any encaplimit none", "fd00::1")}[
         family]
     # The tunnel's remote address is the destination of the route with the program.
@@ -293,7 +293,7 @@ def warnings(of):
     return [line for line in kernel_log() if re.match(of[SIDE], line)]
 
 
-def anew():
+def reload_module():
     """Reloads lwtcls, which logs a message once per load. The C code logs it once per boot."""
     if SIDE == "rust":
         with JOURNAL.quiet():
@@ -303,11 +303,11 @@ def anew():
 
 @FAMILIES
 @pytest.mark.parametrize("hook", ["in", "out"])
-def test_redirection_elsewhere_is_ignored_and_the_log_says_so_once(wires, family, hook):
+def test_redirect_on_in_and_out_is_ignored_and_logged_once(wires, family, hook):
     third = wires.THIRD[family]
     encap = f"encap bpf {hook} obj lwt_{hook}_redirect.o section lwt_{hook}"
     here, there = (encap, "") if hook == "out" else ("", encap)
-    anew()
+    reload_module()
     earlier = warnings(WARNING)
     with wires.temporary_routes(
             "a", family, f"route add {third} {here} {wires.VIA['c'][family]}"), \

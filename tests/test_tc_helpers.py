@@ -114,7 +114,7 @@ def index(device, namespace="a"):
 
 @FAMILIES
 @pytest.mark.parametrize("kind", ["veth", "netkit"])
-def test_packet_goes_on_as_received_by_the_peer(helpers, kind, family):
+def test_redirect_peer(helpers, kind, family):
     wires, name = helpers.wires, "wa"
     if kind == "netkit":
         name = "nk0"
@@ -143,7 +143,7 @@ def received(namespace, device):
 
 
 @FAMILIES
-def test_packet_for_a_peer_that_is_none_is_dropped(helpers, family):
+def test_redirect_peer_without_peer_drops(helpers, family):
     helpers.filter("ingress", "peer")
     with Tun("a", "tap0") as tap:
         for number in (tap.index, 9999):
@@ -161,7 +161,7 @@ def test_packet_for_a_peer_that_is_none_is_dropped(helpers, family):
 
 @BOTH
 @FAMILIES
-def test_packet_goes_to_the_neighbour_that_its_route_names(helpers, hook, family):
+def test_redirect_neigh_uses_fib_nexthop(helpers, hook, family):
     third = helpers.wires.THIRD[family]
     way = helpers.wires.VIA["c"][family]
     helpers.filter(hook, "neigh")
@@ -181,7 +181,7 @@ def test_packet_goes_to_the_neighbour_that_its_route_names(helpers, hook, family
 @BOTH
 @FAMILIES
 @pytest.mark.parametrize("of", [4, 6])
-def test_packet_goes_to_the_neighbour_that_the_program_names(helpers, hook, family, of):
+def test_redirect_neigh_uses_given_nexthop(helpers, hook, family, of):
     helpers.filter(hook, "neigh")
     helpers.set_args(index("wa"), family=DOMAIN[of],
                      nexthop=socket.inet_pton(DOMAIN[of], NEXTHOP[of]))
@@ -205,7 +205,7 @@ def count_received(tap, data):
 
 @BOTH
 @FAMILIES
-def test_clone_goes_elsewhere_and_the_packet_on(helpers, hook, family):
+def test_clone_redirect(helpers, hook, family):
     helpers.filter(hook, "clone")
     address, target = (HOME, "a") if hook == "ingress" else (
         {4: "10.0.0.2", 6: "fd00::2"}, "b")
@@ -221,7 +221,7 @@ def test_clone_goes_elsewhere_and_the_packet_on(helpers, hook, family):
 
 
 @FAMILIES
-def test_packet_is_given_to_a_socket(helpers, family):
+def test_sk_assign(helpers, family):
     helpers.filter("ingress", "assign")
     with make_socket("a", family) as chosen:
         chosen.bind(("" if family == 4 else "::", PORT + 100))
@@ -240,7 +240,7 @@ def test_packet_is_given_to_a_socket(helpers, family):
 
 
 @FAMILIES
-def test_packet_is_given_to_a_socket_although_its_address_is_another(helpers, family):
+def test_sk_assign_with_other_destination_address(helpers, family):
     third, wires = FOURTH[family], helpers.wires
     helpers.filter("ingress", "assign")
     with make_socket("a", family) as chosen, \
@@ -253,7 +253,7 @@ def test_packet_is_given_to_a_socket_although_its_address_is_another(helpers, fa
 
 
 @FAMILIES
-def test_packet_on_its_way_out_is_given_to_no_socket(helpers, family):
+def test_sk_assign_on_egress_fails(helpers, family):
     helpers.filter("egress", "assign")
     with make_socket("a", family) as other:
         other.bind(("" if family == 4 else "::", PORT + 100))
@@ -280,7 +280,7 @@ class Link:
 
 @BOTH
 @FAMILIES
-def test_tcx_program_is_asked_before_filters(helpers, hook, family):
+def test_tcx_program_runs_before_filters(helpers, hook, family):
     wires = helpers.wires
     source, target, address = ("b", "a", HOME[family]) if hook == "ingress" else (
         "a", "b", {4: "10.0.0.2", 6: "fd00::2"}[family])
@@ -302,7 +302,7 @@ def test_tcx_program_is_asked_before_filters(helpers, hook, family):
 
 
 @BOTH
-def test_bpftool_attaches_tcx_programs_beside_filters(helpers, hook):
+def test_tcx_program_of_bpftool_and_filter_both_run(helpers, hook):
     helpers.filter(hook, "after")
     pinned = f"{helpers.pins.where}/first"
     sh(f"ip netns exec a bpftool net attach tcx_{hook} pinned {pinned} dev va")
@@ -327,7 +327,7 @@ CALLS = [(0, 1, False), (1, 1, True), (1, 0, False), (2, 1, True), (2, 0, False)
 
 @BOTH
 @FAMILIES
-def test_filter_calls_other_programs(helpers, hook, family):
+def test_tail_call_from_filter(helpers, hook, family):
     helpers.filter(hook, "tc_call")
     for number, word, passes in CALLS:
         helpers.set_args(number, word)
@@ -337,7 +337,7 @@ def test_filter_calls_other_programs(helpers, hook, family):
 
 @FAMILIES
 @pytest.mark.parametrize("hook", ["in", "out", "xmit"])
-def test_program_of_a_route_calls_others(wires, pins, hook, family):
+def test_tail_call_from_program_of_route(wires, pins, hook, family):
     helpers, third = TcHelpers(wires, pins), FOURTH[family]
     encap = pins.encap(hook, f"{hook}_call")
     here, there = ("", encap) if hook == "in" else (encap, "")
@@ -371,7 +371,7 @@ def test_forwarded_packet_with_a_tunnel_key_is_rerouted(wires, pins, family):
 
 
 @FAMILIES
-def test_packet_of_this_host_with_a_tunnel_key_is_rerouted(wires, pins, family):
+def test_local_packet_with_a_tunnel_key_is_rerouted(wires, pins, family):
     third = FOURTH[family]
     with wires.temporary_routes("c", family, f"route add local {third} dev lo table local"), \
             wires.temporary_routes("a", family,
