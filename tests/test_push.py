@@ -620,18 +620,19 @@ def summed(header, inner):
     return Header(bytes(head))
 
 
-# Outer destinations that nobody has.
-NOWHERE = {4: "10.99.0.1", 6: "fd99::1"}
+# Outer destinations without a route.
+UNREACHABLE = {4: "10.99.0.1", 6: "fd99::1"}
 
 
 @INNER
 @FAMILIES
 def test_sender_is_told_where_the_outer_route_leads_nowhere(tunnels, inner, family):
-    with tunnels.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("a", inner) as sender:
+    with tunnels.push.pushing(ip(family, GRE, to=UNREACHABLE[family])), \
+            Sender("a", inner) as sender:
         for _ in range(20):
             assert name_of(sender.send(tunnels.SERVICE["xmit"][inner])) == "ENETUNREACH"
         for kind, told in (("unreachable", "EHOSTUNREACH"), ("prohibit", "EACCES")):
-            with tunnels.temporary_routes("a", family, f"route add {kind} {NOWHERE[family]}"):
+            with tunnels.temporary_routes("a", family, f"route add {kind} {UNREACHABLE[family]}"):
                 assert name_of(sender.send(tunnels.SERVICE["xmit"][inner])) == told
         assert tunnels.receive_all("c", inner) == []
 
@@ -639,10 +640,11 @@ def test_sender_is_told_where_the_outer_route_leads_nowhere(tunnels, inner, fami
 @INNER
 @FAMILIES
 def test_packet_is_dropped_where_the_outer_route_leads_nowhere(tunnels, inner, family):
-    with tunnels.push.pushing(ip(family, GRE, to=NOWHERE[family])), Sender("b", inner) as sender:
+    with tunnels.push.pushing(ip(family, GRE, to=UNREACHABLE[family])), \
+            Sender("b", inner) as sender:
         for _ in range(20):
             assert sender.send(tunnels.SERVICE["in"][inner]) == 0
-        with tunnels.temporary_routes("a", family, f"route add unreachable {NOWHERE[family]}"):
+        with tunnels.temporary_routes("a", family, f"route add unreachable {UNREACHABLE[family]}"):
             assert sender.send(tunnels.SERVICE["in"][inner]) == 0
         assert tunnels.push.seen() == (21, 0, 0)
         assert tunnels.receive_all("c", inner) == []

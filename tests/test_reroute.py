@@ -26,7 +26,7 @@ OTHER = "encap bpf xmit obj lwt_xmit_other.o section lwt_xmit"
 # Sets the mark 7, and returns BPF_LWT_REROUTE.
 MARK = "encap bpf xmit obj lwt_xmit_mark.o section lwt_xmit"
 MARK_IN = "encap bpf in obj lwt_in_mark.o section lwt_in"
-NOWHERE = [("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES")]
+UNREACHABLE = [("unreachable", "EHOSTUNREACH"), ("blackhole", "EINVAL"), ("prohibit", "EACCES")]
 # How many programs run on one packet, one inside the other, before the kernel drops it.
 NESTED = 9
 
@@ -40,7 +40,7 @@ def runs():
 
 
 @FAMILIES
-def test_rewritten_packet_goes_where_it_is_addressed_now(wires, family):
+def test_rewritten_packet_is_routed_by_new_destination(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     with wires.temporary_routes("a", family,
                                 f"route add {first} {OTHER} {via['b'][family]}",
@@ -55,7 +55,7 @@ def test_rewritten_packet_goes_where_it_is_addressed_now(wires, family):
 
 
 @FAMILIES
-def test_rules_choose_the_new_route_by_what_the_sender_has_set(wires, family):
+def test_rules_select_new_route_by_socket_options(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     settings = {
         None: lambda sender: None,
@@ -80,7 +80,7 @@ def test_rules_choose_the_new_route_by_what_the_sender_has_set(wires, family):
 
 
 @FAMILIES
-def test_device_that_the_socket_is_bound_to_chooses_the_new_route(wires, family):
+def test_bound_device_of_socket_selects_new_route(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     with wires.temporary_routes("a", family,
                                 f"route add {first} {OTHER} {via['c'][family]}",
@@ -95,7 +95,7 @@ def test_device_that_the_socket_is_bound_to_chooses_the_new_route(wires, family)
 
 
 @FAMILIES
-def test_vrf_of_the_old_route_is_that_of_the_new_one(wires, family):
+def test_reroute_lookup_uses_vrf_of_old_route(wires, family):
     batch("-n a", "link add red type vrf table 50", "link set red up",
           "link add ra type veth peer name rc netns c", "link set ra master red")
     try:
@@ -120,7 +120,7 @@ def test_vrf_of_the_old_route_is_that_of_the_new_one(wires, family):
 
 
 @FAMILIES
-def test_source_need_not_be_an_address_of_the_host(wires, family):
+def test_reroute_with_nonlocal_source(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     source = {4: "192.0.2.7", 6: "2001:db8::7"}[family]
     with wires.temporary_routes("a", family,
@@ -134,7 +134,7 @@ def test_source_need_not_be_an_address_of_the_host(wires, family):
 
 
 @FAMILIES
-def test_mark_of_the_program_chooses_the_new_route(wires, family):
+def test_mark_set_by_program_selects_new_route(wires, family):
     first, via = wires.FIRST[family], wires.VIA
     with wires.temporary_routes("a", family,
                                 f"route add {first} {MARK} {via['b'][family]}",
@@ -166,7 +166,7 @@ def test_connection_takes_the_new_route_in_both_directions(wires, family):
 
 
 @FAMILIES
-def test_new_route_may_end_on_this_host(wires, family):
+def test_new_route_may_be_local(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
     with wires.temporary_routes("a", family,
                                 f"route add {first} {OTHER} {wires.VIA['b'][family]}",
@@ -177,13 +177,13 @@ def test_new_route_may_end_on_this_host(wires, family):
 
 
 @FAMILIES
-def test_sender_is_told_where_the_new_route_leads_nowhere(wires, family):
+def test_sender_gets_errno_of_unreachable_new_route(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
     with wires.temporary_routes(
             "a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
             Sender("a", family) as sender:
         assert name_of(sender.send(first)) == "ENETUNREACH"
-        for kind, told in NOWHERE:
+        for kind, told in UNREACHABLE:
             with wires.temporary_routes("a", family, f"route add {kind} {other}"):
                 assert name_of(sender.send(first)) == told
         # Repeated failures exhaust nothing.
@@ -193,7 +193,7 @@ def test_sender_is_told_where_the_new_route_leads_nowhere(wires, family):
 
 
 @FAMILIES
-def test_route_that_leads_back_to_itself_ends(wires, family):
+def test_xmit_reroute_loop_terminates(wires, family):
     again = "encap bpf xmit obj lwt_xmit_again.o section lwt_xmit"
     first = wires.FIRST[family]
     with wires.temporary_routes(
@@ -207,7 +207,7 @@ def test_route_that_leads_back_to_itself_ends(wires, family):
 
 
 @FAMILIES
-def test_room_is_made_for_longer_headers(wires, family):
+def test_headroom_is_expanded_for_new_device(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
     # Nested tunnels: no sender reserves headroom for all of their headers.
     ends = {"a": ("fd09::1", "fd09::2"), "c": ("fd09::2", "fd09::1")}
@@ -233,7 +233,7 @@ def test_room_is_made_for_longer_headers(wires, family):
 
 
 @FAMILIES
-def test_mtu_of_the_new_route_counts(wires, family):
+def test_mtu_of_new_route_applies(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     batch("-n a", "link set wa mtu 1300")
     try:
@@ -252,7 +252,7 @@ def test_mtu_of_the_new_route_counts(wires, family):
 
 
 @FAMILIES
-def test_forwarded_packet_goes_where_it_is_addressed_now(wires, family):
+def test_forwarded_packet_is_routed_by_new_destination(wires, family):
     third, other, via = wires.THIRD[family], wires.OTHER[family], wires.VIA
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     with wires.temporary_routes("b", family, f"route add {third} {gateway}"), \
@@ -265,7 +265,7 @@ def test_forwarded_packet_goes_where_it_is_addressed_now(wires, family):
 
 
 @FAMILIES
-def test_forwarded_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family):
+def test_forwarded_packet_is_dropped_if_new_route_is_unreachable(wires, family):
     third, other, via = wires.THIRD[family], wires.OTHER[family], wires.VIA
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
     with wires.temporary_routes("b", family, f"route add {third} {gateway}"), \
@@ -310,7 +310,7 @@ def test_arriving_packet_is_delivered_by_the_new_route(wires, family):
 
 @FAMILIES
 @pytest.mark.parametrize("kind, told", [("unreachable", "EHOSTUNREACH"), ("blackhole", 0)])
-def test_arriving_packet_is_dropped_where_the_new_route_leads_nowhere(wires, family, kind, told):
+def test_arriving_packet_is_dropped_if_new_route_is_unreachable(wires, family, kind, told):
     with wires.temporary_routes("a", family, "rule add pref 50 fwmark 7 lookup 100"):
         # The IPv4 error route sends an ICMP error. For IPv6 nothing does, as with the C code.
         assert arriving(wires, family, f"route add {kind} {wires.THIRD[family]} table 100") == (
@@ -323,7 +323,7 @@ def test_arriving_packet_without_a_new_route_is_dropped(wires, family):
         assert arriving(wires, family) == ("", "ENETUNREACH" if family == 4 else 0)
 
 
-def test_arriving_packet_is_looked_up_as_if_it_came_by_the_device_of_its_route(wires):
+def test_input_reroute_lookup_uses_device_of_old_route(wires):
     third = wires.THIRD[4]
     with wires.temporary_routes("a", 4, "rule add pref 50 fwmark 7 lookup 100"):
         local = f"route add local {third} dev lo table 100"
@@ -359,7 +359,7 @@ def test_packet_for_this_host_is_delivered_by_the_new_route(wires, family):
 
 
 @FAMILIES
-def test_arriving_packet_whose_route_leads_back_to_itself_ends(wires, family):
+def test_input_reroute_loop_terminates(wires, family):
     again = "encap bpf in obj lwt_in_again.o section lwt_in"
     third, via = wires.THIRD[family], wires.VIA
     with wires.temporary_routes("a", family, f"route add {third} {via['c'][family]}"), \
@@ -373,7 +373,7 @@ def test_arriving_packet_whose_route_leads_back_to_itself_ends(wires, family):
 
 @pytest.mark.beyond_c("IPv6 header without a source address for a packet of an IPv4 socket",
                       run=False)
-def test_header_without_a_source_is_not_asked_of_a_socket_of_the_other_family(wires):
+def test_ipv6_without_source_on_ipv4_socket_fails(wires):
     encap = "encap bpf xmit obj lwt_xmit_push_unspec.o section lwt_xmit"
     with wires.temporary_routes(
             "a", 4, f"route add {wires.FIRST[4]} {encap} {wires.VIA['b'][4]}"), \
@@ -384,7 +384,7 @@ def test_header_without_a_source_is_not_asked_of_a_socket_of_the_other_family(wi
 
 
 @pytest.mark.beyond_c("packet to be rerouted whose header does not lie in the linear data")
-def test_packet_without_a_whole_header_is_dropped(wires):
+def test_packet_with_truncated_ip_header_is_dropped(wires):
     cut = "encap bpf xmit obj lwt_xmit_cut.o section lwt_xmit"
     first, via = wires.FIRST[6], wires.VIA
     # Only the packets of a socket that writes the IPv6 header itself can be cut so short.

@@ -61,7 +61,7 @@ class Initial(Wires):
 
     MAKE_A = "netns attach a 1"
     # The values that are set there, and those to restore. With automatic flow labels, IPv6 flows of
-    # different sockets would differ by their labels alone.
+    # different sockets would differ only in their labels.
     SETTINGS = {"ipv6/auto_flowlabels": (0, 1), "ipv4/ip_forward": (1, 0),
                 "ipv6/conf/all/forwarding": (1, 0), "ipv4/icmp_ratelimit": (0, 1000),
                 "ipv6/icmp/ratelimit": (0, 1000)}
@@ -121,7 +121,7 @@ SETTINGS = {
 
 @FAMILIES
 @pytest.mark.parametrize("rule", SETTINGS)
-def test_flows_that_a_rule_tells_apart_do_not_share_a_note(wires, family, rule):
+def test_flows_split_by_rule_do_not_share_cache_entry(wires, family, rule):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     words = {4: "from 192.0.2.7", 6: "from 2001:db8::7"}[family] if rule == "from" else rule
     with wires.temporary_routes("a", family,
@@ -137,7 +137,7 @@ def test_flows_that_a_rule_tells_apart_do_not_share_a_note(wires, family, rule):
 
 
 @FAMILIES
-def test_flows_to_different_addresses_do_not_share_a_note(wires, family):
+def test_flows_to_different_addresses_do_not_share_cache_entry(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     both = {4: "10.0.0.0/14", 6: "fd00::/14"}[family]
     with wires.temporary_routes("a", family,
@@ -152,7 +152,7 @@ def test_flows_to_different_addresses_do_not_share_a_note(wires, family):
 
 
 @FAMILIES
-def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
+def test_nonrepeating_flows_take_their_own_routes(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     option = ((socket.IPPROTO_IP, socket.IP_TOS) if family == 4
               else (socket.IPPROTO_IPV6, IPV6_TCLASS))
@@ -164,7 +164,7 @@ def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
                                 f"route add {other} {via['c'][family]} table 100",
                                 "rule add pref 50 dsfield 0x10 lookup 100"), \
             Sender("a", family) as sender:
-        # More changes of flow than make a CPU leave its entry alone, and then a flow that repeats.
+        # More changes of flow than make a CPU bypass its entry, and then a flow that repeats.
         for dsfield in (*classes * rounds, *(0x10,) * rounds, *(0x04,) * rounds):
             sender.socket.setsockopt(*option, dsfield)
             sender.socket.sendto(b"%#x" % dsfield, (first, PORT))
@@ -174,7 +174,7 @@ def test_flows_of_which_none_repeats_go_where_each_leads(wires, family):
 
 
 @FAMILIES
-def test_flow_of_a_socket_that_is_bound_to_a_device_has_a_note_of_its_own(wires, family):
+def test_flow_of_device_bound_socket_does_not_share_cache_entry(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     with wires.temporary_routes("a", family,
                                 f"route add {first} {OTHER} {via['c'][family]}",
@@ -188,7 +188,7 @@ def test_flow_of_a_socket_that_is_bound_to_a_device_has_a_note_of_its_own(wires,
 
 
 @FAMILIES
-def test_flows_of_different_protocols_do_not_share_a_note(wires, family):
+def test_flows_of_different_protocols_do_not_share_cache_entry(wires, family):
     first, via = wires.FIRST[family], wires.VIA
     rounds = 20
     with wires.temporary_routes("a", family,
@@ -329,8 +329,8 @@ def changes(wires, family):
 
 
 def looked_up(address, family):
-    """Returns the peer of the device that the kernel's own, uncached lookup finds, or None if
-    nobody listens there."""
+    """Returns the peer of the device that an uncached lookup of the kernel finds; None if neither b
+    nor c receives the packet."""
     source = {4: "10.0.0.1", 6: "fd00::1"}[family]
     question = f"ip -{family} -n a route get {address} from {source} ipproto udp uid 0"
     found = re.search(r" dev ([t-z])a", sh(f"{question} 2>&1 || true"))
@@ -368,7 +368,7 @@ class Tap:
 
 
 @FAMILIES
-def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
+def test_cached_route_equals_lookup_after_random_changes(wires, family):
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
     b, c = via["b"][family], via["c"][family]
     ip = f"ip -{family} -n a"
@@ -431,7 +431,7 @@ def test_packets_go_where_a_lookup_leads_whatever_changes(wires, family):
     assert min(ways["xc"], ways["yc"], ways["zc"]) > 0
 
 
-def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
+def test_xfrm_policy_applies_to_next_packet(wires):
     first, other, via = wires.FIRST[6], wires.OTHER[6], wires.VIA
     policy = f"dir out dst {other}/128 priority 1"
     with wires.temporary_routes("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
@@ -449,7 +449,7 @@ def test_policy_of_xfrm_is_obeyed_by_the_next_packet(wires):
 
 
 @pytest.mark.differs("route of a packet that is rerouted on xmit")
-def test_what_nobody_announces_counts_from_the_next_tick(wires):
+def test_unannounced_change_takes_effect_next_jiffy(wires):
     """A sysctl that the kernel does not announce, ignore_routes_with_linkdown, takes effect at the
     next jiffy."""
     first, other, via = wires.FIRST[4], wires.OTHER[4], wires.VIA
@@ -491,7 +491,7 @@ def blocking(address):
     return selector + limits + struct.pack("IIBBBB", 1, 0, 1, 1, 0, 0) + bytes(4)
 
 
-def test_policy_of_a_socket_is_for_its_packets_alone(wires):
+def test_socket_xfrm_policy_applies_only_to_its_packets(wires):
     first, other, via = wires.FIRST[6], wires.OTHER[6], wires.VIA
     with wires.temporary_routes("a", 6, f"route add {first} {OTHER} {via['b'][6]}",
                                 f"route add {other} {via['b'][6]}"), \
@@ -510,7 +510,7 @@ def test_policy_of_a_socket_is_for_its_packets_alone(wires):
 
 
 @FAMILIES
-def test_note_does_not_keep_the_device(wires, family):
+def test_cached_route_does_not_block_unregister(wires, family):
     """A device is unregistered without delay although the cached route uses it."""
     first, other = wires.FIRST[family], wires.OTHER[family]
     to_x = {4: "via 10.7.0.2 dev xa", 6: "via fd07::2 dev xa"}[family]
@@ -553,7 +553,7 @@ def too_big(family, destination, port, mtu):
 
 
 @FAMILIES
-def test_path_that_became_narrow_is_narrow_for_the_next_packet(wires, family):
+def test_pmtu_exception_applies_to_next_packet(wires, family):
     """Once an ICMP error has added an MTU exception to the route, the next packet that exceeds it
     is fragmented."""
     first, other, via = wires.FIRST[family], wires.OTHER[family], wires.VIA
