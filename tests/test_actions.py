@@ -100,7 +100,7 @@ def test_generic_action(tc, hook, verdict, passes):
 
 
 @BOTH
-def test_match_without_actions_ends_the_search(tc, hook):
+def test_match_without_actions_skips_next_filters(tc, hook):
     add(tc, f"{MATCH} action drop", hook, "prio 1 handle 1")
     add(tc, MATCH, hook, "prio 1 handle 2")
     assert tc.ping(count=2)
@@ -114,7 +114,7 @@ def test_no_match_runs_no_action(tc, hook):
     assert packets(tc, f"dev va {hook}") == [[0]]
 
 
-def test_no_match_asks_the_next(tc):
+def test_no_match_runs_next_filter(tc):
     add(tc, f"{MATCH} action pass", options="prio 2")
     add(tc, f"{MATCH} action continue", options="prio 1 handle 1")
     add(tc, f"{NO_MATCH} action drop", options="prio 1 handle 2")
@@ -125,7 +125,7 @@ def test_no_match_asks_the_next(tc):
 @pytest.mark.parametrize("verdict, seen", [
     ("continue", [[2], [2], [2]]), ("pass", [[2], [0], [0]]), ("pipe", [[2], [0], [0]]),
 ])
-def test_who_is_asked_after_an_action(tc, verdict, seen):
+def test_next_filter_runs_only_after_continue(tc, verdict, seen):
     add(tc, f"{MATCH} action pass", options="prio 2")
     add(tc, f"{MATCH} action continue", options="prio 1 handle 1")
     add(tc, f"{MATCH} action {verdict}", options="prio 1 handle 2")
@@ -133,7 +133,7 @@ def test_who_is_asked_after_an_action(tc, verdict, seen):
     assert packets(tc) == seen
 
 
-def test_reclassify_begins_again(tc):
+def test_reclassify_restarts_classification(tc):
     add(tc, "bpf obj tc_marked.o sec tc action pass")
     add(tc, f"{MATCH} action skbedit mark 7 pipe action reclassify", options="prio 2")
     assert tc.ping(count=2)
@@ -148,7 +148,7 @@ def test_reclassify_is_bounded(tc):
     assert tc.dropped()
 
 
-def test_chain_of_an_action(tc):
+def test_goto_chain(tc):
     add(tc, f"{MATCH} action drop", options="chain 5 prio 1")
     add(tc, f"{MATCH} action pass", options="prio 2")
     assert tc.ping()
@@ -198,7 +198,7 @@ def test_ingress_through_ifb(tc):
         sh("ip -n a link del i0")
 
 
-def test_mark_is_seen_by_the_next(tc):
+def test_mark_is_seen_by_next_filter(tc):
     add(tc, f"{MATCH} action skbedit mark 7 continue")
     add(tc, "bpf obj tc_marked.o sec tc action drop", options="prio 2")
     send(tc, count=2)
@@ -262,7 +262,7 @@ def test_police(tc, hook, how):
     assert 4 <= int(numbers.group(1)) <= 6
 
 
-def test_old_and_new_way_to_police_are_told_apart(tc):
+def test_police_attr_and_act_attr_are_distinct(tc):
     add(tc, f"{MATCH} police rate 8kbit burst 3000 drop")
     assert nl.BPF_POLICE in nl.filters(tc.ifindex)[1]
     assert nl.BPF_ACT not in nl.filters(tc.ifindex)[1]
@@ -273,7 +273,7 @@ def test_old_and_new_way_to_police_are_told_apart(tc):
 
 
 @EARNED
-def test_police_that_lets_the_rest_to_the_next(tc):
+def test_police_exceed_continue_runs_next_filter(tc):
     add(tc, f"{MATCH} police rate 8kbit burst 3000 conform-exceed continue/ok")
     add(tc, f"{MATCH} action drop", options="prio 2")
     send(tc, count=8, size=1000)
@@ -281,7 +281,7 @@ def test_police_that_lets_the_rest_to_the_next(tc):
     assert 4 <= packets(tc)[1][0] <= 6
 
 
-def test_dump_is_what_was_entered(tc):
+def test_dump_matches_request(tc):
     add(tc, f"{MATCH} classid 1:2 action skbedit priority 1:3 mark 0x10 pipe index 11 "
             "action mirred egress mirror dev d0 index 12 "
             "action police rate 1mbit burst 10k conform-exceed drop/pipe index 13 "
@@ -306,7 +306,7 @@ def test_terse_dump(tc):
 
 
 @pytest.mark.beyond_c("actions of a direct-action filter")
-def test_actions_of_direct_action_are_warned_of(tc):
+def test_actions_of_direct_action_cause_warning(tc):
     request = "tc -n a filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc"
     assert sh(request, check=False).stderr == ""
     assert "Warning: the actions of a direct-action filter are not run" in sh(
@@ -323,7 +323,7 @@ def test_direct_action_runs_no_action(tc, hook):
     assert packets(tc, f"dev va {hook}") == [[0]]
 
 
-def test_replacing_takes_the_actions_along(tc):
+def test_replace_releases_old_actions(tc):
     add(tc, f"{MATCH} action drop", options="prio 1 handle 1")
     assert tc.dropped()
     add(tc, f"{MATCH} action pass", options="prio 1 handle 1", verb="replace")
@@ -360,7 +360,7 @@ def test_references_to_a_shared_action(shared):
     eventually(lambda: references(shared, 9) == (1, 0))
 
 
-def test_shared_action_counts_for_all(shared):
+def test_shared_action_counts_packets_of_all_filters(shared):
     add(shared, f"{MATCH} action gact index 9", options="prio 1")
     add(shared, f"{MATCH} action gact index 9", hook="ingress")
     try:
@@ -370,14 +370,14 @@ def test_shared_action_counts_for_all(shared):
         shared.tc("filter del dev va ingress")
 
 
-def test_bound_action_stays(shared):
+def test_bound_action_cannot_be_deleted(shared):
     add(shared, f"{MATCH} action gact index 9")
     must_fail("tc -n a actions del action gact index 9")
     assert shared.ping()
     assert references(shared, 9) == (2, 1) and packets(shared) == [[1]]
 
 
-def test_changed_action_is_changed_for_the_filter(shared):
+def test_action_change_applies_to_filter(shared):
     add(shared, f"{MATCH} action gact index 9")
     assert shared.ping()
     shared.tc("actions change action drop index 9")
@@ -390,7 +390,7 @@ def test_filter_does_not_change_a_shared_action(shared):
     assert actions(shared)[0][0]["control_action"]["type"] == "pass"
 
 
-def test_refused_filter_lets_a_shared_action_go(shared):
+def test_refused_filter_releases_shared_action(shared):
     add(shared, f"{MATCH} action gact index 9", options="prio 1 handle 1")
     good = nl.gact(0, index=9)
     for bad in (nl.attr(ACT_KIND, "nope"), nl.attr(ACT_KIND, "gact")):
@@ -448,7 +448,7 @@ def test_refused(tc, case):
     assert sh("tc -n a actions ls action gact").count("index") == 1
 
 
-def test_user_of_tc_reads_why(tc):
+def test_tc_prints_extack_message(tc):
     add(tc, f"{MATCH} action pass", options="prio 1 handle 1")
     said = must_fail("tc -n a filter replace dev va egress protocol ip prio 1 handle 1 "
                      f"{MATCH} action simple sdata hello")
@@ -457,7 +457,7 @@ def test_user_of_tc_reads_why(tc):
     assert handles(tc) == [(1, 1)] and tc.ping() and packets(tc) == [[1]]
 
 
-def test_empty_list_of_actions_is_none(tc):
+def test_empty_action_list_means_no_action(tc):
     assert nl.filter_(tc.ifindex, bytecode() + nl.attr(nl.BPF_ACT)) == (0, "")
     assert actions(tc) == [[]]
     assert tc.ping()
@@ -469,7 +469,7 @@ def test_estimator(tc):
     assert re.search(r"rate \d+bit \d+pps", tc.tc("-s filter show dev va egress"))
 
 
-def test_statistics_of_the_first_action_are_the_filters(tc):
+def test_filter_statistics_are_those_of_first_action(tc):
     add(tc, f"{MATCH} action pipe action drop")
     send(tc, count=2)
     shown = tc.tc("-s filter show dev va egress")
@@ -539,7 +539,7 @@ def test_newest_match_decides(classful, kind):
 
 
 @pytest.mark.parametrize("kind", ["htb"])
-def test_mark_of_an_action_chooses_a_class(classful, kind):
+def test_skbedit_mark_selects_class(classful, kind):
     add(classful, f"{MATCH} action skbedit mark 7 pass")
     classful.tc("filter add dev va parent 1: protocol ip prio 1 bpf obj tc_marked.o sec tc "
                 "classid 1:3 action pass")
@@ -548,7 +548,7 @@ def test_mark_of_an_action_chooses_a_class(classful, kind):
 
 
 @pytest.mark.parametrize("kind", ["htb"])
-def test_priority_of_an_action_is_a_class(classful, kind):
+def test_skbedit_priority_selects_class(classful, kind):
     add(classful, f"{MATCH} action skbedit priority 1:3")
     assert classes(classful, kind) == [0, 0, 4]
 
@@ -560,7 +560,7 @@ def test_priority_of_an_action_is_a_class(classful, kind):
     (f"{MATCH} classid 1:3 action pipe", [4, 0, 0]),
     (f"{NO_MATCH} classid 1:3", [4, 0, 0]),
 ])
-def test_class_is_left_in_tc_index(classful, kind, what, wanted):
+def test_class_is_stored_in_tc_index(classful, kind, what, wanted):
     # A filter on clsact stores its class in skb->tc_index, for the qdisc that the packet reaches
     # later.
     add(classful, what)

@@ -100,7 +100,7 @@ def test_every_filter_holds_its_class():
 @COUNTED
 @pytest.mark.parametrize("minor", [3, None])
 @pytest.mark.usefixtures("qdisc")
-def test_replaced_filter_lets_its_class_go(minor):
+def test_replaced_filter_releases_its_class(minor):
     batch(at(1, 2), at(1, minor, verb="replace"), "class del dev va classid 1:2")
     assert not minor or held(minor)
 
@@ -116,7 +116,7 @@ def test_replacing_with_the_same_class_holds_it_once():
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
-def test_all_filters_of_a_qdisc_let_their_classes_go():
+def test_deleted_filters_of_qdisc_release_classes():
     batch(*(at(prio, 2) for prio in (1, 2, 3)))
     assert held(2)
     batch("filter del dev va parent 1: protocol ip prio 1",
@@ -153,7 +153,7 @@ def test_refused_replacement_leaves_the_class_held(qdisc):
 
 
 @COUNTED
-def test_class_that_comes_later_is_found(qdisc, kind):
+def test_class_added_later_is_found(qdisc, kind):
     # The kernel does not call bind_class() for filters of the qdisc itself. The class is looked up
     # for each packet, and the filter is not bound to it.
     batch(at(1, 4))
@@ -167,7 +167,7 @@ def test_class_that_comes_later_is_found(qdisc, kind):
 
 
 @HTB
-def test_filter_of_an_inner_class_is_told_of_a_new_class(qdisc, kind):
+def test_filter_of_inner_class_is_bound_to_new_class(qdisc, kind):
     batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
           "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
           at(1, 10), at(1, 12, parent="1:10"))
@@ -187,7 +187,7 @@ def test_filter_of_an_inner_class_is_told_of_a_new_class(qdisc, kind):
 
 @HTB
 @pytest.mark.usefixtures("qdisc")
-def test_class_takes_its_own_filters_along():
+def test_deleting_class_deletes_its_filters():
     batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
           at(1, 2, parent="1:10"), at(2, 3, parent="1:10"),
           at(1, 3))
@@ -239,13 +239,13 @@ def test_class_of_a_direct_action(qdisc, kind):
 
 
 @HTB
-def test_minor_number_alone_is_no_class(qdisc, kind):
+def test_minor_number_without_major_is_no_class(qdisc, kind):
     batch(at(1, None, name="minor", mode="da"))
     assert packets(qdisc, kind, 1) == 4
 
 
 @pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
-def test_program_begins_with_the_class_of_its_filter(qdisc, kind):
+def test_program_starts_with_class_of_its_filter(qdisc, kind):
     # The newest program leaves 1:3 behind. The older one adds 1 to the class of its own filter,
     # 1:1.
     batch("filter add dev va parent 1: protocol ip prio 1 handle 1 "
@@ -256,7 +256,7 @@ def test_program_begins_with_the_class_of_its_filter(qdisc, kind):
 
 
 @HTB
-def test_qdisc_that_is_replaced_lets_all_go(qdisc):
+def test_replacing_qdisc_deletes_filters(qdisc):
     batch(at(1, 2), at(2, 3), at(3, 3, parent="1:2"))
     qdisc.tc("qdisc replace dev va root handle 2: htb")
     eventually(lambda: not programs())
@@ -264,7 +264,7 @@ def test_qdisc_that_is_replaced_lets_all_go(qdisc):
 
 
 @HTB
-def test_class_that_changes_stays_held(qdisc, kind):
+def test_changed_class_stays_held(qdisc, kind):
     batch(at(1, 2), "class change dev va parent 1: classid 1:2 htb rate 50mbit")
     assert packets(qdisc, kind, 2) == 4
     assert held(2)

@@ -60,7 +60,7 @@ def add(net, what, hook="egress", options="", verb="add"):
     (ALL, False, False), (NONE, True, True), (IPV4, False, True), (ICMP, False, True),
     (IPV4_BY_NETWORK_HEADER, False, True),
 ], ids=["all", "none", "ipv4", "icmp", "network header"])
-def test_what_matches_is_dropped(tc, hook, bytecode, four, six):
+def test_match_is_dropped(tc, hook, bytecode, four, six):
     add(tc, bytecode, hook)
     assert (tc.ping(4, wait=0.4), tc.ping(6, wait=0.4)) == (four, six)
 
@@ -74,7 +74,7 @@ def test_other_protocol_of_ip_does_not_match(tc):
 
 
 @BOTH
-def test_packet_of_any_length_can_be_asked_for(tc, hook):
+def test_load_beyond_end_of_packet_is_no_match(tc, hook):
     # A load beyond the end of the packet ends the program with "no match".
     add(tc, "2,48 0 0 2000,6 0 0 4294967295", hook)
     assert tc.ping()
@@ -111,7 +111,7 @@ def test_bytecode_file(tc, tmp_path):
     assert tc.dropped(4) and tc.ping(6)
 
 
-def test_what_tcpdump_compiles(tc):
+def test_bytecode_of_tcpdump(tc):
     compiled = sh("tcpdump -i lo -y EN10MB -ddd 'icmp[icmptype] == icmp-echo'")
     bytecode = ",".join(compiled.split("\n"))
     add(tc, bytecode, "egress")
@@ -188,7 +188,7 @@ def test_refused_filters_change_nothing(tc):
     assert handles(tc) == [(1, 2), (1, 1)]
 
 
-def test_user_of_tc_reads_why(tc):
+def test_tc_prints_extack_message(tc):
     for bytecode in ("1,255 0 0 0", "1,0 0 0 0", "2,5 0 0 5,6 0 0 0"):
         expect_extack("the bytecode is not valid",
                       f"tc -n a filter add dev va egress bpf bytecode '{bytecode}'")
@@ -204,7 +204,7 @@ def test_direct_action(tc, hook, verdict, passes):
     assert "direct-action not_in_hw" in shown and f"bytecode '1,6 0 0 {verdict}'" in shown
 
 
-def test_no_verdict_of_direct_action_asks_the_next(tc):
+def test_direct_action_without_verdict_runs_next_filter(tc):
     tc.tc("filter add dev va egress prio 1 bpf da bytecode '1,6 0 0 2,'")
     tc.tc("filter add dev va egress prio 1 bpf da bytecode '1,6 0 0 4294967295,'")
     assert tc.dropped()

@@ -44,7 +44,7 @@ def test_verdicts(tc, hook, name, passes):
 
 @BOTH
 @pytest.mark.parametrize("name", ["unspec", "pipe", "unknown"])
-def test_no_verdict_asks_the_next(tc, hook, name):
+def test_no_verdict_runs_next_filter(tc, hook, name):
     add(tc, hook, "shot", options="prio 1 handle 1")
     add(tc, hook, name, options="prio 1 handle 2")
     assert tc.dropped()
@@ -53,7 +53,7 @@ def test_no_verdict_asks_the_next(tc, hook, name):
 
 
 @BOTH
-def test_newest_of_a_priority_is_asked_first(tc, hook):
+def test_newest_filter_of_priority_runs_first(tc, hook):
     add(tc, hook, "shot", options="prio 1 handle 5")
     add(tc, hook, "ok", options="prio 1 handle 9")
     assert handles(tc, hook) == [(1, 9), (1, 5)]
@@ -62,7 +62,7 @@ def test_newest_of_a_priority_is_asked_first(tc, hook):
     assert tc.dropped()
 
 
-def test_lower_priority_number_is_asked_first(tc):
+def test_lower_priority_number_runs_first(tc):
     add(tc, "egress", "shot", options="prio 20")
     add(tc, "egress", "ok", options="prio 10")
     assert tc.ping()
@@ -110,7 +110,7 @@ def test_handle_in_use(tc):
     assert tc.dropped() and handles(tc) == [(1, 7)]
 
 
-def test_replace_keeps_handle_and_place(tc):
+def test_replace_keeps_handle_and_order(tc):
     for handle in (1, 2, 3):
         add(tc, "egress", "unspec", options=f"prio 1 handle {handle}")
     add(tc, "egress", "shot", verb="replace", options="prio 1 handle 2")
@@ -119,7 +119,7 @@ def test_replace_keeps_handle_and_place(tc):
     eventually(lambda: len(programs()) == 3)
 
 
-def test_change_wants_a_filter_that_is_there(tc):
+def test_change_needs_existing_filter(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     said = must_fail(
         "tc -n a filter change dev va egress prio 1 handle 2 bpf da obj tc_shot.o sec tc")
@@ -129,13 +129,13 @@ def test_change_wants_a_filter_that_is_there(tc):
     assert tc.dropped()
 
 
-def test_replace_of_nothing_creates(tc):
+def test_replace_creates_missing_filter(tc):
     add(tc, "egress", "shot", verb="replace", options="prio 1 handle 9")
     assert handles(tc) == [(1, 9)]
     assert tc.dropped()
 
 
-def test_delete_and_get_of_nothing(tc):
+def test_delete_and_get_of_missing_filter(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     for verb in ("del", "get"):
         said = must_fail(f"tc -n a filter {verb} dev va egress protocol all prio 1 handle 2 bpf")
@@ -143,7 +143,7 @@ def test_delete_and_get_of_nothing(tc):
     assert handles(tc) == [(1, 1)]
 
 
-def test_last_filter_takes_its_priority_along(tc):
+def test_deleting_last_filter_deletes_priority(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     add(tc, "egress", "ok", options="prio 1 handle 2")
     tc.tc("filter del dev va egress prio 1 handle 1 bpf")
@@ -251,12 +251,12 @@ def test_class_of_a_program(htb):
     assert sent(htb, "1:20", "htb") == 0
 
 
-def test_shot_in_a_class(htb):
+def test_shot_on_classful_qdisc(htb):
     htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_shot.o sec tc")
     assert htb.dropped()
 
 
-def test_redirect_in_a_class_drops(htb):
+def test_redirect_on_classful_qdisc_drops(htb):
     # A classful qdisc does not follow redirects, so the kernel drops the packet.
     htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_redirect.o sec tc classid 1:20")
     assert htb.dropped()
@@ -284,7 +284,7 @@ def test_bound_class_cannot_be_deleted(htb):
     htb.tc("class del dev va classid 1:21")
 
 
-def test_class_that_comes_later_is_bound(htb):
+def test_class_added_later_is_bound(htb):
     # The kernel calls bind_class() for filters of a class, and not for those of the qdisc itself.
     htb.tc("class add dev va parent 1: classid 1:1 htb rate 100mbit")
     htb.tc("filter add dev va parent 1:1 prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:30")
@@ -300,7 +300,7 @@ def test_refused_filter_binds_no_class(htb):
     htb.tc("class del dev va classid 1:20")
 
 
-def test_qdisc_takes_its_filters_along(htb):
+def test_deleting_qdisc_deletes_filters(htb):
     for minor in (10, 20):
         htb.tc(f"filter add dev va parent 1: bpf da obj tc_ok.o sec tc classid 1:{minor}")
     htb.tc("qdisc del dev va root")
@@ -308,14 +308,14 @@ def test_qdisc_takes_its_filters_along(htb):
     assert htb.ping()
 
 
-def test_namespace_takes_its_filters_along(tc):
+def test_deleting_netns_deletes_filters(tc):
     for hook in ("ingress", "egress"):
         for _ in range(5):
             add(tc, hook, "ok")
     tc.close()
 
 
-def test_changing_under_traffic(tc):
+def test_changes_under_traffic(tc):
     sh("ip netns exec a sh -c 'ping -n -q -i 0.002 -c 1500 -W 1 10.1.0.1 >/dev/null & "
        "for i in 1 2 3 4 5 6 7 8; do "
        "tc filter add dev va egress prio 1 handle 1 bpf da obj tc_unspec.o sec tc; "

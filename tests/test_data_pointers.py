@@ -309,7 +309,7 @@ def packet_socket(namespace, device):
 
 
 @pytest.mark.parametrize("hook, name", EVERY)
-def test_next_filters_see_the_packet_as_it_is_now(wires, pins, dummy, hook, name):
+def test_next_filters_have_current_data_pointers(wires, pins, dummy, hook, name):
     meta = 8 if hook == "metadata" else 0
     length = HEADERS + SIZE
     with attached(wires, pins, hook) as filters:
@@ -331,7 +331,7 @@ def test_next_filters_see_the_packet_as_it_is_now(wires, pins, dummy, hook, name
 
 
 @pytest.mark.parametrize("name, by", [("shorter", -100), ("longer", 8)])
-def test_filters_see_where_generic_xdp_has_moved_the_end(wires, pins, dummy, name, by):
+def test_data_end_after_generic_xdp_adjust_tail(wires, pins, dummy, name, by):
     with attached(wires, pins, "ingress") as filters:
         xdp(filters.index, pins.fds[name])
         try:
@@ -366,7 +366,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("hook", PARENTS)
-def test_next_filters_see_packets_of_a_connection_as_they_are_now(wires, pins, dummy, hook):
+def test_next_filters_have_current_data_pointers_of_tcp_packets(wires, pins, dummy, hook):
     with attached(wires, pins, hook) as filters:
         client, server, address = ("b", "a", "10.0.0.1") if filters.inward else (
             "a", "b", "10.0.0.2")

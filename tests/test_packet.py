@@ -21,7 +21,7 @@ def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
 
 @BOTH
 @pytest.mark.parametrize("prio", [1, 2], ids=["same priority", "next priority"])
-def test_time_of_a_packet_as_the_next_sees_it(tc, hook, prio):
+def test_timestamp_seen_by_next_filter(tc, hook, prio):
     stamp(tc, hook, "none", options=f"prio {prio}")
     assert tc.ping()
     # A program cannot reset the type of a timestamp that it has zeroed, so the classifier does.
@@ -33,7 +33,7 @@ def test_time_of_a_packet_as_the_next_sees_it(tc, hook, prio):
 
 
 @BOTH
-def test_time_of_a_packet_without_direct_action(tc, hook):
+def test_timestamp_without_direct_action(tc, hook):
     # Without direct action the return value is a class, and the action decides.
     stamp(tc, hook, "none", options="prio 2")
     stamp(tc, hook, "zero", how="bpf obj tc_{}.o sec tc action continue")
@@ -57,14 +57,14 @@ def fixture_htb(fresh):
 
 @pytest.mark.parametrize("how", [
     "bpf da obj tc_realm.o sec tc", "bpf obj tc_realm.o sec tc action continue"])
-def test_route_is_kept_for_a_program_that_asks_for_it(htb, how):
+def test_dst_is_kept_for_program_that_reads_realm(htb, how):
     # For most devices the core drops the dst before the qdisc.
     assert htb.dropped()
     htb.tc(f"filter add dev va parent 1: protocol ip prio 1 {how}")
     assert htb.ping(count=2)
 
 
-def test_route_is_not_kept_for_a_program_on_clsact(htb):
+def test_dst_is_not_kept_for_program_on_clsact(htb):
     # On clsact the packet still has its dst.
     htb.tc("qdisc add dev va clsact")
     htb.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_realm.o sec tc")

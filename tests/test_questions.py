@@ -72,7 +72,7 @@ def test_replace_adds(tc):
     assert handles(tc) == [(10, 1)]
 
 
-def test_verdict_ends_the_search(tc):
+def test_verdict_skips_next_filters(tc):
     tc.tc("filter add dev va egress protocol ip prio 20 handle 1 bpf da obj tc_count.o sec tc")
     tc.tc(f"filter add dev va egress protocol ip prio 10 handle 1 {OK}")
     assert tc.ping(count=3) == 3
@@ -124,7 +124,7 @@ def test_device_that_moves_loses_its_filters(dummy):
     assert sh("ip -n a route show 10.7.0.1") == ""
 
 
-def test_device_that_goes_down_keeps_its_filters_alone(dummy):
+def test_device_that_goes_down_keeps_only_its_filters(dummy):
     sh("ip -n a link set d0 down")
     assert prefs(dummy, "dev d0 egress") == prefs(dummy, "dev d0 parent 1:") == [10]
     assert sh("ip -n a route show 10.7.0.1") == ""
@@ -140,7 +140,7 @@ def received():
         return json.loads(sh("ip -n b -s -j link show vb"))[0]["stats64"]["rx"]["packets"]
 
 
-def test_ingress_qdisc_takes_egress_for_ingress(net):
+def test_ingress_qdisc_treats_egress_as_ingress(net):
     net.route(4)
     net.tc("qdisc add dev va ingress")
     net.tc(f"filter add dev va egress {SHOT}")

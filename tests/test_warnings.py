@@ -75,7 +75,7 @@ MEANT_THAT = {
 
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
 @pytest.mark.parametrize("case", MEANT_ANOTHER)
-def test_second_filter_is_warned_of(tc, case):
+def test_second_filter_causes_warning(tc, case):
     *before, last = MEANT_ANOTHER[case]
     for command in before:
         assert not warned(command, SECOND)
@@ -83,13 +83,13 @@ def test_second_filter_is_warned_of(tc, case):
 
 
 @pytest.mark.parametrize("case", MEANT_THAT)
-def test_filter_that_was_meant_is_not_warned_of(tc, case):
+def test_intended_request_causes_no_warning(tc, case):
     for command in MEANT_THAT[case]:
         assert not warned(command, SECOND)
 
 
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
-def test_second_filter_of_a_loaded_program_is_warned_of(tc):
+def test_second_filter_of_pinned_program_causes_warning(tc):
     # The two filters have different names and the same program.
     sh("bpftool prog load classifier_ok.o /run/bpf/one type classifier")
     sh("bpftool prog pin pinned /run/bpf/one /run/bpf/two")
@@ -102,7 +102,7 @@ def test_second_filter_of_a_loaded_program_is_warned_of(tc):
 
 
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
-def test_second_filter_of_a_shared_block_is_warned_of(net):
+def test_second_filter_of_shared_block_causes_warning(net):
     net.tc("qdisc add dev va egress_block 7 clsact")
     assert not warned(f"filter replace block 7 {OK}", SECOND)
     assert warned(f"filter replace block 7 {OK}", SECOND)
@@ -134,7 +134,7 @@ def on_qdiscs():
 
 
 @pytest.mark.parametrize("qdisc, case, drops", on_qdiscs())
-def test_filter_that_drops_all_is_warned_of(net, qdisc, case, drops):
+def test_filter_without_class_causes_warning(net, qdisc, case, drops):
     net.route(4)
     kind = qdisc.split()[0]
     net.tc(f"qdisc add dev va root handle 1: {qdisc}")
@@ -148,7 +148,7 @@ def test_filter_that_drops_all_is_warned_of(net, qdisc, case, drops):
 
 
 @pytest.mark.parametrize("qdisc", ["fq_codel", "drr"])
-def test_class_that_another_one_names_is_not_warned_of(net, qdisc):
+def test_class_set_elsewhere_causes_no_warning(net, qdisc):
     net.route(4)
     net.tc(f"qdisc add dev va root handle 1: {qdisc}")
     if qdisc in CLASS:
@@ -169,7 +169,7 @@ def test_class_that_another_one_names_is_not_warned_of(net, qdisc):
 
 
 @pytest.mark.beyond_c(UNCLASSED)
-def test_replacement_that_drops_all_is_warned_of(net):
+def test_replacement_without_class_causes_warning(net):
     net.route(4)
     net.tc("qdisc add dev va root handle 1: fq_codel")
     request = "filter replace dev va parent 1: prio 1 handle 1 bpf da obj tc_ok.o sec tc"
