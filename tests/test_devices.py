@@ -79,13 +79,13 @@ def test_filters_on_a_device(wires, device):
 
 
 @pytest.mark.parametrize("device", ["bridge", "macvlan", "bond"], indirect=True)
-def test_filters_on_the_device_below(wires, device):
+def test_filters_on_lower_device(wires, device):
     filtered(wires, "pa")
 
 
 @pytest.mark.parametrize("device", ["vlan"], indirect=True)
 @pytest.mark.parametrize("hook", ["ingress", "egress"])
-def test_filters_on_the_device_below_that_see_tags(wires, device, hook):
+def test_filters_on_lower_device_see_vlan_tags(wires, device, hook):
     wires.tc("qdisc add dev pa clsact")
     try:
         # The tag is in the skb's metadata, and its protocol is the one that filters match.
@@ -118,7 +118,7 @@ def test_packet_is_redirected_to_a_device(wires, device, family):
 
 @FAMILIES
 @pytest.mark.parametrize("hook", ["in", "out", "xmit"])
-def test_routes_by_a_device(wires, device, family, hook):
+def test_routes_through_device(wires, device, family, hook):
     third = wires.THIRD[family]
     encap = f"encap bpf {hook} obj lwt_{hook}_count.o section lwt_{hook}"
     here, there = ("", encap) if hook == "in" else (encap, "")

@@ -12,7 +12,7 @@ from network import Net
 from tracing import exception, lost
 
 
-class Four(Net):
+class IPv4Net(Net):
     """The network without IPv6 addresses."""
 
     def __init__(self):
@@ -33,7 +33,7 @@ class Four(Net):
 @pytest.fixture(name="net")
 def fixture_net():
     """A new network for each scenario."""
-    with contextlib.closing(Four()) as made:
+    with contextlib.closing(IPv4Net()) as made:
         yield made
 
 
@@ -43,7 +43,7 @@ def test_kernel_is_without_ipv6():
 
 
 @pytest.mark.parametrize("hook", ["in", "out", "xmit"])
-def test_program_decides_about_packets_of_a_route(net, hook):
+def test_verdicts_of_route_program(net, hook):
     net.encap(hook, "ok", 4)
     assert net.ping()
     net.encap(hook, "drop", 4)
@@ -57,7 +57,7 @@ def test_ipv6_route_is_refused(net):
 
 
 @pytest.mark.parametrize("hook", ["ingress", "egress"])
-def test_filter_decides_about_packets(net, hook):
+def test_verdicts_of_filter(net, hook):
     net.route(4)
     net.tc("qdisc add dev va clsact")
     net.tc(f"filter add dev va {hook} bpf da obj tc_ok.o sec tc")
@@ -66,7 +66,7 @@ def test_filter_decides_about_packets(net, hook):
     assert net.dropped()
 
 
-def test_filter_of_the_other_protocol_is_accepted(net):
+def test_ipv6_filter_is_accepted(net):
     # The classifier does not check a filter's protocol.
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress protocol ipv6 bpf da obj tc_shot.o sec tc")

@@ -87,7 +87,7 @@ class Rtnl:
             process.communicate(timeout=COMMAND_TIMEOUT)
 
 
-def waits(number):
+def waits_for_rtnl(number):
     """Returns whether a process or thread sleeps in rtnetlink_rcv_msg()."""
     task = pathlib.Path(f"/proc/{number}")
     state = (task / "stat").read_text().rpartition(")")[2].split()[0]
@@ -150,13 +150,13 @@ def handles(namespace="a", **where):
     return [handle for handle in map(nl.handle_of, found) if handle]
 
 
-def test_who_needs_the_lock_waits_for_it(net, rtnl):
+def test_rtnl_holder_blocks_other_rtnl_users(net, rtnl):
     with rtnl.held():
         waiting = [rtnl.start("ip -n a link set va mtu 1400"),
                    rtnl.start("tc -n a qdisc add dev va clsact")]
-        eventually(lambda: all(waits(process.pid) for process in waiting))
+        eventually(lambda: all(waits_for_rtnl(process.pid) for process in waiting))
         time.sleep(0.5)
-        assert all(waits(process.pid) for process in waiting)
+        assert all(waits_for_rtnl(process.pid) for process in waiting)
         assert sh("ip netns exec a cat /sys/class/net/va/mtu") == "1500\n"
     assert [process.wait(SOON) for process in waiting] == [0, 0]
     assert sh("ip netns exec a cat /sys/class/net/va/mtu") == "1400\n"
@@ -174,7 +174,7 @@ def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
 
     with pinned("tc_ok", "tc_shot"), rtnl.held():
         other = rtnl.start("ip -n a link set va mtu 1400")
-        eventually(lambda: waits(other.pid))
+        eventually(lambda: waits_for_rtnl(other.pid))
         rtnl.completes(one.format("add", 1, "da object-pinned /run/bpf/tc_ok"))
         rtnl.completes(one.format("add", 2, "da object-pinned /run/bpf/tc_shot"))
         assert blocks.dropped()
@@ -187,7 +187,7 @@ def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
             name(2)
         # Deletes the last filter, and its priority with it.
         rtnl.completes(one.format("del", 1, ""))
-        assert waits(other.pid)
+        assert waits_for_rtnl(other.pid)
     assert other.wait(SOON) == 0
     assert blocks.tc("filter show block 7") == ""
 
@@ -223,7 +223,7 @@ NEEDS = pytest.mark.parametrize("needs", ["classid", "route"])
 
 
 @contextlib.contextmanager
-def writer_that_waits(net, rtnl, needs):
+def request_that_waits(net, rtnl, needs):
     """Holds RTNL during the block, while a request for handle 2 waits for it. It is accepted
     afterwards."""
     # The kernel may replay the request, so the program's fd stays open until it has ended.
@@ -232,23 +232,23 @@ def writer_that_waits(net, rtnl, needs):
             extra = nl.attr(nl.BPF_CLASSID, 0x10002) if needs == "classid" else b""
             number, future = rtnl.begin(
                 nl.request, "a", *NEW, nl.tfilter(net.ifindex, 2, options(fd, extra=extra)))
-            eventually(lambda: waits(number))
+            eventually(lambda: waits_for_rtnl(number))
             yield
-            assert not future.done() and waits(number)
+            assert not future.done() and waits_for_rtnl(number)
         assert future.result(SOON) == (0, "")
 
 
 @NO_RTNL
 @NEEDS
 @pytest.mark.parametrize("there", [True, False], ids=["old", "new"])
-def test_writer_that_waits_keeps_none_of_its_priority_waiting(clsact, rtnl, needs, there):
+def test_waiting_for_rtnl_does_not_block_same_tcf_proto(clsact, rtnl, needs, there):
     with program("classifier", "tc_shot") as fd:
         def body(handle):
             return nl.tfilter(clsact.ifindex, handle, options(fd))
 
         if there:
             assert nl.request("a", *NEW, body(1)) == (0, "")
-        with writer_that_waits(clsact, rtnl, needs):
+        with request_that_waits(clsact, rtnl, needs):
             assert rtnl.call(nl.request, "a", *NEW, body(3)) == (0, "")
             assert clsact.dropped()
         assert sorted(handles(ifindex=clsact.ifindex)) == ([1, 2, 3] if there else [2, 3])
@@ -259,10 +259,10 @@ def test_writer_that_waits_keeps_none_of_its_priority_waiting(clsact, rtnl, need
 @NO_RTNL
 @NEEDS
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["last", "all"])
-def test_writer_whose_priority_goes_meanwhile(clsact, rtnl, needs, all_of_it):
+def test_tcf_proto_deleted_while_request_waits_for_rtnl(clsact, rtnl, needs, all_of_it):
     with program("classifier", "tc_shot") as fd:
         assert nl.request("a", *NEW, nl.tfilter(clsact.ifindex, 1, options(fd))) == (0, "")
-        with writer_that_waits(clsact, rtnl, needs):
+        with request_that_waits(clsact, rtnl, needs):
             gone = nl.tfilter(clsact.ifindex, 0 if all_of_it else 1)
             assert rtnl.call(nl.request, "a", *DELETE, gone) == (0, "")
             assert clsact.ping()

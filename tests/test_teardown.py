@@ -51,7 +51,7 @@ def users():
 
 
 @EACH
-def test_namespace_with_a_thousand_filters(tc, kind):
+def test_deleting_netns_with_a_thousand_filters(tc, kind):
     before = users()
     batch(*many(KINDS[kind], 1000))
     assert tc.ping() and len(handles(tc)) == 1000
@@ -63,7 +63,7 @@ def test_namespace_with_a_thousand_filters(tc, kind):
 
 @pytest.mark.parametrize("kind", ["direct action", "program and action"])
 @pytest.mark.beyond_c("deleting a tcf_proto with many filters")
-def test_instance_with_its_filters_goes_as_one_job(tc, kind):
+def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
     batch(*many(KINDS[kind], 50))
     sh("rm /run/bpf/teardown")
     with events("workqueue/workqueue_execute_start") as done:
@@ -74,7 +74,7 @@ def test_instance_with_its_filters_goes_as_one_job(tc, kind):
 
 
 @pytest.mark.beyond_c("a long dump while filters are deleted")
-def test_dump_goes_on_behind_what_was_deleted(tc):
+def test_dump_resumes_after_deleted_filter(tc):
     batch(*many(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
@@ -88,7 +88,7 @@ def test_dump_goes_on_behind_what_was_deleted(tc):
 
 
 @pytest.mark.beyond_c("a long dump while filters are deleted")
-def test_dump_does_not_take_another_filter_for_the_one_it_stopped_at(tc):
+def test_dump_does_not_resume_at_reused_handle(tc):
     batch(*many(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
@@ -106,7 +106,7 @@ def test_dump_does_not_take_another_filter_for_the_one_it_stopped_at(tc):
 
 
 @EACH
-def test_namespace_while_deletions_are_queued(tc, kind):
+def test_deleting_netns_while_deletions_are_queued(tc, kind):
     before = users()
     batch(*many(KINDS[kind], 200), *many(KINDS[kind], 200, hook="ingress"))
     sh("rm /run/bpf/teardown")
@@ -114,7 +114,7 @@ def test_namespace_while_deletions_are_queued(tc, kind):
     eventually(lambda: not programs() and users() == before, 30)
 
 
-def test_namespace_while_replacements_are_queued(tc):
+def test_deleting_netns_while_replacements_are_queued(tc):
     before = users()
     what = KINDS["program and action"]
     batch(*many(what, 100), *many(what, 100, verb="replace"))
@@ -123,7 +123,7 @@ def test_namespace_while_replacements_are_queued(tc):
     eventually(lambda: not programs() and users() == before, 30)
 
 
-def test_namespace_with_all_kinds_of_actions(tc):
+def test_deleting_netns_with_all_kinds_of_actions(tc):
     before = users()
     sh("ip -n a link add d0 type dummy && ip -n a link set d0 up")
     match = f"bpf {PINNED}"
@@ -150,7 +150,7 @@ def test_namespace_with_all_kinds_of_actions(tc):
     "tc -n a filter del dev va egress protocol ip prio 1",
     "tc -n a chain del dev va egress chain 0",
 ])
-def test_all_filters_at_once(tc, way):
+def test_deleting_all_filters_at_once(tc, way):
     before = users()
     for kind in KINDS.values():
         verb = "replace" if kind != KINDS["direct action"] else "add"
@@ -162,7 +162,7 @@ def test_all_filters_at_once(tc, way):
     assert "index" not in sh("tc -n a actions ls action gact")
 
 
-def test_device_with_filters_in_its_classes(tc):
+def test_deleting_device_with_filters_in_its_classes(tc):
     batch("qdisc add dev va root handle 1: htb default 1",
           "class add dev va parent 1: classid 1:1 htb rate 100mbit",
           "class add dev va parent 1:1 classid 1:2 htb rate 100mbit",
@@ -222,7 +222,7 @@ def monitored(log):
     return [line for line in log.read_text().splitlines() if "filter " in line]
 
 
-def test_monitor_shows_what_happens(tc, tmp_path):
+def test_monitor_shows_filter_events(tc, tmp_path):
     log = tmp_path / "monitor"
     with (
         open(log, "w", encoding="utf-8") as out,
@@ -245,7 +245,7 @@ def test_monitor_shows_what_happens(tc, tmp_path):
     assert lines[2].startswith("deleted filter") and "tc_shot.o:[tc]" in lines[2]
 
 
-def test_monitor_is_told_of_all_filters_at_once(tc, tmp_path):
+def test_monitor_gets_one_event_for_deleted_priority(tc, tmp_path):
     # The kernel sends one notification when a whole priority is deleted.
     log = tmp_path / "monitor"
     batch(*many(KINDS["direct action"], 3))
@@ -319,7 +319,7 @@ def test_pyroute2_and_bytecode(tc, route):
     assert not options.get_attr("TCA_BPF_FD") and not options.get_attr("TCA_BPF_NAME")
 
 
-def test_ids_name_the_programs(tc):
+def test_dump_shows_program_id(tc):
     batch(*many(KINDS["direct action"], 3))
     listed = json.loads(tc.tc("-j filter show dev va egress"))
     ids = {entry["options"]["prog"]["id"] for entry in listed if "options" in entry
