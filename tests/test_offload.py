@@ -249,7 +249,7 @@ def test_plain_filter_is_in_hardware_and_in_software(hw, wired):
     assert counters()[0] == 3
 
 
-def test_deletion_takes_it_off_the_hardware(hw, card):
+def test_deletion_removes_filter_from_device(hw, card):
     program = hw.load("ok")
     for command in ("filter del dev {} ingress prio 1 handle 1 bpf",
                     "filter del dev {} ingress prio 1",
@@ -262,14 +262,14 @@ def test_deletion_takes_it_off_the_hardware(hw, card):
         assert card.id == 0
 
 
-def test_move_to_another_namespace_takes_it_off_the_hardware(hw, card):
+def test_moving_device_to_another_netns_removes_filter(hw, card):
     hw.add(card, hw.load("ok"))
     sh(f"ip -n a link set {card} netns b")
     assert card.id == 0
 
 
 @pytest.mark.parametrize("skip", ["", "skip_sw"])
-def test_device_takes_its_filter_along(hw, card, skip):
+def test_removing_device_deletes_filter(hw, card, skip):
     before = program_ids()
     hw.net.tc(f"filter add dev {card} ingress prio 1 bpf da obj tc_ok.o sec tc {skip}")
     assert card.id
@@ -277,7 +277,7 @@ def test_device_takes_its_filter_along(hw, card, skip):
     eventually(lambda: program_ids() <= before)
 
 
-def test_one_of_several_ports_goes(hw):
+def test_removing_one_of_several_ports(hw):
     first, second = hw.plug(ports=2)
     hw.join(first, second)
     program = hw.load("ok", first)
@@ -299,7 +299,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_refused_by_the_device_is_in_software(hw, wired, how):
+def test_refused_filter_runs_in_software(hw, wired, how):
     REFUSALS[how][0](wired)
     hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_shot.o sec tc")
     assert hw.shown(wired) == [(1, "not_in_hw")] and wired.id == 0
@@ -310,7 +310,7 @@ def test_refused_by_the_device_is_in_software(hw, wired, how):
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_refused_by_the_device_is_nowhere_with_skip_sw(hw, card, how):
+def test_skip_sw_fails_if_driver_refuses(hw, card, how):
     REFUSALS[how][0](card)
     program = hw.load("ok")
     before = program_ids()
@@ -330,7 +330,7 @@ def test_refused_by_the_device_is_nowhere_with_skip_sw(hw, card, how):
     (IP, 0, "netdevsim: only ETH_P_ALL supported as filter protocol"),
     (ALL, 5, "Driver supports only offload of chain 0"),
 ], ids=["protocol", "chain"])
-def test_what_the_hardware_cannot_do(hw, card, protocol, chain, sentence):
+def test_protocol_or_chain_that_driver_does_not_support(hw, card, protocol, chain, sentence):
     program = hw.load("ok")
     kind = {"protocol": protocol, "chain": chain}
     assert hw.ask(card, program, SKIP_SW, **kind) == (errno.EOPNOTSUPP, sentence)
@@ -386,7 +386,7 @@ def test_skip_sw_does_not_run_in_software(hw, wired):
     assert passes(hw) and counters()[0] == 0
 
 
-def test_skip_sw_asks_the_next_of_the_same_priority(hw, wired):
+def test_skip_sw_runs_next_filter_of_same_priority(hw, wired):
     hw.add(wired, hw.load("count"), "skip_hw")
     hw.add(wired, hw.load("shot"), "skip_sw")
     assert hw.shown(wired) == [(2, "in_hw"), (1, "not_in_hw")]
@@ -424,7 +424,7 @@ def test_refused_flags_leave_the_filter_in_software(hw, wired):
     assert dropped(hw)
 
 
-def test_nowhere(hw, card):
+def test_skip_hw_with_skip_sw_is_rejected(hw, card):
     program = hw.load("ok")
     assert hw.ask(card, program, SKIP_HW | SKIP_SW)[0] == errno.EINVAL
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
@@ -433,7 +433,7 @@ def test_nowhere(hw, card):
 @pytest.mark.parametrize("qdisc, parent", [
     ("clsact", "egress"), ("root handle 1: htb", "parent 1:"),
 ])
-def test_hardware_has_ingress_alone(hw, qdisc, parent):
+def test_only_ingress_is_offloaded(hw, qdisc, parent):
     port = hw.plug()
     program = hw.load("ok")
     hw.net.tc(f"qdisc add dev {port} {qdisc}")
@@ -464,7 +464,7 @@ def test_replace(hw, card):
         assert card.id == 0
 
 
-def test_replace_brings_into_hardware_what_was_not(hw, card):
+def test_replace_offloads_filter_that_was_refused(hw, card):
     card.accepts("tc_non_bound", False)
     hw.add(card, hw.load("ok"))
     card.accepts("tc_non_bound", True)
@@ -474,7 +474,7 @@ def test_replace_brings_into_hardware_what_was_not(hw, card):
 
 
 @BEYOND(ROLL_BACK)
-def test_replace_takes_off_the_hardware_what_is_no_longer(hw, card):
+def test_replace_removes_refused_filter_from_device(hw, card):
     old = hw.load("ok")
     hw.add(card, old)
     card.accepts("tc_non_bound", False)
@@ -487,8 +487,8 @@ def test_replace_takes_off_the_hardware_what_is_no_longer(hw, card):
         hw.ask(card, old, SKIP_SW)
 
 
-@pytest.fixture(name="unwilling")
-def fixture_unwilling(hw):
+@pytest.fixture(name="refusing")
+def fixture_refusing(hw):
     """A device that has an offloaded skip_sw filter, and refuses the program that replaces it."""
     port = hw.plug(unbound=False)
     hw.net.tc(f"qdisc add dev {port} clsact")
@@ -498,36 +498,36 @@ def fixture_unwilling(hw):
 
 
 @DIFFERS(EITHER, REASON)
-def test_refused_replace_leaves_the_old_one_in_hardware(hw, unwilling):
+def test_refused_replace_keeps_old_filter_in_hardware(hw, refusing):
     old, new = hw.programs
     before = program_ids()
-    error, _ = hw.ask(unwilling, new, SKIP_SW, flags=REPLACE, handle=1)
+    error, _ = hw.ask(refusing, new, SKIP_SW, flags=REPLACE, handle=1)
     assert error == errno.EOPNOTSUPP
-    assert unwilling.id == old.id and program_ids() == before
-    assert f" id {old.id} " in hw.net.tc(f"filter show dev {unwilling} ingress")
+    assert refusing.id == old.id and program_ids() == before
+    assert f" id {old.id} " in hw.net.tc(f"filter show dev {refusing} ingress")
     # A later replacement still succeeds.
-    third = hw.load("unspec", unwilling)
-    hw.add(unwilling, third, "skip_sw", handle=1)
-    assert hw.shown(unwilling) == [(1, "in_hw")] and unwilling.id == third.id
-    hw.net.tc(f"filter del dev {unwilling} ingress")
-    assert unwilling.id == 0
+    third = hw.load("unspec", refusing)
+    hw.add(refusing, third, "skip_sw", handle=1)
+    assert hw.shown(refusing) == [(1, "in_hw")] and refusing.id == third.id
+    hw.net.tc(f"filter del dev {refusing} ingress")
+    assert refusing.id == 0
 
 
 @BEYOND(EITHER)
-def test_refused_replace_leaves_the_old_one_shown_in_hardware(hw, unwilling):
-    assert hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
-    assert hw.shown(unwilling) == [(1, "in_hw")]
+def test_refused_replace_keeps_old_filter_shown_in_hw(hw, refusing):
+    assert hw.ask(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
+    assert hw.shown(refusing) == [(1, "in_hw")]
 
 
 @BEYOND(REASON)
-def test_refused_replace_says_why(hw, unwilling):
-    _, sentence = hw.ask(unwilling, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
+def test_refused_replace_returns_message_of_driver(hw, refusing):
+    _, sentence = hw.ask(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
     assert sentence == UNBOUND
 
 
 @DIFFERS(EITHER, REASON)
 @pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
-def test_replace_that_one_of_two_refuses_is_rolled_back(hw, second):
+def test_replace_refused_by_one_of_two_devices_is_rolled_back(hw, second):
     ports = hw.plug(ports=2)
     hw.join(*ports)
     old, new = hw.load("ok", ports[0]), hw.load("shot")
@@ -542,7 +542,7 @@ def test_replace_that_one_of_two_refuses_is_rolled_back(hw, second):
 
 @BEYOND(EITHER)
 @pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
-def test_rolled_back_is_shown_in_hardware(hw, second):
+def test_rolled_back_filter_is_shown_in_hw(hw, second):
     ports = hw.plug(ports=2)
     hw.join(*ports)
     hw.add(7, hw.load("ok", ports[0]), "skip_sw")
@@ -565,7 +565,7 @@ def test_block_of_two(hw):
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["first", "last"])
-def test_block_of_which_one_refuses(hw, second):
+def test_block_with_refusing_device(hw, second):
     ports = hw.plug(), hw.plug()
     hw.join(*ports)
     ports[second].accepts("tc_non_bound", False)
@@ -587,7 +587,7 @@ def test_block_with_a_device_without_hardware(hw):
     assert hw.shown(7) == [(1, "in_hw")] and port.id == program.id
 
 
-def test_block_in_hardware_takes_no_device_without(hw):
+def test_offloaded_block_refuses_device_without_offload(hw):
     port, off = hw.plug(), hw.plug()
     hw.join(port)
     off.offload("off")
@@ -637,7 +637,7 @@ def test_leaving_device_loses_the_filter(hw):
 
 
 @BEYOND(EITHER)
-def test_left_by_the_hardware_is_shown_in_software(hw):
+def test_filter_is_shown_not_in_hw_after_last_device_left(hw):
     port = hw.plug()
     hw.join("va", port)
     hw.add(7, hw.load("ok"))
@@ -646,7 +646,7 @@ def test_left_by_the_hardware_is_shown_in_software(hw):
 
 
 @BEYOND(EITHER)
-def test_filter_is_either_in_hardware_or_not(hw):
+def test_filter_has_either_in_hw_or_not_in_hw(hw):
     port = hw.plug()
     hw.join("va")
     hw.add(7, hw.load("ok"))
@@ -657,7 +657,7 @@ def test_filter_is_either_in_hardware_or_not(hw):
     assert flags_of(7) == {1: NOT_IN_HW}
 
 
-def test_flags_that_were_asked_for_are_shown_besides(hw, card):
+def test_requested_flags_are_shown_too(hw, card):
     hw.add(card, hw.load("ok"), "skip_hw")
     hw.add(card, hw.load("ok"), "skip_sw")
     assert flags_of(card) == {1: SKIP_HW | NOT_IN_HW, 2: SKIP_SW | IN_HW}
@@ -713,13 +713,13 @@ def test_device_that_refuses_skip_sw_cannot_join(hw, how):
 
 @pytest.mark.parametrize("how", [
     "tc", UNBOUND_REFUSED, pytest.param("bound", marks=BEYOND(REFUSING))])
-def test_refused_join_leaves_the_filter_shown_in_hardware(hw, how):
+def test_refused_join_keeps_filter_shown_in_hw(hw, how):
     refuse_to_join(hw, how)
     assert hw.shown(7) == [(1, "in_hw")]
 
 
 @pytest.mark.parametrize("prio", [1, 2])
-def test_refused_join_takes_back_what_was_accepted(hw, prio):
+def test_refused_join_removes_accepted_filters(hw, prio):
     first, second = hw.plug(), hw.plug()
     hw.join(first)
     bound, plain = hw.load("ok", first), hw.load("shot")
@@ -734,7 +734,7 @@ def test_refused_join_takes_back_what_was_accepted(hw, prio):
 
 
 @pytest.mark.parametrize("how", ["tc", UNBOUND_REFUSED])
-def test_what_leaves_without_the_filter_does_not_count(hw, how):
+def test_unbind_of_refusing_device_keeps_in_hw(hw, how):
     first, second = hw.plug(), hw.plug()
     hw.join(first, second)
     REFUSALS[how][0](second)
@@ -745,7 +745,7 @@ def test_what_leaves_without_the_filter_does_not_count(hw, how):
 
 
 @pytest.mark.parametrize("how", ["tc", UNBOUND_REFUSED])
-def test_what_left_without_the_filter_is_not_missed(hw, how):
+def test_unbind_of_refusing_device_keeps_not_in_hw(hw, how):
     first, second = hw.plug(), hw.plug()
     hw.join("va", first)
     REFUSALS[how][0](first)
@@ -765,7 +765,7 @@ def test_bound_program_on_another_device(hw, card):
 
 
 @pytest.mark.parametrize("gen", [0, SKIP_HW])
-def test_bound_program_is_for_hardware_alone(hw, card, gen):
+def test_bound_program_needs_skip_sw(hw, card, gen):
     assert hw.ask(card, hw.load("ok", card), gen)[0] == errno.EINVAL
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
 
@@ -812,7 +812,7 @@ def seen(net, port):
     return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown).group(1))
 
 
-def test_block_in_hardware_alone_is_passed_by(hw, wired):
+def test_skip_sw_only_block_bypasses_software(hw, wired):
     hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_shot.o sec tc skip_sw")
     assert passes(hw) and seen(hw.net, wired) == 0
     hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
@@ -821,7 +821,7 @@ def test_block_in_hardware_alone_is_passed_by(hw, wired):
     assert passes(hw) and seen(hw.net, wired) == 3
 
 
-def test_plain_filter_in_hardware_is_not_passed_by(hw, wired):
+def test_plain_filter_in_hw_does_not_bypass_software(hw, wired):
     hw.add(wired, hw.load("unspec"))
     assert hw.shown(wired) == [(1, "in_hw")]
     assert passes(hw) and seen(hw.net, wired) == 3
@@ -840,7 +840,7 @@ def test_dump_with_a_driver_that_has_no_statistics(hw, card):
         card.accepts("tc", True)
 
 
-def test_offload_stays_on_under_a_filter(hw, card):
+def test_offload_cannot_be_disabled_with_offloaded_filter(hw, card):
     program = hw.load("ok")
     hw.add(card, program)
     card.offload("off", must_fail)
@@ -874,7 +874,7 @@ def test_bytecode(hw, wired):
 
 
 @BEYOND("filter whose device does not give it up")
-def test_filter_that_a_device_keeps_does_not_keep_its_namespace(hw):
+def test_filter_kept_by_device_does_not_pin_netns(hw):
     sh(f"insmod {NO_UNOFFLOAD}")
     try:
         sh("ip netns add kept && ip -n a link add witness type veth peer name other netns kept"
