@@ -94,7 +94,7 @@ def stream(tunnels, hook, family, size=MUCH):
     *((kind, 4, {"options": NOPS}) for kind in ("gre", "ipip", "gue", "vxlan")),
     *((kind, 4, {"extension": True}) for kind in ("gre6", "ipip6", "gue6", "vxlan6")),
 ], ids=label)
-def test_tunnel_ends_at_the_kernels_own(tunnels, hook, kind, inner, fields):
+def test_kernel_tunnel_decapsulates(tunnels, hook, kind, inner, fields):
     device = KINDS[kind].devices[inner]
     before = tunnels.received(device)
     with tunnels.push.pushing(KINDS[kind].header(inner, **fields)):
@@ -128,7 +128,7 @@ def sent_and_seen(tunnels, hook, family, inner, make):
 @pytest.mark.parametrize("kind, options", [
     ("gre", b""), ("gre", NOPS), ("vxlan", b""), ("vxlan", NOPS), ("gre6", b""), ("vxlan6", b""),
 ], ids=["gre", "gre options", "vxlan", "vxlan options", "gre6", "vxlan6"])
-def test_bytes_of_header_and_packet_are_what_they_were(tunnels, hook, inner, kind, options):
+def test_header_and_packet_bytes_are_unchanged(tunnels, hook, inner, kind, options):
     family = KINDS[kind].outer
     fields = {4: {"tos": 0x48, "id": 0x1234, "flags": DONT_FRAGMENT, "options": options},
               6: {"flow": 0x6812345}}[family]
@@ -158,7 +158,7 @@ def with_options(data, options):
     pytest.param("gre", marks=BEYOND("IP options of a packet that a header was pushed to")),
     pytest.param("gre6", marks=BEYOND(OTHER_FAMILY)),
 ])
-def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(tunnels, kind):
+def test_ip_options_offsets_are_reset_after_push(tunnels, kind):
     family, service = KINDS[kind].outer, tunnels.SERVICE["in"][4]
     # Record route (option 7), with space for two addresses, and the end of the options.
     data = with_options(packet(4, HOME["b"][4], service, b"record"),
@@ -183,7 +183,7 @@ def test_options_of_the_packet_are_not_looked_for_behind_the_outer_header(tunnel
 @HOOKS
 @INNER
 @pytest.mark.parametrize("error", [0, 1], ids=["right", "wrong"])
-def test_checksum_that_the_program_has_computed_is_its_own(tunnels, hook, inner, error):
+def test_checksum_set_by_program_is_kept(tunnels, hook, inner, error):
     def make(data):
         head = bytearray(gre(4, inner).pushed(data))
         head[10:12] = struct.pack("!H", checksum(head[:20]) + error)
@@ -215,7 +215,7 @@ def fixture_trace():
     ("vxlan6", {}, 54),
     pytest.param("gue6", {"extension": True}, 62, marks=BEYOND(BEHIND)),
 ], ids=label)
-def test_devices_are_told_where_outer_udp_begins(tunnels, trace, hook, inner, kind, fields, at):
+def test_outer_udp_transport_offset_is_set(tunnels, trace, hook, inner, kind, fields, at):
     with tunnels.push.pushing(KINDS[kind].header(inner, **fields)):
         assert datagram(tunnels, hook, inner)
     protocol = {4: "0x0800", 6: "0x86dd"}[KINDS[kind].outer]
@@ -228,7 +228,7 @@ def test_devices_are_told_where_outer_udp_begins(tunnels, trace, hook, inner, ki
 PROTOCOL_4 = "GSO packets in IP in IP (protocol 4)"
 # Tunnels for GSO packets: kind, inner family, additional fields of the header, and the row of
 # docs/differences.md if the C code differs.
-LONG = [
+GSO_TUNNELS = [
     ("gre", 4, {}, None),
     ("gre", 6, {}, None),
     ("gre", 4, {"number": 2, "check": True}, None),
@@ -252,7 +252,7 @@ LONG = [
 ]
 
 
-def long_ways(beyond=None, **links):
+def gso_tunnels(beyond=None, **links):
     """Parametrizes a scenario with these tunnels and the state of the link: `links` says, for each
     state, which tunnels are run. `beyond` is a row of docs/differences.md that holds for all."""
     wanted = {
@@ -264,12 +264,12 @@ def long_ways(beyond=None, **links):
     }
     return pytest.mark.parametrize("link, kind, inner, fields", [
         pytest.param(link, kind, inner, fields, marks=[BEYOND(beyond or why)] * bool(beyond or why))
-        for link, which in links.items() for kind, inner, fields, why in LONG
+        for link, which in links.items() for kind, inner, fields, why in GSO_TUNNELS
         if wanted[which](fields)], ids=label, indirect=["link"])
 
 
 @contextlib.contextmanager
-def pushing_long(tunnels, kind, inner, fields):
+def pushing_to_gso(tunnels, kind, inner, fields):
     """Gives GSO packets a header with another hop limit. Yields a function that returns these
     packets as c's link sees them, after it has checked that c's tunnel has received all packets:
     a connection would hide a loss."""
@@ -301,9 +301,9 @@ def fragmented(head):
 # run=False: on the C code the result depends on when the fragments are counted.
 @BEYOND(OTHER_FAMILY, run=False, when=FOUR_IN_SIX)
 # Whether the link computes the inner checksum matters only to an outer one, hence "check".
-@long_ways(whole="sure", cut="check", bare="all")
-def test_connection_has_long_packets(tunnels, link, hook, kind, inner, fields):
-    with pushing_long(tunnels, kind, inner, fields) as wire:
+@gso_tunnels(whole="sure", cut="check", bare="all")
+def test_tcp_gso_packets(tunnels, link, hook, kind, inner, fields):
+    with pushing_to_gso(tunnels, kind, inner, fields) as wire:
         assert stream(tunnels, hook, inner)
         assert tunnels.push.seen()[1] == 0
         packets, refused, _ = tunnels.push.seen(gso=True)
@@ -321,11 +321,11 @@ def test_connection_has_long_packets(tunnels, link, hook, kind, inner, fields):
 
 
 @HOOKS
-@long_ways(NOT_TCP, whole="plain", bare="all")
-def test_datagrams_that_are_sent_at_once_keep_their_boundaries(
+@gso_tunnels(NOT_TCP, whole="plain", bare="all")
+def test_udp_gso_keeps_datagram_boundaries(
         tunnels, link, hook, kind, inner, fields):
     data = random.Random(1).randbytes(20300)
-    with pushing_long(tunnels, kind, inner, fields) as wire, \
+    with pushing_to_gso(tunnels, kind, inner, fields) as wire, \
             Sender(tunnels.CLIENT[hook], inner) as sender:
         sender.socket.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
         assert sender.send(tunnels.SERVICE[hook][inner], data) == 0
@@ -337,12 +337,12 @@ def test_datagrams_that_are_sent_at_once_keep_their_boundaries(
 
 
 @HOOKS
-@long_ways(NOT_TCP, bare="plain")
-def test_sctp_has_long_packets(tunnels, link, hook, kind, inner, fields):
+@gso_tunnels(NOT_TCP, bare="plain")
+def test_sctp_gso_packets(tunnels, link, hook, kind, inner, fields):
     messages = [random.Random(number).randbytes(100 + 7 * number) for number in range(150)]
     client, service = tunnels.CLIENT[hook], tunnels.SERVICE[hook][inner]
     got = []
-    with pushing_long(tunnels, kind, inner, fields) as wire, \
+    with pushing_to_gso(tunnels, kind, inner, fields) as wire, \
             make_socket("c", inner, socket.SOCK_STREAM, SCTP) as listener, \
             make_socket(client, inner, socket.SOCK_STREAM, SCTP) as connection:
         for each in (listener, connection):
@@ -374,8 +374,8 @@ def test_sctp_has_long_packets(tunnels, link, hook, kind, inner, fields):
             assert len(wire()) > 0
 
 
-@pytest.fixture(scope="class", name="joining")
-def fixture_joining(tunnels):
+@pytest.fixture(scope="class", name="gro")
+def fixture_gro(tunnels):
     """Has a's GRO merge the segments that b sends, if a forwards them. va uses threaded NAPI,
     because b's process would poll each segment before it sends the next one. Everything runs on one
     CPU, so that all segments of a packet are queued before the thread runs. TCP sends at least 8
@@ -415,17 +415,18 @@ def fixture_lists(tunnels, request):
         sh("ip netns exec a ethtool -K va rx-gro-list off")
 
 
-@pytest.mark.usefixtures("joining", "lists")
+@pytest.mark.usefixtures("gro", "lists")
 @pytest.mark.parametrize("lists", [False, True], ids=["", "lists"], indirect=True)
 @pytest.mark.parametrize("link", ["bare"], indirect=True)
 @pytest.mark.parametrize("kind, inner, fields", [
-    row[:3] for row in LONG if row[0] in ("gre", "vxlan6", "sit") and row[3] is None], ids=label)
-class TestJoinedPackets:
+    row[:3] for row in GSO_TUNNELS if row[0] in ("gre", "vxlan6", "sit") and row[3] is None],
+    ids=label)
+class TestGroPackets:
     """GSO packets that GRO has merged on their way."""
 
     @BEYOND(OTHER_FAMILY, run=False, when={"inner": [4], "kind": ["gre6", "vxlan6"]})
-    def test_connection_has_joined_packets(self, tunnels, link, kind, inner, fields):
-        with pushing_long(tunnels, kind, inner, fields) as wire:
+    def test_tcp_gro_packets(self, tunnels, link, kind, inner, fields):
+        with pushing_to_gso(tunnels, kind, inner, fields) as wire:
             assert stream(tunnels, "in", inner)
             assert tunnels.push.seen()[1] == 0
             packets, refused, _ = tunnels.push.seen(gso=True)
@@ -435,12 +436,12 @@ class TestJoinedPackets:
             assert max(length for _, length in seen) <= tunnels.MTU
 
     @pytest.mark.beyond_c(NOT_TCP)
-    def test_datagrams_that_were_joined_keep_their_boundaries(
+    def test_udp_gro_keeps_datagram_boundaries(
             self, tunnels, link, kind, inner, fields):
         data = random.Random(2).randbytes(20300)
         # GRO does not merge packets of a port that a itself has a socket for.
         address = (tunnels.SERVICE["in"][inner], 10)
-        with pushing_long(tunnels, kind, inner, fields), \
+        with pushing_to_gso(tunnels, kind, inner, fields), \
                 make_socket("c", inner) as server, make_socket("b", inner) as client:
             server.bind(address)
             server.settimeout(1)
@@ -515,7 +516,7 @@ def test_header_is_accepted(tunnels, hook, inner, header):
     pytest.param(GRE, b"", "EINVAL", id="no GRE"),
     pytest.param(GRE, bytes(3), "EINVAL", id="GRE cut short"),
 ])
-def test_packet_that_could_not_be_segmented_is_refused(
+def test_header_that_prevents_segmentation_is_refused(
         tunnels, hook, family, inner, protocol, rest, told):
     with tunnels.push.pushing(gre(family, inner), ip(family, protocol, rest)):
         assert not stream(tunnels, hook, inner, 20000)
@@ -530,7 +531,7 @@ def test_packet_that_could_not_be_segmented_is_refused(
 @INNER
 @FAMILIES
 @pytest.mark.beyond_c("header that a program pushes, refused for what the packet is")
-def test_packet_is_as_it_was_when_its_header_is_refused(tunnels, hook, inner, family):
+def test_refused_header_leaves_packet_unchanged(tunnels, hook, inner, family):
     data, with_mac = frame(inner)
     assert tunnels.push.run(hook, gre(family, inner), with_mac, gso=10) == (ENOTSUPP, data)
 
@@ -538,7 +539,7 @@ def test_packet_is_as_it_was_when_its_header_is_refused(tunnels, hook, inner, fa
 @HOOKS
 @INNER
 @pytest.mark.beyond_c("TCP segments that a header would leave less than 8 bytes")
-def test_packet_whose_segments_would_become_too_short_is_refused(tunnels, hook, inner):
+def test_header_that_makes_gso_size_too_small_is_refused(tunnels, hook, inner):
     client, service = tunnels.CLIENT[hook], tunnels.SERVICE[hook][inner]
     with tunnels.push.pushing(gre(4, inner), ip(4, GRE, bytes(200))), \
             make_socket("c", inner, socket.SOCK_STREAM) as listener, \
@@ -576,7 +577,7 @@ def fixture_shared():
 
 
 @pytest.mark.beyond_c("pushed header that is changed in a map meanwhile")
-def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
+def test_header_changed_during_push_is_pushed_as_checked(shared):
     fd, memory = shared
     memory.header[0] = 0x60
     _, with_mac = frame(4)
@@ -603,7 +604,7 @@ def test_header_that_changes_meanwhile_is_pushed_as_it_was_checked(shared):
     pytest.param(lambda inner: ip(6, 253, bytes(3)), id="odd length",
                  marks=BEYOND("header of odd length")),
 ])
-def test_sum_of_the_whole_packet_stays_right(tunnels, inner, header):
+def test_checksum_complete_stays_valid(tunnels, inner, header):
     _, with_mac = frame(inner)
     try:
         error, _ = tunnels.push.run(
@@ -626,7 +627,7 @@ UNREACHABLE = {4: "10.99.0.1", 6: "fd99::1"}
 
 @INNER
 @FAMILIES
-def test_sender_is_told_where_the_outer_route_leads_nowhere(tunnels, inner, family):
+def test_sender_gets_errno_of_unreachable_outer_route(tunnels, inner, family):
     with tunnels.push.pushing(ip(family, GRE, to=UNREACHABLE[family])), \
             Sender("a", inner) as sender:
         for _ in range(20):
@@ -639,7 +640,7 @@ def test_sender_is_told_where_the_outer_route_leads_nowhere(tunnels, inner, fami
 
 @INNER
 @FAMILIES
-def test_packet_is_dropped_where_the_outer_route_leads_nowhere(tunnels, inner, family):
+def test_packet_is_dropped_if_outer_route_is_unreachable(tunnels, inner, family):
     with tunnels.push.pushing(ip(family, GRE, to=UNREACHABLE[family])), \
             Sender("b", inner) as sender:
         for _ in range(20):
@@ -672,7 +673,7 @@ def fixture_red(tunnels):
 @HOOKS
 @INNER
 @FAMILIES
-def test_vrf_of_the_packet_is_that_of_its_header(tunnels, red, hook, inner, family):
+def test_outer_route_lookup_uses_vrf_of_packet(tunnels, red, hook, inner, family):
     service = tunnels.SERVICE[hook][inner]
     with contextlib.ExitStack() as stack:
         stack.enter_context(tunnels.push.pushing(gre(family, inner)))
@@ -726,7 +727,7 @@ class TestNarrowLink:
     ("vxlan", 4, "172.16.5.100", "172.16.17.100"),
     ("vxlan6", 6, "fb05::1", "fb11::1"),
 ], ids=["gre", "gre6", "vxlan", "vxlan6"])
-def test_programs_of_the_kernels_own_tests(tunnels, hook, name, family, source, target):
+def test_programs_of_kernel_selftests(tunnels, hook, name, family, source, target):
     # The kernel's tests choose the addresses, and the inner family of VXLAN.
     kind = {"gre": "gre", "gre6": "ip6gre", "vxlan": "vxlan id 1 dstport 4789",
             "vxlan6": "vxlan id 1 dstport 4789 udp6zerocsumrx"}[name]

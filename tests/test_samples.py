@@ -70,7 +70,7 @@ def fixture_tunnel(wires):
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_gre_takes_packets_longer_than_their_header_can_say(tunnel, family):
+def test_gre_encapsulates_big_tcp_packets(tunnel, family):
     service = tunnel.FIRST[family]
 
     def attempt():
@@ -199,7 +199,7 @@ def fragment(packet):
 @encapsulating()
 @CLIENTS
 @INNER
-def test_tunnel_ends_at_the_kernels_own_device(end, client, inner):
+def test_kernel_tunnel_device_decapsulates(end, client, inner):
     with end.route(inner) as service, end.wire() as wire:
         before = end.received(inner)
         assert ping(client, inner, service)
@@ -217,7 +217,7 @@ def test_tunnel_ends_at_the_kernels_own_device(end, client, inner):
 @encapsulating()
 @CLIENTS
 @INNER
-def test_mtu_of_the_route_is_lower_by_the_headroom(end, client, inner):
+def test_headroom_lowers_mtu_of_route(end, client, inner):
     whole = b"w" * (MTU - end.tunnel.headroom - HEADERS[inner])
     with end.route(inner) as service, end.wire() as wire, Sender(client, inner) as sender:
         sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
@@ -234,7 +234,7 @@ def test_mtu_of_the_route_is_lower_by_the_headroom(end, client, inner):
 
 @encapsulating()
 @INNER
-def test_packets_without_headroom_are_fragmented_and_joined_again(end, inner):
+def test_packets_without_headroom_are_fragmented_and_reassembled(end, inner):
     service, way = end.wires.THIRD[inner], end.wires.VIA["b"][inner]
     encap = end.encap().replace(f" headroom {end.tunnel.headroom}", "")
     sent = [bytes([65 + number]) * (MTU - HEADERS[inner]) for number in range(5)]
@@ -266,7 +266,7 @@ def ports(wire, inner, header):
 @encapsulating(BY_UDP)
 @CLIENTS
 @INNER
-def test_source_port_tells_flows_apart(end, client, inner):
+def test_source_port_distinguishes_flows(end, client, inner):
     flows, header = 24, end.tunnel.headroom - 20
     with end.route(inner) as service, end.wire() as wire, contextlib.ExitStack() as stack:
         senders = [stack.enter_context(Sender(client, inner)) for _ in range(flows)]
@@ -284,7 +284,7 @@ def test_source_port_tells_flows_apart(end, client, inner):
 
 @encapsulating()
 @INNER
-def test_vrf_of_the_route_is_that_of_the_outer_header(end, inner):
+def test_outer_route_lookup_uses_vrf_of_route(end, inner):
     wires, service = end.wires, end.wires.THIRD[inner]
     batch("-n a", "link add red type vrf table 50", "link set red up",
           "link add ra type veth peer name rb netns b", "link set ra master red")
@@ -385,7 +385,7 @@ def test_classifier_sorts_by_dscp_and_counts(classes):
 
 @GSO
 @FAMILIES
-def test_container_gets_what_is_for_its_address(wires, family):
+def test_container_gets_packets_to_its_address(wires, family):
     address = wires.THIRD[family]
     with inside("a"):
         veth = socket.if_nametoindex("wa")
@@ -490,7 +490,7 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
 
 @CLOCK
 @pytest.mark.parametrize("policer", ["one"], indirect=True)
-def test_policer_has_one_bucket_for_those_that_find_no_room(policer):
+def test_policer_shares_one_bucket_if_map_is_full(policer):
     # The first source gets the only bucket for a single source.
     assert policer.send("a", 4, 1) == 1
     passed = policer.send("c", 4, 60)
@@ -499,7 +499,7 @@ def test_policer_has_one_bucket_for_those_that_find_no_room(policer):
     assert policer.dropped("buckets", key_of(4, policer.FROM["a"][4])) == 0
 
 
-def test_policer_as_it_is_lets_long_packets_pass(wires):
+def test_unmodified_policer_passes_gso_packets(wires):
     # A connection makes progress as long as a packet of 64 KB fits into a bucket.
     wires.tc("qdisc add dev vb clsact", "b")
     try:
@@ -512,7 +512,7 @@ def test_policer_as_it_is_lets_long_packets_pass(wires):
 LOADERS = {"C": [str(BPF / "../samples/attach")], "Python": ["python3", str(SOURCES / "attach.py")]}
 
 
-def loader(language, line):
+def loader_command(language, line):
     """Returns the command that runs a loader in namespace a."""
     return shlex.join(["ip", "netns", "exec", "a", *LOADERS[language], *line.split()])
 
@@ -525,10 +525,10 @@ LANGUAGES = pytest.mark.parametrize("language", list(LOADERS))
 @LANGUAGES
 @FAMILIES
 @pytest.mark.parametrize("end", ["gre"], indirect=True)
-def test_loader_gives_a_route_a_program(end, language, family):
+def test_loader_adds_route(end, language, family):
     address = end.wires.THIRD[family]
     prefix = f"{address}/{ {4: 32, 6: 128}[family] }"
-    sh(loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 24"))
+    sh(loader_command(language, f"route lwt_xmit_gre.o {prefix} va --headroom 24"))
     try:
         assert "encap bpf xmit gre" in sh(f"ip -{family} -n a route show {prefix}")
         before = end.received(family)
@@ -550,7 +550,7 @@ def test_loader_replaces_a_route(wires, language):
     batch("-n a", f"route add {prefix} {via}")
     try:
         assert ping("a", 4, wires.FIRST[4])
-        sh(loader(language, f"route lwt_out_drop.o {prefix} va --via 10.0.0.2"))
+        sh(loader_command(language, f"route lwt_out_drop.o {prefix} va --via 10.0.0.2"))
         shown = sh(f"ip -n a route show {prefix}")
         assert "encap bpf out verdict" in shown and "via 10.0.0.2" in shown
         assert shown.count(wires.FIRST[4]) == 1
@@ -560,10 +560,10 @@ def test_loader_replaces_a_route(wires, language):
 
 
 @LANGUAGES
-def test_loader_gives_a_device_a_filter(wires, language):
+def test_loader_adds_filter(wires, language):
     def attach(where, verdict):
         """Runs the loader, and checks the one filter that is there afterwards."""
-        sh(loader(language, f"filter tc_{verdict}.o va {where}"))
+        sh(loader_command(language, f"filter tc_{verdict}.o va {where}"))
         (shown,) = wires.filters(f"dev va {where}")
         assert (shown["pref"], shown["options"]["handle"]) == (1, "0x1")
         assert shown["options"]["bpf_name"].startswith("verdict")
@@ -584,7 +584,7 @@ def test_loader_gives_a_device_a_filter(wires, language):
 
 @pytest.mark.differs("a refused request")
 @LANGUAGES
-def test_loader_says_what_is_wrong(wires, language):
+def test_loader_prints_errors(wires, language):
     prefix = f"{wires.THIRD[4]}/32"
     wrong = [(f"route tc_ok.o {prefix} va", "verdict is no program for a route")]
     if language == "C":
@@ -596,9 +596,9 @@ def test_loader_says_what_is_wrong(wires, language):
             ("filter tc_ok.o va sideways", "usage:"),
         ]
     for line, sentence in wrong:
-        assert sentence in must_fail(loader(language, line))
+        assert sentence in must_fail(loader_command(language, line))
     # The extack message.
     expect_extack("headroom is at most 256 bytes",
-                  loader(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))
+                  loader_command(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))
     assert sh(f"ip -n a route show {prefix}") == ""
     eventually(lambda: programs() == [])

@@ -72,7 +72,7 @@ def send(tunnels, hook, inner):
 @HOOKS
 @FAMILIES
 @INNER
-def test_hooks_see_the_packet_before_and_behind_the_program(tunnels, hook, family, inner, lwtunnel):
+def test_netfilter_hooks_before_and_after_program(tunnels, hook, family, inner, lwtunnel):
     # Once on, this cannot be switched off again. It is for other encapsulations.
     if lwtunnel:
         LWTUNNEL.write_text("1")
@@ -103,7 +103,7 @@ DROPS = [
 @pytest.mark.parametrize("hook, where, rule, error", DROPS)
 @FAMILIES
 @INNER
-def test_rules_drop_the_packet_before_and_behind_the_program(
+def test_netfilter_drops_before_and_after_program(
         tunnels, hook, where, rule, error, family, inner):
     with tunnels.push.pushing(KINDS[KIND[family]].header(inner)):
         with tables(chain(where, f"oifname va {rule}" if where == "output" else rule)):
@@ -115,7 +115,7 @@ def test_rules_drop_the_packet_before_and_behind_the_program(
 
 
 @INNER
-def test_rule_chooses_the_route_with_the_program_by_a_mark(tunnels, inner):
+def test_mark_set_by_nft_selects_route_with_program(tunnels, inner):
     way = tunnels.VIA["b"][inner]
     third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
     bits = {4: 32, 6: 128}[inner]
@@ -137,7 +137,7 @@ def test_rule_chooses_the_route_with_the_program_by_a_mark(tunnels, inner):
 @HOOKS
 @FAMILIES
 @INNER
-def test_connections_are_tracked_by_the_inner_header(tunnels, hook, family, inner):
+def test_conntrack_uses_inner_header(tunnels, hook, family, inner):
     states = [f"ct state {state} meta l4proto {{ udp, icmp, ipv6-icmp, gre }} counter name {state}"
               for state in ("new", "established", "invalid", "untracked")]
     # On xmit the packet passes a's postrouting twice, without and with the header.
@@ -161,7 +161,7 @@ def test_connections_are_tracked_by_the_inner_header(tunnels, hook, family, inne
 
 @pytest.mark.parametrize("what, passes", [("drop", False), ("accept", True)])
 @INNER
-def test_rules_of_devices_are_beside_filters(tunnels, inner, what, passes):
+def test_nft_ingress_rules_run_after_filters(tunnels, inner, what, passes):
     ours = f"{'ip daddr 10.0.0.1' if inner == 4 else 'ip6 daddr fd00::1'} udp dport 9"
     tunnels.tc("qdisc add dev va clsact")
     try:
@@ -186,7 +186,7 @@ def test_rules_of_devices_are_beside_filters(tunnels, inner, what, passes):
 
 
 @INNER
-def test_rules_of_devices_come_before_filters_on_the_way_out(tunnels, inner):
+def test_nft_egress_rules_run_before_filters(tunnels, inner):
     to = {4: "10.0.0.2", 6: "fd00::2"}[inner]
     rule = "udp dport 9 meta mark set 7"
     tunnels.tc("qdisc add dev va clsact")
@@ -207,7 +207,7 @@ def test_rules_of_devices_come_before_filters_on_the_way_out(tunnels, inner):
 @HOOKS
 @FAMILIES
 @INNER
-def test_program_gets_what_rules_of_devices_let_through(tunnels, hook, family, inner):
+def test_program_sees_packets_that_netdev_rules_accept(tunnels, hook, family, inner):
     device = "va" if hook == "in" else "wa"
     where, rule = ("ingress", "udp dport 9 drop") if hook == "in" else (
         "egress", "meta l4proto gre drop")
@@ -242,7 +242,7 @@ def encrypted():
 @HOOKS
 @FAMILIES
 @INNER
-def test_policy_that_blocks_the_outer_flow(tunnels, hook, family, inner):
+def test_xfrm_policy_blocks_outer_flow(tunnels, hook, family, inner):
     source, target = outer(family)
     block = f"policy add src {source} dst {target} dir out action block"
     with tunnels.push.pushing(KINDS[KIND[family]].header(inner)):
@@ -257,7 +257,7 @@ def test_policy_that_blocks_the_outer_flow(tunnels, hook, family, inner):
 @HOOKS
 @FAMILIES
 @INNER
-def test_policy_that_encrypts_the_outer_flow(tunnels, hook, family, inner):
+def test_xfrm_policy_encrypts_outer_flow(tunnels, hook, family, inner):
     (source, target), (here, there) = outer(family), ENDS[family]
     state = (f"state add src {here} dst {there} proto esp spi 0x100 mode tunnel "
              "enc 'ecb(cipher_null)' ''")

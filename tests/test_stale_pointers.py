@@ -12,7 +12,7 @@ SHAPES = pytest.mark.parametrize("shape", ["read", "subprogram", "stack", "write
 
 
 @SHAPES
-def test_verifier_refuses_them_after_the_helper(shape):
+def test_stale_packet_pointers_are_rejected(shape):
     with pytest.raises(Failed, match=r"R\d+ invalid mem access 'scalar'"):
         with program("lwt_xmit", f"stale_{shape}_helper"):
             pass
@@ -20,7 +20,7 @@ def test_verifier_refuses_them_after_the_helper(shape):
 
 @SHAPES
 @pytest.mark.only_here("kernel functions of the module")
-def test_no_kernel_function_pushes(shape):
+def test_no_kfunc_pushes_headers(shape):
     # The verifier would not invalidate packet pointers after a kfunc, so none may push.
     with pytest.raises(Failed, match="'bpf_lwtcls_push_ip_encap': not found in kernel or module"):
         with program("lwt_xmit", f"stale_{shape}_kfunc"):
@@ -28,7 +28,7 @@ def test_no_kernel_function_pushes(shape):
 
 
 @pytest.mark.only_here("kernel functions of the module")
-def test_module_offers_no_kernel_function():
+def test_module_has_no_kfunc():
     if not any(each.get("name") == "lwtcls" for each in json.loads(sh("bpftool -j btf list"))):
         return
     types = sh("bpftool btf dump file /sys/kernel/btf/lwtcls -B /sys/kernel/btf/vmlinux")
@@ -37,7 +37,7 @@ def test_module_offers_no_kernel_function():
 
 @pytest.mark.beyond_c("pushed header that is a part of the packet (a slice of a dynptr)", run=False)
 @pytest.mark.parametrize("hook", ["in", "xmit"])
-def test_header_may_be_a_part_of_the_packet(hook):
+def test_header_may_be_dynptr_slice_of_packet(hook):
     # With GRE in place of UDP the IP header is a complete outer header.
     packet = PACKET[:23] + b"\x2f" + PACKET[24:]
     own = packet[14:34]
