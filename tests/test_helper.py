@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How programs reach the code that pushes headers: through the kernel's own helper, which the
-module implements."""
+"""How programs reach the code that pushes headers: through the kernel's helper, which the module
+implements."""
 
 import contextlib
 import errno
@@ -38,11 +38,11 @@ STUCK = BUILD / "tests/modules/lwtcls_stuck.ko"
 # 14 bytes of MAC header, 20 of IPv4, and 22 with the values from 0 on.
 PACKET = bytes.fromhex("020000000002 020000000001 0800 4500002a00004000401126a10a0000010a000002"
                        ) + bytes(range(22))
-COMES_AND_GOES = pytest.mark.only_here("the helper while the module comes and goes")
-# The helper's result without the module: the kernel's own code for pushed headers belongs to its
-# encapsulation.
+HELPER_ATTACHMENT = pytest.mark.only_here("how the module attaches to the helper")
+# The helper's result without the module: the built-in code for pushed headers belongs to the
+# built-in encapsulation.
 OWN = needs.has("LWTUNNEL_BPF")
-ALONE = 0 if OWN else -errno.EINVAL
+WITHOUT_MODULE = 0 if OWN else -errno.EINVAL
 # The helper's result for a segment routing header on an IPv4 packet.
 SEG6_ANSWER = -errno.EBADMSG
 
@@ -73,39 +73,39 @@ def fixture_unloaded():
     sh(f"insmod {MODULE}")
 
 
-def alone(fd):
+def works_as_without_module(fd):
     """Returns whether the helper behaves as without the module."""
     answer, packet = run(fd)
-    return answer == ALONE and (OWN or packet == PACKET[14:])
+    return answer == WITHOUT_MODULE and (OWN or packet == PACKET[14:])
 
 
-@COMES_AND_GOES
+@HELPER_ATTACHMENT
 @pytest.mark.parametrize("hook", ["in", "xmit"])
-def test_program_from_before_the_module_is_answered_while_it_is_there(unloaded, hook):
+def test_helper_works_for_program_loaded_before_module(unloaded, hook):
     path = BPF / f"lwt_{hook}_reach_ip.o"
     built = hashlib.sha256(path.read_bytes()).digest()
     with program(f"lwt_{hook}", path.stem) as fd:
         for _ in range(3):
-            assert alone(fd)
+            assert works_as_without_module(fd)
             sh(f"insmod {MODULE}")
             answer, packet = run(fd)
             assert answer == 0 and len(packet) == 20 + 42
             assert packet[:10] == bytes.fromhex("45000000000000004004")
             assert packet[20:] == PACKET[14:]
             sh("rmmod lwtcls")
-        assert alone(fd)
+        assert works_as_without_module(fd)
     assert hashlib.sha256(path.read_bytes()).digest() == built
 
 
-@COMES_AND_GOES
-def test_segment_routing_reaches_the_kernel(unloaded):
+@HELPER_ATTACHMENT
+def test_seg6_push_reaches_kernel_code(unloaded):
     with program("lwt_in", "lwt_in_reach_seg6") as fd:
         assert run(fd)[0] == SEG6_ANSWER
         sh(f"insmod {MODULE}")
         assert run(fd)[0] == SEG6_ANSWER
 
 
-def test_helper_is_answered_while_it_is_traced():
+def test_helper_works_while_it_is_traced():
     with program("lwt_in", "lwt_in_reach_ip") as ip, \
             program("lwt_in", "lwt_in_reach_seg6") as seg6, \
             program("lwt_xmit", "lwt_xmit_reach_ip") as xmit, \
@@ -115,33 +115,33 @@ def test_helper_is_answered_while_it_is_traced():
         assert trace().count("bpf_lwt_xmit_push_encap <-") == 1
 
 
-@COMES_AND_GOES
-def test_module_comes_and_goes_while_the_helper_is_traced(unloaded):
+@HELPER_ATTACHMENT
+def test_module_reload_while_helper_is_traced(unloaded):
     with program("lwt_in", "lwt_in_reach_ip") as fd, traced("bpf_lwt_in_push_encap"):
         for _ in range(3):
-            assert run(fd)[0] == ALONE
+            assert run(fd)[0] == WITHOUT_MODULE
             sh(f"insmod {MODULE}")
             assert run(fd)[0] == 0
             sh("rmmod lwtcls")
 
 
-@COMES_AND_GOES
-def test_module_loads_where_ftrace_does_not_help(unloaded):
+@HELPER_ATTACHMENT
+def test_module_loads_if_ftrace_attach_fails(unloaded):
     sh(f"insmod {TRACER}")
     before = len(kernel_log())
     sh(f"insmod {MODULE}")
     instead = "the kernel's own code pushes headers" if OWN else "programs cannot push headers"
     assert said_since(before) == [f"lwtcls: {instead}: cannot attach to bpf_lwt_push_encap() "
                                   "through ftrace (error -16)"]
-    # The other function could be attached, but the helper must not work on one hook alone.
+    # The other function could be attached, but the helper must not work on one hook only.
     with program("lwt_in", "lwt_in_reach_ip") as fd:
-        assert run(fd)[0] == ALONE
+        assert run(fd)[0] == WITHOUT_MODULE
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     sh("rmmod lwtcls_tracer")
 
 
-@COMES_AND_GOES
-def test_module_stays_while_ftrace_does_not_detach(unloaded):
+@HELPER_ATTACHMENT
+def test_rmmod_waits_until_ftrace_detaches(unloaded):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         sh(f"insmod {MODULE} && insmod {STUCK}")
         before = len(kernel_log())
@@ -155,13 +155,13 @@ def test_module_stays_while_ftrace_does_not_detach(unloaded):
         finally:
             sh("rmmod lwtcls_stuck")
             assert leaving.wait(60) == 0
-        assert not loaded() and run(fd)[0] == ALONE
+        assert not loaded() and run(fd)[0] == WITHOUT_MODULE
     assert said_since(before) == ["lwtcls: ftrace does not detach from bpf_lwt_in_push_encap() "
                                   "(error -19): the module stays until it does"]
 
 
-@COMES_AND_GOES
-def test_helper_cannot_be_taken_away():
+@HELPER_ATTACHMENT
+def test_other_ipmodify_user_is_refused():
     assert "Device or resource busy" in must_fail(f"insmod {TRACER}")
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         assert run(fd)[0] == 0
@@ -179,7 +179,7 @@ def gre(namespace):
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_sample_sends_through_a_tunnel(wires, family):
+def test_sample_sends_through_gre_tunnel(wires, family):
     # The route of the outer packet differs from that of the inner packet.
     via = "dev va" if family == 4 else "via fd00::2 dev va"
     with gre("b"), wires.temporary_routes(
@@ -228,10 +228,10 @@ class Running(threading.Thread):
         self.join()
 
 
-@COMES_AND_GOES
-def test_rounds_of_the_module_under_traffic(unloaded, wires):
+@HELPER_ATTACHMENT
+def test_module_reload_under_traffic(unloaded, wires):
     first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
-    # Taking over the kernel's slot, and giving it back, waits for RCU-tasks grace periods.
+    # Taking over the kernel's slot, and restoring it, waits for RCU-tasks grace periods.
     rounds = iterations(20 if OWN else 100)
     with program("lwt_in", "lwt_in_reach_ip") as ingress, \
             program("lwt_xmit", "lwt_xmit_reach_ip") as egress, \
@@ -245,10 +245,10 @@ def test_rounds_of_the_module_under_traffic(unloaded, wires):
             assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
             remove(MODULE.stem)
         assert wires.receive_all("b", 4) == [b"%d" % number for number in range(rounds)]
-        assert {0, ALONE} == running.answers
+        assert {0, WITHOUT_MODULE} == running.answers
 
 
-def test_rounds_of_routes_under_traffic(wires):
+def test_route_changes_under_traffic(wires):
     first, server = wires.FIRST[4], wires.servers["b", 4]
     index = int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))
     stop = threading.Event()

@@ -74,8 +74,8 @@ def test_kind_is_taken(unloaded, net):
     sh(f"insmod {MODULE}")
 
 
-def slot_is_missed(said):
-    """Returns whether the log says that the module is the classifier alone, and why."""
+def is_classifier_only(said):
+    """Returns whether the log says that only the classifier is registered, and why."""
     return said == ["lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken by "
                     "something else than the kernel's own"]
 
@@ -87,7 +87,7 @@ def test_slot_is_taken(unloaded, net):
     sh(f"insmod {SLOT}")
     with saying() as said:
         sh(f"insmod {MODULE}")
-    assert slot_is_missed(said)
+    assert is_classifier_only(said)
     # Only the classifier is registered.
     net.route(4)
     net.tc("qdisc add dev va clsact")
@@ -135,7 +135,7 @@ def loading(function):
 
 @pytest.mark.only_here("what the module does while it is loaded")
 @pytest.mark.parametrize("slot", ["as it is", pytest.param("taken", marks=FREE)])
-def test_filter_that_comes_while_the_module_is_loaded_stays(unloaded, net, slot):
+def test_filter_added_during_module_load_stays(unloaded, net, slot):
     net.route(4)
     net.tc("qdisc add dev va clsact")
     if slot == "taken":
@@ -148,7 +148,7 @@ def test_filter_that_comes_while_the_module_is_loaded_stays(unloaded, net, slot)
             assert nl.filter_(net.ifindex, options) == (0, "")
             assert thread.errno is None
     assert thread.errno == 0
-    assert slot_is_missed(said) if slot == "taken" else said == [TOOK_OVER] * OWN
+    assert is_classifier_only(said) if slot == "taken" else said == [TOOK_OVER] * OWN
     assert net.dropped()
     assert "is in use" in must_fail("rmmod lwtcls")
     net.tc("filter del dev va egress")
@@ -158,7 +158,7 @@ def test_filter_that_comes_while_the_module_is_loaded_stays(unloaded, net, slot)
 
 @pytest.mark.only_here("cls_only")
 @FREE
-def test_classifier_alone_leaves_the_slot(unloaded, net):
+def test_cls_only_leaves_slot_free(unloaded, net):
     sh(f"insmod {MODULE} cls_only=1")
     assert route_is_refused(net)
     sh(f"insmod {SLOT} && rmmod lwtcls_slot")
@@ -166,7 +166,7 @@ def test_classifier_alone_leaves_the_slot(unloaded, net):
 
 @pytest.mark.only_here("the encapsulation of the C is part of the kernel")
 @FREE
-def test_both_are_gone_without_the_module(unloaded, net):
+def test_requests_are_refused_without_module(unloaded, net):
     assert route_is_refused(net)
     net.tc("qdisc add dev va clsact")
     must_fail("tc -n a filter add dev va egress bpf da obj tc_ok.o sec tc")
@@ -174,7 +174,7 @@ def test_both_are_gone_without_the_module(unloaded, net):
 
 @pytest.mark.only_here("the encapsulation of the C is part of the kernel")
 @pytest.mark.parametrize("family", [4, 6])
-def test_route_holds_the_module(net, family):
+def test_route_holds_reference_to_module(net, family):
     net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert net.ping(family)
     assert "is in use" in must_fail("rmmod lwtcls")
@@ -184,7 +184,7 @@ def test_route_holds_the_module(net, family):
     sh(f"insmod {MODULE}")
 
 
-def test_filter_holds_the_module(net):
+def test_filter_holds_reference_to_module(net):
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress bpf da obj tc_ok.o sec tc")
     assert "is in use" in must_fail(f"rmmod {NAME}")
@@ -204,16 +204,16 @@ def test_unloading_waits_for_deleted_filters(net):
     sh(f"insmod {MODULE}")
 
 
-def test_many_rounds(unloaded):
+def test_repeated_load_and_unload(unloaded):
     for _ in range(5):
         sh(f"insmod {MODULE} && rmmod {NAME}")
 
 
-@pytest.fixture(name="asked")
-def fixture_asked(unloaded):
+@pytest.fixture(name="modprobe_calls")
+def fixture_modprobe_calls(unloaded):
     """Yields a function that returns the names with which the kernel has called modprobe. Like
     modprobe, the helper loads our module for its aliases."""
-    said, helper = pathlib.Path("/run/asked"), pathlib.Path("/run/modprobe")
+    said, helper = pathlib.Path("/run/modprobe-calls"), pathlib.Path("/run/modprobe")
     setting = pathlib.Path("/proc/sys/kernel/modprobe")
     before = setting.read_text().strip()
     names = "|".join(re.escape(name).replace("_", "[_-]").replace(r"\-", "[_-]")
@@ -229,24 +229,24 @@ def fixture_asked(unloaded):
 
 
 @pytest.mark.only_here("what the module is called")
-def test_filter_has_the_module_loaded(asked, net):
+def test_adding_filter_autoloads_module(modprobe_calls, net):
     net.tc("qdisc add dev va clsact")
     assert not loaded()
     net.tc("filter add dev va egress bpf da obj tc_ok.o sec tc")
-    assert loaded() and "net-cls-bpf" in asked()
+    assert loaded() and "net-cls-bpf" in modprobe_calls()
 
 
 @pytest.mark.only_here("what the module is called")
 @FREE
 @pytest.mark.parametrize("family", [4, 6])
-def test_route_has_the_module_loaded(asked, net, family):
+def test_adding_route_autoloads_module(modprobe_calls, net, family):
     net.encap("xmit", "drop", family)
-    assert loaded() and "rtnl-lwt-BPF" in asked()
+    assert loaded() and "rtnl-lwt-BPF" in modprobe_calls()
     assert net.dropped(family)
 
 
 @pytest.mark.only_here("the C is built by one compiler")
-def test_data_of_a_processor_are_addressed_as_such():
+def test_percpu_accesses_use_gs():
     """All accesses to the kernel's per-CPU variables go through %gs to the copy of the current CPU,
     although another compiler than the kernel's may have compiled the shims."""
     places = {name: int(address, 16) for address, _, name, *_ in (
@@ -263,7 +263,7 @@ def test_data_of_a_processor_are_addressed_as_such():
 
 
 @pytest.mark.only_here("the C is built by one compiler")
-def test_shims_leave_no_function_behind():
+def test_shims_are_inlined():
     """All C shims are inlined: a C function would lack the kernel's hardening (return thunks,
     retpolines, stack canary), which clang is not told of if GCC built the kernel."""
     names = {line.split()[-1] for line in sh(f"nm {BUILD}/rust/lwtcls.o").splitlines()

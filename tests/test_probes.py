@@ -9,7 +9,7 @@ import pytest
 from bpf_syscall import bpf
 from conftest import MODULE, eventually, kernel_log, loaded, program, sh
 from pins import Pins
-from test_helper import ALONE, COMES_AND_GOES, run, said_since
+from test_helper import HELPER_ATTACHMENT, WITHOUT_MODULE, run, said_since
 from tracing import TRACING, mount
 
 BPF_RAW_TRACEPOINT_OPEN = 17
@@ -59,9 +59,9 @@ class Attached:
         return self.pins.lookup("calls", "=Q", self.key)[0]
 
 
-@COMES_AND_GOES
+@HELPER_ATTACHMENT
 @PROGRAMS
-def test_program_is_not_attached_to_the_helper_while_the_module_has_it(pins, name):
+def test_fentry_on_helper_is_refused_while_module_is_loaded(pins, name):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         for _ in range(3):
             with pytest.raises(OSError) as refusal:
@@ -71,35 +71,35 @@ def test_program_is_not_attached_to_the_helper_while_the_module_has_it(pins, nam
             assert run(fd)[0] == 0
 
 
-@COMES_AND_GOES
+@HELPER_ATTACHMENT
 @PROGRAMS
-def test_module_does_without_the_helper_while_a_program_is_attached(pins, unloaded, name):
+def test_module_loads_without_helper_if_fentry_is_attached(pins, unloaded, name):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         with Attached(pins, name) as attached:
-            assert (run(fd)[0], attached.calls()) == (ALONE, 1)
+            assert (run(fd)[0], attached.calls()) == (WITHOUT_MODULE, 1)
             before = len(kernel_log())
             sh(f"insmod {MODULE}")
             said = said_since(before)
             assert len(said) == 1 and "-16" in said[0]
-            # The program stays attached, and the kernel's own helper answers.
-            assert (run(fd)[0], attached.calls()) == (ALONE, 2)
+            # The program stays attached, and the helper works as without the module.
+            assert (run(fd)[0], attached.calls()) == (WITHOUT_MODULE, 2)
         # The module does not attach to the helper until it is loaded again.
-        assert run(fd)[0] == ALONE
+        assert run(fd)[0] == WITHOUT_MODULE
         unload()
         sh(f"insmod {MODULE}")
         assert run(fd)[0] == 0
 
 
-@COMES_AND_GOES
+@HELPER_ATTACHMENT
 @PROGRAMS
-def test_program_is_attached_after_the_module_has_gone(pins, unloaded, name):
+def test_fentry_on_helper_attaches_after_unload(pins, unloaded, name):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         for _ in range(3):
             sh(f"insmod {MODULE}")
             assert run(fd)[0] == 0
             unload()
             with Attached(pins, name) as attached:
-                assert (run(fd)[0], attached.calls()) == (ALONE, 1)
+                assert (run(fd)[0], attached.calls()) == (WITHOUT_MODULE, 1)
 
 
 @contextlib.contextmanager
@@ -131,7 +131,7 @@ KINDS = pytest.mark.parametrize("kind", ["p", "r"])
 
 
 @KINDS
-def test_helper_has_a_kprobe(kind):
+def test_kprobe_on_helper(kind):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd, kprobe(HELPER, kind) as hits:
         assert run(fd)[0] == 0
         # While the module answers in its place, the function does not return, so "r" may miss it.
@@ -140,12 +140,12 @@ def test_helper_has_a_kprobe(kind):
         assert run(fd)[0] == 0
 
 
-@COMES_AND_GOES
+@HELPER_ATTACHMENT
 @KINDS
-def test_module_comes_and_goes_while_the_helper_has_a_kprobe(unloaded, kind):
+def test_module_reload_with_kprobe_on_helper(unloaded, kind):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd, kprobe(HELPER, kind) as hits:
         for number in range(3):
-            assert run(fd)[0] == ALONE
+            assert run(fd)[0] == WITHOUT_MODULE
             sh(f"insmod {MODULE}")
             assert run(fd)[0] == 0
             unload()

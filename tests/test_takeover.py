@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Takeover of the kernel's own encapsulation with routes of both, and its restoration.
+"""Takeover of the built-in encapsulation while routes of both implementations exist, and its
+restoration.
 
 LWTCLS_TAKEOVERS: the number of takeovers under traffic.
 """
@@ -37,7 +38,7 @@ from test_load import (
 )
 
 pytestmark = [
-    pytest.mark.only_here("the C gives way to nobody"),
+    pytest.mark.only_here("the C has no takeover"),
     pytest.mark.needs("LWTUNNEL_BPF"),
 ]
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -62,7 +63,7 @@ def users():
     return int(pathlib.Path("/sys/module/lwtcls/refcnt").read_text())
 
 
-def gone():
+def try_rmmod():
     """Unloads the module; returns whether that succeeded, that is, whether its refcount was 0."""
     return sh("rmmod lwtcls", check=False).returncode == 0
 
@@ -104,7 +105,7 @@ def fixture_pin():
 
 @HOOKS
 @FAMILIES
-def test_route_of_the_kernels_own_stays(unloaded, net, hook, family):
+def test_builtin_route_survives_takeover(unloaded, net, hook, family):
     where = ("b", "local") if hook == "in" else ("a", "main")
     for verdict, passes in (("drop", False), ("ok", True)):
         net.encap(hook, verdict, family)
@@ -121,7 +122,7 @@ def test_route_of_the_kernels_own_stays(unloaded, net, hook, family):
 
 
 @FAMILIES
-def test_routes_of_both_serve_beside_each_other(unloaded, wide, family):
+def test_routes_of_both_implementations_coexist(unloaded, wide, family):
     wide.encap("xmit", "drop", family)
     load()
     other(wide, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
@@ -135,26 +136,26 @@ def test_routes_of_both_serve_beside_each_other(unloaded, wide, family):
     assert users() == 2
     other(wide, family, "", "del")
     wide.route(family)
-    eventually(gone)
+    eventually(try_rmmod)
 
 
 @FAMILIES
-def test_replacing_and_deleting_crosswise(unloaded, net, family):
+def test_replacing_and_deleting_builtin_route(unloaded, net, family):
     for verb in ("replace", "del"):
         net.encap("xmit", "drop", family)
         load()
         if verb == "replace":
-            # A route of ours replaces the kernel's own.
+            # A route of ours replaces the built-in one.
             net.encap("xmit", "ok", family)
             assert net.ping(family) and users() == 1
         net.route(family, verb="del")
         assert shown(family) == []
         # A tunnel state holds the module until it is freed after a grace period.
-        eventually(gone)
+        eventually(try_rmmod)
 
 
 @FAMILIES
-def test_nexthop_objects_of_both(unloaded, wide, family):
+def test_nexthop_objects_of_both_implementations(unloaded, wide, family):
     def nexthop(number, verdict):
         sh(f"ip -n a nexthop add id {number} via {wide.gateway(family)} dev va "
            f"encap bpf xmit obj lwt_xmit_{verdict}.o section lwt_xmit")
@@ -176,10 +177,10 @@ def test_nexthop_objects_of_both(unloaded, wide, family):
     listed = sh("ip -n a nexthop show")
     assert "lwt_xmit_drop.o" in listed and "lwt_xmit_ok.o" in listed
     sh("ip -n a nexthop del id 1 && ip -n a nexthop del id 2")
-    eventually(gone)
+    eventually(try_rmmod)
 
 
-def test_new_route_does_not_share_what_one_of_the_kernels_own_has(unloaded, wide, pin):
+def test_new_route_does_not_share_state_of_builtin_route(unloaded, wide, pin):
     # The kernel compares the names of programs, which are equal.
     wide.route(4, pin("ok"))
     load()
@@ -190,10 +191,10 @@ def test_new_route_does_not_share_what_one_of_the_kernels_own_has(unloaded, wide
     assert first.split(" encap ")[1] == second.split(" encap ")[1]
     other(wide, 4, "", "del")
     assert wide.ping()
-    eventually(gone)
+    eventually(try_rmmod)
 
 
-def test_route_of_the_kernels_own_is_deleted_as_typed(unloaded, net, pin):
+def test_deleting_builtin_route_compares_encap(unloaded, net, pin):
     net.route(4, pin("ok"))
     load()
     # A request with another name does not match the route.
@@ -208,11 +209,11 @@ def test_route_of_the_kernels_own_is_deleted_as_typed(unloaded, net, pin):
     sh(f"ip -n a route del 10.1.0.1 {pin('ok')} via 10.0.0.2 dev va")
     assert shown(4) == []
     eventually(lambda: len(program_ids()) == len(before) - 1)
-    eventually(gone)
+    eventually(try_rmmod)
 
 
-def test_of_two_routes_the_one_is_deleted_that_was_named(unloaded, net, pin):
-    # Two routes to one destination, by metric: the kernel's own and ours.
+def test_deletion_finds_builtin_or_our_route_by_encap(unloaded, net, pin):
+    # Two routes to one destination, by metric: a built-in one and ours.
     net.route(4, pin("drop"))
     load()
     sh("ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
@@ -222,10 +223,10 @@ def test_of_two_routes_the_one_is_deleted_that_was_named(unloaded, net, pin):
     assert net.ping() and users() == 1
     sh("ip -n a route del 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
        "via 10.0.0.2 dev va")
-    eventually(gone)
+    eventually(try_rmmod)
 
 
-def test_multipath_of_both(unloaded, wide):
+def test_multipath_of_both_implementations(unloaded, wide):
     hop = "nexthop via 10.0.0.2 dev va encap bpf xmit obj lwt_xmit_{}.o section lwt_xmit"
     ok, drop = hop.format("ok"), hop.format("drop")
     sh(f"ip -n a route add 10.1.0.1 {drop} {drop.replace('xmit_drop', 'xmit_illegal')}")
@@ -234,10 +235,10 @@ def test_multipath_of_both(unloaded, wide):
     sh(f"ip -n a route add {OTHER[4]} {ok} {ok.replace('xmit_ok', 'xmit_count')}")
     assert wide.dropped() and wide.ping(address=OTHER[4]) and users() == 2
     sh(f"ip -n a route del {OTHER[4]} && ip -n a route del 10.1.0.1")
-    eventually(gone)
+    eventually(try_rmmod)
 
 
-def test_namespace_ends_while_the_slot_is_ours(unloaded, wide):
+def test_deleting_netns_after_takeover(unloaded, wide):
     before = program_ids()
     for family in (4, 6):
         wide.encap("xmit", "ok", family)
@@ -252,10 +253,10 @@ def test_namespace_ends_while_the_slot_is_ours(unloaded, wide):
     wide.close()
     eventually(lambda: program_ids() <= before)
     eventually(lambda: users() == 0)
-    eventually(gone)
+    eventually(try_rmmod)
 
 
-def test_routes_of_the_kernels_own_go_by_the_hundred(unloaded, net):
+def test_deleting_many_builtin_routes_after_takeover(unloaded, net):
     routes = [f"10.3.{number // 250}.{number % 250}" for number in range(iterations(1000))]
     lines = (f"route add {route} encap bpf xmit pinned /run/bpf/many via 10.0.0.2 dev va"
              for route in routes)
@@ -267,7 +268,7 @@ def test_routes_of_the_kernels_own_go_by_the_hundred(unloaded, net):
     load()
     sh("ip -n a -batch -", lines="".join(f"route del {route}\n" for route in routes))
     eventually(lambda: users() == 0)
-    eventually(gone)
+    eventually(try_rmmod)
 
 
 class Stop(threading.Event):
@@ -299,7 +300,7 @@ class Stop(threading.Event):
 
 
 @contextlib.contextmanager
-def meanwhile(*things):
+def concurrently(*things):
     """Calls functions repeatedly in threads during the block."""
     stop = Stop()
     for thing in things:
@@ -349,7 +350,7 @@ def churning(net, families=(4, 6)):
     os.unlink("/run/bpf/churn_route")
     total = collections.Counter()
     try:
-        with meanwhile(*routes):
+        with concurrently(*routes):
             yield total
     finally:
         for route in routes:
@@ -357,9 +358,9 @@ def churning(net, families=(4, 6)):
             total.update(route.answers)
 
 
-def test_again_and_again_under_traffic(unloaded, wide):
+def test_repeated_takeover_under_traffic(unloaded, wide):
     rounds = iterations(ROUNDS)
-    # On output and on input the packets take routes of the kernel's own.
+    # On output and on input the packets take built-in routes.
     for family in (4, 6):
         other(wide, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
                             "xmit obj lwt_xmit_ok.o section lwt_xmit")
@@ -370,14 +371,14 @@ def test_again_and_again_under_traffic(unloaded, wide):
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/freed type lwt_xmit")
     begin = time.monotonic()
     try:
-        with (every_echo_answered("a") as sent, meanwhile(pings(4), pings(6)),
+        with (every_echo_answered("a") as sent, concurrently(pings(4), pings(6)),
               churning(wide) as routes):
             for _ in range(rounds):
                 add = "encap bpf xmit pinned /run/bpf/freed via 10.0.0.2"
                 sh("ip -n a -batch -", lines="\n".join(
                     line.format("add", add) for line in freed) + "\n")
                 assert insert(MODULE) == 0
-                # The kernel's own encapsulation has built these tunnel states, and ours frees them.
+                # The built-in encapsulation has built these tunnel states, and ours frees them.
                 sh("ip -n a -batch -", lines="\n".join(
                     line.format("del", "") for line in freed) + "\n")
                 remove("lwtcls")
@@ -386,13 +387,13 @@ def test_again_and_again_under_traffic(unloaded, wide):
     assert set(routes) <= {0, EOPNOTSUPP}
     MEASURED.append(
         f"takeover: {rounds} rounds in {time.monotonic() - begin:.0f} s, {sum(sent.values())} "
-        f"packets sent, all came back, {routes[0]} routes came and went, {routes[EOPNOTSUPP]} were "
-        "refused while the module went")
+        f"packets sent, all answered, {routes[0]} routes added and deleted, {routes[EOPNOTSUPP]} "
+        "refused during unloading")
     assert min(sent.values()) > rounds
     assert routes[0] > rounds
 
 
-def test_requests_find_the_one_or_the_other(unloaded, net):
+def test_requests_during_takeover(unloaded, net):
     # Loads and unloads the module as fast as possible.
     with churning(net) as routes:
         for _ in range(iterations(30)):
@@ -401,26 +402,26 @@ def test_requests_find_the_one_or_the_other(unloaded, net):
     assert routes[0] and set(routes) <= {0, EOPNOTSUPP}
 
 
-def test_inserting_and_removing_at_once(unloaded, net):
+def test_concurrent_load_and_unload(unloaded, net):
     """The module can be loaded and unloaded by several threads at once, while routes are added."""
     answers = collections.Counter()
 
-    def come():
-        answers["came", insert(MODULE)] += 1
+    def load_once():
+        answers["load", insert(MODULE)] += 1
 
-    def leave():
-        answers["went", sh("rmmod lwtcls", check=False).returncode] += 1
+    def unload_once():
+        answers["unload", sh("rmmod lwtcls", check=False).returncode] += 1
 
-    with churning(net) as routes, meanwhile(come, leave, come, leave):
+    with churning(net) as routes, concurrently(load_once, unload_once, load_once, unload_once):
         time.sleep(10)
-    assert answers["came", 0] and answers["went", 0] and routes[0]
+    assert answers["load", 0] and answers["unload", 0] and routes[0]
     if loaded():
-        eventually(gone)
+        eventually(try_rmmod)
 
 
-def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net):
-    """Unloading waits for a CPU that has found our callback in the slot, and is in it to free a
-    tunnel state of the kernel's own."""
+def test_rmmod_waits_for_running_destroy_state(unloaded, net):
+    """Unloading waits for a CPU that runs our destroy_state() callback to free a tunnel state of
+    the built-in encapsulation."""
     parameters = pathlib.Path("/sys/module/lwtcls_delay_at/parameters")
     net.encap("xmit", "ok", 4)
     load()
@@ -449,13 +450,13 @@ def test_slot_goes_back_after_who_frees_a_route_of_the_kernels_own(unloaded, net
 
 
 @TAKEN
-def test_takeover_is_declined(unloaded, net):
+def test_takeover_is_disabled_by_parameters(unloaded, net):
     for words, lines in (("takeover=0", [f"{WITHOUT}, and was not to be taken over"]),
                          ("cls_only=1", [])):
         with saying() as said:
             sh(f"insmod {MODULE} {words}")
         assert said == lines
-        # The kernel's own encapsulation still works, and so does our classifier.
+        # The built-in encapsulation still works, and so does our classifier.
         net.encap("xmit", "drop", 4)
         assert net.dropped() and users() == 0
         net.route(4)
@@ -463,7 +464,7 @@ def test_takeover_is_declined(unloaded, net):
         net.tc("filter add dev va egress bpf da obj tc_shot.o sec tc")
         assert net.dropped()
         net.tc("qdisc del dev va clsact")
-        eventually(gone)
+        eventually(try_rmmod)
 
 
 @TAKEN
@@ -481,12 +482,12 @@ def test_slot_that_cannot_be_taken_over(unloaded, net, path, why):
         net.encap("xmit", "drop", 4)
         assert net.dropped() and users() == 0
         net.route(4)
-        eventually(gone)
+        eventually(try_rmmod)
     finally:
         sh(f"rmmod {path.stem}")
 
 
-def test_module_stays_while_something_else_has_the_slot(unloaded, net):
+def test_rmmod_waits_while_another_module_has_slot(unloaded, net):
     load()
     sh(f"insmod {SLOT_TAKEOVER}")
     net.encap("xmit", "drop", 4)
@@ -505,19 +506,19 @@ def test_module_stays_while_something_else_has_the_slot(unloaded, net):
         sh("rmmod lwtcls_slot_takeover")
         thread.join()
     assert not loaded()
-    # The kernel's own encapsulation has the slot again.
+    # The built-in encapsulation has the slot again.
     net.encap("xmit", "drop", 4)
     assert net.dropped()
     load()
 
 
-def test_route_that_comes_while_the_module_is_loaded(unloaded, net):
+def test_route_added_during_module_load(unloaded, net):
     with loading("sprint_symbol_no_offset") as thread:
-        # The classifier is registered; the slot is still the kernel's own.
+        # The classifier is registered; the slot still has the built-in encapsulation.
         net.encap("xmit", "drop", 4)
         assert thread.errno is None
     assert thread.errno == 0
     assert net.dropped() and users() == 0
     net.route(4)
-    eventually(gone)
+    eventually(try_rmmod)
 

@@ -33,14 +33,14 @@ def fixture_watched():
         yield lambda name: pins.lookup("seen", "=QQ", HOOKS.index(name))
 
 
-def test_all_of_them_are_known():
+def test_callbacks_are_traceable():
     assert len(NAMES) == 21 and "lwtcls_bpf_xmit" in NAMES and "lwtcls_cls_bpf_change" in NAMES
     mount()
     listed = (TRACING / "available_filter_functions").read_text().splitlines()
     assert {f"{name} [lwtcls]" for name in NAMES} <= set(listed)
 
 
-def test_all_of_them_have_types():
+def test_callbacks_have_btf():
     told = json.loads(sh("bpftool -j btf dump file /sys/kernel/btf/lwtcls "
                          "-B /sys/kernel/btf/vmlinux"))["types"]
     assert {each["name"] for each in told if each["kind"] == "FUNC"} >= NAMES
@@ -50,7 +50,7 @@ def test_all_of_them_have_types():
 
 
 @pytest.mark.parametrize("hook, name", [("in", "on_in"), ("out", "on_out"), ("xmit", "on_xmit")])
-def test_programs_are_run_for_each_packet_of_a_route(net, watched, hook, name):
+def test_fentry_program_runs_for_each_packet_of_route(net, watched, hook, name):
     net.encap(hook, "ok", 4)
     assert net.ping(count=3)
     calls, size = watched(name)
@@ -58,7 +58,7 @@ def test_programs_are_run_for_each_packet_of_a_route(net, watched, hook, name):
     assert calls == 3 and size == 3 * (20 + 8 + 56)
 
 
-def test_programs_are_run_for_each_packet_of_a_filter(net, watched):
+def test_fentry_program_runs_for_each_packet_of_filter(net, watched):
     net.route(4)
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_ok.o sec tc")
@@ -68,7 +68,7 @@ def test_programs_are_run_for_each_packet_of_a_filter(net, watched):
 
 
 @KINDS
-def test_they_have_kprobes(net, kind):
+def test_callbacks_have_kprobes(net, kind):
     net.encap("xmit", "ok", 4)
     with kprobe("lwtcls_bpf_xmit", kind) as hits:
         assert net.ping(count=3)
