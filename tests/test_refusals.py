@@ -205,7 +205,7 @@ def test_dump_of_the_longest_names_fits(lasting, family):
 
 
 @pytest.mark.usefixtures("lasting")
-def test_user_of_ip_reads_the_message():
+def test_ip_prints_extack_message():
     expect_extack("headroom is at most 256 bytes",
                   "ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
                   "headroom 257 via 10.0.0.2 dev va")
@@ -416,5 +416,5 @@ def test_good_filter_is_accepted(tc, fds):
     ("bytecode '1,6 0 0 0,' skip_hw skip_sw", "skip_hw and skip_sw are mutually exclusive"),
     ("da obj tc_ok.o sec tc action simple sdata hello", "Failed to load TC action module"),
 ])
-def test_user_of_tc_reads_the_message(what, message):
+def test_tc_prints_extack_message(what, message):
     expect_extack(message, f"tc -n a filter add dev va egress prio 2 bpf {what}")

@@ -25,7 +25,7 @@ NAMES = {
     "cls_bpf.ko": str(KERNEL / "net/sched/cls_bpf.ko"),
 }
 # Messages that the C code lacks, and their rows of docs/differences.md.
-HINTS = {
+WARNINGS = {
     "the actions of a direct-action": "actions of a direct-action filter",
     "another filter with this program": "`replace` that adds a second filter with a program",
     "this qdisc drops packets": "direct action without a class on a qdisc that drops what has none",
@@ -50,7 +50,7 @@ def code(cell):
     return re.findall(r"`([^`]+)`", cell)
 
 
-def screens():
+def doc_rows():
     """Yields the rows of the page. Indented commands under a heading precede each of its rows."""
     part, before = "", []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
@@ -59,10 +59,10 @@ def screens():
         elif line.startswith("    "):
             before.append(line.strip())
         elif line.startswith("| `"):
-            _, typed, screen, remedy, _ = line.split("|")
+            _, typed, output, remedy, _ = line.split("|")
             assert remedy.strip(), line
-            numbers = [each for each in code(screen) if each in vars(errno)]
-            said = [each for each in code(screen) if each not in numbers]
+            numbers = [each for each in code(output) if each in vars(errno)]
+            said = [each for each in code(output) if each not in numbers]
             assert said, line
             granted = 0 if said[0].startswith("Warning: ") else None
             yield Row(part, [*before, *code(typed)], said,
@@ -77,22 +77,22 @@ def marks(row):
         yield pytest.mark.needs("NET_CLS_FLOWER")
     if "estimator" in str(row.typed):
         yield pytest.mark.beyond_c("`TCA_RATE` in a request without actions")
-    for begin, difference in HINTS.items():
+    for begin, difference in WARNINGS.items():
         if begin in row.said[0]:
             yield pytest.mark.differs(difference)
     if "encapsulation type not supported" in row.said[0]:
         yield pytest.mark.lacks("LWTUNNEL_BPF")
 
 
-def named(rows):
-    """Parametrizes a scenario with rows, which are named by what is printed."""
+def parametrized(rows):
+    """Parametrizes a scenario with rows, whose ids are the first lines that they print."""
     return pytest.mark.parametrize("row", [
         pytest.param(row, marks=[*marks(row)], id="-".join(re.findall(r"\w+", row.said[0]))[:50])
         for row in rows])
 
 
-@pytest.fixture(scope="module", name="answered")
-def fixture_answered():
+@pytest.fixture(scope="module", name="last_errno")
+def fixture_last_errno():
     """Yields a function that returns the errno of the answer to the last request. ip and tc print
     the extack message in its place."""
     mount()
@@ -137,7 +137,7 @@ def translated(command, names):
     return re.sub(rf"(?<![\w.])({words})(?![\w.])", lambda found: names[found[1]], command)
 
 
-def on_screen(row, names=None):
+def output_of(row, names=None):
     """Runs the commands of a row; returns the lines that the last one prints."""
     names = {**NAMES, **(names or {})}
     *before, last = (translated(command, names) for command in row.typed)
@@ -149,25 +149,25 @@ def on_screen(row, names=None):
     return (result.stdout + result.stderr).splitlines()
 
 
-SCREENS = list(screens())
-REQUESTS = [row for row in SCREENS if row.part not in ("The module", "Hardware")]
+ROWS = list(doc_rows())
+REQUESTS = [row for row in ROWS if row.part not in ("The module", "Hardware")]
 
 
-def check(row, lines, answered):
+def check(row, lines, last_errno):
     """Checks the output and the errno against a row. The output of the C code is compared by
     scripts/check/differences.py."""
     if SIDE == "rust":
         assert [line for line in lines if LINE.match(line)] == [
             line for line in row.said if LINE.match(line)], lines
         assert set(row.said) <= set(lines), lines
-    assert row.errno is None or answered() == row.errno
+    assert row.errno is None or last_errno() == row.errno
 
 
 @pytest.mark.needs("KPROBE_EVENTS")
 @pytest.mark.usefixtures("net", "pins")
-@named(REQUESTS)
-def test_screen(answered, row):
-    check(row, on_screen(row), answered)
+@parametrized(REQUESTS)
+def test_refusal_matches_doc(last_errno, row):
+    check(row, output_of(row), last_errno)
 
 
 @pytest.fixture(name="bare")
@@ -179,10 +179,10 @@ def fixture_bare(net, unloaded):
 
 @pytest.mark.only_here("what loading the module says")
 @pytest.mark.usefixtures("bare")
-@named(row for row in SCREENS if row.part == "The module")
-def test_screen_of_the_module(row):
+@parametrized(row for row in ROWS if row.part == "The module")
+def test_module_refusal_matches_doc(row):
     mark = len(kernel_log())
-    lines = on_screen(row) + kernel_log()[mark:]
+    lines = output_of(row) + kernel_log()[mark:]
     for said in row.said:
         assert any(line.endswith(said) for line in lines), lines
     if row.errno and not LINE.match(row.said[0]):
@@ -191,17 +191,17 @@ def test_screen_of_the_module(row):
 
 @pytest.mark.needs("KPROBE_EVENTS")
 @pytest.mark.usefixtures("pins")
-@named(row for row in SCREENS if row.part == "Hardware")
-def test_screen_of_hardware(hw, answered, row):
+@parametrized(row for row in ROWS if row.part == "Hardware")
+def test_offload_refusal_matches_doc(hw, last_errno, row):
     names = {f"eth{number}": str(hw.plug()) for number in (2, 3)}
     with contextlib.ExitStack() as stack:
         for name in ("va", names["eth3"]):
             stack.callback(sh, f"tc -n a qdisc del dev {name} clsact", check=False)
-        check(row, on_screen(row, names), answered)
+        check(row, output_of(row, names), last_errno)
 
 
-def test_page_is_read():
-    # screens() must find all rows, because a row that it overlooks has no scenario.
+def test_all_doc_rows_are_parsed():
+    # doc_rows() must find all rows, because a row that it overlooks has no scenario.
     text = PAGE.read_text(encoding="utf-8")
-    assert len(SCREENS) == len([line for line in text.splitlines() if line.startswith("| ")
-                                and not line.startswith("| what was typed")])
+    assert len(ROWS) == len([line for line in text.splitlines() if line.startswith("| ")
+                             and not line.startswith("| what was typed")])
