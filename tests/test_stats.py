@@ -87,7 +87,7 @@ def test_drops_of_a_filter(tc, counting):
 
 
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
-def test_who_has_no_verdict_has_no_hit(tc, counting):
+def test_unspec_is_not_counted(tc, counting):
     for handle, name in ((1, "ok"), (2, "unspec")):
         add(tc, name, f"prio 1 protocol ip handle {handle}")
     assert tc.ping(count=4)
@@ -95,14 +95,14 @@ def test_who_has_no_verdict_has_no_hit(tc, counting):
 
 
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
-def test_a_class_is_a_hit_too(tc, counting):
+def test_class_counts_as_hit(tc, counting):
     tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc")
     assert tc.ping(count=2)
     assert [found["packets"] for found in hits(tc)] == [2]
 
 
 @pytest.mark.only_here("the C counts nothing of a filter")
-def test_actions_count_themselves(tc, counting):
+def test_filter_with_actions_has_only_their_counts(tc, counting):
     tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc action pass")
     assert tc.ping(count=2)
     shown, = [entry for entry in json.loads(sh("tc -n a -s -j filter show dev va egress"))
@@ -113,7 +113,7 @@ def test_actions_count_themselves(tc, counting):
 
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 @FAMILIES
-def test_segments_are_counted_as_they_will_be_sent(tc, counting, family):
+def test_gso_packet_counts_as_its_segments(tc, counting, family):
     add(tc, "ok", "prio 1 protocol all")
     assert carry(family, "a", "b", tc.service(family), 1 << 20)
     found = hit(tc)
@@ -130,7 +130,7 @@ def test_nothing_is_shown_if_nothing_was_counted(tc):
 
 
 @pytest.mark.only_here("the C counts nothing of a filter")
-def test_hits_stay_when_counting_ends_and_go_with_the_filter(tc):
+def test_hits_remain_when_counting_is_disabled(tc):
     add(tc, "ok", "prio 1 protocol ip handle 1")
     COUNTING.write_text("1")
     try:
@@ -144,7 +144,7 @@ def test_hits_stay_when_counting_ends_and_go_with_the_filter(tc):
 
 
 @pytest.mark.only_here("the C counts nothing of a filter")
-def test_hits_of_all_processors(tc, counting):
+def test_hits_are_summed_over_cpus(tc, counting):
     """The hits of a filter are the sum of all per-CPU counters."""
     number = iterations(2000)
     add(tc, "ok")
@@ -170,7 +170,7 @@ def test_hits_of_all_processors(tc, counting):
 
 
 @pytest.mark.only_here("the C counts nothing of a filter")
-def test_hits_agree_with_the_kernels_own_count_of_runs(tc, counting):
+def test_hits_match_run_cnt_of_program(tc, counting):
     add(tc, "ok")
     assert tc.ping(count=5)
     shown, = [entry for entry in json.loads(sh("tc -n a -s -j filter show dev va egress"))
@@ -208,7 +208,7 @@ def test_headroom_is_read_back(net, family):
 
 
 @pytest.mark.beyond_c("routes whose `headroom` differs")
-def test_routes_of_another_headroom_are_not_the_same(net):
+def test_routes_with_different_headroom_do_not_share_state(net):
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
     try:
         batch("-n a", *(f"route add 10.8.{room}.0/24 encap bpf xmit pinned /run/bpf/stats "
@@ -271,7 +271,7 @@ def test_runs_and_verdicts(net, counting, hook, family, name, passes):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_the_file_for_people(net, counting):
+def test_debugfs_text_file(net, counting):
     net.encap("xmit", "ok", 4)
     net.encap("out", "drop", 6)
     assert net.ping(4, count=2) and net.dropped(6)
@@ -288,7 +288,7 @@ def test_the_file_for_people(net, counting):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_all_hooks_of_a_route_and_none_when_it_is_gone(net, counting):
+def test_hooks_are_listed_until_route_is_deleted(net, counting):
     net.route(4, "encap bpf out obj lwt_out_ok.o section lwt_out "
                  "xmit obj lwt_xmit_count.o section lwt_xmit")
     assert net.ping(count=2)
@@ -298,14 +298,14 @@ def test_all_hooks_of_a_route_and_none_when_it_is_gone(net, counting):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_nothing_is_counted_unless_asked_for(net):
+def test_nothing_is_counted_by_default(net):
     net.encap("xmit", "ok", 4)
     assert net.ping(count=2)
     assert counted(told("a", "xmit"))
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_a_name_of_any_bytes(net):
+def test_name_with_arbitrary_bytes(net):
     """A name of any bytes breaks neither the lines nor the JSON."""
     name = 'a "b"\\c\n\t\x01\x7f\udcff€'.encode("utf-8", "surrogateescape")
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
@@ -340,7 +340,7 @@ def as_root_of_a_user_namespace(read):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_who_may_read(net):
+def test_debugfs_permissions(net):
     """Only root may open the files, and root of a user namespace is shown only the network
     namespaces that belong to it; the opener's credentials decide, not the reader's."""
     net.encap("xmit", "ok", 4)
@@ -353,7 +353,7 @@ def test_who_may_read(net):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_an_open_file_keeps_the_module(net):
+def test_open_debugfs_file_holds_reference_to_module(net):
     """An open file holds the module, and reading goes on at a route that has been deleted."""
     net.encap("xmit", "ok", 4)
     net.encap("out", "ok", 6)
@@ -371,7 +371,7 @@ def test_an_open_file_keeps_the_module(net):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_routes_come_and_go_while_all_are_read(net, counting):
+def test_routes_change_while_debugfs_is_read(net, counting):
     """All routes can be read while routes and namespaces are added and deleted, although the reader
     may drop the last reference to a tunnel state."""
     stop = multiprocessing.get_context("fork").Event()
@@ -403,7 +403,7 @@ def test_routes_come_and_go_while_all_are_read(net, counting):
 
 
 @pytest.mark.only_here("the C tells nothing of programs on routes")
-def test_many_routes_are_told_of(net):
+def test_many_routes_are_listed(net):
     number = iterations(5000)
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
     try:
@@ -462,7 +462,7 @@ def test_each_route_keeps_its_own_name_of_a_program(net):
 @pytest.mark.only_here("the C has no such event")
 @FAMILIES
 @HOOKS
-def test_an_illegal_value_is_an_event(net, counting, family, hook):
+def test_illegal_value_is_traced(net, counting, family, hook):
     net.encap(hook, "illegal", family)
     with lost() as found:
         assert net.dropped(family)
@@ -475,7 +475,7 @@ def test_an_illegal_value_is_an_event(net, counting, family, hook):
 
 @pytest.mark.only_here("the C has no such event")
 @HOOKS
-def test_what_a_program_drops_is_no_event(net, hook):
+def test_drop_verdict_is_not_traced(net, hook):
     net.encap(hook, "drop", 4)
     with lost() as found:
         assert net.dropped()
@@ -483,7 +483,7 @@ def test_what_a_program_drops_is_no_event(net, hook):
 
 
 @pytest.mark.only_here("the C has no such event")
-def test_no_other_route_on_input(net, counting):
+def test_input_reroute_lookup_failure(net, counting):
     """A failed IPv6 lookup on input is counted and traced; an IPv4 error route drops the packet
     itself."""
     sh("ip -6 -n a route add fd03::1 via fd00::2")
@@ -500,7 +500,7 @@ def test_no_other_route_on_input(net, counting):
 
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
 @FAMILIES
-def test_no_other_route_on_xmit(wires, counting, family):
+def test_xmit_reroute_lookup_failure(wires, counting, family):
     """A failed lookup on xmit is counted and traced, and the sender gets ENETUNREACH."""
     first = wires.FIRST[family]
     with wires.temporary_routes(
@@ -531,7 +531,7 @@ def test_redirect_to_no_device_or_without_mac_header(wires, counting, family, re
 
 @pytest.mark.beyond_c("packet that is redirected in a loop")
 @FAMILIES
-def test_redirects_within_redirects_end(wires, counting, family):
+def test_redirect_recursion_limit_is_traced(wires, counting, family):
     late = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit"
     with Tun("a", "tun0") as tun, redirected(wires, family, encap=late), \
             Sender("a", family, tun.index) as sender, lost() as found:
@@ -544,7 +544,7 @@ def test_redirects_within_redirects_end(wires, counting, family):
 
 
 @pytest.mark.only_here("the C has no such event")
-def test_events_are_listed_and_have_a_format():
+def test_tracepoint_is_listed_with_its_format():
     with lost():
         listed = pathlib.Path("/sys/kernel/tracing/available_events").read_text().split()
         assert "lwtcls:exception" in listed
