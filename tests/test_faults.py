@@ -43,7 +43,7 @@ from test_offload import BUS, Hardware
 from tracing import events
 from wires import Sender, Tun
 
-pytestmark = pytest.mark.only_here("asks how our own memory is given back")
+pytestmark = pytest.mark.only_here("checks how lwtcls frees its memory")
 FAULTS, SLABS = pathlib.Path("/sys/kernel/debug"), pathlib.Path("/sys/kernel/debug/slab")
 CACHES = pathlib.Path("/sys/kernel/slab")
 NAME, OURS = MODULE.stem, f"[{MODULE.stem}]"
@@ -299,26 +299,26 @@ def test_adding_the_first_filter(clsact, nth):
 @FORMS
 def test_replacing_a_filter(clsact, nth, form):
     with program("classifier", "tc_ok") as old, program("classifier", "tc_shot") as new:
-        def put_back():
+        def restore():
             assert nl.filter_(clsact.ifindex, direct(old), flags=REPLACE) == (0, "")
 
-        put_back()
+        restore()
         body = nl.tfilter(clsact.ifindex, 1, OPTIONS[form](new))
         sweep(f"filter replace, {form}", nth, Request(nth, nl.RTM_NEWTFILTER, REPLACE, body),
-              lambda: filters(clsact), put_back)
+              lambda: filters(clsact), restore)
 
 
 @pytest.mark.parametrize("what", ["one", "all"])
 def test_deleting_filters(clsact, nth, what):
     with program("classifier", "tc_ok") as fd:
-        def put_back():
+        def restore():
             for handle in (1, 7):
                 assert nl.filter_(clsact.ifindex, direct(fd), handle, REPLACE) == (0, "")
 
-        put_back()
+        restore()
         body = nl.tfilter(clsact.ifindex, 1 if what == "one" else 0)
         sweep(f"filter del, {what}", nth, Request(nth, nl.RTM_DELTFILTER, 0, body),
-              lambda: filters(clsact), put_back)
+              lambda: filters(clsact), restore)
 
 
 def test_getting_a_filter(clsact, nth):
@@ -428,62 +428,62 @@ def test_adding_a_route(net, nth, family):
 
 
 @contextlib.contextmanager
-def standing_route(net, family):
-    """Adds a route that drops packets. Yields a function that restores it."""
+def route_to_restore(net, family):
+    """Adds a route that drops packets. Yields a function that restores the route."""
     with program("lwt_xmit", "lwt_xmit_drop") as fd:
         body = route(net, family, nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd)
                                           + nl.attr(nl.PROG_NAME, "drop")))
 
-        def put_back():
+        def restore():
             assert nl.request("a", nl.RTM_NEWROUTE, REPLACE, body) == (0, "")
 
-        put_back()
+        restore()
         assert len(routes(family)) == 1
-        yield put_back
+        yield restore
     sh(f"ip -{family} -n a route del {net.service(family)}")
 
 
 @FAMILIES
 def test_replacing_a_route(net, nth, family):
-    with standing_route(net, family) as put_back, three_programs() as attributes:
+    with route_to_restore(net, family) as restore, three_programs() as attributes:
         body = route(net, family, attributes)
         sweep(f"IPv{family} route replace", nth, Request(nth, nl.RTM_NEWROUTE, REPLACE, body),
-              lambda: routes(family), put_back)
+              lambda: routes(family), restore)
         assert net.dropped(family)
 
 
 @FAMILIES
 def test_deleting_a_route(net, nth, family):
-    with standing_route(net, family) as put_back:
+    with route_to_restore(net, family) as restore:
         sweep(f"IPv{family} route del", nth,
               Request(nth, nl.RTM_DELROUTE, 0, nl.destination(family)),
-              lambda: routes(family), put_back)
+              lambda: routes(family), restore)
 
 
 @pytest.mark.needs("LWTUNNEL_BPF")
-def test_deleting_a_route_of_the_kernels_own_by_its_program(net, nth):
-    """lwtcls compares such a route with the request by dumping both encapsulations. Without memory
-    for the dump the route stays; without memory for the encapsulation of the request the kernel
-    deletes the route whatever its program."""
+def test_deleting_builtin_route_by_its_program(net, nth):
+    """lwtcls compares a route of the built-in encapsulation with the request by dumping both
+    encapsulations. Without memory for the dump the route stays; without memory for the
+    encapsulation of the request the kernel deletes the route whatever its program."""
     with program("lwt_xmit", "lwt_xmit_drop") as fd:
         body = route(net, 4, nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd)
                                      + nl.attr(nl.PROG_NAME, "drop")))
 
-        def put_back():
+        def restore():
             remove(NAME)
             assert nl.request("a", nl.RTM_NEWROUTE, REPLACE, body) == (0, "")
             sh(f"insmod {MODULE}")
 
-        put_back()
-        sweep("IPv4 route del, of the kernel's own", nth,
+        restore()
+        sweep("IPv4 route del, built-in", nth,
               Request(nth, nl.RTM_DELROUTE, 0, body),
-              lambda: routes(4), put_back, TOLD | {errno.ESRCH})
+              lambda: routes(4), restore, TOLD | {errno.ESRCH})
     net.route(4)
 
 
 @FAMILIES
 def test_dumping_routes(net, nth, family):
-    with standing_route(net, family):
+    with route_to_restore(net, family):
         body = nl.rtmsg(DOMAIN[family])
         sweep(f"IPv{family} route dump", nth, Request(nth, nl.RTM_GETROUTE, nl.NLM_F_DUMP, body),
               lambda: routes(family))

@@ -30,7 +30,7 @@ def counters():
 
 @FAMILIES
 @HOOKS
-def test_ok_lets_packets_pass(net, family, hook):
+def test_ok_passes_packets(net, family, hook):
     net.encap(hook, "ok", family)
     assert net.ping(family, count=3)
 
@@ -58,7 +58,7 @@ def test_illegal_value_drops_packets(net, family, hook):
 @FAMILIES
 @pytest.mark.beyond_c(
     "drop reason of such packets, and of those whose protocol a program changed")
-def test_packet_of_another_protocol_is_dropped_for_that(net, family):
+def test_changed_protocol_is_the_drop_reason(net, family):
     net.encap("xmit", "push_ok", family)
     with Sender("a", family) as sender, events("skb/kfree_skb") as freed:
         assert sender.send(net.service(family)) == errno.EINVAL
@@ -82,7 +82,7 @@ def test_reroute_on_out_is_ignored(net, hook):
 @FAMILIES
 @pytest.mark.parametrize("hook", ["out", "xmit"])
 @pytest.mark.parametrize("name, error", [("drop", errno.EPERM), ("illegal", errno.EINVAL)])
-def test_sender_is_told(net, family, hook, name, error):
+def test_sender_gets_errno(net, family, hook, name, error):
     net.encap(hook, name, family)
     domain = "AF_INET" if family == 4 else "AF_INET6"
     # A dropped skb is no longer charged to the socket: TIOCOUTQ gives 0.
@@ -126,7 +126,7 @@ def test_all_hooks_of_one_route(net):
     assert shown[0]["encap"]["encap_type"] == "bpf"
 
 
-def test_scratch_space_is_saved(net):
+def test_skb_cb_is_restored(net):
     net.route(4, "encap bpf xmit obj lwt_xmit_cb.o section lwt_xmit")
     assert net.ping(count=2)
     # IP fragments the packet by its control block in skb->cb, which the program has overwritten.
@@ -152,7 +152,7 @@ def test_headroom_lowers_the_mtu(net):
 
 
 @FAMILIES
-def test_route_is_deleted_by_its_programs_names(net, family):
+def test_route_deletion_compares_program_names(net, family):
     net.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     route = f"ip -{family} -n a route del {net.service(family)}"
     via = f"via {net.gateway(family)} dev va"
@@ -170,7 +170,7 @@ def test_route_is_deleted_by_its_programs_names(net, family):
 @pytest.mark.parametrize("family", [
     pytest.param(4, marks=pytest.mark.beyond_c("routes whose programs have the same name")), 6])
 @pytest.mark.by_chance("when a program goes that was replaced")
-def test_another_program_of_the_same_name_replaces(net, family, kind, tags, tmp_path):
+def test_replace_with_rebuilt_program_of_same_name(net, family, kind, tags, tmp_path):
     # As after a rebuild: the path is the same, the program is another one. If only a constant
     # differs, the tag is the same, because it does not cover the program's maps.
     seen = set()
@@ -187,7 +187,7 @@ def test_another_program_of_the_same_name_replaces(net, family, kind, tags, tmp_
 
 
 @FAMILIES
-def test_second_route_to_one_place_is_refused(net, family):
+def test_duplicate_route_is_refused(net, family):
     encap = "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit"
     net.route(family, encap)
     assert "File exists" in must_fail(
@@ -222,7 +222,7 @@ def test_multipath(net):
     assert net.dropped()
 
 
-def test_namespace_takes_its_routes_along(net):
+def test_deleting_netns_deletes_routes(net):
     # The fixture no_leaks checks for leaks after each scenario.
     for hook in ("in", "out", "xmit"):
         for family in (4, 6):
@@ -241,7 +241,7 @@ def test_replacing_under_traffic(net):
 
 @pytest.mark.parametrize("where, what", [
     ("vb", "disable_ipv6"), ("all", "disable_ipv6"), ("default", "disable_ipv6")])
-def test_device_that_does_not_speak_the_family_of_a_pushed_header(fresh, where, what):
+def test_pushed_ipv6_header_without_ipv6_on_device(fresh, where, what):
     # disable_ipv6 removes the addresses and routes of the devices that it applies to.
     sysctl("b", f"ipv6/conf/{where}/{what}", 1)
     fresh.encap("in", "push_six", 4)
@@ -250,7 +250,7 @@ def test_device_that_does_not_speak_the_family_of_a_pushed_header(fresh, where, 
     assert fresh.ping()
 
 
-def test_small_device_does_not_speak_ipv6(fresh):
+def test_pushed_ipv6_header_on_device_with_small_mtu(fresh):
     # With an MTU below 1280 the device has no inet6_dev.
     sh("ip -n b link set vb mtu 1000")
     fresh.encap("in", "push_six", 4)

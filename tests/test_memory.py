@@ -98,7 +98,7 @@ def no_memory():
 # The C code leaks such a packet, and with it references to the socket, the route and the program.
 @FAMILIES
 @pytest.mark.beyond_c("packet on xmit, no memory for the MAC header", run=False)
-def test_packet_that_finds_no_memory_is_freed(net, family):
+def test_packet_is_freed_if_headroom_allocation_fails(net, family):
     net.encap("xmit", "narrow", family)
     with Sender("a", family, MARK) as sender:
         with no_memory() as refused:
