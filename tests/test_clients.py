@@ -129,7 +129,7 @@ def test_aya(bare, aya, hook):
 
 
 @HOOKS
-def test_aya_chooses_no_place(va, aya, hook):
+def test_aya_without_priority_and_handle(va, aya, hook):
     # The kernel chooses both numbers, and reports them in its echo.
     assert aya("attach classifier_shot.o 0 0") == "ok"
     (shown,) = va.filters(f"dev va {hook}")
@@ -151,7 +151,7 @@ def test_aya_finds_filters_by_their_name(va, aya, hook):
 
 
 @pytest.mark.parametrize("hook", ["egress"])
-def test_aya_attaches_at_a_place_that_is_taken(va, aya, hook):
+def test_aya_attach_with_handle_in_use(va, aya, hook):
     va.tc(f"filter add dev va {hook} protocol all prio 7 handle 5 bpf da obj tc_ok.o sec tc")
     assert "File exists" in aya("attach classifier_shot.o 7 5")
     assert va.ping()
@@ -431,7 +431,7 @@ def test_identity_of_another_program(va, read, fds, kind, message):
     assert va.dropped()
 
 
-def test_state_of_offload_cannot_be_sent_back(va, read, fds):
+def test_offload_state_flags_are_refused(va, read, fds):
     # The C code refuses it too: clients have to leave out these flags.
     assert read[nl.BPF_FLAGS_GEN] == struct.pack("=I", 8)
     changed = read | {nl.BPF_FD: fds["shot"]}
@@ -452,7 +452,7 @@ def test_bytecode_is_read_and_sent_back(va):
 
 
 @pytest.mark.parametrize("flag", [NESTED, 0x4000, 0xC000], ids=hex)
-def test_flags_of_types_say_nothing(va, fds, flag):
+def test_netlink_type_flag_bits_are_ignored(va, fds, flag):
     options = b"".join(attr(kind | flag, payload) for kind, payload in (
         (nl.BPF_FD, fds["shot"]), (nl.BPF_NAME, "name"), (nl.BPF_FLAGS, nl.DIRECT)))
     body = attr(nl.TCA_KIND, "bpf") + attr(nl.TCA_OPTIONS | NESTED, options)

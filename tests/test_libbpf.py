@@ -69,7 +69,7 @@ def test_attach_chooses_handle_and_priority(va, hook):
 
 
 @BOTH
-def test_attach_keeps_to_handle_and_priority(va, hook):
+def test_attach_uses_given_handle_and_priority(va, hook):
     assert attach(f"hook={hook} object=tc_shot.o handle=0xfedcba98 priority=0xffff") == {
         "handle": 0xFEDCBA98, "priority": 0xFFFF, "prog_id": ids()[0]}
     assert va.dropped()
@@ -79,7 +79,7 @@ def test_attach_keeps_to_handle_and_priority(va, hook):
 
 
 @BOTH
-def test_query_gives_back_what_was_attached(va, hook):
+def test_query_returns_attached_filter(va, hook):
     attached = [attach(f"hook={hook} object=tc_ok.o handle={handle} priority={priority}")
                 for handle, priority in ((5, 1), (6, 1), (5, 2))]
     assert [each["prog_id"] for each in attached] == sorted(ids())
@@ -89,7 +89,7 @@ def test_query_gives_back_what_was_attached(va, hook):
     assert va.ping()
 
 
-def test_hooks_are_apart(va):
+def test_hooks_are_independent(va):
     inward = attach(f"hook={INGRESS} object=tc_ok.o handle=1 priority=1")
     outward = attach(f"hook={EGRESS} object=tc_shot.o handle=1 priority=1")
     assert inward["prog_id"] != outward["prog_id"]
@@ -114,7 +114,7 @@ def test_replace_keeps_handle_and_priority(va, hook):
     eventually(lambda: ids() == [after["prog_id"]])
 
 
-def test_replace_of_nothing_attaches(va):
+def test_replace_attaches_missing_filter(va):
     attached = attach(f"hook={EGRESS} object=tc_shot.o handle=4 priority=2 flags={REPLACE}")
     assert (attached["handle"], attached["priority"]) == (4, 2)
     assert va.dropped()
@@ -133,7 +133,7 @@ def test_detach(va, hook):
     eventually(lambda: len(ids()) == 1)
 
 
-def test_detach_of_the_last(va):
+def test_detach_last_filter(va):
     place = f"hook={EGRESS} handle=1 priority=1"
     attach(f"object=tc_shot.o {place}")
     assert errors(f"detach {place}") == [0]
@@ -157,14 +157,14 @@ def test_handle_in_use(va):
     eventually(lambda: ids() == [before["prog_id"]])
 
 
-def test_query_and_detach_of_what_is_not_there(va):
+def test_query_and_detach_of_missing_filter(va):
     before = attach(f"hook={EGRESS} object=tc_ok.o handle=1 priority=5")
     assert errors(*(f"{verb} hook={EGRESS} {place}" for verb in ("query", "detach") for place in (
         "handle=2 priority=5", "handle=1 priority=6"))) == [errno.ENOENT] * 4
     assert results(f"query hook={EGRESS} handle=1 priority=5") == [{"error": 0, **before}]
 
 
-def test_descriptor_that_is_no_program(va):
+def test_fd_that_is_not_a_program(va):
     # libbpf first asks the kernel for the program's name, and returns the errno of that request.
     assert errors(f"attach hook={EGRESS} fd=999", f"attach hook={EGRESS} fd=1",
                   f"attach hook={EGRESS}") == [errno.EBADFD, errno.EINVAL, errno.EINVAL]
@@ -177,7 +177,7 @@ def test_program_of_another_type(va):
     eventually(lambda: not ids())
 
 
-def test_what_libbpf_refuses_itself(va):
+def test_requests_that_libbpf_refuses(va):
     place = f"hook={EGRESS} handle=1 priority=1"
     before = attach(f"object=tc_ok.o {place}")
     assert errors(
@@ -239,7 +239,7 @@ def test_hook_is_created_once(bare):
     assert "clsact" in bare.tc("qdisc show dev va clsact")
 
 
-def test_destroying_a_hook_detaches_its_filters_alone(va):
+def test_destroying_hook_detaches_only_its_filters(va):
     for hook in (INGRESS, EGRESS):
         for _ in range(3):
             attach(f"hook={hook} object=tc_shot.o")
@@ -252,7 +252,7 @@ def test_destroying_a_hook_detaches_its_filters_alone(va):
     eventually(lambda: not ids())
 
 
-def test_destroying_both_hooks_takes_the_filters_along(va):
+def test_destroying_both_hooks_deletes_filters(va):
     for hook in (INGRESS, EGRESS):
         attach(f"hook={hook} object=tc_shot.o")
     assert va.dropped()

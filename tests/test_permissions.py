@@ -171,7 +171,7 @@ class Scene:
         }
         return changes, reads
 
-    def ask_all(self, sock=None):
+    def send_all(self, sock=None):
         """Sends all requests; returns their answers. Reads come first, because the last changes
         delete what they read."""
         changes, reads = self.requests()
@@ -209,8 +209,8 @@ CALLERS = {
     "root": (lambda: None, True),
     "nobody": (drop_all, False),
     "root without capabilities": (keep, False),
-    "CAP_NET_ADMIN alone": (lambda: keep(CAP_NET_ADMIN), True),
-    "CAP_BPF alone": (lambda: keep(CAP_BPF), False),
+    "CAP_NET_ADMIN only": (lambda: keep(CAP_NET_ADMIN), True),
+    "CAP_BPF only": (lambda: keep(CAP_BPF), False),
 }
 if USER_NAMESPACES:
     CALLERS["owner of a user namespace"] = (enter_user_namespace, False)
@@ -221,7 +221,7 @@ def test_filters_and_routes(scene, caller):
     become, may = CALLERS[caller]
     changes, reads = scene.requests()
     before = scene.state()
-    said = in_a_child(become, scene.ask_all)
+    said = in_a_child(become, scene.send_all)
     assert said == dict.fromkeys(reads, "") | dict.fromkeys(changes, "" if may else "EPERM")
     assert (scene.state() == before) is not may
 
@@ -230,13 +230,13 @@ def test_socket_of_root_gives_no_rights(scene):
     changes, reads = scene.requests()
     before = scene.state()
     with nl.open_in("a") as sock:
-        said = in_a_child(drop_all, lambda: scene.ask_all(sock))
+        said = in_a_child(drop_all, lambda: scene.send_all(sock))
     assert said == dict.fromkeys(reads, "") | dict.fromkeys(changes, "EPERM")
     assert scene.state() == before
 
 
 if USER_NAMESPACES:
-    def test_owner_of_a_network_may_configure_it(scene):
+    def test_owner_of_netns_may_configure_it(scene):
         def own_network():
             drop_all()
             os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
@@ -260,12 +260,12 @@ PROGRAMS = {
     "nobody": (drop_all, {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
                           "load with the helper": "EPERM", "by number": "EPERM",
                           "by name": "EACCES"}),
-    "CAP_NET_ADMIN alone": (lambda: keep(CAP_NET_ADMIN),
-                            {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
-                             "load with the helper": "EPERM", "by number": "EPERM"}),
-    "CAP_BPF alone": (lambda: keep(CAP_BPF),
-                      {"load for tc": "EPERM", "load for xmit": "EPERM",
-                       "load with the helper": "EPERM", "by number": "EPERM"}),
+    "CAP_NET_ADMIN only": (lambda: keep(CAP_NET_ADMIN),
+                           {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
+                            "load with the helper": "EPERM", "by number": "EPERM"}),
+    "CAP_BPF only": (lambda: keep(CAP_BPF),
+                     {"load for tc": "EPERM", "load for xmit": "EPERM",
+                      "load with the helper": "EPERM", "by number": "EPERM"}),
     "CAP_BPF and CAP_NET_ADMIN": (lambda: keep(CAP_BPF, CAP_NET_ADMIN), {"by number": "EPERM"}),
 }
 
