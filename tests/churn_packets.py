@@ -56,7 +56,8 @@ class Sender:
 
 
 def send(done, going, scene, cpu):
-    """Sends continuously: mostly to the service, the rest to devices that come and go."""
+    """Sends continuously: mostly to the service, the rest to devices that are being added and
+    deleted."""
     os.sched_setaffinity(0, {cpu})
     # Leaves CPU time to the operations.
     os.nice(5)

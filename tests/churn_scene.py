@@ -14,7 +14,8 @@ PRIORITIES, HANDLES, CHAIN = range(1, 5), range(1, 6), 5
 RETURN_ALL = struct.pack("=HBBI", 6, 0, 0, 0xFFFFFFFF)
 # Interface indices; bpf/churn.c redirects to the first two.
 SINK, FIRST_DUMMY, FIRST_VETH, FIRST_SHARED, LO = 9000, 10000, 20000, 30000, 1
-# Network numbers of the devices that come and go, by kind; each kind has one network per slot.
+# Network numbers of the devices that are created and deleted, by kind; each kind has one network
+# per slot.
 SLOTS = range(4)
 DUMMIES, NAMESPACES, SHARED = 20, 21, 22
 

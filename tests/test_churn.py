@@ -173,7 +173,7 @@ def operations(scene):
         ("namespaces", churn_devices.change_namespaces, scene),
         ("blocks", churn_devices.change_blocks, scene),
         *([("hardware", churn_devices.change_hardware, scene)]
-          if needs.part("hardware that comes and goes under traffic", "NETDEVSIM") else []),
+          if needs.part("hardware that is added and removed under traffic", "NETDEVSIM") else []),
         ("rmmod", churn.unload),
         ("dumps", churn.dump, scene),
     ]
@@ -261,10 +261,10 @@ def fixture_generator():
     sh("rmmod pktgen")
 
 
-@pytest.mark.only_here("is about who meets whom, and not about what comes of it")
-def test_all_processors_meet(generator, counters, scene):
-    """Sends from all CPUs while filters and routes change, without splats: KCSAN has its best
-    chance here."""
+@pytest.mark.only_here("tests concurrency, not results")
+def test_concurrent_traffic_on_all_cpus(generator, counters, scene):
+    """Sends from all CPUs while filters and routes change, and checks for splats. This gives KCSAN
+    the most concurrent accesses."""
     lines = len(kernel_log())
     batch("-n b", "neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev vb",
           "neigh add fd00::77 lladdr 02:00:00:00:00:77 dev vb")

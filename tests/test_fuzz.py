@@ -435,13 +435,13 @@ def test_verdicts(net, hook, kind, capsys):
 # Modules that take something that lwtcls needs, and the errno of loading lwtcls then, without and
 # with cls_only.
 TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_tracer": (0, 0)}
-# The slot is free only if the kernel's own encapsulation is not built in.
+# The slot is free only if the kernel has no built-in encapsulation.
 if not needs.has("LWTUNNEL_BPF"):
     TAKERS["lwtcls_slot"] = (0, 0)
 
 
 @pytest.mark.only_here("the module itself")
-def test_coming_and_going(coverage):
+def test_load_with_slot_or_kind_in_use(coverage):
     """The module loads if its slot and kind are free, and behaves as documented if one of them is
     taken."""
     lines = len(kernel_log())
@@ -621,7 +621,7 @@ class OffloadDevices:
 @pytest.mark.needs("NETDEVSIM")
 @pytest.mark.only_here("the C leaves devices with programs that are gone")
 def test_devices(net, coverage):
-    """Devices accept, refuse, come and go; dumps agree with their state."""
+    """Devices accept and refuse filters, and join and leave; dumps agree with their state."""
     lines, counts = len(kernel_log()), collections.Counter()
     devices = OffloadDevices(net)
     try:

@@ -19,7 +19,7 @@
 #define ONE_OF 8
 /* A rule selects a route by this mark. */
 #define MARK 7
-/* Interface indices: a device that stays, and the first of those that come and go. */
+/* Interface indices: a permanent device, and the first of those that are deleted again. */
 #define SINK 9000
 #define FIRST_DUMMY 10000
 #define DUMMIES 4
