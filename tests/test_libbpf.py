@@ -262,7 +262,7 @@ def test_destroying_both_hooks_deletes_filters(va):
     eventually(lambda: not ids())
 
 
-def test_tc_shows_and_deletes_what_libbpf_attached(va):
+def test_tc_shows_and_deletes_filter_of_libbpf(va):
     attached = attach(f"hook={EGRESS} object=tc_shot.o handle=0x1f priority=2")
     (shown,) = va.filters()
     options = shown["options"]
@@ -275,7 +275,7 @@ def test_tc_shows_and_deletes_what_libbpf_attached(va):
     assert va.ping()
 
 
-def test_libbpf_finds_what_tc_attached(va):
+def test_libbpf_finds_filter_of_tc(va):
     va.tc("filter add dev va egress protocol all prio 6 handle 0x2f bpf da obj tc_shot.o sec tc")
     (found,) = results(f"query hook={EGRESS} handle=0x2f priority=6")
     assert found == {"error": 0, "handle": 0x2F, "priority": 6, "prog_id": ids()[0]}
