@@ -71,9 +71,9 @@ end_jobs() {
 	done
 }
 
-# attend SHOW: waits for all jobs started with "set -m" and "&". Every 30 s it prints the output of
-# the function SHOW, which reports progress. An interrupt kills all jobs.
-attend() {
+# wait_for_jobs SHOW: waits for all jobs started with "set -m" and "&". Every 30 s it prints the
+# output of the function SHOW, which reports progress. An interrupt kills all jobs.
+wait_for_jobs() {
 	local start=$SECONDS shown=$SECONDS
 	trap end_jobs EXIT
 	while [ -n "$(jobs -r)" ]; do

@@ -42,15 +42,15 @@ echo $modprobe >/proc/sys/kernel/modprobe
 watched=/sys/kernel/debug/kcsan
 [ ! -e $watched ] || echo on >$watched
 
-# without OPTION WHAT: returns whether the kernel lacks an option; says that WHAT is left out
-# then.
-without() {
+# lacks_option OPTION WHAT: returns whether the kernel lacks an option. Says then that WHAT is left
+# out.
+lacks_option() {
 	! grep -q "^CONFIG_$1=" "$LWTCLS_KERNEL/.config" || return 1
 	echo "left out: $2: the kernel has no CONFIG_$1"
 }
 
 # The KUnit suites run when the module is loaded, and report to the kernel log.
-if grep -q kunit.autorun=1 /proc/cmdline && ! without KUNIT "KUnit suites"; then
+if grep -q kunit.autorun=1 /proc/cmdline && ! lacks_option KUNIT "KUnit suites"; then
 	echo "lwtcls: suites begin" >/dev/kmsg
 	insmod "$LWTCLS_BUILD/lwtcls_kunit.ko"
 	rmmod lwtcls_kunit
@@ -59,7 +59,7 @@ fi
 
 # Earlier leaks are not ours.
 leaks=/sys/kernel/debug/kmemleak
-if ! grep -q kmemleak=on /proc/cmdline || without DEBUG_KMEMLEAK "the search for lost memory"; then
+if ! grep -q kmemleak=on /proc/cmdline || lacks_option DEBUG_KMEMLEAK "the search for lost memory"; then
 	leaks=
 fi
 [ -z "$leaks" ] || echo clear >$leaks

@@ -7,8 +7,8 @@
 PS1='lwtcls# '
 [ ! -e /run/lwtcls-shell ] || return 0
 : >/run/lwtcls-shell
-word() { sed -n "s/.*lwtcls\\.$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
-lwtcls=$(word checkout) build=$(word build)
+cmdline_param() { sed -n "s/.*lwtcls\\.$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
+lwtcls=$(cmdline_param checkout) build=$(cmdline_param build)
 cd "$build/bpf" || return
 stty rows 50 cols 150 2>/dev/null
 # shellcheck source=tests/net.sh
