@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of a classifier (`tcf_proto`), and the arguments of its callbacks.
+//! A `tcf_proto` of a classifier, and the arguments of its callbacks.
 
 use crate::abstractions::{
     bindings,
