@@ -186,7 +186,7 @@ def insert(path, parameters=""):
 
 
 def fetch(name):
-    """Loads one of the kernel's own modules that is not loaded on demand. Does nothing if it is
+    """Loads a module of the kernel that is not loaded on demand. Does nothing if it is
     built in."""
     modprobe = pathlib.Path("/proc/sys/kernel/modprobe").read_text(encoding="utf-8").strip()
     sh(f"{modprobe} -q {name}", check=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hostile netlink messages, generated from a seed alone.
+"""Hostile netlink messages, generated from a seed.
 
 A message starts as a tree of attributes that the kernel accepts; most trees are then corrupted. The
 answers do not influence later messages: two kernels that get the same seed get the same requests.
@@ -264,10 +264,10 @@ class Maker(Mutator):
         make = self.r.choices((self.filter, self.route, self.nexthop, self.class_),
                               (50, 40, 8, 2))[0]
         kind, flags, head, nodes, inner = make()
-        where = self.r.choices(("nowhere", "inside", "anywhere"), (30, 55, 15))[0]
+        where = self.r.choices(("none", "inside", "anywhere"), (30, 55, 15))[0]
         if where == "inside" and not inner:
-            where = "nowhere"
-        for _ in range(self.r.choice((1, 1, 1, 2, 3)) if where != "nowhere" else 0):
+            where = "none"
+        for _ in range(self.r.choice((1, 1, 1, 2, 3)) if where != "none" else 0):
             self.corrupt(inner[0].body if where == "inside" else nodes)
             if where == "inside" and not isinstance(inner[0].body, list):
                 break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random packets, generated from a seed alone."""
+"""Random packets, generated from a seed."""
 
 import socket
 import struct

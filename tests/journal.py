@@ -25,12 +25,12 @@ class Journal:
     """The observations of a scenario's body, without those of its setup and teardown."""
 
     def __init__(self):
-        self.entries, self.beside, self.on = [], [], False
+        self.entries, self.other_threads, self.on = [], [], False
         self.here = threading.local()
 
     def begin(self):
         """Starts recording a scenario."""
-        self.entries, self.beside, self.on = [], [], True
+        self.entries, self.other_threads, self.on = [], [], True
 
     def note(self, of, **what):
         """Records an observation, unless it is part of another one. Observations of other threads
@@ -40,8 +40,8 @@ class Journal:
         entry = {"of": of, **{name: plain(value) for name, value in what.items()}}
         if threading.current_thread() is threading.main_thread():
             self.entries.append(entry)
-        elif (entry := {**entry, "beside": True}) not in self.beside:
-            self.beside.append(entry)
+        elif (entry := {**entry, "other_thread": True}) not in self.other_threads:
+            self.other_threads.append(entry)
 
     @contextlib.contextmanager
     def quiet(self):
@@ -132,9 +132,9 @@ class Printer:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self):
         """Prints the line."""
-        seen = JOURNAL.entries + JOURNAL.beside
+        seen = JOURNAL.entries + JOURNAL.other_threads
         data = json.dumps({**self.record, "entries": seen}).encode()
-        JOURNAL.entries, JOURNAL.beside = [], []
+        JOURNAL.entries, JOURNAL.other_threads = [], []
         terminal = self.plugins.getplugin("terminalreporter")
         terminal.ensure_newline()
         terminal.write_line("journal: " + base64.b64encode(zlib.compress(data)).decode())

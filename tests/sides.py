@@ -78,9 +78,9 @@ def pytest_collection_modifyitems(config, items):
             if row not in known:
                 raise pytest.UsageError(f"{item.nodeid}: docs/differences.md has no row '{row}'")
     if SIDE == "c":
-        alone = [item for item in items if item.get_closest_marker("only_here")]
-        config.hook.pytest_deselected(items=alone)
-        items[:] = [item for item in items if item not in alone]
+        ours_only = [item for item in items if item.get_closest_marker("only_here")]
+        config.hook.pytest_deselected(items=ours_only)
+        items[:] = [item for item in items if item not in ours_only]
         for item in items:
             if not UNMARKED:
                 has_to_fail(item)

@@ -294,8 +294,8 @@ def test_dump_matches_request(tc):
         ("skbedit", 11, 1, 1), ("mirred", 12, 1, 1), ("police", 13, 1, 1), ("gact", 14, 1, 1)]
     assert acts[1]["mirred_action"] == "mirror" and acts[1]["to_dev"] == "d0"
     # A get returns the same attributes as a dump.
-    alone = nl.filters(tc.ifindex, 3, protocol=0x0008)[3]
-    assert alone.keys() == nl.filters(tc.ifindex)[3].keys() == {
+    single = nl.filters(tc.ifindex, 3, protocol=0x0008)[3]
+    assert single.keys() == nl.filters(tc.ifindex)[3].keys() == {
         nl.BPF_CLASSID, nl.BPF_NAME, nl.BPF_ID, nl.BPF_TAG, nl.BPF_ACT, nl.BPF_FLAGS_GEN}
 
 
@@ -431,7 +431,7 @@ BAD = {
     "good with unknown generic flag": (act_list(OK) + nl.attr(nl.BPF_FLAGS_GEN, 4), errno.EINVAL),
     # EINVAL if a filter is replaced, because its flags differ; else EOPNOTSUPP, because no device
     # offloads.
-    "good in hardware alone": (
+    "good with skip_sw": (
         act_list(OK) + nl.attr(nl.BPF_FLAGS_GEN, 2), errno.EINVAL, errno.EOPNOTSUPP),
 }
 

@@ -544,7 +544,7 @@ class OffloadDevices:
     def places(self):
         """Returns where filters can be added: the index and parent of each place."""
         found = [(ifindex, nl.TC_H_CLSACT_INGRESS) for ifindex, there in self.where.items()
-                 if there == "alone"]
+                 if there == "own"]
         return found + [(MAGIC_BLOCK, BLOCK)] * ("block" in self.where.values())
 
     def filters(self, place, terse=False):
@@ -575,7 +575,7 @@ class OffloadDevices:
             offered = [each for each, flags in shown.get(place, ()) if flags & IN_HW]
             self.offered[port] = offered
             assert not has or has in offered, f"{port} has {has}, shown are {shown}"
-            if there == "alone":
+            if there == "own":
                 # Bytecode has no id.
                 assert offered in ([has], [has] if has else []), f"{port} has {has}: {shown}"
 
@@ -584,7 +584,7 @@ class OffloadDevices:
         places = self.places()
         if not places or r.randrange(100) < 20:
             ifindex = r.choice(list(self.where))
-            there = None if self.where[ifindex] else r.choice(("block", "block", "alone"))
+            there = None if self.where[ifindex] else r.choice(("block", "block", "own"))
             answer = self.clsact(ifindex, there)
             return "join" if there else "leave", answer.error
         if r.randrange(100) < 20:

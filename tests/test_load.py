@@ -265,7 +265,7 @@ def test_percpu_accesses_use_gs():
 @pytest.mark.only_here("the C is built by one compiler")
 def test_shims_are_inlined():
     """All C shims are inlined: a C function would lack the kernel's hardening (return thunks,
-    retpolines, stack canary), which clang is not told of if GCC built the kernel."""
+    retpolines, stack canary): these options are not passed to clang if GCC built the kernel."""
     names = {line.split()[-1] for line in sh(f"nm {BUILD}/rust/lwtcls.o").splitlines()
              if line.split()[-2] in "tTwW"}
     ours = {name for name in names

@@ -491,13 +491,13 @@ def test_header_is_refused(tunnels, hook, inner, header):
 @HOOKS
 @INNER
 @pytest.mark.parametrize("header", [
-    pytest.param(ip(4, 253), id="IPv4 alone"),
-    pytest.param(ip(6, 59), id="IPv6 alone"),
+    pytest.param(ip(4, 253), id="IPv4 only"),
+    pytest.param(ip(6, 59), id="IPv6 only"),
     pytest.param(ip(4, 253, bytes(236)), id="256 bytes"),
     pytest.param(ip(6, 253, bytes(216)), id="256 bytes of IPv6"),
     pytest.param(ip(4, 253, options=NOPS * 5), id="most options"),
-    pytest.param(udp(4, 1), id="IPv4 and UDP alone"),
-    pytest.param(udp(6, 1), id="IPv6 and UDP alone"),
+    pytest.param(udp(4, 1), id="IPv4 and UDP only"),
+    pytest.param(udp(6, 1), id="IPv6 and UDP only"),
 ])
 def test_header_is_accepted(tunnels, hook, inner, header):
     data, with_mac = frame(inner)

@@ -82,11 +82,11 @@ LONGER = "the attribute is longer than its longest string"
 
 ROUTES = {
     "no attribute": (lambda fds: b"", errno.EINVAL, NO_PROGRAM),
-    "headroom alone": (lambda fds: nl.attr(nl.LWT_HEADROOM, 20), errno.EINVAL, NO_PROGRAM),
+    "headroom only": (lambda fds: nl.attr(nl.LWT_HEADROOM, 20), errno.EINVAL, NO_PROGRAM),
     "empty program": (
         lambda fds: nl.attr(nl.LWT_XMIT), errno.EINVAL,
         "the file descriptor of a program is missing"),
-    "name alone": (
+    "name only": (
         lambda fds: nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_NAME, "name")), errno.EINVAL,
         "the file descriptor of a program is missing"),
     "name missing": (
@@ -315,7 +315,7 @@ FILTERS = {
     "unknown generic flag": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 4)), errno.EINVAL,
         "a bpf filter supports only the generic flags skip_hw and skip_sw"),
-    "nowhere": (
+    "skip_hw and skip_sw": (
         lambda fds: options(fds["tc"], extra=nl.attr(nl.BPF_FLAGS_GEN, 3)), errno.EINVAL,
         "skip_hw and skip_sw are mutually exclusive"),
     "other generic flags than before": (

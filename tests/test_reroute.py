@@ -103,7 +103,7 @@ def test_reroute_lookup_uses_vrf_of_old_route(wires, family):
         first, other = wires.FIRST[family], wires.OTHER[family]
         red = {4: "via 10.8.0.2 dev ra", 6: "via fd08::2 dev ra"}[family]
         # The main table's route to FIRST has a device of the VRF, and only the VRF's route to OTHER
-        # leads to c.
+        # reaches c.
         with wires.temporary_routes("a", family,
                                     f"route add {first} {OTHER} {red}",
                                     f"route add {other} {wires.VIA['b'][family]}",

@@ -104,7 +104,7 @@ def fixture_lock():
 
 @pytest.fixture(name="rtnl")
 def fixture_rtnl(lock):
-    """RTNL, which nobody holds or waits for after the scenario."""
+    """RTNL. After the scenario no task holds it or waits for it."""
     made = Rtnl()
     try:
         yield made

@@ -195,7 +195,7 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
     eventually(lambda: not programs())
 
 
-@pytest.mark.by_chance("nobody knows how many rounds there are")
+@pytest.mark.by_chance("the number of rounds varies")
 def test_class_changes_under_traffic(tc, tmp_path):
     batch("qdisc add dev va root handle 1: htb default 1",
           *(f"class add dev va parent 1: classid 1:{minor} htb rate 1gbit" for minor in (1, 2, 3)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A remote end that decapsulates with the kernel's own tunnels."""
+"""A remote end that decapsulates with the kernel's tunnels."""
 
 import pathlib
 

@@ -207,7 +207,7 @@ class Tun:
 
 class Wires(Net):
     """Net, and a third namespace c that is connected to a as b is. Both b and c have the same two
-    service addresses, so a's routes alone decide which of them receives a packet. All three
+    service addresses, so only a's routes decide which of them receives a packet. All three
     forward."""
 
     # An address of b and c; a's routes choose between the two.

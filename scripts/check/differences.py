@@ -73,7 +73,8 @@ def compared(records):
     need no mark."""
     scenarios = [Scenario() for _ in records]
     named, found = set(), []
-    lists = [[entry for entry in record["entries"] if "beside" not in entry] for record in records]
+    lists = [[entry for entry in record["entries"] if "other_thread" not in entry]
+             for record in records]
     for entries in itertools.zip_longest(*lists):
         if None in entries:
             found.append(("the end", [entry and entry["of"] for entry in entries]))
@@ -89,11 +90,11 @@ def compared(records):
         named |= {row} - {None}
         if difference:
             found.append((asked, difference))
-    beside = [sorted({json.dumps(scenario.entry(entry)) for entry in record["entries"]
-                      if "beside" in entry})
-              for scenario, record in zip(scenarios, records, strict=True)]
-    if beside[0] != beside[1]:
-        found.append(("threads", beside))
+    threads = [sorted({json.dumps(scenario.entry(entry)) for entry in record["entries"]
+                       if "other_thread" in entry})
+               for scenario, record in zip(scenarios, records, strict=True)]
+    if threads[0] != threads[1]:
+        found.append(("threads", threads))
     return found, named
 
 
@@ -148,13 +149,13 @@ def main():
     if WHY not in rows():
         sys.exit(f"docs/differences.md has no row '{WHY}'")
     theirs, ours = (journal(where / f"{side}.log") for side in SIDES)
-    alone = {name: record for name, record in ours.items() if record["only_here"]}
-    for name in sorted((theirs.keys() | ours.keys()) - alone.keys()):
+    ours_only = {name: record for name, record in ours.items() if record["only_here"]}
+    for name in sorted((theirs.keys() | ours.keys()) - ours_only.keys()):
         if name in theirs and name in ours:
             result.scenario(name, theirs[name], ours[name])
         else:
-            result.wrong.append(f"{name}: ran on one side alone")
-    for name, record in alone.items():
+            result.wrong.append(f"{name}: ran on one side only")
+    for name, record in ours_only.items():
         if record["outcome"] != "passed":
             result.wrong.append(f"{name}: {record['outcome']}")
     for side in SIDES:
@@ -163,8 +164,9 @@ def main():
 
     for line in result.wrong:
         print(line)
-    print(f"{len(alone)} scenarios are about lwtcls alone:")
-    for why, count in collections.Counter(r["only_here"][0] for r in alone.values()).most_common():
+    print(f"{len(ours_only)} scenarios are about lwtcls only:")
+    reasons = collections.Counter(record["only_here"][0] for record in ours_only.values())
+    for why, count in reasons.most_common():
         print(f"  {count:4}  {why}")
     print("scenarios that differ, by the row of docs/differences.md:")
     for row in rows():

@@ -21,7 +21,7 @@ UNKNOWN = "attributes of an unknown type in a request"
 LEFTOVER = "bytes left over after the attributes"
 TOO_LONG = "numbers with too many bytes"
 REPORTED = "TCA_BPF_TAG, TCA_BPF_ID of another program"
-HALF_BESIDE = "TCA_BPF_OPS or TCA_BPF_OPS_LEN next to TCA_BPF_FD"
+HALF_WITH_FD = "TCA_BPF_OPS or TCA_BPF_OPS_LEN next to TCA_BPF_FD"
 NAMED = "TCA_BPF_NAME with bytecode"
 RATE = "TCA_RATE in a request without actions"
 BEHIND = "bytes behind the NUL of a name"
@@ -44,12 +44,12 @@ BOTH = {SHORT: {errno.ERANGE}, NO_END: {errno.EINVAL}, HALF: {errno.EINVAL}, NON
         FLAG_GEN: {errno.EINVAL, errno.EOPNOTSUPP}, BYTECODE: {errno.EINVAL, errno.ERANGE},
         DESCRIPTOR: {errno.EINVAL, errno.EBADF}, CHANGED: {errno.EINVAL},
         ACTIONS: {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ERANGE}}
-OURS = BOTH | {BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL}, HALF_BESIDE: {errno.EINVAL},
+OURS = BOTH | {BEHIND: {errno.EINVAL}, TWICE: {errno.EINVAL}, HALF_WITH_FD: {errno.EINVAL},
                UNKNOWN: {errno.EINVAL}, LEFTOVER: {errno.EINVAL}, TOO_LONG: {errno.EINVAL},
                REPORTED: {errno.EINVAL}, RATE: {errno.EINVAL}, NAMED: {errno.EINVAL}}
 THEIRS = BOTH | {LEFTOVER: {errno.ERANGE}}
 # Rows about requests that lwtcls refuses and the C accepts.
-REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, BEHIND, TWICE, HALF_BESIDE, NAMED)
+REFUSALS = (UNKNOWN, LEFTOVER, TOO_LONG, REPORTED, RATE, BEHIND, TWICE, HALF_WITH_FD, NAMED)
 HEADS = {nl.RTM_NEWTFILTER: 20, nl.RTM_DELTFILTER: 20, nl.RTM_GETTFILTER: 20,
          nl.RTM_NEWTCLASS: 20, nl.RTM_DELTCLASS: 20,
          nl.RTM_NEWROUTE: 12, nl.RTM_DELROUTE: 12, nl.RTM_GETROUTE: 12,
@@ -108,7 +108,7 @@ def flaws(data, known):
         if bytecode and nl.BPF_NAME in kinds:
             yield NAMED
         if nl.BPF_FD in kinds and not bytecode and kinds & {nl.BPF_OPS, nl.BPF_OPS_LEN}:
-            yield HALF_BESIDE
+            yield HALF_WITH_FD
 
 
 def wrong_bytecode(found):
