@@ -95,7 +95,7 @@ def request(namespace, kind, flags, body):
             if kind == 1:
                 message = answer[at + 4:at + length].rstrip(b"\0").decode()
             at += (length + 3) & ~3
-    JOURNAL.note("request", kind=asked, errno=-error, sentence=message)
+    JOURNAL.note("request", kind=asked, errno=-error, message=message)
     return -error, message
 
 

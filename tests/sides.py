@@ -35,10 +35,10 @@ def rows():
     return [line.split("|")[1].strip() for line in lines[1:]]
 
 
-def ours(sentence):
+def ours(message):
     """Returns the extack message of lwtcls. With the C code, any message is accepted here because
     the journal compares the messages."""
-    return sentence if SIDE == "rust" else mock.ANY
+    return message if SIDE == "rust" else mock.ANY
 
 
 def applying(item, name):

@@ -257,7 +257,7 @@ def test_requests(network, coverage, capsys):
     assert counts[0] > COUNT // 20 and len(counts) > 6
     assert not splats(kernel_log()[lines:])
     if SIDE == "rust":
-        assert not unsaid, f"{len(unsaid)} refusals without a sentence: {unsaid[:20]}"
+        assert not unsaid, f"{len(unsaid)} refusals without an extack message: {unsaid[:20]}"
 
     network.end()
     network.begin()

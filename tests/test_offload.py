@@ -326,14 +326,14 @@ def test_skip_sw_fails_if_driver_refuses(hw, card, how):
     assert program_ids() == before
 
 
-@pytest.mark.parametrize("protocol, chain, sentence", [
+@pytest.mark.parametrize("protocol, chain, message", [
     (IP, 0, "netdevsim: only ETH_P_ALL supported as filter protocol"),
     (ALL, 5, "Driver supports only offload of chain 0"),
 ], ids=["protocol", "chain"])
-def test_protocol_or_chain_that_driver_does_not_support(hw, card, protocol, chain, sentence):
+def test_protocol_or_chain_that_driver_does_not_support(hw, card, protocol, chain, message):
     program = hw.load("ok")
     kind = {"protocol": protocol, "chain": chain}
-    assert hw.ask(card, program, SKIP_SW, **kind) == (errno.EOPNOTSUPP, sentence)
+    assert hw.ask(card, program, SKIP_SW, **kind) == (errno.EOPNOTSUPP, message)
     assert hw.net.tc(f"filter show dev {card} ingress") == ""
     assert hw.ask(card, program, **kind) == (0, "")
     assert hw.shown(card) == [(1, "not_in_hw")] and card.id == 0
@@ -521,8 +521,8 @@ def test_refused_replace_keeps_old_filter_shown_in_hw(hw, refusing):
 
 @BEYOND(REASON)
 def test_refused_replace_returns_message_of_driver(hw, refusing):
-    _, sentence = hw.ask(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
-    assert sentence == UNBOUND
+    _, message = hw.ask(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
+    assert message == UNBOUND
 
 
 @DIFFERS(EITHER, REASON)
@@ -689,12 +689,12 @@ def refuse_to_join(hw, how):
     ports = hw.plug(), hw.plug()
     hw.join(ports[0])
     if how == "bound":
-        program, sentence = hw.load("ok", ports[0]), "program bound to a different device"
+        program, message = hw.load("ok", ports[0]), "program bound to a different device"
     else:
-        program, sentence = hw.load("ok"), REFUSALS[how][1]
+        program, message = hw.load("ok"), REFUSALS[how][1]
         REFUSALS[how][0](ports[1])
     hw.add(7, program, "skip_sw")
-    assert sentence in must_fail(f"tc -n a qdisc add dev {ports[1]} ingress_block 7 clsact")
+    assert message in must_fail(f"tc -n a qdisc add dev {ports[1]} ingress_block 7 clsact")
     return program, *ports
 
 

@@ -595,8 +595,8 @@ def test_loader_prints_errors(wires, language):
             (f"route nothing.o {prefix} va", "No such file"),
             ("filter tc_ok.o va sideways", "usage:"),
         ]
-    for line, sentence in wrong:
-        assert sentence in must_fail(loader_command(language, line))
+    for line, message in wrong:
+        assert message in must_fail(loader_command(language, line))
     # The extack message.
     expect_extack("headroom is at most 256 bytes",
                   loader_command(language, f"route lwt_xmit_gre.o {prefix} va --headroom 300"))

@@ -11,12 +11,12 @@ OK, SHOT = "bpf da obj tc_ok.o sec tc", "bpf da obj tc_shot.o sec tc"
 EGRESS = "dev va egress"
 
 
-def warned(command, sentence):
+def warned(command, message):
     """Returns whether tc accepts a command with this warning; fails if it prints another one."""
     result = sh(f"tc -n a {command}", check=False)
     assert not result.returncode, result.stderr
     if result.stderr:
-        assert result.stderr.startswith(f"Warning: {sentence}"), result.stderr
+        assert result.stderr.startswith(f"Warning: {message}"), result.stderr
     return bool(result.stderr)
 
 

@@ -41,29 +41,29 @@ def told(scenario, entry):
     """Returns the answer to a request or a command: whether it was refused, the errno, the extack
     message, and the other lines that a command printed to stderr."""
     if entry["of"] == "request":
-        return bool(entry["errno"]), [entry["errno"]], entry["sentence"], []
+        return bool(entry["errno"]), [entry["errno"]], entry["message"], []
     # The libbpf client prints a refusal but exits with status 0.
     refused = bool(entry.get("status")) or "libbpf: Kernel error" in entry.get("err", "")
-    number, sentences, rest = [], [], []
+    number, messages, rest = [], [], []
     for line in scenario.text(entry.get("err", "")).splitlines():
         if found := re.match(r"(?:Error|Warning|libbpf: Kernel error message): (.*)", line):
-            sentences.append(found[1].rstrip("."))
+            messages.append(found[1].rstrip("."))
         elif found := re.match(r"RTNETLINK answers: (.*)", line):
             number.append(found[1])
         elif not re.match(r"We have an error talking|Command failed|$", line):
             rest.append(line)
-    return refused, number, "; ".join(sentences), rest
+    return refused, number, "; ".join(messages), rest
 
 
 def answers(theirs, ours):
     """Returns the difference between the answers of both sides, or the row that explains it."""
     if theirs[1:] == ours[1:]:
         return None, None
-    _, number, sentence, rest = theirs
+    _, number, message, rest = theirs
     # iproute2 prints the extack message instead of the errno.
     same_number = ours[1] in (number, []) if number and isinstance(number[0], str) else (
         ours[1] == number)
-    if ours[0] and same_number and not sentence and ours[2] and rest == ours[3]:
+    if ours[0] and same_number and not message and ours[2] and rest == ours[3]:
         return None, WHY
     return (theirs, ours), None
 
