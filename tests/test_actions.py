@@ -245,10 +245,10 @@ def test_most_actions(tc):
     assert packets(tc) == [[2] * 32]
 
 
-EARNED = pytest.mark.by_chance("a slow machine earns the right to send more")
+TIMING = pytest.mark.by_chance("on a slow machine the token bucket refills")
 
 
-@EARNED
+@TIMING
 @BOTH
 @pytest.mark.parametrize("how", ["police", "action police"])
 def test_police(tc, hook, how):
@@ -272,7 +272,7 @@ def test_police_attr_and_act_attr_are_distinct(tc):
     assert nl.BPF_POLICE not in nl.filters(tc.ifindex)[1]
 
 
-@EARNED
+@TIMING
 def test_police_exceed_continue_runs_next_filter(tc):
     add(tc, f"{MATCH} police rate 8kbit burst 3000 conform-exceed continue/ok")
     add(tc, f"{MATCH} action drop", options="prio 2")

@@ -243,7 +243,7 @@ def test_both_kinds_in_one_priority(tc):
     assert tc.ping(4)
 
 
-@pytest.mark.by_chance("IPv6 may speak before there is a filter for it")
+@pytest.mark.by_chance("IPv6 may send packets before its filter is added")
 @pytest.mark.parametrize("value, minor", [
     ("4294967295", 2), ("65539", 3), ("0", 1), ("65795", 1),
 ], ids=["own class", "other class", "no match", "no such class"])

@@ -619,7 +619,7 @@ class OffloadDevices:
 
 
 @pytest.mark.needs("NETDEVSIM")
-@pytest.mark.only_here("the C leaves devices with programs that are gone")
+@pytest.mark.only_here("the C leaves freed programs in devices")
 def test_devices(net, coverage):
     """Devices accept and refuse filters, and join and leave; dumps agree with their state."""
     lines, counts = len(kernel_log()), collections.Counter()

@@ -137,8 +137,8 @@ def test_detach_last_filter(va):
     place = f"hook={EGRESS} handle=1 priority=1"
     attach(f"object=tc_shot.o {place}")
     assert errors(f"detach {place}") == [0]
-    # The tcf_proto goes with its last filter, and the chain with its last tcf_proto: the errno
-    # depends on which of them is missing.
+    # The tcf_proto is deleted with its last filter, and the chain with its last tcf_proto: the
+    # errno depends on which of them is missing.
     found = errors(f"query {place}", f"detach {place}")
     assert all(error in (errno.ENOENT, errno.EINVAL) for error in found)
     assert va.ping()

@@ -60,7 +60,7 @@ def route_is_refused(net):
     return "not supported" in said
 
 
-@pytest.mark.only_here("what the module says of a place that is taken")
+@pytest.mark.only_here("log messages about a kind or slot in use")
 @TAKEN
 def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
@@ -80,7 +80,7 @@ def is_classifier_only(said):
                     "something else than the kernel's own"]
 
 
-@pytest.mark.only_here("what the module says of a place that is taken")
+@pytest.mark.only_here("log messages about a kind or slot in use")
 @FREE
 @TAKEN
 def test_slot_is_taken(unloaded, net):
@@ -133,7 +133,7 @@ def loading(function):
         sh("rmmod lwtcls_sleep_at")
 
 
-@pytest.mark.only_here("what the module does while it is loaded")
+@pytest.mark.only_here("requests while the module is being loaded")
 @pytest.mark.parametrize("slot", ["as it is", pytest.param("taken", marks=FREE)])
 def test_filter_added_during_module_load_stays(unloaded, net, slot):
     net.route(4)
@@ -228,7 +228,7 @@ def fixture_modprobe_calls(unloaded):
     setting.write_text(before)
 
 
-@pytest.mark.only_here("what the module is called")
+@pytest.mark.only_here("module aliases")
 def test_adding_filter_autoloads_module(modprobe_calls, net):
     net.tc("qdisc add dev va clsact")
     assert not loaded()
@@ -236,7 +236,7 @@ def test_adding_filter_autoloads_module(modprobe_calls, net):
     assert loaded() and "net-cls-bpf" in modprobe_calls()
 
 
-@pytest.mark.only_here("what the module is called")
+@pytest.mark.only_here("module aliases")
 @FREE
 @pytest.mark.parametrize("family", [4, 6])
 def test_adding_route_autoloads_module(modprobe_calls, net, family):
@@ -245,7 +245,7 @@ def test_adding_route_autoloads_module(modprobe_calls, net, family):
     assert net.dropped(family)
 
 
-@pytest.mark.only_here("the C is built by one compiler")
+@pytest.mark.only_here("only lwtcls is built by two compilers")
 def test_percpu_accesses_use_gs():
     """All accesses to the kernel's per-CPU variables go through %gs to the copy of the current CPU,
     although another compiler than the kernel's may have compiled the shims."""
@@ -262,7 +262,7 @@ def test_percpu_accesses_use_gs():
     assert found and not wrong
 
 
-@pytest.mark.only_here("the C is built by one compiler")
+@pytest.mark.only_here("only lwtcls is built by two compilers")
 def test_shims_are_inlined():
     """All C shims are inlined: a C function would lack the kernel's hardening (return thunks,
     retpolines, stack canary): these options are not passed to clang if GCC built the kernel."""

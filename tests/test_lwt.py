@@ -169,7 +169,7 @@ def test_route_deletion_compares_program_names(net, family):
 @pytest.mark.parametrize("kind, tags", [("lwt_xmit", 2), ("lwt_xmit_constant", 1)])
 @pytest.mark.parametrize("family", [
     pytest.param(4, marks=pytest.mark.beyond_c("routes whose programs have the same name")), 6])
-@pytest.mark.by_chance("when a program goes that was replaced")
+@pytest.mark.by_chance("when a replaced program is freed")
 def test_replace_with_rebuilt_program_of_same_name(net, family, kind, tags, tmp_path):
     # As after a rebuild: the path is the same, the program is another one. If only a constant
     # differs, the tag is the same, because it does not cover the program's maps.

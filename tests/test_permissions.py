@@ -327,7 +327,7 @@ def test_files():
     home = f"/sys/module/{MODULE.stem}"
     new = sorted(paths() - before)
     assert f"{home}/refcnt" in new
-    # The module's own: BTF, and the statistics of programs on routes. Names of slabs come and go.
+    # The module's own: BTF, and the statistics of programs on routes. Names of slabs change.
     others = [path for path in new if not path.startswith(home)
               and not re.search(r"/(slab|holders)/", path)]
     told = f"/sys/kernel/debug/{MODULE.stem}"

@@ -347,25 +347,25 @@ FILTERS = {
 
 @pytest.fixture(scope="module", name="clsact")
 def fixture_clsact(lasting):
-    """The network with one filter that passes all packets, and a function that puts it back."""
+    """The network with one filter that passes all packets, and a function that restores it."""
     lasting.route(4)
     lasting.tc("qdisc add dev va clsact")
     with program("classifier", "tc_ok") as fd:
-        def put():
+        def restore():
             named = options(fd, extra=nl.attr(nl.BPF_NAME, "passes"))
             flags = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
             assert nl.filter_(lasting.ifindex, named, flags=flags) == (0, "")
 
-        put()
-        yield lasting, put
+        restore()
+        yield lasting, restore
 
 
 @pytest.fixture(name="tc")
 def fixture_tc(clsact):
-    """The network with that filter, which is put back if the C code has accepted a replacement."""
-    net, put = clsact
+    """The network with that filter, which is restored if the C code has accepted a replacement."""
+    net, restore = clsact
     yield net
-    put()
+    restore()
 
 
 @each(FILTERS)

@@ -177,7 +177,7 @@ def fixture_bare(net, unloaded):
     sh("tc -n a qdisc del dev va clsact", check=False)
 
 
-@pytest.mark.only_here("what loading the module says")
+@pytest.mark.only_here("output of loading the module")
 @pytest.mark.usefixtures("bare")
 @parametrized(row for row in ROWS if row.part == "The module")
 def test_module_refusal_matches_doc(row):

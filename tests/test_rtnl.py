@@ -317,7 +317,7 @@ def test_two_processes_on_two_blocks(blocks, rtnl, tmp_path):
     ("two sockets on two blocks", [(7, 1, 0), (8, 1, 0)]),
     ("two sockets on two priorities of a block", [(7, 1, 0), (7, 2, 0)]),
     pytest.param("two sockets on a priority", [(7, 1, 0), (7, 1, 2 * BY_SOCKET)],
-                 marks=pytest.mark.by_chance("who is first is listed last")),
+                 marks=pytest.mark.by_chance("the order of the filters depends on timing")),
 ])
 def test_two_sockets(blocks, rtnl, what, places):
     with (

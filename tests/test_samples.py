@@ -34,7 +34,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 INNER = pytest.mark.parametrize("inner", [4, 6])
 # The sender: a itself, or c, whose packets a forwards.
 CLIENTS = pytest.mark.parametrize("client", ["a", "c"])
-GSO = pytest.mark.by_chance("a connection has segments as the clock wills")
+GSO = pytest.mark.by_chance("the segments of a connection depend on timing")
 # Bytes that a connection has to carry before it sends the longest packets.
 MUCH = 8 << 20
 # The longest IP packet whose header can hold its length.
@@ -463,10 +463,10 @@ def fixture_policer(wires, request):
     wires.tc("qdisc del dev vb clsact", "b")
 
 
-CLOCK = pytest.mark.by_chance("a slow machine earns the right to send more")
+TIMING = pytest.mark.by_chance("on a slow machine the token bucket refills")
 
 
-@CLOCK
+@TIMING
 @FAMILIES
 @pytest.mark.parametrize("policer", ["slow"], indirect=True)
 def test_policer_has_a_bucket_for_each_source(policer, family):
@@ -488,7 +488,7 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
     eventually(passes)
 
 
-@CLOCK
+@TIMING
 @pytest.mark.parametrize("policer", ["one"], indirect=True)
 def test_policer_shares_one_bucket_if_map_is_full(policer):
     # The first source gets the only bucket for a single source.

@@ -19,7 +19,7 @@ def test_stale_packet_pointers_are_rejected(shape):
 
 
 @SHAPES
-@pytest.mark.only_here("kernel functions of the module")
+@pytest.mark.only_here("kfuncs of the module")
 def test_no_kfunc_pushes_headers(shape):
     # The verifier would not invalidate packet pointers after a kfunc, so none may push.
     with pytest.raises(Failed, match="'bpf_lwtcls_push_ip_encap': not found in kernel or module"):
@@ -27,7 +27,7 @@ def test_no_kfunc_pushes_headers(shape):
             pass
 
 
-@pytest.mark.only_here("kernel functions of the module")
+@pytest.mark.only_here("kfuncs of the module")
 def test_module_has_no_kfunc():
     if not any(each.get("name") == "lwtcls" for each in json.loads(sh("bpftool -j btf list"))):
         return

@@ -252,7 +252,7 @@ def counted(entry, **counts):
             and entry["runs"] == sum(wanted[key] for key in VERDICTS))
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 @FAMILIES
 @HOOKS
 @pytest.mark.parametrize("name, passes", [
@@ -270,7 +270,7 @@ def test_runs_and_verdicts(net, counting, hook, family, name, passes):
     assert (prog["tag"], prog["run_cnt"]) == (found["tag"], 3)
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_debugfs_text_file(net, counting):
     net.encap("xmit", "ok", 4)
     net.encap("out", "drop", 6)
@@ -287,7 +287,7 @@ def test_debugfs_text_file(net, counting):
     assert int(runs) == 2
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_hooks_are_listed_until_route_is_deleted(net, counting):
     net.route(4, "encap bpf out obj lwt_out_ok.o section lwt_out "
                  "xmit obj lwt_xmit_count.o section lwt_xmit")
@@ -297,14 +297,14 @@ def test_hooks_are_listed_until_route_is_deleted(net, counting):
     eventually(lambda: not [e for e in programs_on_routes() if e["net"] == inum("a")])
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_nothing_is_counted_by_default(net):
     net.encap("xmit", "ok", 4)
     assert net.ping(count=2)
     assert counted(told("a", "xmit"))
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_name_with_arbitrary_bytes(net):
     """A name of any bytes breaks neither the lines nor the JSON."""
     name = 'a "b"\\c\n\t\x01\x7f\udcff€'.encode("utf-8", "surrogateescape")
@@ -339,7 +339,7 @@ def as_root_of_a_user_namespace(read):
     return ours.recv()
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_debugfs_permissions(net):
     """Only root may open the files, and root of a user namespace is shown only the network
     namespaces that belong to it; the opener's credentials decide, not the reader's."""
@@ -352,7 +352,7 @@ def test_debugfs_permissions(net):
     assert [entry for entry in records(found) if entry["net"] == inum("a")]
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_open_debugfs_file_holds_reference_to_module(net):
     """An open file holds the module, and reading goes on at a route that has been deleted."""
     net.encap("xmit", "ok", 4)
@@ -370,7 +370,7 @@ def test_open_debugfs_file_holds_reference_to_module(net):
     sh(f"insmod {MODULE}")
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_routes_change_while_debugfs_is_read(net, counting):
     """All routes can be read while routes and namespaces are added and deleted, although the reader
     may drop the last reference to a tunnel state."""
@@ -402,7 +402,7 @@ def test_routes_change_while_debugfs_is_read(net, counting):
     eventually(lambda: {e["net"] for e in programs_on_routes()} <= {inum("a"), inum("b")})
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_many_routes_are_listed(net):
     number = iterations(5000)
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
@@ -418,7 +418,7 @@ def test_many_routes_are_listed(net):
         os.unlink("/run/bpf/stats")
 
 
-@pytest.mark.only_here("the C tells nothing of programs on routes")
+@pytest.mark.only_here("the C has no debugfs files")
 def test_each_route_keeps_its_own_name_of_a_program(net):
     """Routes that share a program keep their own names of it, whichever route is deleted first."""
     paths = [f"/run/bpf/{name}" for name in ("one", "two")]

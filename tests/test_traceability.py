@@ -15,7 +15,7 @@ from test_probes import BPF_RAW_TRACEPOINT_OPEN, KINDS, kprobe
 from tracing import TRACING, mount, traced
 
 pytestmark = [
-    pytest.mark.only_here("kernel functions of the module"),
+    pytest.mark.only_here("functions of the module"),
     pytest.mark.needs("FUNCTION_TRACER", "DEBUG_INFO_BTF_MODULES", "KPROBE_EVENTS"),
 ]
 HEADER = pathlib.Path(__file__).parents[1] / "include/lwtcls_entries.h"
