@@ -584,8 +584,8 @@ def test_pushing_a_header(net, nth, family, kind):
 
 @FAMILIES
 def test_caching_a_route(net, nth, family):
-    """The first packets of a route pass or are lost if what the route cache needs cannot be
-    allocated, and nothing remains of it once the route is gone."""
+    """If memory for the route cache cannot be allocated, the first packets of a route pass or are
+    lost, and nothing remains allocated after the route is deleted."""
     with pushing_route(net, family, "gre") as (_, renew, send):
         def attempt(number):
             renew()

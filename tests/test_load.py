@@ -264,8 +264,8 @@ def test_percpu_accesses_use_gs():
 
 @pytest.mark.only_here("only lwtcls is built by two compilers")
 def test_shims_are_inlined():
-    """All C shims are inlined: a C function would lack the kernel's hardening (return thunks,
-    retpolines, stack canary): these options are not passed to clang if GCC built the kernel."""
+    """All C shims are inlined. If GCC built the kernel, a C function would lack the kernel's
+    hardening (return thunks, retpolines, stack canary), whose options clang does not get."""
     names = {line.split()[-1] for line in sh(f"nm {BUILD}/rust/lwtcls.o").splitlines()
              if line.split()[-2] in "tTwW"}
     ours = {name for name in names

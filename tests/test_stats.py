@@ -354,7 +354,8 @@ def test_debugfs_permissions(net):
 
 @pytest.mark.only_here("the C has no debugfs files")
 def test_open_debugfs_file_holds_reference_to_module(net):
-    """An open file holds the module, and reading goes on at a route that has been deleted."""
+    """An open file holds a reference to the module, and stays readable when its routes are
+    deleted."""
     net.encap("xmit", "ok", 4)
     net.encap("out", "ok", 6)
     with open(FILES / "routes", "rb", buffering=0) as file:
