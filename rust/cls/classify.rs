@@ -47,9 +47,10 @@ pub(super) fn classify<'p, 'a>(
 
 /// The result of a run of programs.
 enum RunResult<'p, 'a> {
-    /// The verdict.
+    /// The verdict: `TC_ACT_UNSPEC` if no filter has one.
     Verdict(Verdict<'p>),
-    /// A match: the class is set, and the filter's actions give the verdict.
+    /// A filter without direct action matches, and the class is set. Its actions give the verdict;
+    /// if they have none, the next filter runs.
     Matched(&'a Filter, TcSkb<'p>),
 }
 

@@ -35,9 +35,9 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `bpf_prog` that takes an `sk_buff`. Without `bytecode` its type is
-/// `BPF_PROG_TYPE_SCHED_CLS`, and the value owns one reference to it. With `bytecode` it was
-/// translated from that, and the value owns it.
+/// The pointer is to a valid `bpf_prog` that takes an `sk_buff`. Without `bytecode` the value owns
+/// one reference to it, and its type is `BPF_PROG_TYPE_SCHED_CLS`, except in KUnit suites. With
+/// `bytecode` it was translated from that, and the value owns it.
 pub(crate) struct TcProg {
     prog: NonNull<bindings::bpf_prog>,
     bytecode: Option<KVec<bindings::sock_filter>>,
@@ -138,8 +138,8 @@ impl TcProg {
     ///
     /// # Safety
     ///
-    /// `prog` is valid, the caller passes on one reference to it, and the program takes an
-    /// `sk_buff`.
+    /// `prog` is valid and takes an `sk_buff`, and the caller passes on one reference to it. If its
+    /// type is not `BPF_PROG_TYPE_SCHED_CLS`, that reference is not the last one to be dropped.
     #[cfg(lwtcls_kunit)]
     pub(in crate::abstractions) unsafe fn from_raw(prog: NonNull<bindings::bpf_prog>) -> Self {
         // INVARIANT: By the safety requirements of this function.

@@ -80,7 +80,8 @@ pub(crate) fn push_own_bytes<T: PushEncap>(
     unsafe { push_encap::Adapter::<T>::push(skb.as_ptr(), data, len, direction) }
 }
 
-/// Runs `f` with an IPv4 route to the loopback device, in an RCU read-side critical section.
+/// Runs `f` with a minimal IPv4 `dst_entry` on the loopback device, in an RCU read-side critical
+/// section. It is not part of an `rtable`.
 ///
 /// Does not hold RTNL meanwhile: a failed assertion ends the thread, which would never release it.
 pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
@@ -88,7 +89,7 @@ pub(crate) fn with_dst<R>(f: impl FnOnce(Dst<'_>) -> R) -> Result<R> {
     // SAFETY: All zeroes are valid `dst_ops` without callbacks.
     let mut ops = KBox::<bindings::dst_ops>::new(unsafe { zeroed() }, GFP_KERNEL)?;
     ops.family = bindings::AF_INET as u16;
-    // SAFETY: All zeroes are a valid route, as far as the code under test uses it.
+    // SAFETY: All zeroes are a valid `dst_entry`, as far as the code under test uses it.
     let mut dst = KBox::<bindings::dst_entry>::new(unsafe { zeroed() }, GFP_KERNEL)?;
     let dev = {
         let _rtnl = rtnl::lock();

@@ -66,15 +66,16 @@ impl ProgWatch {
     /// Returns a reference to the program, as if it were of type `T`.
     pub(crate) fn prog<T>(&self) -> ARef<Prog<T>> {
         self.inc_ref();
-        // SAFETY: The program is valid, and the new reference is passed on. A program that only
-        // returns can be run as any type.
+        // SAFETY: The program is valid, and the new reference is passed on. A classic program of a
+        // socket filter can be run as any type that takes an `sk_buff`.
         unsafe { Prog::from_raw(self.0) }
     }
 
     /// Returns a reference to the program, like [`Self::prog`], for tc.
     pub(crate) fn tc_prog(&self) -> TcProg {
         self.inc_ref();
-        // SAFETY: The program is valid, and the new reference is passed on.
+        // SAFETY: The program is valid, takes an `sk_buff`, and the new reference is passed on. The
+        // drop of this value checks that no other reference is left, and drops the last one.
         unsafe { TcProg::from_raw(self.0) }
     }
 
