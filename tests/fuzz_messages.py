@@ -66,7 +66,7 @@ class Message(NamedTuple):
         return data[:len(data) - self.cut] if self.cut else data
 
     def packed(self, sequence):
-        """Returns the whole message."""
+        """Returns the encoded message, with its netlink header."""
         body = self.body()
         length = 16 + len(body) + (self.cut if self.lies else 0)
         flags = self.flags | nl.NLM_F_REQUEST | nl.NLM_F_ACK

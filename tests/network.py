@@ -57,8 +57,8 @@ def neighbour(head, attributes):
     return (head, selected(attributes, NDA)) if head[8] & NUD_PERMANENT else None
 
 
-def everything(head, attributes):
-    """Returns the whole message."""
+def all_attributes(head, attributes):
+    """Returns the header and all attributes, for comparison."""
     return head, selected(attributes, sorted(attributes))
 
 
@@ -73,8 +73,8 @@ def qdisc(head, attributes):
 # function that selects what is compared.
 PARTS = {
     nl.RTM_GETLINK: (16, link), nl.RTM_GETADDR: (8, address), nl.RTM_GETROUTE: (12, route),
-    nl.RTM_GETNEIGH: (12, neighbour), nl.RTM_GETRULE: (12, everything),
-    nl.RTM_GETNEXTHOP: (8, everything), nl.RTM_GETNETCONF: (4, everything),
+    nl.RTM_GETNEIGH: (12, neighbour), nl.RTM_GETRULE: (12, all_attributes),
+    nl.RTM_GETNEXTHOP: (8, all_attributes), nl.RTM_GETNETCONF: (4, all_attributes),
     nl.RTM_GETQDISC: (20, qdisc),
 }
 
