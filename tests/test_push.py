@@ -39,7 +39,7 @@ OTHER_FAMILY = "packet that gets a header of the other family"
 FOUR_IN_SIX = {"hook": ["in"], "inner": [4], "kind": ["gre6", "vxlan6"]}
 # Rows of docs/differences.md that several scenarios show.
 NOT_TCP = "`UDP_SEGMENT` and SCTP packets that are still to be segmented"
-BEHIND = "what is behind outer IPv4 options or IPv6 extensions"
+BEHIND = "what is behind outer IPv4 options or IPv6 extension headers"
 NUMBERS = itertools.count()
 # Bytes of a connection, enough for GSO packets.
 MUCH = iterations(1 << 20)

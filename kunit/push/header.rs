@@ -156,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn announced_udp_has_to_be_there() -> Result {
+    fn udp_header_must_be_complete() -> Result {
         refused(&v4(IPPROTO_UDP, 0, &[0; UDP_LEN - 1])?, EINVAL)?;
         refused(&v4(IPPROTO_UDP, 8, &[0; UDP_LEN - 1])?, EINVAL)?;
         refused(&v6(IPPROTO_UDP, &[0; UDP_LEN - 1])?, EINVAL)?;
-        // UDP announced by destination options.
+        // UDP is the next header of the destination options.
         refused(
             &v6(IPPROTO_DSTOPTS, &[IPPROTO_UDP, 0, 0, 0, 0, 0, 0, 0])?,
             EINVAL,

@@ -27,7 +27,7 @@ import nl  # noqa: E402
 from fuzz_rows import explain, generic, place  # noqa: E402
 from fuzz_socket import SILENT  # noqa: E402
 
-BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extensions"
+BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extension headers"
 EXTENSIONS = (socket.IPPROTO_HOPOPTS, socket.IPPROTO_ROUTING, socket.IPPROTO_DSTOPTS)
 SHORT_OUTER = "outer IPv4 header with an IHL below 5"
 QUERIES = (nl.RTM_GETTFILTER, nl.RTM_GETROUTE, nl.RTM_GETNEXTHOP)
@@ -103,8 +103,9 @@ def compare_bytes(what, ours, theirs, size):
     return len(different)
 
 
-def lacks_udp(data):
-    """Returns whether an IPv6 header has extensions that announce UDP, but no whole UDP header."""
+def udp_header_truncated(data):
+    """Returns whether an IPv6 header has extension headers, the last of which names UDP, but the
+    UDP header is truncated."""
     if data[0] >> 4 != 6 or len(data) < 40 or data[6] not in EXTENSIONS:
         return False
     following, at = data[6], 40
@@ -129,7 +130,7 @@ def compare_headers(ours, theirs):
         if (one[0], other[0]) == (errno.EINVAL, 0) and 0x40 <= data[0] < 0x45:
             rows[SHORT_OUTER] += 1
             continue
-        if (one[0], other[0]) == (errno.EINVAL, 0) and lacks_udp(data):
+        if (one[0], other[0]) == (errno.EINVAL, 0) and udp_header_truncated(data):
             rows[BEHIND_EXTENSION] += 1
             continue
         unknown += 1
