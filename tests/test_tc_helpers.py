@@ -59,7 +59,7 @@ class TcHelpers:
 
     @observed
     def results(self):
-        """Returns how often a program ran, and the last result of its helper."""
+        """Returns `runs` and `answer`, as the programs have left them."""
         args = Args(*self.pins.lookup("args", self.LAYOUT))
         return args.runs, args.answer
 
