@@ -152,21 +152,24 @@ mod tests {
             instance.add(&watch, Handle::Exact(handle))?;
         }
         // The order is 5, 4, 3, 2, 1. The dump stops at 3.
-        let resume = |change: &dyn Fn() -> Result| {
+        let resumes_at = |change: &dyn Fn() -> Result| {
             instance
                 .proto
-                .resume(instance.get(3)?, || assert!(change().is_ok()))
+                .dump_resumes_at(instance.get(3)?, || assert!(change().is_ok()))
                 .ok_or(ENOENT)
         };
-        assert_eq!(resume(&|| Ok(()))?, 3);
-        assert_eq!(resume(&|| instance.replace(&watch, &instance.get(3)?))?, 3);
-        assert_eq!(resume(&|| instance.delete(4))?, 3);
+        assert_eq!(resumes_at(&|| Ok(()))?, 3);
+        assert_eq!(
+            resumes_at(&|| instance.replace(&watch, &instance.get(3)?))?,
+            3
+        );
+        assert_eq!(resumes_at(&|| instance.delete(4))?, 3);
         // The new filter with this handle is at the front.
         let again = || {
             instance.delete(3)?;
             instance.add(&watch, Handle::Exact(3)).map(|_| ())
         };
-        assert_eq!(resume(&again)?, 2);
+        assert_eq!(resumes_at(&again)?, 2);
         assert_eq!(&instance.handles()?[..], [3, 5, 2, 1]);
         Ok(())
     }

@@ -71,7 +71,11 @@ impl<T: Classifier> ProtoBuf<T> {
 
     /// Simulates a dump that stops at the filter `at`, and resumes after `change`. Returns the
     /// handle of the filter at which it resumes.
-    pub(crate) fn resume(&self, at: FilterRef<'_, T>, change: impl FnOnce()) -> Option<u32> {
+    pub(crate) fn dump_resumes_at(
+        &self,
+        at: FilterRef<'_, T>,
+        change: impl FnOnce(),
+    ) -> Option<u32> {
         let dump_cookie = self.filters.dump_cookie(&at);
         drop(at);
         change();
