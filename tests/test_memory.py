@@ -12,7 +12,7 @@ from test_lwt import counters
 from wires import Sender, name_of
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
-NO_MEMORY, MARK = BUILD / "tests/modules/lwtcls_nomem.ko", 77
+NOMEM_MODULE, MARK = BUILD / "tests/modules/lwtcls_nomem.ko", 77
 CGROUP = pathlib.Path("/run/memcg")
 
 
@@ -85,10 +85,10 @@ def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
 
 
 @contextlib.contextmanager
-def no_memory():
+def failing_pskb_expand_head():
     """Has pskb_expand_head() fail for packets with the mark; yields a function that returns how
     often it has."""
-    sh(f"insmod {NO_MEMORY} mark={MARK}")
+    sh(f"insmod {NOMEM_MODULE} mark={MARK}")
     try:
         yield lambda: int(pathlib.Path("/sys/module/lwtcls_nomem/parameters/refused").read_text())
     finally:
@@ -101,7 +101,7 @@ def no_memory():
 def test_packet_is_freed_if_headroom_allocation_fails(net, family):
     net.encap("xmit", "narrow", family)
     with Sender("a", family, MARK) as sender:
-        with no_memory() as refused:
+        with failing_pskb_expand_head() as refused:
             for number in range(3):
                 assert name_of(sender.send(net.service(family))) == errno.errorcode[errno.ENOMEM]
                 assert refused() == number + 1

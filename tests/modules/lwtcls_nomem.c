@@ -12,9 +12,9 @@ MODULE_PARM_DESC(mark, "the packets' mark");
 
 static int refused;
 module_param(refused, int, 0400);
-MODULE_PARM_DESC(refused, "how often there was no memory");
+MODULE_PARM_DESC(refused, "how often pskb_expand_head() failed");
 
-static int no_memory(struct sk_buff *skb, int nhead, int ntail, gfp_t mask)
+static int failing_pskb_expand_head(struct sk_buff *skb, int nhead, int ntail, gfp_t mask)
 {
 	return -ENOMEM;
 }
@@ -26,8 +26,8 @@ static int refuse(struct kprobe *probe, struct pt_regs *regs)
 	if (!mark || skb->mark != mark)
 		return 0;
 	WRITE_ONCE(refused, refused + 1);
-	/* The function has not started: no_memory() returns to its caller. */
-	instruction_pointer_set(regs, (unsigned long)no_memory);
+	/* The function has not started: failing_pskb_expand_head() returns to its caller. */
+	instruction_pointer_set(regs, (unsigned long)failing_pskb_expand_head);
 	return 1;
 }
 
@@ -54,5 +54,5 @@ static void __exit lwtcls_nomem_exit(void)
 
 module_init(lwtcls_nomem_init);
 module_exit(lwtcls_nomem_exit);
-MODULE_DESCRIPTION("Has packets find no memory, for a test");
+MODULE_DESCRIPTION("Fails pskb_expand_head(), for a test");
 MODULE_LICENSE("GPL");
