@@ -531,7 +531,7 @@ def test_class_with_an_action(classful, kind):
 
 
 @KINDS
-def test_newest_match_decides(classful, kind):
+def test_newest_matching_filter_sets_class(classful, kind):
     for minor, name in ((3, "unspec"), (2, "unspec"), (1, "ok")):
         classful.tc("filter add dev va parent 1: protocol ip prio 1 "
                     f"bpf obj tc_{name}.o sec tc classid 1:{minor}")
