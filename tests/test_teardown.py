@@ -162,7 +162,7 @@ def test_deleting_all_filters_at_once(tc, way):
     assert "index" not in sh("tc -n a actions ls action gact")
 
 
-def test_deleting_device_with_filters_in_its_classes(tc):
+def test_deleting_device_with_filters_on_qdisc_and_class(tc):
     batch("qdisc add dev va root handle 1: htb default 1",
           "class add dev va parent 1: classid 1:1 htb rate 100mbit",
           "class add dev va parent 1:1 classid 1:2 htb rate 100mbit",
