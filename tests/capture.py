@@ -5,7 +5,7 @@ import contextlib
 import socket
 
 from headers import DOMAIN, ETHERTYPE
-from journal import observed
+from journal import recorded
 from nl import inside
 
 
@@ -30,7 +30,7 @@ class Capture:
     def __exit__(self, *_):
         self.socket.close()
 
-    @observed
+    @recorded
     def packets(self):
         """Returns the captured packets from this source address, each truncated to `whole` bytes,
         and their lengths."""

@@ -75,7 +75,7 @@ def plain(value):
     return value
 
 
-def observed(function):
+def recorded(function):
     """Decorates a function: records its return value, and not the observations that it makes
     itself."""
     @functools.wraps(function)

@@ -11,7 +11,7 @@ import struct
 import nl
 import pytest
 from conftest import batch, eventually, sh
-from journal import JOURNAL, observed
+from journal import JOURNAL, recorded
 from sockets import answers
 
 # The attributes that are compared: address, name, MTU, master and queue length of a link; the
@@ -228,7 +228,7 @@ class Net:
         else:
             self.route(family, encap)
 
-    @observed
+    @recorded
     def ping(self, family=4, address=None, count=1, wait=3, **options):
         """Returns how many echo requests the service answers within some seconds."""
         return answers("a", family, address or self.service(family), count, wait=wait, **options)

@@ -13,7 +13,7 @@ import nl
 from bpf_syscall import BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, bpf, run_on
 from conftest import BPF, sh
 from headers import Header
-from journal import observed
+from journal import recorded
 
 
 class Pusher:
@@ -56,7 +56,7 @@ class Pusher:
         finally:
             self.order(Header(b""))
 
-    @observed
+    @recorded
     def seen(self, gso=False):
         """Returns the packets since the last order, how many of them the helper refused, and the
         last errno."""
@@ -64,7 +64,7 @@ class Pusher:
         packets, refused, error = struct.unpack("=QQq", data)
         return packets, refused, errno.errorcode.get(-error, -error)
 
-    @observed
+    @recorded
     def run(self, hook, header, packet, flags=0, gso=0):
         """Runs the program as `run_on()` does. Returns the errno of the helper, and the resulting
         packet."""

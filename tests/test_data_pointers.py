@@ -15,7 +15,7 @@ from typing import NamedTuple
 import nl
 import pytest
 from conftest import batch, fetch
-from journal import JOURNAL, observed
+from journal import JOURNAL, recorded
 from pins import Pins
 from wires import Sender, carry
 
@@ -224,7 +224,7 @@ class Filters:
             "=QqQQQQ", change.op, self.numbers.get(change.a, change.a), change.b, change.flags,
             change.arrives, every))
 
-    @observed
+    @recorded
     def seen(self):
         """Returns what the programs saw since the operation was set: in the first priority, and in
         the next."""

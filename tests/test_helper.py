@@ -28,7 +28,7 @@ from conftest import (
     remove,
     sh,
 )
-from journal import observed
+from journal import recorded
 from sockets import make_socket
 from tracing import traced
 from wires import PORT, Sender
@@ -47,7 +47,7 @@ WITHOUT_MODULE = 0 if OWN else -errno.EINVAL
 SEG6_ANSWER = -errno.EBADMSG
 
 
-@observed
+@recorded
 def run(fd, packet=PACKET, repeat=1):
     """Runs a program on a packet; returns its return value, signed, and the packet without its MAC
     header."""

@@ -21,7 +21,7 @@ from conftest import (
     programs,
     sh,
 )
-from journal import observed
+from journal import recorded
 from test_lwt import counters
 
 BUS = pathlib.Path("/sys/bus/netdevsim")
@@ -79,7 +79,7 @@ class Port:
         return self.name
 
     @property
-    @observed
+    @recorded
     def id(self):
         """The ID of the offloaded program, 0 for none."""
         return int((self.path / "bpf_offloaded_id").read_text())

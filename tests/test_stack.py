@@ -11,7 +11,7 @@ import re
 import pytest
 from conftest import batch, sh
 from headers import KINDS, outer
-from journal import JOURNAL, observed
+from journal import JOURNAL, recorded
 from sockets import ping
 from tunnels import Tunnels
 from wires import Sender, name_of
@@ -39,7 +39,7 @@ def tables(*lines, family="inet", namespace="a"):
     not 0."""
     text = "\n".join((f"table {family} t {{", *lines, "}", ""))
 
-    @observed
+    @recorded
     def counted():
         listed = json.loads(sh(f"ip netns exec {namespace} nft -j list counters"))["nftables"]
         return {each["counter"]["name"]: each["counter"]["packets"]
@@ -231,7 +231,7 @@ def policies(*lines):
             batch(f"-n {namespace}", "xfrm policy flush", "xfrm state flush")
 
 
-@observed
+@recorded
 def encrypted():
     """Returns the packets that a's IPsec states have processed."""
     with JOURNAL.quiet():

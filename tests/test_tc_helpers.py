@@ -14,7 +14,7 @@ import nl
 import pytest
 from bpf_syscall import bpf
 from conftest import batch, sh
-from journal import JOURNAL, observed
+from journal import JOURNAL, recorded
 from pins import Pins
 from sockets import make_socket
 from wires import PORT, Sender, Tun
@@ -57,7 +57,7 @@ class TcHelpers:
         args = Args(number & 0xFFFFFFFF, flags, nexthop.ljust(16, b"\0"), family)
         self.pins.update("args", struct.pack(self.LAYOUT, *args))
 
-    @observed
+    @recorded
     def results(self):
         """Returns `runs` and `answer`, as the programs have left them."""
         args = Args(*self.pins.lookup("args", self.LAYOUT))
@@ -192,7 +192,7 @@ def test_redirect_neigh_uses_given_nexthop(helpers, hook, family, of):
     assert helpers.wires.receive_all("c", family) == [data] * arrives
 
 
-@observed
+@recorded
 def count_received(tap, data):
     """Returns how many packets with these data the device has received, for any destination."""
     found = 0

@@ -8,7 +8,7 @@ import subprocess
 import nl
 import pytest
 from conftest import BPF, MODULE, eventually, iterations, program_ids, programs, sh
-from journal import observed
+from journal import recorded
 from sockets import every_echo_answered
 from test_cls import handles
 from tracing import events
@@ -216,7 +216,7 @@ def test_class_changes_under_traffic(tc, tmp_path):
     assert int(said.split(" received")[0].split()[-1]) > 0.96 * count
 
 
-@observed
+@recorded
 def monitored(log):
     """Returns the monitor's lines about filters."""
     return [line for line in log.read_text().splitlines() if "filter " in line]

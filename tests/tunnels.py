@@ -5,7 +5,7 @@ import pathlib
 
 from conftest import batch, fetch, sh
 from headers import FOU_PORT, GUE_PORT, IPIP, MAC, VNI, VXLAN_PORT, outer
-from journal import observed
+from journal import recorded
 from nl import inside
 from pusher import Pusher
 from wires import Wires
@@ -101,7 +101,7 @@ class Tunnels(Wires):
             f"{what} {'off' if what in off else 'on'}" for what in ("tx", *self.SEGMENTS)))
         self.state = state
 
-    @observed
+    @recorded
     def received(self, device):
         """Returns how many packets a device of c has received."""
         with inside("c"):

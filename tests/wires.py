@@ -16,7 +16,7 @@ import threading
 
 import pytest
 from conftest import batch, eventually
-from journal import observed
+from journal import recorded
 from network import Net
 from nl import inside
 from sockets import make_socket, sysctl
@@ -49,7 +49,7 @@ class Sender:
         else:
             self.socket.setsockopt(socket.IPPROTO_IPV6, six, value)
 
-    @observed
+    @recorded
     def send(self, address, data=b"x"):
         """Sends a packet and returns the errno that the sender sees, 0 for none. Waits until the
         packet is delivered or freed: the socket's send queue is then empty."""
@@ -65,13 +65,13 @@ class Sender:
         """Returns the bytes of send buffer that packets of this socket occupy."""
         return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"1234"))[0]
 
-    @observed
+    @recorded
     def pending(self):
         """Returns the error that ICMP reported, 0 for none."""
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
-@observed
+@recorded
 def echo(family, client, server, address, size=300000, mark=0):
     """Sends bytes over a TCP connection to a server that echoes them; returns how many came
     back."""
@@ -103,7 +103,7 @@ def echo(family, client, server, address, size=300000, mark=0):
         return got
 
 
-@observed
+@recorded
 def carry(family, client, server, address, size=1 << 20, lost=lambda: False):
     """Sends bytes over a TCP connection; returns whether exactly these arrive. `lost` says when
     waiting is pointless. The connection is reset at the end, so it neither retransmits nor holds a
@@ -178,7 +178,7 @@ class Tun:
         self.tap.close()
         os.close(self.file)
 
-    @observed
+    @recorded
     def sent(self, data):
         """Returns the packets with these data that the device has sent since the last call."""
         found = []
@@ -187,7 +187,7 @@ class Tun:
                 found += [frame] if frame.endswith(data) else []
         return found
 
-    @observed
+    @recorded
     def received(self, data):
         """Returns the packets with these data that the device has received since the last call."""
         found = []
@@ -292,7 +292,7 @@ class Wires(Net):
                     for line in reversed(lines)]
             batch(f"-force -{family} -n {namespace}", *undo)
 
-    @observed
+    @recorded
     def receive_all(self, namespace, family):
         """Returns what has arrived in a namespace. A final packet that no program touches arrives
         last, so no other packet is under way."""
