@@ -102,6 +102,12 @@ def batch(options, *lines):
     sh(f"ip {options} -batch -", lines="".join(f"{line}\n" for line in lines))
 
 
+def tc_batch(*lines):
+    """Runs lines of tc in one process, in namespace a."""
+    text = "\n".join(lines)
+    sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF")
+
+
 def must_fail(command):
     """Runs a command that must fail, and returns its output."""
     result = sh(command, check=False)

@@ -3,7 +3,7 @@
 
 import nl
 import pytest
-from conftest import eventually, programs, sh
+from conftest import eventually, programs, sh, tc_batch
 from test_cls import sent
 
 MATCH = "bpf obj tc_unspec.o sec tc"
@@ -31,15 +31,9 @@ def fixture_qdisc(link, kind):
     if kind == "drr":
         # drr drops unclassified packets.
         lines += ["filter add dev va parent 1: prio 99 matchall classid 1:1"]
-    batch(*lines)
+    tc_batch(*lines)
     yield link
     link.tc("qdisc del dev va root")
-
-
-def batch(*lines):
-    """Runs lines of tc in one process."""
-    text = "\n".join(lines)
-    sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF")
 
 
 def at(prio, minor=None, name="unspec", verb="add", parent="1:", mode="", options=""):
@@ -72,11 +66,11 @@ def packets(net, kind, minor):
 @pytest.mark.parametrize("options", ["", "action pass"])
 @pytest.mark.usefixtures("qdisc")
 def test_filter_holds_its_class(options):
-    batch(at(1, 2, options=options))
+    tc_batch(at(1, 2, options=options))
     assert held(2)
     assert held(2)
     # The next command does not wait for a grace period.
-    batch(gone(1), "class del dev va classid 1:2")
+    tc_batch(gone(1), "class del dev va classid 1:2")
 
 
 @COUNTED
@@ -84,16 +78,16 @@ def test_classic_filter_holds_its_class(qdisc):
     qdisc.tc("filter add dev va parent 1: protocol ip prio 1 handle 1 "
              "bpf bytecode '1,6 0 0 4294967295,' flowid 1:2")
     assert held(2)
-    batch(gone(1), "class del dev va classid 1:2")
+    tc_batch(gone(1), "class del dev va classid 1:2")
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_every_filter_holds_its_class():
-    batch(at(1, 2), at(2, 2))
-    batch(gone(1))
+    tc_batch(at(1, 2), at(2, 2))
+    tc_batch(gone(1))
     assert held(2)
-    batch(gone(2))
+    tc_batch(gone(2))
     assert not held(2)
 
 
@@ -101,27 +95,27 @@ def test_every_filter_holds_its_class():
 @pytest.mark.parametrize("minor", [3, None])
 @pytest.mark.usefixtures("qdisc")
 def test_replaced_filter_releases_its_class(minor):
-    batch(at(1, 2), at(1, minor, verb="replace"), "class del dev va classid 1:2")
+    tc_batch(at(1, 2), at(1, minor, verb="replace"), "class del dev va classid 1:2")
     assert not minor or held(minor)
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_replacing_with_the_same_class_holds_it_once():
-    batch(at(1, 2), at(1, 2, verb="replace"), at(1, 2, verb="replace"))
+    tc_batch(at(1, 2), at(1, 2, verb="replace"), at(1, 2, verb="replace"))
     assert held(2)
-    batch(gone(1))
+    tc_batch(gone(1))
     assert not held(2)
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_deleted_filters_of_qdisc_release_classes():
-    batch(*(at(prio, 2) for prio in (1, 2, 3)))
+    tc_batch(*(at(prio, 2) for prio in (1, 2, 3)))
     assert held(2)
-    batch("filter del dev va parent 1: protocol ip prio 1",
-          "filter del dev va parent 1:",
-          "class del dev va classid 1:2")
+    tc_batch("filter del dev va parent 1: protocol ip prio 1",
+             "filter del dev va parent 1:",
+             "class del dev va classid 1:2")
 
 
 @COUNTED
@@ -142,13 +136,13 @@ def test_refused_filter_holds_no_class(qdisc):
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_refused_replacement_leaves_the_class_held(qdisc):
-    batch(at(1, 2))
+    tc_batch(at(1, 2))
     ret = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, b"\6\0\0\0\0\0\0\0")
     bad = ret + nl.attr(nl.BPF_FLAGS_GEN, 2) + nl.attr(nl.BPF_CLASSID, 0x10003)
     assert nl.filter_(qdisc.ifindex, bad, parent=0x10000, protocol=0x0008)[0]
     assert not held(3)
     assert held(2)
-    batch(gone(1))
+    tc_batch(gone(1))
     assert not held(2)
 
 
@@ -156,8 +150,8 @@ def test_refused_replacement_leaves_the_class_held(qdisc):
 def test_class_added_later_is_found(qdisc, kind):
     # The kernel does not call bind_class() for filters of the qdisc itself. The class is looked up
     # for each packet, and the filter is not bound to it.
-    batch(at(1, 4))
-    batch(f"class add dev va parent 1: classid 1:4 {kind} {OPTIONS[kind]}")
+    tc_batch(at(1, 4))
+    tc_batch(f"class add dev va parent 1: classid 1:4 {kind} {OPTIONS[kind]}")
     assert packets(qdisc, kind, 4) == 4
     assert not held(4)
     if kind == "htb":
@@ -168,11 +162,11 @@ def test_class_added_later_is_found(qdisc, kind):
 
 @HTB
 def test_filter_of_inner_class_is_bound_to_new_class(qdisc, kind):
-    batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
-          "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
-          at(1, 10), at(1, 12, parent="1:10"))
+    tc_batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
+             "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
+             at(1, 10), at(1, 12, parent="1:10"))
     assert packets(qdisc, kind, 1) == 4
-    batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
+    tc_batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
     assert packets(qdisc, kind, 12) == 4
     # A request to delete the class unbinds it from the filter even if it is refused.
     assert held(12)
@@ -180,7 +174,7 @@ def test_filter_of_inner_class_is_bound_to_new_class(qdisc, kind):
     assert not held(12)
     assert packets(qdisc, kind, 1) == 4
     # A new class with the same number is bound again.
-    batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
+    tc_batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
     assert packets(qdisc, kind, 12) == 4
     assert held(12)
 
@@ -188,10 +182,10 @@ def test_filter_of_inner_class_is_bound_to_new_class(qdisc, kind):
 @HTB
 @pytest.mark.usefixtures("qdisc")
 def test_deleting_class_deletes_its_filters():
-    batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
-          at(1, 2, parent="1:10"), at(2, 3, parent="1:10"),
-          at(1, 3))
-    batch("class del dev va classid 1:10")
+    tc_batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
+             at(1, 2, parent="1:10"), at(2, 3, parent="1:10"),
+             at(1, 3))
+    tc_batch("class del dev va classid 1:10")
     assert not held(2)
     assert held(3)
 
@@ -199,18 +193,18 @@ def test_deleting_class_deletes_its_filters():
 @HTB
 def test_classes_of_two_levels(qdisc, kind):
     # The first filter selects an inner class, whose filters run next.
-    batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
-          "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
-          "class add dev va parent 1:10 classid 1:12 htb rate 100mbit",
-          at(1, 10), at(1, 12, parent="1:10"), at(2, 11, name="ok", parent="1:10"))
+    tc_batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
+             "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
+             "class add dev va parent 1:10 classid 1:12 htb rate 100mbit",
+             at(1, 10), at(1, 12, parent="1:10"), at(2, 11, name="ok", parent="1:10"))
     assert packets(qdisc, kind, 12) == 4
 
 
 @HTB
 def test_class_of_another_qdisc_is_not_held(qdisc):
-    batch("qdisc add dev va clsact",
-          f"filter add dev va egress protocol ip {MATCH} classid 1:2",
-          "class del dev va classid 1:2")
+    tc_batch("qdisc add dev va clsact",
+             f"filter add dev va egress protocol ip {MATCH} classid 1:2",
+             "class del dev va classid 1:2")
     try:
         assert qdisc.filters()[0]["options"]["flowid"] == "1:2"
         assert qdisc.ping()
@@ -220,27 +214,27 @@ def test_class_of_another_qdisc_is_not_held(qdisc):
 
 @HTB
 def test_shared_block_holds_no_class(qdisc):
-    batch("qdisc add dev va ingress_block 7 egress_block 8 clsact",
-          f"filter add block 8 protocol ip {MATCH} classid 1:2",
-          "filter add block 8 protocol ip prio 1 bpf da obj tc_ok.o sec tc classid 1:2",
-          "class del dev va classid 1:2")
+    tc_batch("qdisc add dev va ingress_block 7 egress_block 8 clsact",
+             f"filter add block 8 protocol ip {MATCH} classid 1:2",
+             "filter add block 8 protocol ip prio 1 bpf da obj tc_ok.o sec tc classid 1:2",
+             "class del dev va classid 1:2")
     try:
         assert qdisc.ping()
     finally:
-        batch("filter del block 8", "qdisc del dev va clsact")
+        tc_batch("filter del block 8", "qdisc del dev va clsact")
 
 
 @pytest.mark.parametrize("kind", ["htb", "drr", "prio"])
 def test_class_of_a_direct_action(qdisc, kind):
     # The minor number is the one that the program writes, the major number that of the filter's
     # class.
-    batch(at(1, 2, name="minor", mode="da"))
+    tc_batch(at(1, 2, name="minor", mode="da"))
     assert packets(qdisc, kind, 3) == 4
 
 
 @HTB
 def test_minor_number_without_major_is_no_class(qdisc, kind):
-    batch(at(1, None, name="minor", mode="da"))
+    tc_batch(at(1, None, name="minor", mode="da"))
     assert packets(qdisc, kind, 1) == 4
 
 
@@ -248,16 +242,16 @@ def test_minor_number_without_major_is_no_class(qdisc, kind):
 def test_program_starts_with_class_of_its_filter(qdisc, kind):
     # The newest program leaves 1:3 behind. The older one adds 1 to the class of its own filter,
     # 1:1.
-    batch("filter add dev va parent 1: protocol ip prio 1 handle 1 "
-          "bpf da obj tc_classid.o sec tc classid 1:1",
-          "filter add dev va parent 1: protocol ip prio 1 handle 2 "
-          "bpf da obj tc_minor_unspec.o sec tc classid 1:3")
+    tc_batch("filter add dev va parent 1: protocol ip prio 1 handle 1 "
+             "bpf da obj tc_classid.o sec tc classid 1:1",
+             "filter add dev va parent 1: protocol ip prio 1 handle 2 "
+             "bpf da obj tc_minor_unspec.o sec tc classid 1:3")
     assert packets(qdisc, kind, 2) == 4
 
 
 @HTB
 def test_replacing_qdisc_deletes_filters(qdisc):
-    batch(at(1, 2), at(2, 3), at(3, 3, parent="1:2"))
+    tc_batch(at(1, 2), at(2, 3), at(3, 3, parent="1:2"))
     qdisc.tc("qdisc replace dev va root handle 2: htb")
     eventually(lambda: not programs())
     assert qdisc.ping()
@@ -265,6 +259,6 @@ def test_replacing_qdisc_deletes_filters(qdisc):
 
 @HTB
 def test_changed_class_stays_held(qdisc, kind):
-    batch(at(1, 2), "class change dev va parent 1: classid 1:2 htb rate 50mbit")
+    tc_batch(at(1, 2), "class change dev va parent 1: classid 1:2 htb rate 50mbit")
     assert packets(qdisc, kind, 2) == 4
     assert held(2)

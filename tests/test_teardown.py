@@ -7,7 +7,7 @@ import subprocess
 
 import nl
 import pytest
-from conftest import BPF, MODULE, eventually, iterations, program_ids, programs, sh
+from conftest import BPF, MODULE, eventually, iterations, program_ids, programs, sh, tc_batch
 from journal import recorded
 from sockets import every_echo_answered
 from test_cls import handles
@@ -32,12 +32,6 @@ def fixture_tc(net):
     sh("rm -f /run/bpf/teardown")
 
 
-def batch(*lines):
-    """Runs tc commands in one process."""
-    text = "\n".join(lines)
-    sh(f"tc -n a -batch - <<'EOF'\n{text}\nEOF")
-
-
 def many(what, count, hook="egress", verb="add"):
     """Returns the tc commands for `count` filters of one priority."""
     return [f"filter {verb} dev va {hook} protocol ip prio 1 handle {handle} {what}"
@@ -53,7 +47,7 @@ def users():
 @EACH
 def test_deleting_netns_with_a_thousand_filters(tc, kind):
     before = users()
-    batch(*many(KINDS[kind], 1000))
+    tc_batch(*many(KINDS[kind], 1000))
     assert tc.ping() and len(handles(tc)) == 1000
     assert users() == before + 1
     sh("rm /run/bpf/teardown")
@@ -64,7 +58,7 @@ def test_deleting_netns_with_a_thousand_filters(tc, kind):
 @pytest.mark.parametrize("kind", ["direct action", "program and action"])
 @pytest.mark.beyond_c("deleting a tcf_proto with many filters")
 def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
-    batch(*many(KINDS[kind], 50))
+    tc_batch(*many(KINDS[kind], 50))
     sh("rm /run/bpf/teardown")
     with events("workqueue/workqueue_execute_start") as done:
         tc.tc("filter del dev va egress")
@@ -75,13 +69,13 @@ def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
 
 @pytest.mark.beyond_c("a long dump while filters are deleted")
 def test_dump_resumes_after_deleted_filter(tc):
-    batch(*many(KINDS["direct action"], 1000))
+    tc_batch(*many(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
         assert 0 < len(shown) < 300
-        batch(*(f"filter del dev va egress protocol ip prio 1 handle {handle} bpf"
-                for handle in shown))
+        tc_batch(*(f"filter del dev va egress protocol ip prio 1 handle {handle} bpf"
+                   for handle in shown))
         for part in parts:
             shown += map(nl.handle_of, part)
     assert sorted(shown) == list(range(1, 1001))
@@ -89,7 +83,7 @@ def test_dump_resumes_after_deleted_filter(tc):
 
 @pytest.mark.beyond_c("a long dump while filters are deleted")
 def test_dump_does_not_resume_at_reused_handle(tc):
-    batch(*many(KINDS["direct action"], 1000))
+    tc_batch(*many(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
@@ -98,8 +92,8 @@ def test_dump_does_not_resume_at_reused_handle(tc):
         # the newest filter, so the dump has passed them.
         rest = sorted(set(range(1, 1001)) - set(shown))
         name = "dev va egress protocol ip prio 1 handle"
-        batch(*(f"filter del {name} {handle} bpf" for handle in rest))
-        batch(*(f"filter add {name} {handle} {KINDS['direct action']}" for handle in rest))
+        tc_batch(*(f"filter del {name} {handle} bpf" for handle in rest))
+        tc_batch(*(f"filter add {name} {handle} {KINDS['direct action']}" for handle in rest))
         for part in parts:
             shown += [handle for handle in map(nl.handle_of, part) if handle]
     assert len(shown) == len(set(shown))
@@ -108,7 +102,7 @@ def test_dump_does_not_resume_at_reused_handle(tc):
 @EACH
 def test_deleting_netns_while_deletions_are_queued(tc, kind):
     before = users()
-    batch(*many(KINDS[kind], 200), *many(KINDS[kind], 200, hook="ingress"))
+    tc_batch(*many(KINDS[kind], 200), *many(KINDS[kind], 200, hook="ingress"))
     sh("rm /run/bpf/teardown")
     sh("tc -n a filter del dev va egress; ip netns del a; ip netns del b")
     eventually(lambda: not programs() and users() == before, 30)
@@ -117,7 +111,7 @@ def test_deleting_netns_while_deletions_are_queued(tc, kind):
 def test_deleting_netns_while_replacements_are_queued(tc):
     before = users()
     what = KINDS["program and action"]
-    batch(*many(what, 100), *many(what, 100, verb="replace"))
+    tc_batch(*many(what, 100), *many(what, 100, verb="replace"))
     sh("rm /run/bpf/teardown")
     sh("ip netns del a; ip netns del b")
     eventually(lambda: not programs() and users() == before, 30)
@@ -127,7 +121,7 @@ def test_deleting_netns_with_all_kinds_of_actions(tc):
     before = users()
     sh("ip -n a link add d0 type dummy && ip -n a link set d0 up")
     match = f"bpf {PINNED}"
-    batch(
+    tc_batch(
         "actions add action pass index 9",
         f"filter add dev va egress prio 1 {match} action skbedit mark 7 pipe "
         "action mirred egress mirror dev d0 pipe action gact index 9",
@@ -154,7 +148,7 @@ def test_deleting_all_filters_at_once(tc, way):
     before = users()
     for kind in KINDS.values():
         verb = "replace" if kind != KINDS["direct action"] else "add"
-        batch(*many(kind, 20, verb=verb))
+        tc_batch(*many(kind, 20, verb=verb))
     assert tc.ping()
     sh("rm /run/bpf/teardown")
     sh(way)
@@ -163,11 +157,11 @@ def test_deleting_all_filters_at_once(tc, way):
 
 
 def test_deleting_device_with_filters_on_qdisc_and_class(tc):
-    batch("qdisc add dev va root handle 1: htb default 1",
-          "class add dev va parent 1: classid 1:1 htb rate 100mbit",
-          "class add dev va parent 1:1 classid 1:2 htb rate 100mbit",
-          *(f"filter add dev va parent {parent} bpf {PINNED} classid 1:2 action pass"
-            for parent in ("1:", "1:1") for _ in range(10)))
+    tc_batch("qdisc add dev va root handle 1: htb default 1",
+             "class add dev va parent 1: classid 1:1 htb rate 100mbit",
+             "class add dev va parent 1:1 classid 1:2 htb rate 100mbit",
+             *(f"filter add dev va parent {parent} bpf {PINNED} classid 1:2 action pass"
+               for parent in ("1:", "1:1") for _ in range(10)))
     sh("rm /run/bpf/teardown")
     sh("ip -n a link del va")
     eventually(lambda: not programs())
@@ -197,8 +191,9 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
 
 @pytest.mark.by_chance("the number of rounds varies")
 def test_class_changes_under_traffic(tc, tmp_path):
-    batch("qdisc add dev va root handle 1: htb default 1",
-          *(f"class add dev va parent 1: classid 1:{minor} htb rate 1gbit" for minor in (1, 2, 3)))
+    tc_batch("qdisc add dev va root handle 1: htb default 1",
+             *(f"class add dev va parent 1: classid 1:{minor} htb rate 1gbit"
+               for minor in (1, 2, 3)))
     lines = []
     for minor in (2, 3, 2):
         lines += [f"class replace dev va parent 1: classid 1:{minor} htb rate 1gbit",
@@ -248,7 +243,7 @@ def test_monitor_shows_filter_events(tc, tmp_path):
 def test_monitor_gets_one_event_for_deleted_priority(tc, tmp_path):
     # The kernel sends one notification when a whole priority is deleted.
     log = tmp_path / "monitor"
-    batch(*many(KINDS["direct action"], 3))
+    tc_batch(*many(KINDS["direct action"], 3))
     with (
         open(log, "w", encoding="utf-8") as out,
         subprocess.Popen(["ip", "netns", "exec", "a", "stdbuf", "-oL", "tc", "monitor"],
@@ -320,7 +315,7 @@ def test_pyroute2_and_bytecode(tc, route):
 
 
 def test_dump_shows_program_id(tc):
-    batch(*many(KINDS["direct action"], 3))
+    tc_batch(*many(KINDS["direct action"], 3))
     listed = json.loads(tc.tc("-j filter show dev va egress"))
     ids = {entry["options"]["prog"]["id"] for entry in listed if "options" in entry
            and "handle" in entry["options"]}
