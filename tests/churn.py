@@ -13,7 +13,7 @@ import struct
 import time
 
 import nl
-from churn_requests import BLOCK, CREATE, EXCL, REPLACE, Asker, route
+from churn_requests import BLOCK, CREATE, EXCL, REPLACE, CountedRequests, route
 from churn_scene import CHAIN, HANDLES, LO, PRIORITIES
 from conftest import LIBC, MODULE, SYS_DELETE_MODULE, program_ids, programs
 from headers import DOMAIN
@@ -30,23 +30,23 @@ def change_filters(done, going, scene, namespace, parent, number):
         return found + (nl.attr(nl.TCA_CHAIN, chain) if chain else b"")
 
     def add():
-        asker.ask("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL, body(True), errno.EEXIST)
+        requests.send("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL, body(True), errno.EEXIST)
 
     def replace():
-        asker.ask("filters replaced", nl.RTM_NEWTFILTER, CREATE | REPLACE, body(True))
+        requests.send("filters replaced", nl.RTM_NEWTFILTER, CREATE | REPLACE, body(True))
 
     def delete():
-        asker.ask("filters deleted", nl.RTM_DELTFILTER, 0, body(), errno.ENOENT)
+        requests.send("filters deleted", nl.RTM_DELTFILTER, 0, body(), errno.ENOENT)
 
     def delete_priority():
-        asker.ask("priorities deleted", nl.RTM_DELTFILTER, 0,
-                  nl.tfilter(index, 0, None, parent, r.choice(PRIORITIES)), errno.ENOENT)
+        requests.send("priorities deleted", nl.RTM_DELTFILTER, 0,
+                      nl.tfilter(index, 0, None, parent, r.choice(PRIORITIES)), errno.ENOENT)
 
     def delete_all():
-        asker.ask("hooks emptied", nl.RTM_DELTFILTER, 0,
-                  struct.pack("=BxxxiIII", 0, index, 0, parent, 0), errno.ENOENT)
+        requests.send("hooks emptied", nl.RTM_DELTFILTER, 0,
+                      struct.pack("=BxxxiIII", 0, index, 0, parent, 0), errno.ENOENT)
 
-    with Asker(done, namespace) as asker:
+    with CountedRequests(done, namespace) as requests:
         while going():
             r.choices((add, replace, delete, delete_priority, delete_all), (12, 8, 10, 1, 0.5))[0]()
 
@@ -54,7 +54,7 @@ def change_filters(done, going, scene, namespace, parent, number):
 def change_routes(done, going, scene):
     """Replaces the routes to the service, on the sending and on the receiving side."""
     r = scene.random("routes")
-    with Asker(done, "a") as a, Asker(done, "b") as b:
+    with CountedRequests(done, "a") as a, CountedRequests(done, "b") as b:
         while going():
             family = r.choice((4, 6))
             target, gateway = scene.services[family]
@@ -62,11 +62,13 @@ def change_routes(done, going, scene):
             if r.randrange(2):
                 encap = scene.encap(r, out=("out_drop",), xmit=(
                     "xmit_drop", "xmit_redirect", "xmit_reroute", "xmit_gre", "xmit_gre6"))
-                body, asker = route(family, target, length, scene.devices["a"], encap, gateway), a
+                requests = a
+                body = route(family, target, length, scene.devices["a"], encap, gateway)
             else:
                 encap = scene.encap(r, **{"in": ("in_drop", "in_reroute")})
-                body, asker = route(family, target, length, LO, encap, local=True), b
-            asker.ask("routes replaced", nl.RTM_NEWROUTE, CREATE | REPLACE, body)
+                requests = b
+                body = route(family, target, length, LO, encap, local=True)
+            requests.send("routes replaced", nl.RTM_NEWROUTE, CREATE | REPLACE, body)
 
 
 def unload(done, going):

@@ -16,7 +16,7 @@ from churn_requests import (
     EXCL,
     REPLACE,
     VETH_INFO_PEER,
-    Asker,
+    CountedRequests,
     four,
     interface,
     route,
@@ -40,38 +40,38 @@ from test_offload import SKIP_SW, Hardware
 from test_refusals import options
 
 
-def setup_device(asker, scene, r, index, net, slot):
+def setup_device(requests, scene, r, index, net, slot):
     """Adds filters to a device, and routes with programs through it."""
-    asker.clsact(index)
+    requests.add_clsact(index)
     for priority in PRIORITIES:
-        asker.ask("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
-                  nl.tfilter(index, 1, scene.filter(r), prio=priority))
+        requests.send("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
+                      nl.tfilter(index, 1, scene.filter(r), prio=priority))
     for family, target, length in ((4, four(net, slot, 128), 25), (6, six(net, slot, 128), 121)):
         encap = scene.encap(r, out=("out_drop",), xmit=("xmit_drop",))
-        asker.ask("routes added", nl.RTM_NEWROUTE, CREATE | REPLACE,
-                  route(family, target, length, index, encap))
+        requests.send("routes added", nl.RTM_NEWROUTE, CREATE | REPLACE,
+                      route(family, target, length, index, encap))
 
 
 def change_dummies(done, going, scene):
     """Creates and deletes the devices that packets go to."""
     enter("a")
     r, sender = scene.random("dummies"), Sender(done)
-    with Asker(done) as asker:
+    with CountedRequests(done) as requests:
         for slot in itertools.cycle(SLOTS):
             if not going():
                 return
             index = FIRST_DUMMY + slot
-            asker.link(index, f"dy{index}", "dummy")
-            asker.start(index, DUMMIES, slot, 1)
-            setup_device(asker, scene, r, index, DUMMIES, slot)
+            requests.add_link(index, f"dy{index}", "dummy")
+            requests.set_up(index, DUMMIES, slot, 1)
+            setup_device(requests, scene, r, index, DUMMIES, slot)
             sender.burst(DUMMIES, slot)
             # Deletes the oldest device, so several exist at a time.
             index = FIRST_DUMMY + (slot + 1) % len(SLOTS)
             if not exists(index):
                 continue
             if r.randrange(3) == 0:
-                asker.no_clsact(index)
-            asker.unlink("dummies deleted", index)
+                requests.del_clsact(index)
+            requests.del_link("dummies deleted", index)
 
 
 @contextlib.contextmanager
@@ -93,18 +93,19 @@ def exists(index):
     return False
 
 
-def setup_namespace(asker, scene, r, index, slot):
+def setup_namespace(requests, scene, r, index, slot):
     """Sets up a namespace so that incoming packets meet programs on filters and routes."""
-    asker.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(LO, nl.IFF_UP))
-    asker.start(index, NAMESPACES, slot, 2)
-    asker.clsact(index)
-    asker.ask("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
-              nl.tfilter(index, 1, scene.filter(r), nl.TC_H_CLSACT_INGRESS))
+    requests.send("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(LO, nl.IFF_UP))
+    requests.set_up(index, NAMESPACES, slot, 2)
+    requests.add_clsact(index)
+    requests.send("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
+                  nl.tfilter(index, 1, scene.filter(r), nl.TC_H_CLSACT_INGRESS))
     for family, host, length in ((4, four, 32), (6, six, 128)):
         encap = scene.encap(r, **{"in": ("in_drop",)})
         for number in (9, 200):
-            asker.ask("routes added", nl.RTM_NEWROUTE, CREATE | REPLACE,
-                      route(family, host(NAMESPACES, slot, number), length, LO, encap, local=True))
+            requests.send("routes added", nl.RTM_NEWROUTE, CREATE | REPLACE,
+                          route(family, host(NAMESPACES, slot, number), length, LO, encap,
+                                local=True))
 
 
 def change_namespaces(done, going, scene):
@@ -112,7 +113,7 @@ def change_namespaces(done, going, scene):
     there."""
     enter("a")
     r, sender = scene.random("namespaces"), Sender(done)
-    with Asker(done) as asker:
+    with CountedRequests(done) as requests:
         for index in itertools.count(FIRST_VETH, 2):
             if not going():
                 return
@@ -121,16 +122,16 @@ def change_namespaces(done, going, scene):
             last = index - 2 * len(SLOTS)
             eventually(lambda last=last: not exists(last), 60)
             with fresh_namespace() as there:
-                asker_there = Asker(done)
+                requests_there = CountedRequests(done)
             peer = interface(index + 1, "peer") + nl.attr(nl.IFLA_NET_NS_FD, there.fileno())
-            asker.link(index, f"ns{index}", "veth", nl.attr(VETH_INFO_PEER, peer))
-            with asker_there:
-                setup_namespace(asker_there, scene, r, index + 1, slot)
-            asker.start(index, NAMESPACES, slot, 1)
-            setup_device(asker, scene, r, index, NAMESPACES, slot)
+            requests.add_link(index, f"ns{index}", "veth", nl.attr(VETH_INFO_PEER, peer))
+            with requests_there:
+                setup_namespace(requests_there, scene, r, index + 1, slot)
+            requests.set_up(index, NAMESPACES, slot, 1)
+            setup_device(requests, scene, r, index, NAMESPACES, slot)
             sender.burst(NAMESPACES, slot)
             if r.randrange(2):
-                asker.unlink("wires deleted", index)
+                requests.del_link("wires deleted", index)
             # Drops the last reference to the namespace.
             there.close()
             done["namespaces destroyed"] += 1
@@ -142,29 +143,29 @@ def change_blocks(done, going, scene):
     r, sender = scene.random("blocks"), Sender(done)
     shared = {FIRST_SHARED: False, FIRST_SHARED + 1: False}
     blocks = nl.attr(nl.TCA_EGRESS_BLOCK, 7) + nl.attr(nl.TCA_INGRESS_BLOCK, 8)
-    with Asker(done) as asker:
+    with CountedRequests(done) as requests:
         for slot, index in enumerate(shared):
-            asker.link(index, f"sh{slot}", "dummy")
-            asker.start(index, SHARED, slot, 1)
+            requests.add_link(index, f"sh{slot}", "dummy")
+            requests.set_up(index, SHARED, slot, 1)
         while going():
             slot, index = r.choice(list(enumerate(shared)))
             if shared[index]:
-                asker.no_clsact(index, "blocks left")
+                requests.del_clsact(index, "blocks left")
             else:
-                asker.clsact(index, blocks)
+                requests.add_clsact(index, blocks)
                 done["blocks joined"] += 1
             shared[index] = not shared[index]
             for _ in range(r.randrange(8) if any(shared.values()) else 0):
                 handle, priority = r.choice(HANDLES), r.choice(PRIORITIES)
                 if r.randrange(3):
-                    asker.ask("filters of blocks replaced", nl.RTM_NEWTFILTER, CREATE | REPLACE,
-                              nl.tfilter(BLOCK, handle, scene.filter(r), 7, priority))
+                    requests.send("filters of blocks replaced", nl.RTM_NEWTFILTER, CREATE | REPLACE,
+                                  nl.tfilter(BLOCK, handle, scene.filter(r), 7, priority))
                 else:
-                    asker.ask("filters of blocks deleted", nl.RTM_DELTFILTER, 0,
-                              nl.tfilter(BLOCK, handle, None, 7, priority), errno.ENOENT)
+                    requests.send("filters of blocks deleted", nl.RTM_DELTFILTER, 0,
+                                  nl.tfilter(BLOCK, handle, None, 7, priority), errno.ENOENT)
             sender.burst(SHARED, slot, 2)
         for index in shared:
-            asker.unlink("dummies deleted", index)
+            requests.del_link("dummies deleted", index)
 
 
 def change_hardware(done, going, scene):
@@ -172,14 +173,14 @@ def change_hardware(done, going, scene):
     enter("b")
     r, hardware = scene.random("hardware"), Hardware(None)
     gen = nl.attr(nl.BPF_FLAGS_GEN, SKIP_SW)
-    with Asker(done) as asker, contextlib.closing(hardware):
+    with CountedRequests(done) as requests, contextlib.closing(hardware):
         while going():
             port = hardware.plug(namespace="b")
             port.accepts("tc_non_bound", True)
             sh(f"ethtool -K {port} hw-tc-offload on")
-            asker.clsact(port.ifindex)
+            requests.add_clsact(port.ifindex)
             for _ in range(r.randrange(1, 4)):
-                asker.ask("filters offloaded", nl.RTM_NEWTFILTER, CREATE | REPLACE, nl.tfilter(
+                requests.send("filters offloaded", nl.RTM_NEWTFILTER, CREATE | REPLACE, nl.tfilter(
                     port.ifindex, 1, options(scene.programs["tc_all"], extra=gen),
                     nl.TC_H_CLSACT_INGRESS))
                 assert port.id

@@ -14,7 +14,7 @@ BLOCK = 0xFFFFFFFF
 CREATE, EXCL, REPLACE = nl.NLM_F_CREATE, nl.NLM_F_EXCL, nl.NLM_F_REPLACE
 
 
-class Asker:
+class CountedRequests:
     """Sends requests and counts their outcomes. Errnos that a race explains are counted; any other
     errno is an error."""
 
@@ -27,7 +27,7 @@ class Asker:
     def __exit__(self, *_):
         self.requests.__exit__()
 
-    def ask(self, what, kind, flags, body, *expected):
+    def send(self, what, kind, flags, body, *expected):
         """Sends a request and returns whether it succeeded."""
         self.requests.send(kind, flags, [body])
         for answer, payload in self.requests.answers():
@@ -39,38 +39,38 @@ class Asker:
         self.done[what] += 1
         return True
 
-    def link(self, index, name, kind, data=b""):
+    def add_link(self, index, name, kind, data=b""):
         """Creates a device."""
         info = nl.attr(INFO_KIND, kind) + (nl.attr(INFO_DATA, data) if data else b"")
         body = interface(index, name) + nl.attr(nl.IFLA_LINKINFO, info)
-        self.ask(f"{kind} made", nl.RTM_NEWLINK, CREATE | EXCL, body)
+        self.send(f"{kind} made", nl.RTM_NEWLINK, CREATE | EXCL, body)
 
-    def start(self, index, net, slot, host):
-        """Brings a device up and gives it the addresses of a network."""
-        self.ask("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(index, nl.IFF_UP))
-        self.address(index, net, slot, host)
+    def set_up(self, index, net, slot, host):
+        """Brings a device up and adds its addresses in a network."""
+        self.send("devices up", nl.RTM_NEWLINK, 0, nl.ifinfomsg(index, nl.IFF_UP))
+        self.add_addresses(index, net, slot, host)
 
-    def unlink(self, what, index, *expected):
+    def del_link(self, what, index, *expected):
         """Deletes a device."""
-        self.ask(what, nl.RTM_DELLINK, 0, nl.ifinfomsg(index), *expected)
+        self.send(what, nl.RTM_DELLINK, 0, nl.ifinfomsg(index), *expected)
 
-    def address(self, index, net, slot, host):
-        """Gives a device its addresses of a network."""
+    def add_addresses(self, index, net, slot, host):
+        """Adds an IPv4 and an IPv6 address in a network to a device."""
         for family, text, length in ((4, four(net, slot, host), 24), (6, six(net, slot, host), 64)):
             packed = socket.inet_pton(DOMAIN[family], text)
             body = struct.pack("=BBBBI", DOMAIN[family], length, nl.IFA_F_NODAD, 0, index)
-            self.ask("addresses", nl.RTM_NEWADDR, CREATE,
-                     body + nl.attr(nl.IFA_LOCAL, packed) + nl.attr(nl.IFA_ADDRESS, packed))
+            self.send("addresses", nl.RTM_NEWADDR, CREATE,
+                      body + nl.attr(nl.IFA_LOCAL, packed) + nl.attr(nl.IFA_ADDRESS, packed))
 
-    def clsact(self, index, extra=b""):
+    def add_clsact(self, index, extra=b""):
         """Adds a clsact qdisc to a device."""
         body = struct.pack("=BxxxiIII", 0, index, *CLSACT, 0) + nl.attr(nl.TCA_KIND, "clsact")
-        self.ask("clsact made", nl.RTM_NEWQDISC, CREATE | EXCL, body + extra)
+        self.send("clsact made", nl.RTM_NEWQDISC, CREATE | EXCL, body + extra)
 
-    def no_clsact(self, index, what="clsact deleted"):
+    def del_clsact(self, index, what="clsact deleted"):
         """Deletes the clsact qdisc and its filters."""
         body = struct.pack("=BxxxiIII", 0, index, *CLSACT, 0)
-        self.ask(what, nl.RTM_DELQDISC, 0, body + nl.attr(nl.TCA_KIND, "clsact"))
+        self.send(what, nl.RTM_DELQDISC, 0, body + nl.attr(nl.TCA_KIND, "clsact"))
 
 
 def interface(index, name):
