@@ -13,7 +13,7 @@ import struct
 import time
 
 import nl
-from churn_requests import BLOCK, CREATE, EXCL, REPLACE, CountedRequests, route
+from churn_requests import BLOCK, CREATE, EXCL, REPLACE, CountedRequests, route_request
 from churn_scene import CHAIN, HANDLES, LO, PRIORITIES
 from conftest import LIBC, MODULE, SYS_DELETE_MODULE, program_ids, programs
 from headers import DOMAIN
@@ -63,11 +63,11 @@ def change_routes(done, going, scene):
                 encap = scene.encap(r, out=("out_drop",), xmit=(
                     "xmit_drop", "xmit_redirect", "xmit_reroute", "xmit_gre", "xmit_gre6"))
                 requests = a
-                body = route(family, target, length, scene.devices["a"], encap, gateway)
+                body = route_request(family, target, length, scene.devices["a"], encap, gateway)
             else:
                 encap = scene.encap(r, **{"in": ("in_drop", "in_reroute")})
                 requests = b
-                body = route(family, target, length, LO, encap, local=True)
+                body = route_request(family, target, length, LO, encap, local=True)
             requests.send("routes replaced", nl.RTM_NEWROUTE, CREATE | REPLACE, body)
 
 

@@ -17,10 +17,10 @@ from churn_requests import (
     REPLACE,
     VETH_INFO_PEER,
     CountedRequests,
-    four,
-    interface,
-    route,
-    six,
+    ipv4_address,
+    ipv6_address,
+    named_ifinfomsg,
+    route_request,
 )
 from churn_scene import (
     DUMMIES,
@@ -46,10 +46,11 @@ def setup_device(requests, scene, r, index, net, slot):
     for priority in PRIORITIES:
         requests.send("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
                       nl.tfilter(index, 1, scene.filter(r), prio=priority))
-    for family, target, length in ((4, four(net, slot, 128), 25), (6, six(net, slot, 128), 121)):
+    for family, target, length in ((4, ipv4_address(net, slot, 128), 25),
+                                   (6, ipv6_address(net, slot, 128), 121)):
         encap = scene.encap(r, out=("out_drop",), xmit=("xmit_drop",))
         requests.send("routes added", nl.RTM_NEWROUTE, CREATE | REPLACE,
-                      route(family, target, length, index, encap))
+                      route_request(family, target, length, index, encap))
 
 
 def change_dummies(done, going, scene):
@@ -67,7 +68,7 @@ def change_dummies(done, going, scene):
             sender.burst(DUMMIES, slot)
             # Deletes the oldest device, so several exist at a time.
             index = FIRST_DUMMY + (slot + 1) % len(SLOTS)
-            if not exists(index):
+            if not ifindex_exists(index):
                 continue
             if r.randrange(3) == 0:
                 requests.del_clsact(index)
@@ -86,7 +87,7 @@ def fresh_namespace():
             os.setns(home.fileno(), os.CLONE_NEWNET)
 
 
-def exists(index):
+def ifindex_exists(index):
     """Returns whether a device with this index exists."""
     with contextlib.suppress(OSError):
         return bool(socket.if_indextoname(index))
@@ -100,12 +101,12 @@ def setup_namespace(requests, scene, r, index, slot):
     requests.add_clsact(index)
     requests.send("filters added", nl.RTM_NEWTFILTER, CREATE | EXCL,
                   nl.tfilter(index, 1, scene.filter(r), nl.TC_H_CLSACT_INGRESS))
-    for family, host, length in ((4, four, 32), (6, six, 128)):
+    for family, host, length in ((4, ipv4_address, 32), (6, ipv6_address, 128)):
         encap = scene.encap(r, **{"in": ("in_drop",)})
         for number in (9, 200):
             requests.send("routes added", nl.RTM_NEWROUTE, CREATE | REPLACE,
-                          route(family, host(NAMESPACES, slot, number), length, LO, encap,
-                                local=True))
+                          route_request(family, host(NAMESPACES, slot, number), length, LO, encap,
+                                        local=True))
 
 
 def change_namespaces(done, going, scene):
@@ -120,10 +121,10 @@ def change_namespaces(done, going, scene):
             slot = index // 2 % len(SLOTS)
             # The device that had this slot in the last round.
             last = index - 2 * len(SLOTS)
-            eventually(lambda last=last: not exists(last), 60)
+            eventually(lambda last=last: not ifindex_exists(last), 60)
             with fresh_namespace() as there:
                 requests_there = CountedRequests(done)
-            peer = interface(index + 1, "peer") + nl.attr(nl.IFLA_NET_NS_FD, there.fileno())
+            peer = named_ifinfomsg(index + 1, "peer") + nl.attr(nl.IFLA_NET_NS_FD, there.fileno())
             requests.add_link(index, f"ns{index}", "veth", nl.attr(VETH_INFO_PEER, peer))
             with requests_there:
                 setup_namespace(requests_there, scene, r, index + 1, slot)

@@ -11,7 +11,7 @@ import socket
 import time
 
 import nl
-from churn_requests import four, six
+from churn_requests import ipv4_address, ipv6_address
 from churn_scene import DUMMIES, NAMESPACES, SHARED, SLOTS
 from churn_worker import enter
 from headers import DOMAIN
@@ -51,8 +51,8 @@ class Sender:
         route."""
         for host in (9, 200):
             for _ in range(count):
-                self.send(4, four(net, slot, host))
-                self.send(6, six(net, slot, host))
+                self.send(4, ipv4_address(net, slot, host))
+                self.send(6, ipv6_address(net, slot, host))
 
 
 def send(done, going, scene, cpu):
@@ -65,7 +65,7 @@ def send(done, going, scene, cpu):
     r, sender = scene.random("send", cpu), Sender(done)
     targets = [(family, scene.services[family][0]) for family in (4, 6)] * 60
     for net, slot, host in itertools.product((DUMMIES, NAMESPACES, SHARED), SLOTS, (9, 200)):
-        targets += [(4, four(net, slot, host)), (6, six(net, slot, host))]
+        targets += [(4, ipv4_address(net, slot, host)), (6, ipv6_address(net, slot, host))]
     while going():
         for target in r.choices(targets, k=50):
             sender.send(*target)

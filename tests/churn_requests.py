@@ -42,7 +42,7 @@ class CountedRequests:
     def add_link(self, index, name, kind, data=b""):
         """Creates a device."""
         info = nl.attr(INFO_KIND, kind) + (nl.attr(INFO_DATA, data) if data else b"")
-        body = interface(index, name) + nl.attr(nl.IFLA_LINKINFO, info)
+        body = named_ifinfomsg(index, name) + nl.attr(nl.IFLA_LINKINFO, info)
         self.send(f"{kind} made", nl.RTM_NEWLINK, CREATE | EXCL, body)
 
     def set_up(self, index, net, slot, host):
@@ -56,7 +56,8 @@ class CountedRequests:
 
     def add_addresses(self, index, net, slot, host):
         """Adds an IPv4 and an IPv6 address in a network to a device."""
-        for family, text, length in ((4, four(net, slot, host), 24), (6, six(net, slot, host), 64)):
+        for family, text, length in ((4, ipv4_address(net, slot, host), 24),
+                                     (6, ipv6_address(net, slot, host), 64)):
             packed = socket.inet_pton(DOMAIN[family], text)
             body = struct.pack("=BBBBI", DOMAIN[family], length, nl.IFA_F_NODAD, 0, index)
             self.send("addresses", nl.RTM_NEWADDR, CREATE,
@@ -73,22 +74,22 @@ class CountedRequests:
         self.send(what, nl.RTM_DELQDISC, 0, body + nl.attr(nl.TCA_KIND, "clsact"))
 
 
-def interface(index, name):
+def named_ifinfomsg(index, name):
     """C: struct ifinfomsg and the device's name."""
     return nl.ifinfomsg(index) + nl.attr(nl.IFLA_IFNAME, name)
 
 
-def four(net, slot, host):
+def ipv4_address(net, slot, host):
     """Returns an IPv4 address in the network of a slot."""
     return f"10.{net}.{slot}.{host}"
 
 
-def six(net, slot, host):
+def ipv6_address(net, slot, host):
     """Returns an IPv6 address in the network of a slot. Hosts from 128 on have their own routes."""
     return f"fd{net}:{slot}::{host:x}"
 
 
-def route(family, target, length, index, encap, gateway=None, local=False):
+def route_request(family, target, length, index, encap, gateway=None, local=False):
     """Returns the body of a route request for the main table, or for the local table if `local`."""
     table, scope, kind = (255, 254, 2) if local else (254, 0 if gateway else 253, 1)
     if family == 6:
