@@ -81,10 +81,10 @@ class PacketNetwork:
                 self.sockets["raw", family] = socket.socket(domain, socket.SOCK_RAW,
                                                             socket.IPPROTO_RAW)
                 self.sockets["udp", family] = socket.socket(domain, socket.SOCK_DGRAM)
-        self.asker = nl.open_in("f")
-        self.asker.settimeout(10)
+        self.socket = nl.open_in("f")
+        self.socket.settimeout(10)
         for name in ("tun0", "d1"):
-            self.ask(36, nl.NLM_F_CREATE, struct.pack(
+            self.request(36, nl.NLM_F_CREATE, struct.pack(
                 "=BxxxiIII", 0, self.index[name], 0xFFFF0000, 0xFFFFFFF1, 0)
                 + nl.attr(nl.TCA_KIND, "clsact"))
         sh("tc -n f qdisc add dev d1 root handle 1: htb default 1 && "
@@ -93,18 +93,18 @@ class PacketNetwork:
 
     def close(self):
         """Deletes everything."""
-        self.asker.close()
+        self.socket.close()
         for each in self.sockets.values():
             each.close()
         for each in self.devices.values():
             os.close(each.file)
         batch("", "netns del f")
 
-    def ask(self, kind, flags, body):
+    def request(self, kind, flags, body):
         """Sends a netlink request; returns the errno."""
         flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
-        self.asker.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
-        return -struct.unpack_from("=i", self.asker.recv(65536), 16)[0]
+        self.socket.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
+        return -struct.unpack_from("=i", self.socket.recv(65536), 16)[0]
 
     def route(self, r, family, hook, fd, number):
         """Replaces the route to the target by one with a program on a hook; returns the errno."""
@@ -122,8 +122,8 @@ class PacketNetwork:
                         nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, f"n-{number}"))
         if r.randrange(2):
             encap += nl.attr(nl.LWT_HEADROOM, r.choice((0, 20, 60, 256)))
-        return self.ask(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
-                        body + nl.attr(nl.RTA_ENCAP, encap))
+        return self.request(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
+                            body + nl.attr(nl.RTA_ENCAP, encap))
 
     def filter(self, r, fd):
         """Adds a filter to a hook of a device; returns the errno."""
@@ -137,12 +137,12 @@ class PacketNetwork:
             options += nl.attr(nl.BPF_ACT, nl.attr(1, nl.gact(r.choice((0, 2, -1, 3)))))
         body = nl.tfilter(self.index[where[0]], r.randrange(3), options, parent=where[1])
         flags = r.choice((nl.NLM_F_CREATE, nl.NLM_F_CREATE | nl.NLM_F_REPLACE))
-        return self.ask(nl.RTM_NEWTFILTER, flags, body)
+        return self.request(nl.RTM_NEWTFILTER, flags, body)
 
     def forget(self):
         """Deletes all filters."""
         for name, parent in PLACES:
-            self.ask(nl.RTM_DELTFILTER, 0, struct.pack(
+            self.request(nl.RTM_DELTFILTER, 0, struct.pack(
                 "=BxxxIIII", 0, self.index[name], 0, parent, 0))
 
     def send(self, r):

@@ -22,7 +22,7 @@ class Answer(NamedTuple):
         return f"{errno.errorcode.get(self.error, self.error)} {self.why!r}"
 
 
-class Asker:
+class FuzzSocket:
     """A netlink socket that reads the complete answer before the request returns."""
 
     def __init__(self, namespace):
@@ -59,7 +59,7 @@ class Asker:
                 found.append(got[at + 16:at + length])
                 at += (length + 3) & ~3
 
-    def ask(self, kind, flags, body):
+    def request(self, kind, flags, body):
         """Sends a request; returns the answer, and the payloads that preceded it."""
         self.sequence += 1
         flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK

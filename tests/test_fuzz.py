@@ -42,7 +42,7 @@ from conftest import (
 from fuzz import BLOCK, DUMP_TERSE, FDS, MAGIC_BLOCK, ROUND, World, htb, htb_class, message
 from fuzz_network import PacketNetwork, name_of
 from fuzz_programs import Program
-from fuzz_socket import SILENT, Asker
+from fuzz_socket import SILENT, FuzzSocket
 from headers import KINDS, Header, packet
 from kcov import Coverage
 from network import Net
@@ -94,19 +94,19 @@ class RequestNetwork:
                  for name in ("va", "d0", "d1")}
         self.world, self.shared = World(index["va"], index["d1"]), index["d0"]
         keep_open(self.world)
-        self.asker = Asker("a")
+        self.socket = FuzzSocket("a")
         self.begin()
 
     def close(self):
         """Deletes everything."""
-        self.asker.sock.close()
+        self.socket.sock.close()
         for label in FDS:
             os.close(self.world.fd(label))
         self.net.close()
 
     def done(self, kind, flags, body):
         """Sends a request that must succeed."""
-        answer, _ = self.asker.ask(kind, flags, body)
+        answer, _ = self.socket.request(kind, flags, body)
         assert not answer.error, f"request {kind}: {answer}"
 
     def begin(self):
@@ -143,7 +143,7 @@ class RequestNetwork:
         found = []
         for where, parent in PLACES:
             index = MAGIC_BLOCK if where == "block" else getattr(self.world, where)
-            answer, listed = self.asker.ask(
+            answer, listed = self.socket.request(
                 nl.RTM_GETTFILTER, nl.NLM_F_DUMP, struct.pack("=BxxxIIII", 0, index, 0, parent, 0))
             assert not answer.error, answer
             for each in listed:
@@ -158,8 +158,8 @@ class RequestNetwork:
         asynchronously, are left out."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            answer, listed = self.asker.ask(nl.RTM_GETROUTE, nl.NLM_F_DUMP,
-                                            nl.rtmsg(family))
+            answer, listed = self.socket.request(nl.RTM_GETROUTE, nl.NLM_F_DUMP,
+                                                 nl.rtmsg(family))
             assert not answer.error, answer
             for each in listed:
                 attrs = nl.attrs(each[12:])
@@ -241,7 +241,7 @@ def test_requests(network, coverage, capsys):
         asked = message(SEED, number, network.world)
         compared = number % CHECK == 0 and struct.pack("=H", nl.RTA_MULTIPATH) not in asked.body()
         before = network.state() if compared else None
-        said, _ = network.asker.send(asked.packed(number))
+        said, _ = network.socket.send(asked.packed(number))
         record.data.append(min(said.error, 254) if said.error != SILENT else SILENT)
         counts[said.error] += 1
         if said.error not in (0, SILENT):
@@ -286,7 +286,7 @@ def test_refused_filters_take_no_handle(network):
             continue
         head = struct.pack("=BxxxIIII", 0, index, 0, nl.TC_H_CLSACT_EGRESS, 1 << 16 | 0x0300)
         asked = asked._replace(head=head, flags=create)
-        said, _ = network.asker.send(asked.packed(number))
+        said, _ = network.socket.send(asked.packed(number))
         if said.error:
             refused += 1
         elif not any(node.kind == nl.TCA_CHAIN and any(node.body) for node in asked.nodes):
@@ -504,12 +504,12 @@ def test_packets(coverage):
     assert not splats(kernel_log()[lines:])
 
 
-class OffloadDevices:
+class OffloadNetwork:
     """Offload devices with two ports and with one port, which accept or refuse filters at random, a
     device without offload, and the shared block."""
 
     def __init__(self, net):
-        self.net, self.hardware, self.asker = net, Hardware(net), Asker("a")
+        self.net, self.hardware, self.socket = net, Hardware(net), FuzzSocket("a")
         try:
             self.ports = [*self.hardware.plug(ports=2), self.hardware.plug()]
             self.programs = [self.hardware.load("ok"), self.hardware.load("shot"),
@@ -525,7 +525,7 @@ class OffloadDevices:
 
     def close(self):
         """Deletes everything."""
-        self.asker.sock.close()
+        self.socket.sock.close()
         self.hardware.close()
 
     def clsact(self, ifindex, there):
@@ -536,7 +536,7 @@ class OffloadDevices:
             body += nl.attr(nl.TCA_INGRESS_BLOCK, BLOCK)
         kind = nl.RTM_NEWQDISC if there else nl.RTM_DELQDISC
         flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if there else 0
-        answer, _ = self.asker.ask(kind, flags, body)
+        answer, _ = self.socket.request(kind, flags, body)
         if not answer.error:
             self.where[ifindex] = there
         return answer
@@ -552,7 +552,7 @@ class OffloadDevices:
         body = struct.pack("=BxxxIIII", 0, place[0], 0, place[1], 0)
         if terse:
             body += nl.attr(nl.TCA_DUMP_FLAGS, struct.pack("=II", DUMP_TERSE, DUMP_TERSE))
-        answer, listed = self.asker.ask(nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body)
+        answer, listed = self.socket.request(nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body)
         assert not answer.error, answer
         options = [nl.attrs(nl.attrs(each[20:]).get(nl.TCA_OPTIONS, b"")) for each in listed]
         return [(struct.unpack("=I", each.get(nl.BPF_ID, bytes(4)))[0],
@@ -601,7 +601,7 @@ class OffloadDevices:
         if r.randrange(10) == 0:
             body += nl.attr(nl.TCA_CHAIN, 5)
         if kind == nl.RTM_DELTFILTER:
-            answer, _ = self.asker.ask(kind, 0, body)
+            answer, _ = self.socket.request(kind, 0, body)
             return "delete", answer.error
         if r.randrange(10):
             options = nl.attr(nl.BPF_FD, r.choice(self.programs).fd)
@@ -614,7 +614,7 @@ class OffloadDevices:
         if r.randrange(5) == 0:
             options += nl.attr(nl.BPF_NAME, "name")
         flags = r.choice((nl.NLM_F_CREATE, 0) + (nl.NLM_F_CREATE | nl.NLM_F_REPLACE,) * 4)
-        answer, _ = self.asker.ask(kind, flags, body + nl.attr(nl.TCA_OPTIONS, options))
+        answer, _ = self.socket.request(kind, flags, body + nl.attr(nl.TCA_OPTIONS, options))
         return "filter", answer.error
 
 
@@ -623,7 +623,7 @@ class OffloadDevices:
 def test_devices(net, coverage):
     """Devices accept and refuse filters, and join and leave; dumps agree with their state."""
     lines, counts = len(kernel_log()), collections.Counter()
-    devices = OffloadDevices(net)
+    devices = OffloadNetwork(net)
     try:
         for number in range(MORE):
             r = random.Random(f"{SEED}/devices/{number}")
