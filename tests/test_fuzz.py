@@ -95,7 +95,7 @@ class RequestNetwork:
         self.world, self.shared = World(index["va"], index["d1"]), index["d0"]
         keep_open(self.world)
         self.socket = FuzzSocket("a")
-        self.begin()
+        self.set_up()
 
     def close(self):
         """Deletes everything."""
@@ -104,39 +104,40 @@ class RequestNetwork:
             os.close(self.world.fd(label))
         self.net.close()
 
-    def done(self, kind, flags, body):
+    def must_succeed(self, kind, flags, body):
         """Sends a request that must succeed."""
         answer, _ = self.socket.request(kind, flags, body)
         assert not answer.error, f"request {kind}: {answer}"
 
-    def begin(self):
+    def set_up(self):
         """Creates the qdiscs, classes and addresses that filters and routes refer to."""
         for ifindex, extra in ((self.world.filters, b""),
                                (self.shared, nl.attr(nl.TCA_INGRESS_BLOCK, BLOCK))):
             body = struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0)
-            self.done(nl.RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
-                      body + nl.attr(nl.TCA_KIND, "clsact") + extra)
-        self.done(nl.RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL, htb(self.world.routes))
+            self.must_succeed(nl.RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+                              body + nl.attr(nl.TCA_KIND, "clsact") + extra)
+        self.must_succeed(nl.RTM_NEWQDISC, nl.NLM_F_CREATE | nl.NLM_F_EXCL, htb(self.world.routes))
         for minor in (1, 2):
-            self.done(nl.RTM_NEWTCLASS, nl.NLM_F_CREATE, htb_class(self.world.routes, minor))
-        self.switch(nl.IFF_UP)
+            self.must_succeed(nl.RTM_NEWTCLASS, nl.NLM_F_CREATE,
+                              htb_class(self.world.routes, minor))
+        self.set_iff_up(nl.IFF_UP)
         address = socket.inet_pton(socket.AF_INET6, "fd08::1")
         body = struct.pack("=BBBBI", socket.AF_INET6, 64, nl.IFA_F_NODAD, 0, self.world.routes)
-        self.done(nl.RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
-                  body + nl.attr(nl.IFA_LOCAL, address) + nl.attr(1, address))
+        self.must_succeed(nl.RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,
+                          body + nl.attr(nl.IFA_LOCAL, address) + nl.attr(1, address))
 
-    def switch(self, up):
-        """Brings the device of the routes up or down, which deletes its routes."""
-        self.done(nl.RTM_NEWLINK, 0, nl.ifinfomsg(self.world.routes, up, nl.IFF_UP))
+    def set_iff_up(self, up):
+        """Sets or clears IFF_UP of the device of the routes. Clearing it deletes its routes."""
+        self.must_succeed(nl.RTM_NEWLINK, 0, nl.ifinfomsg(self.world.routes, up, nl.IFF_UP))
 
-    def end(self):
+    def tear_down(self):
         """Deletes all filters and routes."""
         for ifindex in (self.world.filters, self.shared):
-            self.done(nl.RTM_DELQDISC, 0,
-                      struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0))
+            self.must_succeed(nl.RTM_DELQDISC, 0,
+                              struct.pack("=BxxxiIII", 0, ifindex, 0xFFFF0000, nl.TC_H_CLSACT, 0))
         # Deletes the qdisc with its classes and all chains: a request may name any chain.
-        self.done(nl.RTM_DELQDISC, 0, htb(self.world.routes))
-        self.switch(0)
+        self.must_succeed(nl.RTM_DELQDISC, 0, htb(self.world.routes))
+        self.set_iff_up(0)
 
     def filters(self):
         """Returns all filters, without the actions, which have ages."""
@@ -232,8 +233,8 @@ def test_requests(network, coverage, capsys):
     counts, unsaid = collections.Counter(), []
     for number in range(COUNT):
         if number and number % ROUND == 0:
-            network.end()
-            network.begin()
+            network.tear_down()
+            network.set_up()
             coverage.collect()
             if number % (20 * ROUND) == 0:
                 with capsys.disabled():
@@ -259,8 +260,8 @@ def test_requests(network, coverage, capsys):
     if SIDE == "rust":
         assert not unsaid, f"{len(unsaid)} refusals without an extack message: {unsaid[:20]}"
 
-    network.end()
-    network.begin()
+    network.tear_down()
+    network.set_up()
     assert network.filters() == []
     assert not [attrs for _, attrs in network.routes() if nl.RTA_ENCAP in dict(attrs)]
     users = pathlib.Path(f"/sys/module/{MODULE.stem}/refcnt")
@@ -274,7 +275,7 @@ def test_refused_filters_take_no_handle(network):
 
     def automatic():
         """Returns the handle that the kernel chooses for a new filter."""
-        network.done(nl.RTM_NEWTFILTER, create, nl.tfilter(index, 0, fd))
+        network.must_succeed(nl.RTM_NEWTFILTER, create, nl.tfilter(index, 0, fd))
         handles = {struct.unpack_from("=I", each[1], 8)[0] for each in network.filters()}
         return max(handles)
 
