@@ -339,7 +339,7 @@ def looked_up(address, family):
     return found[1] + ("b" if found[1] == "v" else "c")
 
 
-class Tap:
+class ArrivalCapture:
     """Captures packets that arrive in a namespace, on any device."""
 
     def __init__(self, namespace, family):
@@ -354,7 +354,7 @@ class Tap:
     def __exit__(self, *_):
         self.socket.close()
 
-    def took(self, data):
+    def received(self, data):
         """Returns the device and the source address of each packet with that data."""
         source, udp = {4: (slice(12, 16), 20), 6: (slice(8, 24), 40)}[self.family]
         found = []
@@ -386,7 +386,8 @@ def test_cached_route_equals_lookup_after_random_changes(wires, family):
                 f"route add {other} {c} metric 20",
                 f"route add {other} {c} table 100",
                 f"route add {other} metric 9 nexthop {b} weight 200 nexthop {c}"), \
-            Tap("b", family) as tap_b, Tap("c", family) as tap_c, Sender("a", family) as sender:
+            ArrivalCapture("b", family) as capture_b, \
+            ArrivalCapture("c", family) as capture_c, Sender("a", family) as sender:
         last.callback(sh, f"{ip} route flush {other}; {ip} nexthop del id 9; "
                       "ip -n a link del ya; ip -n b link del za; ip netns del t; "
                       "ip -n a link del red; ip -4 -n a rule del pref 1000; "
@@ -411,12 +412,13 @@ def test_cached_route_equals_lookup_after_random_changes(wires, family):
                 expected = looked_up(other, family)
                 arrived = [name for name in "bc" for data in wires.receive_all(name, family)
                            if data == b"%d" % number]
-                taken = [each for tap in (tap_b, tap_c) for each in tap.took(b"%d" % number)]
-                JOURNAL.note("arrivals", words=[str(number)], got=taken)
-                told = f"{change.name} {change.there}, number {number} of seed {seed}"
+                captured = [each for capture in (capture_b, capture_c)
+                            for each in capture.received(b"%d" % number)]
+                JOURNAL.note("arrivals", words=[str(number)], got=captured)
+                context = f"{change.name} {change.there}, number {number} of seed {seed}"
                 source = {4: "10.0.0.1", 6: "fd00::1"}[family]
-                assert taken == ([(expected, source)] * BURST if expected else []), told
-                assert arrived == ([expected[1]] * BURST if expected else []), told
+                assert captured == ([(expected, source)] * BURST if expected else []), context
+                assert arrived == ([expected[1]] * BURST if expected else []), context
                 packets += BURST
                 ways[expected] += 1
         finally:
