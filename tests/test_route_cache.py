@@ -257,12 +257,13 @@ def test_first_packet_after_a_change_takes_the_new_route(wires, family):
 
 
 class Change:
-    """Something with two states, and the commands that lead to each of them."""
+    """A change to the configuration, with the commands that make it and those that undo it."""
 
     def __init__(self, name, there, gone):
         self.name, self.commands, self.there = name, {True: there, False: gone}, False
 
-    def turn(self):
+    def toggle(self):
+        """Makes the change, or undoes it."""
         self.there = not self.there
         for command in self.commands[self.there]:
             if callable(command):
@@ -328,7 +329,7 @@ def changes(wires, family):
     ]
 
 
-def looked_up(address, family):
+def lookup_without_cache(address, family):
     """Returns the peer of the device that an uncached lookup of the kernel finds; None if neither b
     nor c receives the packet."""
     source = {4: "10.0.0.1", 6: "fd00::1"}[family]
@@ -392,7 +393,7 @@ def test_cached_route_equals_lookup_after_random_changes(wires, family):
                       "ip -n a link del ya; ip -n b link del za; ip netns del t; "
                       "ip -n a link del red; ip -4 -n a rule del pref 1000; "
                       "ip -6 -n a rule del pref 1000", check=False)
-        # The first turn of some changes deletes a device, which must exist.
+        # The first toggle of some changes deletes a device, which must exist.
         batch("", "link add red netns a type vrf table 90", "netns add t")
         batch("-n a", "link set red up", "link add ya type dummy")
         batch("-n b", "link add za type dummy")
@@ -404,12 +405,12 @@ def test_cached_route_equals_lookup_after_random_changes(wires, family):
                 # At most two changes are active at a time, because most of them hide others.
                 there = [change for change in what if change.there]
                 change = chance.choice(there if len(there) > 1 else what)
-                change.turn()
+                change.toggle()
                 turned[change.name] += 1
                 for _ in range(BURST):
                     with contextlib.suppress(OSError):
                         sender.socket.sendto(b"%d" % number, (first, PORT))
-                expected = looked_up(other, family)
+                expected = lookup_without_cache(other, family)
                 arrived = [name for name in "bc" for data in wires.receive_all(name, family)
                            if data == b"%d" % number]
                 captured = [each for capture in (capture_b, capture_c)
@@ -424,7 +425,7 @@ def test_cached_route_equals_lookup_after_random_changes(wires, family):
         finally:
             for change in what:
                 if change.there:
-                    change.turn()
+                    change.toggle()
             sysctl("a", "ipv4/fib_multipath_use_neigh", 0)
     JOURNAL.note("changes", got=packets)
     print(f"{packets} packets, differences 0; changes {dict(turned)}; ways {dict(ways)}")
