@@ -79,8 +79,8 @@ def shown(family, namespace="a", table="all"):
     return [line for line in lines if " encap " in line]
 
 
-@pytest.fixture(name="wide")
-def fixture_wide(net):
+@pytest.fixture(name="net_with_other")
+def fixture_net_with_other(net):
     """The network, with another address on b."""
     for family, length in ((4, 32), (6, 128)):
         nodad = "nodad" if family == 6 else ""
@@ -122,20 +122,20 @@ def test_builtin_route_survives_takeover(unloaded, net, hook, family):
 
 
 @FAMILIES
-def test_routes_of_both_implementations_coexist(unloaded, wide, family):
-    wide.encap("xmit", "drop", family)
+def test_routes_of_both_implementations_coexist(unloaded, net_with_other, family):
+    net_with_other.encap("xmit", "drop", family)
     load()
-    other(wide, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
-    assert wide.dropped(family) and wide.ping(family, OTHER[family])
+    other(net_with_other, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    assert net_with_other.dropped(family) and net_with_other.ping(family, OTHER[family])
     assert len(shown(family)) == 2 and users() == 1
     assert "is in use" in must_fail("rmmod lwtcls")
     # The same with the verdicts swapped.
-    wide.encap("xmit", "ok", family)
-    other(wide, family, "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
-    assert wide.ping(family) and wide.dropped(family, address=OTHER[family])
+    net_with_other.encap("xmit", "ok", family)
+    other(net_with_other, family, "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
+    assert net_with_other.ping(family) and net_with_other.dropped(family, address=OTHER[family])
     assert users() == 2
-    other(wide, family, "", "del")
-    wide.route(family)
+    other(net_with_other, family, "", "del")
+    net_with_other.route(family)
     eventually(try_rmmod)
 
 
@@ -155,24 +155,24 @@ def test_replacing_and_deleting_builtin_route(unloaded, net, family):
 
 
 @FAMILIES
-def test_nexthop_objects_of_both_implementations(unloaded, wide, family):
+def test_nexthop_objects_of_both_implementations(unloaded, net_with_other, family):
     def nexthop(number, verdict):
-        sh(f"ip -n a nexthop add id {number} via {wide.gateway(family)} dev va "
+        sh(f"ip -n a nexthop add id {number} via {net_with_other.gateway(family)} dev va "
            f"encap bpf xmit obj lwt_xmit_{verdict}.o section lwt_xmit")
 
-    service = wide.service(family)
+    service = net_with_other.service(family)
     nexthop(1, "drop")
     sh(f"ip -{family} -n a route replace {service} nhid 1")
-    assert wide.dropped(family)
+    assert net_with_other.dropped(family)
     load()
     nexthop(2, "ok")
     sh(f"ip -{family} -n a route add {OTHER[family]} nhid 2")
-    assert wide.dropped(family) and wide.ping(family, OTHER[family])
+    assert net_with_other.dropped(family) and net_with_other.ping(family, OTHER[family])
     # Each route moves to the other nexthop.
     sh(f"ip -{family} -n a route replace {service} nhid 2")
-    assert wide.ping(family)
+    assert net_with_other.ping(family)
     sh(f"ip -{family} -n a route replace {OTHER[family]} nhid 1")
-    assert wide.dropped(family, address=OTHER[family])
+    assert net_with_other.dropped(family, address=OTHER[family])
     assert users() == 1
     listed = sh("ip -n a nexthop show")
     assert "lwt_xmit_drop.o" in listed and "lwt_xmit_ok.o" in listed
@@ -180,17 +180,17 @@ def test_nexthop_objects_of_both_implementations(unloaded, wide, family):
     eventually(try_rmmod)
 
 
-def test_new_route_does_not_share_state_of_builtin_route(unloaded, wide, pin):
+def test_new_route_does_not_share_state_of_builtin_route(unloaded, net_with_other, pin):
     # The kernel compares the names of programs, which are equal.
-    wide.route(4, pin("ok"))
+    net_with_other.route(4, pin("ok"))
     load()
-    other(wide, 4, pin("drop"))
+    other(net_with_other, 4, pin("drop"))
     assert users() == 1
-    assert wide.ping() and wide.dropped(address=OTHER[4])
+    assert net_with_other.ping() and net_with_other.dropped(address=OTHER[4])
     first, second = shown(4)
     assert first.split(" encap ")[1] == second.split(" encap ")[1]
-    other(wide, 4, "", "del")
-    assert wide.ping()
+    other(net_with_other, 4, "", "del")
+    assert net_with_other.ping()
     eventually(try_rmmod)
 
 
@@ -226,31 +226,31 @@ def test_deletion_finds_builtin_or_our_route_by_encap(unloaded, net, pin):
     eventually(try_rmmod)
 
 
-def test_multipath_of_both_implementations(unloaded, wide):
+def test_multipath_of_both_implementations(unloaded, net_with_other):
     hop = "nexthop via 10.0.0.2 dev va encap bpf xmit obj lwt_xmit_{}.o section lwt_xmit"
     ok, drop = hop.format("ok"), hop.format("drop")
     sh(f"ip -n a route add 10.1.0.1 {drop} {drop.replace('xmit_drop', 'xmit_illegal')}")
-    assert wide.dropped()
+    assert net_with_other.dropped()
     load()
     sh(f"ip -n a route add {OTHER[4]} {ok} {ok.replace('xmit_ok', 'xmit_count')}")
-    assert wide.dropped() and wide.ping(address=OTHER[4]) and users() == 2
+    assert net_with_other.dropped() and net_with_other.ping(address=OTHER[4]) and users() == 2
     sh(f"ip -n a route del {OTHER[4]} && ip -n a route del 10.1.0.1")
     eventually(try_rmmod)
 
 
-def test_deleting_netns_after_takeover(unloaded, wide):
+def test_deleting_netns_after_takeover(unloaded, net_with_other):
     before = program_ids()
     for family in (4, 6):
-        wide.encap("xmit", "ok", family)
-        wide.encap("in", "ok", family)
-        wide.encap("xmit", "ok", family)
+        net_with_other.encap("xmit", "ok", family)
+        net_with_other.encap("in", "ok", family)
+        net_with_other.encap("xmit", "ok", family)
     sh("ip -n a nexthop add id 1 via 10.0.0.2 dev va "
        "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     load()
     for family in (4, 6):
-        other(wide, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+        other(net_with_other, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert users() == 2
-    wide.close()
+    net_with_other.close()
     eventually(lambda: program_ids() <= before)
     eventually(lambda: users() == 0)
     eventually(try_rmmod)
@@ -358,11 +358,11 @@ def churning(net, families=(4, 6)):
             total.update(route.answers)
 
 
-def test_repeated_takeover_under_traffic(unloaded, wide):
+def test_repeated_takeover_under_traffic(unloaded, net_with_other):
     rounds = iterations(ROUNDS)
     # On output and on input the packets take built-in routes.
     for family in (4, 6):
-        other(wide, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
+        other(net_with_other, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
                             "xmit obj lwt_xmit_ok.o section lwt_xmit")
         sh(f"ip -{family} -n b route del table local local {OTHER[family]}")
         sh(f"ip -{family} -n b route add table local local {OTHER[family]} "
@@ -372,7 +372,7 @@ def test_repeated_takeover_under_traffic(unloaded, wide):
     begin = time.monotonic()
     try:
         with (every_echo_answered("a") as sent, concurrently(pings(4), pings(6)),
-              churning(wide) as routes):
+              churning(net_with_other) as routes):
             for _ in range(rounds):
                 add = "encap bpf xmit pinned /run/bpf/freed via 10.0.0.2"
                 sh("ip -n a -batch -", lines="\n".join(
