@@ -48,7 +48,7 @@ collect_ignore = [] if CHECKED else ["test_faults.py"]
 COMMAND_LINE = pathlib.Path("/proc/cmdline").read_text(encoding="utf-8").split()
 
 
-def misplaced(file):
+def needs_other_command_line(file):
     """Returns whether a file of scenarios needs words that are not on the kernel's command line.
     The file's second line lists them after `# kernel: `."""
     with file.open(encoding="utf-8") as lines:
@@ -58,7 +58,7 @@ def misplaced(file):
 
 
 collect_ignore += [file.name for file in pathlib.Path(__file__).parent.glob("test_*.py")
-                   if misplaced(file)]
+                   if needs_other_command_line(file)]
 # Factor by which timeouts grow, and repetitions shrink, on a debug kernel.
 SLOWER = 5 if CHECKED else 1
 
@@ -72,7 +72,7 @@ def iterations(number):
 which = functools.cache(shutil.which)
 
 
-class Failed(Refused):
+class CommandFailed(Refused):
     """A command exited with a status other than 0."""
 
     def __init__(self, command, result):
@@ -93,7 +93,7 @@ def sh(command, check=True, lines=""):
     JOURNAL.note("sh", command=command, input=lines, status=result.returncode,
                  out=result.stdout, err=result.stderr)
     if check and result.returncode:
-        raise Failed(command, result)
+        raise CommandFailed(command, result)
     return result.stdout if check else result
 
 
@@ -162,7 +162,7 @@ def program(kind, obj):
         os.close(fd)
 
 
-def mapped(fd, kind):
+def map_file(fd, kind):
     """Maps a file and returns it as an object of a ctypes type. Python's mmap relies on the file's
     size, which is 0 for some files of the kernel."""
     LIBC.mmap.restype = ctypes.c_void_p
@@ -173,17 +173,17 @@ def mapped(fd, kind):
     return kind.from_address(place)
 
 
-def unmap(what):
-    """Unmaps an object that `mapped()` returned."""
+def unmap_file(what):
+    """Unmaps an object that `map_file()` returned."""
     LIBC.munmap(ctypes.c_void_p(ctypes.addressof(what)), ctypes.c_size_t(ctypes.sizeof(what)))
 
 
-def loaded(name="lwtcls"):
+def module_loaded(name="lwtcls"):
     """Returns whether a module is loaded."""
     return pathlib.Path(f"/sys/module/{name}").exists()
 
 
-def insert(path, parameters=""):
+def load_module(path, parameters=""):
     """Loads a module and returns the errno. This is a system call because starting insmod costs as
     much as loading the module."""
     with open(path, "rb") as file:
@@ -191,14 +191,14 @@ def insert(path, parameters=""):
         return ctypes.get_errno() if done else 0
 
 
-def fetch(name):
+def modprobe(name):
     """Loads a module of the kernel that is not loaded on demand. Does nothing if it is
     built in."""
-    modprobe = pathlib.Path("/proc/sys/kernel/modprobe").read_text(encoding="utf-8").strip()
-    sh(f"{modprobe} -q {name}", check=False)
+    path = pathlib.Path("/proc/sys/kernel/modprobe").read_text(encoding="utf-8").strip()
+    sh(f"{path} -q {name}", check=False)
 
 
-def remove(name):
+def unload_module(name):
     """Unloads a module as soon as it is unused."""
     eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
 
@@ -238,7 +238,7 @@ def pytest_addoption(parser):
                      help="run N scenarios of each file, from its first to its last one")
 
 
-def sampled(items, number):
+def evenly_spaced(items, number):
     """Returns `number` of the scenarios, evenly spaced from the first to the last."""
     if number >= len(items):
         return items
@@ -253,7 +253,7 @@ def pytest_collection_modifyitems(config, items):
     files = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    chosen = [item for each in files.values() for item in sampled(each, number)]
+    chosen = [item for each in files.values() for item in evenly_spaced(each, number)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

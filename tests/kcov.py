@@ -12,7 +12,7 @@ import os
 import pathlib
 import zlib
 
-from conftest import MODULE, mapped
+from conftest import MODULE, map_file
 
 KCOV = pathlib.Path("/sys/kernel/debug/kcov")
 SECTIONS = pathlib.Path(f"/sys/module/{MODULE.stem}/sections")
@@ -29,7 +29,7 @@ class Coverage:
             return
         self.file = os.open(KCOV, os.O_RDWR)
         fcntl.ioctl(self.file, INIT_TRACE, WORDS)
-        self.words = mapped(self.file, ctypes.c_uint64 * WORDS)
+        self.words = map_file(self.file, ctypes.c_uint64 * WORDS)
         fcntl.ioctl(self.file, ENABLE, TRACE_PC)
 
     def collect(self):

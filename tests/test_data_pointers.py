@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import nl
 import pytest
-from conftest import batch, fetch
+from conftest import batch, modprobe
 from journal import JOURNAL, recorded
 from pins import Pins
 from wires import Sender, carry
@@ -248,8 +248,8 @@ class Filters:
 @pytest.fixture(scope="module", name="pins")
 def fixture_pins():
     """The programs and their maps. The modules provide the kfuncs that the programs call."""
-    fetch("nf_conntrack")
-    fetch("fou")
+    modprobe("nf_conntrack")
+    modprobe("fou")
     with Pins("data_pointers") as made:
         yield made
 

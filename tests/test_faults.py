@@ -30,8 +30,8 @@ from conftest import (
     kernel_log,
     program,
     program_ids,
-    remove,
     sh,
+    unload_module,
 )
 from headers import KINDS, packet
 from journal import JOURNAL
@@ -376,7 +376,7 @@ def test_loading_the_module(nth):
 
     try:
         sweep("insmod", nth, lambda number: nth.call(number, load),
-              pathlib.Path(f"/sys/module/{NAME}").exists, lambda: remove(NAME))
+              pathlib.Path(f"/sys/module/{NAME}").exists, lambda: unload_module(NAME))
     finally:
         os.close(image)
         pages(True)
@@ -470,7 +470,7 @@ def test_deleting_builtin_route_by_its_program(net, nth):
                                      + nl.attr(nl.PROG_NAME, "drop")))
 
         def restore():
-            remove(NAME)
+            unload_module(NAME)
             assert nl.request("a", nl.RTM_NEWROUTE, REPLACE, body) == (0, "")
             sh(f"insmod {MODULE}")
 

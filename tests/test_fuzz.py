@@ -32,12 +32,12 @@ from conftest import (
     SIDE,
     batch,
     eventually,
-    insert,
     kernel_log,
-    loaded,
+    load_module,
+    module_loaded,
     program,
-    remove,
     sh,
+    unload_module,
 )
 from fuzz import BLOCK, DUMP_TERSE, FDS, MAGIC_BLOCK, ROUND, World, htb, htb_class, message
 from fuzz_network import PacketNetwork, name_of
@@ -450,24 +450,24 @@ def test_load_with_slot_or_kind_in_use(coverage):
     paths["cls_bpf"] = KERNEL / "net/sched/cls_bpf.ko"
     r = random.Random(f"{SEED}/modules")
     orders = [(taker, cls_only) for taker in TAKERS for cls_only in (False, True)]
-    remove(MODULE.stem)
+    unload_module(MODULE.stem)
     coverage.collect()
     try:
         for taker, cls_only in r.sample(orders, len(orders)):
             if taker:
-                assert insert(paths[taker]) == 0
-            assert insert(MODULE, "cls_only=1" if cls_only else "") == TAKERS[taker][cls_only]
-            if loaded(MODULE.stem):
+                assert load_module(paths[taker]) == 0
+            assert load_module(MODULE, "cls_only=1" if cls_only else "") == TAKERS[taker][cls_only]
+            if module_loaded(MODULE.stem):
                 coverage.begin()
                 coverage.collect()
-                remove(MODULE.stem)
+                unload_module(MODULE.stem)
                 coverage.collect()
             else:
                 coverage.forget()
             if taker:
-                remove(taker)
+                unload_module(taker)
     finally:
-        assert insert(MODULE) == 0
+        assert load_module(MODULE) == 0
         coverage.begin()
     assert not splats(kernel_log()[lines:])
 

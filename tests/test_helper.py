@@ -19,14 +19,14 @@ from conftest import (
     BUILD,
     MODULE,
     eventually,
-    insert,
     iterations,
     kernel_log,
-    loaded,
+    load_module,
+    module_loaded,
     must_fail,
     program,
-    remove,
     sh,
+    unload_module,
 )
 from journal import recorded
 from sockets import make_socket
@@ -66,9 +66,9 @@ def fixture_unloaded():
     """Unloads the module for a scenario."""
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     yield
-    if loaded("lwtcls_tracer"):
+    if module_loaded("lwtcls_tracer"):
         sh("rmmod lwtcls_tracer")
-    if loaded():
+    if module_loaded():
         eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
     sh(f"insmod {MODULE}")
 
@@ -150,12 +150,12 @@ def test_rmmod_waits_until_ftrace_detaches(unloaded):
             refused_so_often = pathlib.Path("/sys/module/lwtcls_stuck/parameters/refused")
             eventually(lambda: int(refused_so_often.read_text()) >= 2)
             # The function still calls the module.
-            assert leaving.poll() is None and loaded()
+            assert leaving.poll() is None and module_loaded()
             assert run(fd)[0] == 0
         finally:
             sh("rmmod lwtcls_stuck")
             assert leaving.wait(60) == 0
-        assert not loaded() and run(fd)[0] == WITHOUT_MODULE
+        assert not module_loaded() and run(fd)[0] == WITHOUT_MODULE
     assert said_since(before) == ["lwtcls: ftrace does not detach from bpf_lwt_in_push_encap() "
                                   "(error -19): the module stays until it does"]
 
@@ -239,11 +239,11 @@ def test_module_reload_under_traffic(unloaded, wires):
             Running([ingress, egress]) as running, Sender("a", 4) as sender:
         encap = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, passes) + nl.attr(nl.PROG_NAME, "n"))
         for number in range(rounds):
-            assert insert(MODULE) == 0
+            assert load_module(MODULE) == 0
             assert nl.route(4, index, encap) == (0, "")
             assert sender.send(first, b"%d" % number) == 0
             assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
-            remove(MODULE.stem)
+            unload_module(MODULE.stem)
         assert wires.receive_all("b", 4) == [b"%d" % number for number in range(rounds)]
         assert {0, WITHOUT_MODULE} == running.answers
 

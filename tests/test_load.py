@@ -15,9 +15,9 @@ from conftest import (
     KERNEL,
     MODULE,
     eventually,
-    insert,
     kernel_log,
-    loaded,
+    load_module,
+    module_loaded,
     must_fail,
     program,
     sh,
@@ -40,7 +40,7 @@ def fixture_unloaded():
     yield
     for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_sleep_at"):
         # The scenario's network is cleaned up asynchronously, and may hold the module until then.
-        if loaded(name):
+        if module_loaded(name):
             eventually(lambda module=name: sh(f"rmmod {module}", check=False).returncode == 0)
     sh(f"insmod {MODULE}")
 
@@ -66,7 +66,7 @@ def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
     with saying() as said:
         assert "Device or resource busy" in must_fail(f"insmod {MODULE}")
-    assert not loaded()
+    assert not module_loaded()
     assert said == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
     # The failed load leaves nothing registered.
     assert OWN or route_is_refused(net)
@@ -114,7 +114,7 @@ class Inserting(threading.Thread):
         self.errno = None
 
     def run(self):
-        self.errno = insert(MODULE)
+        self.errno = load_module(MODULE)
 
 
 @contextlib.contextmanager
@@ -180,7 +180,7 @@ def test_route_holds_reference_to_module(net, family):
     assert "is in use" in must_fail("rmmod lwtcls")
     sh(f"ip -{family} -n a route del {net.service(family)}")
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
-    assert not loaded()
+    assert not module_loaded()
     sh(f"insmod {MODULE}")
 
 
@@ -190,7 +190,7 @@ def test_filter_holds_reference_to_module(net):
     assert "is in use" in must_fail(f"rmmod {NAME}")
     net.tc("filter del dev va egress")
     eventually(lambda: sh(f"rmmod {NAME}", check=False).returncode == 0)
-    assert not loaded(NAME)
+    assert not module_loaded(NAME)
     sh(f"insmod {MODULE}")
 
 
@@ -200,7 +200,7 @@ def test_unloading_waits_for_deleted_filters(net):
         net.tc("filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc")
     # rmmod runs before the grace period after which the filters are freed.
     sh(f"tc -n a qdisc del dev va clsact && rmmod {NAME}")
-    assert not loaded(NAME)
+    assert not module_loaded(NAME)
     sh(f"insmod {MODULE}")
 
 
@@ -231,9 +231,9 @@ def fixture_modprobe_calls(unloaded):
 @pytest.mark.only_here("module aliases")
 def test_adding_filter_autoloads_module(modprobe_calls, net):
     net.tc("qdisc add dev va clsact")
-    assert not loaded()
+    assert not module_loaded()
     net.tc("filter add dev va egress bpf da obj tc_ok.o sec tc")
-    assert loaded() and "net-cls-bpf" in modprobe_calls()
+    assert module_loaded() and "net-cls-bpf" in modprobe_calls()
 
 
 @pytest.mark.only_here("module aliases")
@@ -241,7 +241,7 @@ def test_adding_filter_autoloads_module(modprobe_calls, net):
 @pytest.mark.parametrize("family", [4, 6])
 def test_adding_route_autoloads_module(modprobe_calls, net, family):
     net.encap("xmit", "drop", family)
-    assert loaded() and "rtnl-lwt-BPF" in modprobe_calls()
+    assert module_loaded() and "rtnl-lwt-BPF" in modprobe_calls()
     assert net.dropped(family)
 
 

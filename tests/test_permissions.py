@@ -17,7 +17,7 @@ import struct
 import nl
 import pytest
 from bpf_syscall import bpf, run_on
-from conftest import LIBC, MODULE, eventually, loaded, program, sh
+from conftest import LIBC, MODULE, eventually, module_loaded, program, sh
 from test_refusals import RETURN_0, bytecode, options, prog
 
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID = 5, 7, 13
@@ -307,7 +307,7 @@ def fixture_unloaded():
     """Unloads the module for the scenario, and loads it again afterwards."""
     eventually(lambda: sh(f"rmmod {MODULE.stem}", check=False).returncode == 0)
     yield
-    if not loaded(MODULE.stem):
+    if not module_loaded(MODULE.stem):
         sh(f"insmod {MODULE}")
 
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 from bpf_syscall import bpf
-from conftest import MODULE, eventually, kernel_log, loaded, program, sh
+from conftest import MODULE, eventually, kernel_log, module_loaded, program, sh
 from pins import Pins
 from test_helper import HELPER_ATTACHMENT, WITHOUT_MODULE, run, said_since
 from tracing import TRACING, mount
@@ -35,7 +35,7 @@ def fixture_unloaded():
 
 def unload():
     """Unloads the module if it is loaded."""
-    if loaded():
+    if module_loaded():
         eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
 
 

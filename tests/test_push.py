@@ -13,7 +13,7 @@ import nl
 import pytest
 from bpf_syscall import BPF_F_TEST_SKB_CHECKSUM_COMPLETE, run_on
 from capture import Capture
-from conftest import BPF, BUILD, batch, eventually, iterations, mapped, sh, unmap
+from conftest import BPF, BUILD, batch, eventually, iterations, map_file, sh, unmap_file
 from headers import ETHERTYPE, GRE, GSO_HOPS, KINDS, UDP, Header, gre, ip, outer, packet, udp
 from journal import JOURNAL
 from sockets import (
@@ -569,9 +569,9 @@ def fixture_shared():
     sh(f"bpftool prog loadall {BPF}/shared_header.o {pins} pinmaps {pins}")
     files = [nl.pinned(f"{pins}/{name}") for name in ("push", "shared")]
     sh(f"rm -r {pins}")
-    memory = mapped(files[1], Shared)
+    memory = map_file(files[1], Shared)
     yield files[0], memory
-    unmap(memory)
+    unmap_file(memory)
     for each in files:
         os.close(each)
 

@@ -18,8 +18,8 @@ from conftest import (
     batch,
     eventually,
     expect_extack,
-    fetch,
     iterations,
+    modprobe,
     must_fail,
     programs,
     sh,
@@ -180,7 +180,7 @@ def fixture_end(wires, request):
     made = End(wires, request.param)
     if made.name == "fou":
         # "ip fou" does not make the kernel load the module.
-        fetch("fou")
+        modprobe("fou")
     devices = sorted(set(made.tunnel.devices.values()))
     batch("-n b", *made.tunnel.made, *(f"link set {device} up" for device in devices),
           f"addr add {wires.THIRD[4]}/32 dev lo", f"addr add {wires.THIRD[6]}/128 dev lo nodad")

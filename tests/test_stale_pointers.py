@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import Failed, program, sh
+from conftest import CommandFailed, program, sh
 from test_helper import PACKET, run
 
 SHAPES = pytest.mark.parametrize("shape", ["read", "subprogram", "stack", "write", "twice"])
@@ -13,7 +13,7 @@ SHAPES = pytest.mark.parametrize("shape", ["read", "subprogram", "stack", "write
 
 @SHAPES
 def test_stale_packet_pointers_are_rejected(shape):
-    with pytest.raises(Failed, match=r"R\d+ invalid mem access 'scalar'"):
+    with pytest.raises(CommandFailed, match=r"R\d+ invalid mem access 'scalar'"):
         with program("lwt_xmit", f"stale_{shape}_helper"):
             pass
 
@@ -22,7 +22,8 @@ def test_stale_packet_pointers_are_rejected(shape):
 @pytest.mark.only_here("kfuncs of the module")
 def test_no_kfunc_pushes_headers(shape):
     # The verifier would not invalidate packet pointers after a kfunc, so none may push.
-    with pytest.raises(Failed, match="'bpf_lwtcls_push_ip_encap': not found in kernel or module"):
+    with pytest.raises(CommandFailed,
+                       match="'bpf_lwtcls_push_ip_encap': not found in kernel or module"):
         with program("lwt_xmit", f"stale_{shape}_kfunc"):
             pass
 

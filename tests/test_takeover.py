@@ -19,14 +19,14 @@ from conftest import (
     MEASURED,
     MODULE,
     eventually,
-    insert,
     iterations,
     kernel_log,
-    loaded,
+    load_module,
+    module_loaded,
     must_fail,
     program_ids,
-    remove,
     sh,
+    unload_module,
 )
 from sockets import every_echo_answered
 from test_load import (
@@ -54,7 +54,7 @@ ROUNDS = int(os.environ.get("LWTCLS_TAKEOVERS", "20"))
 def load(parameters=""):
     """Loads the module, and checks that it takes the slot over."""
     with saying() as said:
-        assert insert(MODULE, parameters) == 0
+        assert load_module(MODULE, parameters) == 0
     assert said == [TOOK_OVER]
 
 
@@ -116,7 +116,7 @@ def test_builtin_route_survives_takeover(unloaded, net, hook, family):
             load()
             assert shown(family, *where) == before and users() == 0
             assert bool(net.ping(family) if passes else not net.dropped(family)) == passes
-            remove("lwtcls")
+            unload_module("lwtcls")
         net.local(family)
         sh(f"ip -{family} -n a route del {net.service(family)}")
 
@@ -377,11 +377,11 @@ def test_repeated_takeover_under_traffic(unloaded, net_with_other):
                 add = "encap bpf xmit pinned /run/bpf/freed via 10.0.0.2"
                 sh("ip -n a -batch -", lines="\n".join(
                     line.format("add", add) for line in freed) + "\n")
-                assert insert(MODULE) == 0
+                assert load_module(MODULE) == 0
                 # The built-in encapsulation has built these tunnel states, and ours frees them.
                 sh("ip -n a -batch -", lines="\n".join(
                     line.format("del", "") for line in freed) + "\n")
-                remove("lwtcls")
+                unload_module("lwtcls")
     finally:
         os.unlink("/run/bpf/freed")
     assert set(routes) <= {0, EOPNOTSUPP}
@@ -397,8 +397,8 @@ def test_requests_during_takeover(unloaded, net):
     # Loads and unloads the module as fast as possible.
     with churning(net) as routes:
         for _ in range(iterations(30)):
-            assert insert(MODULE) == 0
-            remove("lwtcls")
+            assert load_module(MODULE) == 0
+            unload_module("lwtcls")
     assert routes[0] and set(routes) <= {0, EOPNOTSUPP}
 
 
@@ -407,7 +407,7 @@ def test_concurrent_load_and_unload(unloaded, net):
     answers = collections.Counter()
 
     def load_once():
-        answers["load", insert(MODULE)] += 1
+        answers["load", load_module(MODULE)] += 1
 
     def unload_once():
         answers["unload", sh("rmmod lwtcls", check=False).returncode] += 1
@@ -415,7 +415,7 @@ def test_concurrent_load_and_unload(unloaded, net):
     with churning(net) as routes, concurrently(load_once, unload_once, load_once, unload_once):
         time.sleep(10)
     assert answers["load", 0] and answers["unload", 0] and routes[0]
-    if loaded():
+    if module_loaded():
         eventually(try_rmmod)
 
 
@@ -440,13 +440,13 @@ def test_rmmod_waits_for_running_destroy_state(unloaded, net):
         os.sched_setaffinity(0, processors - {last})
         eventually(lambda: (parameters / "here").read_text() == "Y\n")
         # Returns after the other CPU has left the callback.
-        remove("lwtcls")
+        unload_module("lwtcls")
     finally:
         (parameters / "go").write_text("1")
         thread.join()
         os.sched_setaffinity(0, processors)
         sh("rmmod lwtcls_delay_at")
-    assert not loaded()
+    assert not module_loaded()
 
 
 @TAKEN
@@ -495,17 +495,17 @@ def test_rmmod_waits_while_another_module_has_slot(unloaded, net):
     net.route(4)
     eventually(lambda: users() == 0)
     before = len(kernel_log())
-    thread = threading.Thread(target=remove, args=["lwtcls"])
+    thread = threading.Thread(target=unload_module, args=["lwtcls"])
     thread.start()
     try:
         eventually(lambda: any("another module has taken the encapsulation over" in line
                                for line in kernel_log()[before:]))
         time.sleep(2)
-        assert loaded()
+        assert module_loaded()
     finally:
         sh("rmmod lwtcls_slot_takeover")
         thread.join()
-    assert not loaded()
+    assert not module_loaded()
     # The built-in encapsulation has the slot again.
     net.encap("xmit", "drop", 4)
     assert net.dropped()

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import BPF, KERNEL, loaded, sh
+from conftest import BPF, KERNEL, module_loaded, sh
 from network import Net
 from sides import SIDE
 
@@ -16,7 +16,7 @@ CASES = SUITE / "tc-tests/filters/bpf.json"
 @pytest.fixture(scope="module", name="report")
 def fixture_report(tmp_path_factory):
     """Returns the results of tdc by case ID: the verdict and the name."""
-    assert not loaded({"rust": "cls_bpf", "c": "lwtcls"}[SIDE])
+    assert not module_loaded({"rust": "cls_bpf", "c": "lwtcls"}[SIDE])
     # tdc deletes all network namespaces when it ends, so none of a scenario may be left.
     Net.clear()
     where = tmp_path_factory.mktemp("tdc")

@@ -3,7 +3,7 @@
 
 import pathlib
 
-from conftest import batch, fetch, sh
+from conftest import batch, modprobe, sh
 from headers import FOU_PORT, GUE_PORT, IPIP, MAC, VNI, VXLAN_PORT, outer
 from journal import recorded
 from nl import inside
@@ -62,8 +62,8 @@ class Tunnels(Wires):
                    "udp6zerocsumrx",
         }
         # "ip fou" does not load these modules on demand.
-        fetch("fou")
-        fetch("fou6")
+        modprobe("fou")
+        modprobe("fou6")
         batch("-n c",
               *(f"link add {name} type {what}" for name, what in devices.items()),
               *(f"link set vx{family} address {address}" for family, address in MAC.items()),
