@@ -36,19 +36,19 @@ def fixture_qdisc(link, kind):
     link.tc("qdisc del dev va root")
 
 
-def at(prio, minor=None, name="unspec", verb="add", parent="1:", mode="", options=""):
+def filter_line(prio, minor=None, name="unspec", verb="add", parent="1:", mode="", options=""):
     """Returns the line of tc for a filter with a class."""
     flow = f"classid 1:{minor}" if minor else ""
     return (f"filter {verb} dev va parent {parent} protocol ip prio {prio} handle 1 "
             f"bpf {mode} obj tc_{name}.o sec tc {flow} {options}")
 
 
-def gone(prio, parent="1:"):
+def delete_line(prio, parent="1:"):
     """Returns the line of tc that deletes that filter."""
     return f"filter del dev va parent {parent} protocol ip prio {prio} handle 1 bpf"
 
 
-def held(minor):
+def class_deletion_refused(minor):
     """Deletes a class. Returns whether the kernel refuses that because filters are bound to it."""
     result = sh(f"tc -n a class del dev va classid 1:{minor}", check=False)
     assert not result.returncode or "in use" in result.stderr.lower()
@@ -66,53 +66,55 @@ def packets(net, kind, minor):
 @pytest.mark.parametrize("options", ["", "action pass"])
 @pytest.mark.usefixtures("qdisc")
 def test_filter_holds_its_class(options):
-    tc_batch(at(1, 2, options=options))
-    assert held(2)
-    assert held(2)
+    tc_batch(filter_line(1, 2, options=options))
+    assert class_deletion_refused(2)
+    assert class_deletion_refused(2)
     # The next command does not wait for a grace period.
-    tc_batch(gone(1), "class del dev va classid 1:2")
+    tc_batch(delete_line(1), "class del dev va classid 1:2")
 
 
 @COUNTED
 def test_classic_filter_holds_its_class(qdisc):
     qdisc.tc("filter add dev va parent 1: protocol ip prio 1 handle 1 "
              "bpf bytecode '1,6 0 0 4294967295,' flowid 1:2")
-    assert held(2)
-    tc_batch(gone(1), "class del dev va classid 1:2")
+    assert class_deletion_refused(2)
+    tc_batch(delete_line(1), "class del dev va classid 1:2")
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_every_filter_holds_its_class():
-    tc_batch(at(1, 2), at(2, 2))
-    tc_batch(gone(1))
-    assert held(2)
-    tc_batch(gone(2))
-    assert not held(2)
+    tc_batch(filter_line(1, 2), filter_line(2, 2))
+    tc_batch(delete_line(1))
+    assert class_deletion_refused(2)
+    tc_batch(delete_line(2))
+    assert not class_deletion_refused(2)
 
 
 @COUNTED
 @pytest.mark.parametrize("minor", [3, None])
 @pytest.mark.usefixtures("qdisc")
 def test_replaced_filter_releases_its_class(minor):
-    tc_batch(at(1, 2), at(1, minor, verb="replace"), "class del dev va classid 1:2")
-    assert not minor or held(minor)
+    tc_batch(filter_line(1, 2), filter_line(1, minor, verb="replace"),
+             "class del dev va classid 1:2")
+    assert not minor or class_deletion_refused(minor)
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_replacing_with_the_same_class_holds_it_once():
-    tc_batch(at(1, 2), at(1, 2, verb="replace"), at(1, 2, verb="replace"))
-    assert held(2)
-    tc_batch(gone(1))
-    assert not held(2)
+    tc_batch(filter_line(1, 2), filter_line(1, 2, verb="replace"),
+             filter_line(1, 2, verb="replace"))
+    assert class_deletion_refused(2)
+    tc_batch(delete_line(1))
+    assert not class_deletion_refused(2)
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_deleted_filters_of_qdisc_release_classes():
-    tc_batch(*(at(prio, 2) for prio in (1, 2, 3)))
-    assert held(2)
+    tc_batch(*(filter_line(prio, 2) for prio in (1, 2, 3)))
+    assert class_deletion_refused(2)
     tc_batch("filter del dev va parent 1: protocol ip prio 1",
              "filter del dev va parent 1:",
              "class del dev va classid 1:2")
@@ -130,30 +132,30 @@ def test_refused_filter_holds_no_class(qdisc):
         ret + nl.attr(nl.BPF_FLAGS_GEN, 2),
     ):
         assert nl.filter_(qdisc.ifindex, what + flow, parent=0x10000)[0]
-    assert not held(2)
+    assert not class_deletion_refused(2)
 
 
 @COUNTED
 @pytest.mark.usefixtures("qdisc")
 def test_refused_replacement_leaves_the_class_held(qdisc):
-    tc_batch(at(1, 2))
+    tc_batch(filter_line(1, 2))
     ret = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, b"\6\0\0\0\0\0\0\0")
     bad = ret + nl.attr(nl.BPF_FLAGS_GEN, 2) + nl.attr(nl.BPF_CLASSID, 0x10003)
     assert nl.filter_(qdisc.ifindex, bad, parent=0x10000, protocol=0x0008)[0]
-    assert not held(3)
-    assert held(2)
-    tc_batch(gone(1))
-    assert not held(2)
+    assert not class_deletion_refused(3)
+    assert class_deletion_refused(2)
+    tc_batch(delete_line(1))
+    assert not class_deletion_refused(2)
 
 
 @COUNTED
 def test_class_added_later_is_found(qdisc, kind):
     # The kernel does not call bind_class() for filters of the qdisc itself. The class is looked up
     # for each packet, and the filter is not bound to it.
-    tc_batch(at(1, 4))
+    tc_batch(filter_line(1, 4))
     tc_batch(f"class add dev va parent 1: classid 1:4 {kind} {OPTIONS[kind]}")
     assert packets(qdisc, kind, 4) == 4
-    assert not held(4)
+    assert not class_deletion_refused(4)
     if kind == "htb":
         assert packets(qdisc, kind, 1) == 4
     else:
@@ -164,30 +166,30 @@ def test_class_added_later_is_found(qdisc, kind):
 def test_filter_of_inner_class_is_bound_to_new_class(qdisc, kind):
     tc_batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
              "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
-             at(1, 10), at(1, 12, parent="1:10"))
+             filter_line(1, 10), filter_line(1, 12, parent="1:10"))
     assert packets(qdisc, kind, 1) == 4
     tc_batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
     assert packets(qdisc, kind, 12) == 4
     # A request to delete the class unbinds it from the filter even if it is refused.
-    assert held(12)
+    assert class_deletion_refused(12)
     assert packets(qdisc, kind, 12) == 4
-    assert not held(12)
+    assert not class_deletion_refused(12)
     assert packets(qdisc, kind, 1) == 4
     # A new class with the same number is bound again.
     tc_batch("class add dev va parent 1:10 classid 1:12 htb rate 100mbit")
     assert packets(qdisc, kind, 12) == 4
-    assert held(12)
+    assert class_deletion_refused(12)
 
 
 @HTB
 @pytest.mark.usefixtures("qdisc")
 def test_deleting_class_deletes_its_filters():
     tc_batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
-             at(1, 2, parent="1:10"), at(2, 3, parent="1:10"),
-             at(1, 3))
+             filter_line(1, 2, parent="1:10"), filter_line(2, 3, parent="1:10"),
+             filter_line(1, 3))
     tc_batch("class del dev va classid 1:10")
-    assert not held(2)
-    assert held(3)
+    assert not class_deletion_refused(2)
+    assert class_deletion_refused(3)
 
 
 @HTB
@@ -196,7 +198,8 @@ def test_classes_of_two_levels(qdisc, kind):
     tc_batch("class add dev va parent 1: classid 1:10 htb rate 100mbit",
              "class add dev va parent 1:10 classid 1:11 htb rate 100mbit",
              "class add dev va parent 1:10 classid 1:12 htb rate 100mbit",
-             at(1, 10), at(1, 12, parent="1:10"), at(2, 11, name="ok", parent="1:10"))
+             filter_line(1, 10), filter_line(1, 12, parent="1:10"),
+             filter_line(2, 11, name="ok", parent="1:10"))
     assert packets(qdisc, kind, 12) == 4
 
 
@@ -228,13 +231,13 @@ def test_shared_block_holds_no_class(qdisc):
 def test_class_of_a_direct_action(qdisc, kind):
     # The minor number is the one that the program writes, the major number that of the filter's
     # class.
-    tc_batch(at(1, 2, name="minor", mode="da"))
+    tc_batch(filter_line(1, 2, name="minor", mode="da"))
     assert packets(qdisc, kind, 3) == 4
 
 
 @HTB
 def test_minor_number_without_major_is_no_class(qdisc, kind):
-    tc_batch(at(1, None, name="minor", mode="da"))
+    tc_batch(filter_line(1, None, name="minor", mode="da"))
     assert packets(qdisc, kind, 1) == 4
 
 
@@ -251,7 +254,7 @@ def test_program_starts_with_class_of_its_filter(qdisc, kind):
 
 @HTB
 def test_replacing_qdisc_deletes_filters(qdisc):
-    tc_batch(at(1, 2), at(2, 3), at(3, 3, parent="1:2"))
+    tc_batch(filter_line(1, 2), filter_line(2, 3), filter_line(3, 3, parent="1:2"))
     qdisc.tc("qdisc replace dev va root handle 2: htb")
     eventually(lambda: not programs())
     assert qdisc.ping()
@@ -259,6 +262,6 @@ def test_replacing_qdisc_deletes_filters(qdisc):
 
 @HTB
 def test_changed_class_stays_held(qdisc, kind):
-    tc_batch(at(1, 2), "class change dev va parent 1: classid 1:2 htb rate 50mbit")
+    tc_batch(filter_line(1, 2), "class change dev va parent 1: classid 1:2 htb rate 50mbit")
     assert packets(qdisc, kind, 2) == 4
-    assert held(2)
+    assert class_deletion_refused(2)

@@ -27,24 +27,24 @@ def fixture_group():
         group.mkdir()
         yield group
         if group.exists():
-            eventually(lambda: gone(group))
+            eventually(lambda: remove_cgroup(group))
     finally:
         sh(f"umount {CGROUP}")
 
 
-def gone(group):
+def remove_cgroup(group):
     """Removes a cgroup, which fails while it has members; returns whether that succeeded."""
     with contextlib.suppress(OSError):
         group.rmdir()
     return not group.exists()
 
 
-def within(group, command):
+def run_in_cgroup(group, command):
     """Runs a command as a member of a cgroup."""
     return sh(f"echo $$ >{group}/cgroup.procs && exec {command}", check=False)
 
 
-def used(group, key):
+def memory_stat(group, key):
     """Returns a value of memory.stat."""
     lines = (line.split() for line in (group / "memory.stat").read_text().splitlines())
     return int(dict(lines)[key])
@@ -62,16 +62,16 @@ def configure(group):
             "via 10.0.0.2 dev va",
             "ip -n a route replace fd01::1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
             "via fd00::2 dev va"):
-        result = within(group, command)
+        result = run_in_cgroup(group, command)
         assert result.returncode == 0, result.stderr
 
 
 def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
     configure(group)
     # At least the programs are charged to the cgroup.
-    assert used(group, "kernel") > 0
+    assert memory_stat(group, "kernel") > 0
     assert net.ping(4, count=2) == net.ping(6, count=2) == 2
-    eventually(lambda: gone(group))
+    eventually(lambda: remove_cgroup(group))
     # Not in the journal: the count includes packets that the kernel sends by itself.
     with JOURNAL.quiet():
         assert counters()[0] >= 4

@@ -139,9 +139,9 @@ class Hardware:
     def add(self, where, program, skip="", handle=0, prio=1):
         """Adds a filter with tc, or replaces the one with the handle."""
         verb = "replace" if handle else "add"
-        self.net.tc(f"filter {verb} {place(where)} prio {prio} handle {handle} {program} {skip}")
+        self.net.tc(f"filter {verb} {tc_place(where)} prio {prio} handle {handle} {program} {skip}")
 
-    def ask(self, where, program, gen=0, *, flags=NEW, handle=0, protocol=ALL, chain=0):
+    def request_filter(self, where, program, gen=0, *, flags=NEW, handle=0, protocol=ALL, chain=0):
         """Requests a filter as tc does; returns the errno and the extack message."""
         options = nl.attr(nl.BPF_FD, program.fd) + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
         body = header(where, handle, 1 << 16 | protocol) + nl.attr(nl.TCA_KIND, "bpf")
@@ -156,7 +156,7 @@ class Hardware:
         return [
             (int(options["handle"], 16),
              " ".join(word for word in ("in_hw", "not_in_hw") if word in options))
-            for options in (entry["options"] for entry in self.net.filters(place(where)))
+            for options in (entry["options"] for entry in self.net.filters(tc_place(where)))
         ]
 
     def close(self):
@@ -170,7 +170,7 @@ class Hardware:
                 self.unplug(number)
 
 
-def place(where):
+def tc_place(where):
     """Returns tc's arguments for a port's ingress, or for the shared block."""
     return "block 7" if where == 7 else f"dev {where} ingress"
 
@@ -314,11 +314,11 @@ def test_skip_sw_fails_if_driver_refuses(hw, card, how):
     REFUSALS[how][0](card)
     program = hw.load("ok")
     before = program_ids()
-    assert hw.ask(card, program, SKIP_SW) == (errno.EOPNOTSUPP, REFUSALS[how][1])
+    assert hw.request_filter(card, program, SKIP_SW) == (errno.EOPNOTSUPP, REFUSALS[how][1])
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
     # A refused request uses up no handle, neither in a new priority nor in an existing one.
     hw.add(card, program)
-    assert hw.ask(card, program, SKIP_SW)[0] == errno.EOPNOTSUPP
+    assert hw.request_filter(card, program, SKIP_SW)[0] == errno.EOPNOTSUPP
     hw.add(card, program)
     assert hw.shown(card) == [(2, "not_in_hw"), (1, "not_in_hw")] and card.id == 0
     said = must_fail(f"tc -n a filter add dev {card} ingress prio 2 {program} skip_sw")
@@ -333,16 +333,16 @@ def test_skip_sw_fails_if_driver_refuses(hw, card, how):
 def test_protocol_or_chain_that_driver_does_not_support(hw, card, protocol, chain, message):
     program = hw.load("ok")
     kind = {"protocol": protocol, "chain": chain}
-    assert hw.ask(card, program, SKIP_SW, **kind) == (errno.EOPNOTSUPP, message)
+    assert hw.request_filter(card, program, SKIP_SW, **kind) == (errno.EOPNOTSUPP, message)
     assert hw.net.tc(f"filter show dev {card} ingress") == ""
-    assert hw.ask(card, program, **kind) == (0, "")
+    assert hw.request_filter(card, program, **kind) == (0, "")
     assert hw.shown(card) == [(1, "not_in_hw")] and card.id == 0
 
 
 def test_hardware_is_full(hw, card):
     first, second = hw.load("ok"), hw.load("shot")
     hw.add(card, first)
-    assert hw.ask(card, second, SKIP_SW) == (errno.EBUSY, BUSY)
+    assert hw.request_filter(card, second, SKIP_SW) == (errno.EBUSY, BUSY)
     hw.add(card, second)
     assert hw.shown(card) == [(2, "not_in_hw"), (1, "in_hw")] and card.id == first.id
     # Deleting a filter that is not offloaded leaves the offloaded one alone.
@@ -409,24 +409,25 @@ def test_tc_loads_the_program_for_the_device(hw, card):
 def test_flags_cannot_be_replaced(hw, card):
     old, new = hw.load("ok"), hw.load("shot")
     for gen in (0, SKIP_HW, SKIP_SW):
-        assert hw.ask(card, old, gen) == (0, "")
+        assert hw.request_filter(card, old, gen) == (0, "")
         before = hw.net.tc(f"filter show dev {card} ingress"), card.id
         assert bool(card.id) == (gen != SKIP_HW)
         for other in {0, SKIP_HW, SKIP_SW} - {gen}:
-            assert hw.ask(card, new, other, flags=REPLACE, handle=1)[0] == errno.EINVAL
+            assert hw.request_filter(card, new, other, flags=REPLACE, handle=1)[0] == errno.EINVAL
             assert (hw.net.tc(f"filter show dev {card} ingress"), card.id) == before
         hw.net.tc(f"filter del dev {card} ingress")
 
 
 def test_refused_flags_leave_the_filter_in_software(hw, wired):
     hw.add(wired, hw.load("shot"))
-    assert hw.ask(wired, hw.load("ok"), SKIP_SW, flags=REPLACE, handle=1)[0] == errno.EINVAL
+    error, _ = hw.request_filter(wired, hw.load("ok"), SKIP_SW, flags=REPLACE, handle=1)
+    assert error == errno.EINVAL
     assert dropped(hw)
 
 
 def test_skip_hw_with_skip_sw_is_rejected(hw, card):
     program = hw.load("ok")
-    assert hw.ask(card, program, SKIP_HW | SKIP_SW)[0] == errno.EINVAL
+    assert hw.request_filter(card, program, SKIP_HW | SKIP_SW)[0] == errno.EINVAL
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
 
 
@@ -447,7 +448,7 @@ def test_only_ingress_is_offloaded(hw, qdisc, parent):
 def test_device_without_hardware(hw):
     hw.join("va")
     program = hw.load("ok")
-    assert hw.ask(7, program, SKIP_SW)[0] == errno.EOPNOTSUPP
+    assert hw.request_filter(7, program, SKIP_SW)[0] == errno.EOPNOTSUPP
     assert hw.net.tc("filter show block 7") == ""
     hw.add(7, program)
     assert hw.shown(7) == [(1, "not_in_hw")]
@@ -484,7 +485,7 @@ def test_replace_removes_refused_filter_from_device(hw, card):
     finally:
         # If this has failed, the driver still has the program, which is about to be freed. The
         # rollback of a refused request removes it.
-        hw.ask(card, old, SKIP_SW)
+        hw.request_filter(card, old, SKIP_SW)
 
 
 @pytest.fixture(name="refusing")
@@ -501,7 +502,7 @@ def fixture_refusing(hw):
 def test_refused_replace_keeps_old_filter_in_hardware(hw, refusing):
     old, new = hw.programs
     before = program_ids()
-    error, _ = hw.ask(refusing, new, SKIP_SW, flags=REPLACE, handle=1)
+    error, _ = hw.request_filter(refusing, new, SKIP_SW, flags=REPLACE, handle=1)
     assert error == errno.EOPNOTSUPP
     assert refusing.id == old.id and program_ids() == before
     assert f" id {old.id} " in hw.net.tc(f"filter show dev {refusing} ingress")
@@ -515,13 +516,13 @@ def test_refused_replace_keeps_old_filter_in_hardware(hw, refusing):
 
 @BEYOND(EITHER)
 def test_refused_replace_keeps_old_filter_shown_in_hw(hw, refusing):
-    assert hw.ask(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
+    assert hw.request_filter(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)[0]
     assert hw.shown(refusing) == [(1, "in_hw")]
 
 
 @BEYOND(REASON)
 def test_refused_replace_returns_message_of_driver(hw, refusing):
-    _, message = hw.ask(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
+    _, message = hw.request_filter(refusing, hw.programs[1], SKIP_SW, flags=REPLACE, handle=1)
     assert message == UNBOUND
 
 
@@ -533,7 +534,7 @@ def test_replace_refused_by_one_of_two_devices_is_rolled_back(hw, second):
     old, new = hw.load("ok", ports[0]), hw.load("shot")
     hw.add(7, old, "skip_sw", handle=3)
     ports[second].accepts("tc_non_bound", False)
-    assert hw.ask(7, new, SKIP_SW, flags=REPLACE, handle=3)[0] == errno.EOPNOTSUPP
+    assert hw.request_filter(7, new, SKIP_SW, flags=REPLACE, handle=3)[0] == errno.EOPNOTSUPP
     assert [port.id for port in ports] == [old.id, old.id]
     assert f" id {old.id} " in hw.net.tc("filter show block 7")
     hw.net.tc("filter del block 7")
@@ -547,7 +548,7 @@ def test_rolled_back_filter_is_shown_in_hw(hw, second):
     hw.join(*ports)
     hw.add(7, hw.load("ok", ports[0]), "skip_sw")
     ports[second].accepts("tc_non_bound", False)
-    assert hw.ask(7, hw.load("shot"), SKIP_SW, flags=REPLACE, handle=1)[0]
+    assert hw.request_filter(7, hw.load("shot"), SKIP_SW, flags=REPLACE, handle=1)[0]
     assert hw.shown(7) == [(1, "in_hw")]
 
 
@@ -570,7 +571,7 @@ def test_block_with_refusing_device(hw, second):
     hw.join(*ports)
     ports[second].accepts("tc_non_bound", False)
     program = hw.load("ok")
-    assert hw.ask(7, program, SKIP_SW) == (errno.EOPNOTSUPP, UNBOUND)
+    assert hw.request_filter(7, program, SKIP_SW) == (errno.EOPNOTSUPP, UNBOUND)
     assert [port.id for port in ports] == [0, 0] and hw.net.tc("filter show block 7") == ""
     hw.add(7, program)
     assert hw.shown(7) == [(1, "in_hw")]
@@ -581,7 +582,7 @@ def test_block_with_a_device_without_hardware(hw):
     port = hw.plug()
     hw.join("va", port)
     program = hw.load("ok")
-    assert hw.ask(7, program, SKIP_SW)[0] == errno.EOPNOTSUPP
+    assert hw.request_filter(7, program, SKIP_SW)[0] == errno.EOPNOTSUPP
     assert port.id == 0 and hw.net.tc("filter show block 7") == ""
     hw.add(7, program)
     assert hw.shown(7) == [(1, "in_hw")] and port.id == program.id
@@ -600,7 +601,7 @@ def test_offloaded_block_refuses_device_without_offload(hw):
     assert hw.shown(7) == [(1, "in_hw")] and port.id == new.id
     # Nothing may be left in the block's count of offloaded filters, or devices without offload
     # could not join below.
-    assert hw.ask(7, old, SKIP_SW)[0] == errno.EBUSY
+    assert hw.request_filter(7, old, SKIP_SW)[0] == errno.EBUSY
     hw.net.tc("filter del block 7")
     hw.join("va", off)
 
@@ -677,8 +678,8 @@ def test_joining_device_refuses_plain_filters_quietly(hw):
     port = hw.plug()
     hw.join("va")
     program = hw.load("ok")
-    assert hw.ask(7, program, protocol=IP) == (0, "")
-    assert hw.ask(7, program, chain=5) == (0, "")
+    assert hw.request_filter(7, program, protocol=IP) == (0, "")
+    assert hw.request_filter(7, program, chain=5) == (0, "")
     hw.join(port)
     assert [where for _, where in hw.shown(7)] == ["not_in_hw"] * 2 and port.id == 0
 
@@ -759,14 +760,14 @@ def test_unbind_of_refusing_device_keeps_not_in_hw(hw, how):
 
 def test_bound_program_on_another_device(hw, card):
     program = hw.load("ok", hw.plug())
-    assert hw.ask(card, program, SKIP_SW) == (
+    assert hw.request_filter(card, program, SKIP_SW) == (
         errno.EINVAL, "Program is bound to a different device")
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
 
 
 @pytest.mark.parametrize("gen", [0, SKIP_HW])
 def test_bound_program_needs_skip_sw(hw, card, gen):
-    assert hw.ask(card, hw.load("ok", card), gen)[0] == errno.EINVAL
+    assert hw.request_filter(card, hw.load("ok", card), gen)[0] == errno.EINVAL
     assert hw.net.tc(f"filter show dev {card} ingress") == "" and card.id == 0
 
 
@@ -775,7 +776,7 @@ def test_bound_program_on_a_block(hw, mine):
     ports = hw.plug(), hw.plug()
     hw.join(*ports)
     program = hw.load("ok", ports[mine])
-    assert hw.ask(7, program, SKIP_SW) == (
+    assert hw.request_filter(7, program, SKIP_SW) == (
         errno.EINVAL, "Program is not bound to every device in the block")
     assert [port.id for port in ports] == [0, 0] and hw.net.tc("filter show block 7") == ""
     hw.leave(ports[not mine])
@@ -802,11 +803,11 @@ def test_bound_program_on_all_ports_of_its_device(hw):
 def test_bound_program_whose_device_is_gone(hw, card):
     program = hw.load("ok", hw.plug())
     hw.unplug(2)
-    assert hw.ask(card, program, SKIP_SW) == (
+    assert hw.request_filter(card, program, SKIP_SW) == (
         errno.EINVAL, "Program is bound to a different device")
 
 
-def seen(net, port):
+def packets_classified(net, port):
     """Returns the number of packets that clsact has classified."""
     shown = net.tc(f"-s qdisc show dev {port} clsact")
     return int(re.search(r"Sent \d+ bytes (\d+) pkt", shown).group(1))
@@ -814,17 +815,17 @@ def seen(net, port):
 
 def test_skip_sw_only_block_bypasses_software(hw, wired):
     hw.net.tc(f"filter add dev {wired} ingress prio 1 bpf da obj tc_shot.o sec tc skip_sw")
-    assert passes(hw) and seen(hw.net, wired) == 0
+    assert passes(hw) and packets_classified(hw.net, wired) == 0
     hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
-    assert passes(hw) and seen(hw.net, wired) == 3 and counters()[0] == 3
+    assert passes(hw) and packets_classified(hw.net, wired) == 3 and counters()[0] == 3
     hw.net.tc(f"filter del dev {wired} ingress prio 2")
-    assert passes(hw) and seen(hw.net, wired) == 3
+    assert passes(hw) and packets_classified(hw.net, wired) == 3
 
 
 def test_plain_filter_in_hw_does_not_bypass_software(hw, wired):
     hw.add(wired, hw.load("unspec"))
     assert hw.shown(wired) == [(1, "in_hw")]
-    assert passes(hw) and seen(hw.net, wired) == 3
+    assert passes(hw) and packets_classified(hw.net, wired) == 3
 
 
 def test_dump_with_a_driver_that_has_no_statistics(hw, card):
@@ -867,7 +868,7 @@ def test_bytecode(hw, wired):
     hw.net.tc(f"filter add dev {wired} ingress prio 2 bpf da obj tc_count.o sec tc skip_hw")
     assert passes(hw) and counters()[0] == 3
     # A bytecode program has the ID 0. EBUSY for another one shows that it is offloaded.
-    assert hw.ask(wired, hw.load("ok"), SKIP_SW, handle=9) == (errno.EBUSY, BUSY)
+    assert hw.request_filter(wired, hw.load("ok"), SKIP_SW, handle=9) == (errno.EBUSY, BUSY)
     hw.net.tc(f"filter del dev {wired} ingress")
     hw.net.tc(f"filter add dev {wired} ingress prio 1 {bytecode} action drop")
     assert hw.shown(wired) == [(1, "in_hw")] and dropped(hw)

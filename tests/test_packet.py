@@ -13,7 +13,7 @@ def fixture_tc(net):
     return net
 
 
-def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
+def add_timestamp_filter(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
     """Adds an IPv4 filter with one of the timestamp programs."""
     what = how.format(f"tstamp_{name}")
     net.tc(f"filter add dev va {hook} protocol ip {options} {what}")
@@ -22,23 +22,23 @@ def stamp(net, hook, name, how="bpf da obj tc_{}.o sec tc", options="prio 1"):
 @BOTH
 @pytest.mark.parametrize("prio", [1, 2], ids=["same priority", "next priority"])
 def test_timestamp_seen_by_next_filter(tc, hook, prio):
-    stamp(tc, hook, "none", options=f"prio {prio}")
+    add_timestamp_filter(tc, hook, "none", options=f"prio {prio}")
     assert tc.ping()
     # A program cannot reset the type of a timestamp that it has zeroed, so the classifier does.
-    stamp(tc, hook, "zero", options="prio 1 handle 2")
+    add_timestamp_filter(tc, hook, "zero", options="prio 1 handle 2")
     assert tc.ping(count=2)
     tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 2 bpf")
-    stamp(tc, hook, "set")
+    add_timestamp_filter(tc, hook, "set")
     assert tc.dropped()
 
 
 @BOTH
 def test_timestamp_without_direct_action(tc, hook):
     # Without direct action the return value is a class, and the action decides.
-    stamp(tc, hook, "none", options="prio 2")
-    stamp(tc, hook, "zero", how="bpf obj tc_{}.o sec tc action continue")
+    add_timestamp_filter(tc, hook, "none", options="prio 2")
+    add_timestamp_filter(tc, hook, "zero", how="bpf obj tc_{}.o sec tc action continue")
     assert tc.ping(count=2)
-    stamp(tc, hook, "set", how="bpf obj tc_{}.o sec tc action continue")
+    add_timestamp_filter(tc, hook, "set", how="bpf obj tc_{}.o sec tc action continue")
     # The newer filter runs first, and the older one zeroes the timestamp that it sets.
     assert tc.ping(count=2)
     tc.tc(f"filter del dev va {hook} protocol ip prio 1 handle 1 bpf")

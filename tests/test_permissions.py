@@ -32,14 +32,14 @@ PIN = "/run/bpf/permissions"
 USER_NAMESPACES = pathlib.Path("/proc/self/ns/user").exists()
 
 
-def drop_all():
+def drop_capabilities():
     """Becomes a user without any capability."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
-def keep(*capabilities):
+def keep_capabilities(*capabilities):
     """Stays root, with only these capabilities. C: capset(2)."""
     bits = sum(1 << each for each in capabilities)
     low, high = bits & 0xFFFFFFFF, bits >> 32
@@ -50,7 +50,7 @@ def keep(*capabilities):
 
 def enter_user_namespace():
     """Gets all capabilities, but only in a new user namespace."""
-    drop_all()
+    drop_capabilities()
     os.unshare(os.CLONE_NEWUSER)
 
 
@@ -75,7 +75,7 @@ def in_a_child(become, what):
     return said
 
 
-def answer_of(call, *args):
+def errno_name(call, *args):
     """Returns the name of a system call's errno, or "" if it succeeds."""
     try:
         result = call(*args)
@@ -86,7 +86,7 @@ def answer_of(call, *args):
     return ""
 
 
-def ask(sock, kind, flags, body):
+def request_errno(sock, kind, flags, body):
     """Sends a request; returns the name of its errno, or "" if it succeeds."""
     flags |= nl.NLM_F_REQUEST | nl.NLM_F_ACK
     sock.settimeout(10)
@@ -176,18 +176,19 @@ class Scene:
         delete what they read."""
         changes, reads = self.requests()
         with sock or socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as asked:
-            return {name: ask(asked, *request) for name, request in (reads | changes).items()}
+            return {name: request_errno(asked, *request)
+                    for name, request in (reads | changes).items()}
 
     def programs(self, number):
         """Returns the results of loading and opening programs, and of running the helper."""
         path = ctypes.create_string_buffer(PIN.encode())
         return {
-            "load for tc": answer_of(load, SCHED_CLS, RETURN),
-            "load for xmit": answer_of(load, LWT_XMIT, RETURN),
-            "load with the helper": answer_of(load, LWT_XMIT, HELPER),
-            "load for a socket": answer_of(load, SOCKET_FILTER, RETURN),
-            "by number": answer_of(lambda: bpf(BPF_PROG_GET_FD_BY_ID, "=I", number)[0]),
-            "by name": answer_of(
+            "load for tc": errno_name(load, SCHED_CLS, RETURN),
+            "load for xmit": errno_name(load, LWT_XMIT, RETURN),
+            "load with the helper": errno_name(load, LWT_XMIT, HELPER),
+            "load for a socket": errno_name(load, SOCKET_FILTER, RETURN),
+            "by number": errno_name(lambda: bpf(BPF_PROG_GET_FD_BY_ID, "=I", number)[0]),
+            "by name": errno_name(
                 lambda: bpf(BPF_OBJ_GET, "=QII", ctypes.addressof(path), 0, 0)[0]),
             "run the helper": run(self.helper),
         }
@@ -207,10 +208,10 @@ def fixture_scene(net):
 
 CALLERS = {
     "root": (lambda: None, True),
-    "nobody": (drop_all, False),
-    "root without capabilities": (keep, False),
-    "CAP_NET_ADMIN only": (lambda: keep(CAP_NET_ADMIN), True),
-    "CAP_BPF only": (lambda: keep(CAP_BPF), False),
+    "nobody": (drop_capabilities, False),
+    "root without capabilities": (keep_capabilities, False),
+    "CAP_NET_ADMIN only": (lambda: keep_capabilities(CAP_NET_ADMIN), True),
+    "CAP_BPF only": (lambda: keep_capabilities(CAP_BPF), False),
 }
 if USER_NAMESPACES:
     CALLERS["owner of a user namespace"] = (enter_user_namespace, False)
@@ -230,7 +231,7 @@ def test_socket_of_root_gives_no_rights(scene):
     changes, reads = scene.requests()
     before = scene.state()
     with nl.open_in("a") as sock:
-        said = in_a_child(drop_all, lambda: scene.send_all(sock))
+        said = in_a_child(drop_capabilities, lambda: scene.send_all(sock))
     assert said == dict.fromkeys(reads, "") | dict.fromkeys(changes, "EPERM")
     assert scene.state() == before
 
@@ -238,7 +239,7 @@ def test_socket_of_root_gives_no_rights(scene):
 if USER_NAMESPACES:
     def test_owner_of_netns_may_configure_it(scene):
         def own_network():
-            drop_all()
+            drop_capabilities()
             os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
 
         def configure():
@@ -247,26 +248,27 @@ if USER_NAMESPACES:
                 clsact = struct.pack("=BxxxiIII", 0, 1, 0xFFFF0000, 0xFFFFFFF1, 0)
                 clsact += nl.attr(nl.TCA_KIND, "clsact")
                 create = nl.NLM_F_CREATE
-                return [ask(sock, 36, create, clsact)] + [
-                    ask(sock, nl.RTM_NEWTFILTER, create, nl.tfilter(1, 0, each))
+                return [request_errno(sock, 36, create, clsact)] + [
+                    request_errno(sock, nl.RTM_NEWTFILTER, create, nl.tfilter(1, 0, each))
                     for each in (options(scene.tc), bytecode(RETURN_0), options(scene.xmit))
-                ] + [answer_of(load, SCHED_CLS, RETURN), answer_of(load, LWT_XMIT, HELPER)]
+                ] + [errno_name(load, SCHED_CLS, RETURN), errno_name(load, LWT_XMIT, HELPER)]
 
         assert in_a_child(own_network, configure) == ["", "", "", "EINVAL", "EPERM", "EPERM"]
 
 
 PROGRAMS = {
     "root": (lambda: None, {}),
-    "nobody": (drop_all, {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
-                          "load with the helper": "EPERM", "by number": "EPERM",
-                          "by name": "EACCES"}),
-    "CAP_NET_ADMIN only": (lambda: keep(CAP_NET_ADMIN),
+    "nobody": (drop_capabilities, {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
+                                   "load with the helper": "EPERM", "by number": "EPERM",
+                                   "by name": "EACCES"}),
+    "CAP_NET_ADMIN only": (lambda: keep_capabilities(CAP_NET_ADMIN),
                            {**SOCKETS, "load for tc": "EPERM", "load for xmit": "EPERM",
                             "load with the helper": "EPERM", "by number": "EPERM"}),
-    "CAP_BPF only": (lambda: keep(CAP_BPF),
+    "CAP_BPF only": (lambda: keep_capabilities(CAP_BPF),
                      {"load for tc": "EPERM", "load for xmit": "EPERM",
                       "load with the helper": "EPERM", "by number": "EPERM"}),
-    "CAP_BPF and CAP_NET_ADMIN": (lambda: keep(CAP_BPF, CAP_NET_ADMIN), {"by number": "EPERM"}),
+    "CAP_BPF and CAP_NET_ADMIN": (lambda: keep_capabilities(CAP_BPF, CAP_NET_ADMIN),
+                                  {"by number": "EPERM"}),
 }
 
 
@@ -311,7 +313,7 @@ def fixture_unloaded():
         sh(f"insmod {MODULE}")
 
 
-def opens(path, flags):
+def may_open(path, flags):
     """Returns whether this process may open a file, without waiting for FIFOs and the like."""
     try:
         os.close(os.open(path, flags | os.O_NONBLOCK))
@@ -341,8 +343,10 @@ def test_files():
     assert not [path for path, mode in modes.items() if mode & 0o022]
     assert {path for path, mode in modes.items() if mode & 0o200} <= {f"{home}/uevent"}
     # Opening the files agrees with their modes.
-    written = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_WRONLY)])
+    written = in_a_child(drop_capabilities,
+                         lambda: [path for path in files if may_open(path, os.O_WRONLY)])
     assert written == []
     # Only root may read the addresses of sections.
-    read = in_a_child(drop_all, lambda: [path for path in files if opens(path, os.O_RDONLY)])
+    read = in_a_child(drop_capabilities,
+                      lambda: [path for path in files if may_open(path, os.O_RDONLY)])
     assert read and not [path for path in read if "/sections/" in path]

@@ -32,7 +32,7 @@ def fixture_tc(net):
     sh("rm -f /run/bpf/teardown")
 
 
-def many(what, count, hook="egress", verb="add"):
+def filter_lines(what, count, hook="egress", verb="add"):
     """Returns the tc commands for `count` filters of one priority."""
     return [f"filter {verb} dev va {hook} protocol ip prio 1 handle {handle} {what}"
             for handle in range(1, count + 1)]
@@ -47,7 +47,7 @@ def users():
 @EACH
 def test_deleting_netns_with_a_thousand_filters(tc, kind):
     before = users()
-    tc_batch(*many(KINDS[kind], 1000))
+    tc_batch(*filter_lines(KINDS[kind], 1000))
     assert tc.ping() and len(handles(tc)) == 1000
     assert users() == before + 1
     sh("rm /run/bpf/teardown")
@@ -58,7 +58,7 @@ def test_deleting_netns_with_a_thousand_filters(tc, kind):
 @pytest.mark.parametrize("kind", ["direct action", "program and action"])
 @pytest.mark.beyond_c("deleting a tcf_proto with many filters")
 def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
-    tc_batch(*many(KINDS[kind], 50))
+    tc_batch(*filter_lines(KINDS[kind], 50))
     sh("rm /run/bpf/teardown")
     with events("workqueue/workqueue_execute_start") as done:
         tc.tc("filter del dev va egress")
@@ -69,7 +69,7 @@ def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
 
 @pytest.mark.beyond_c("a long dump while filters are deleted")
 def test_dump_resumes_after_deleted_filter(tc):
-    tc_batch(*many(KINDS["direct action"], 1000))
+    tc_batch(*filter_lines(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
@@ -83,7 +83,7 @@ def test_dump_resumes_after_deleted_filter(tc):
 
 @pytest.mark.beyond_c("a long dump while filters are deleted")
 def test_dump_does_not_resume_at_reused_handle(tc):
-    tc_batch(*many(KINDS["direct action"], 1000))
+    tc_batch(*filter_lines(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
         parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
@@ -102,7 +102,7 @@ def test_dump_does_not_resume_at_reused_handle(tc):
 @EACH
 def test_deleting_netns_while_deletions_are_queued(tc, kind):
     before = users()
-    tc_batch(*many(KINDS[kind], 200), *many(KINDS[kind], 200, hook="ingress"))
+    tc_batch(*filter_lines(KINDS[kind], 200), *filter_lines(KINDS[kind], 200, hook="ingress"))
     sh("rm /run/bpf/teardown")
     sh("tc -n a filter del dev va egress; ip netns del a; ip netns del b")
     eventually(lambda: not programs() and users() == before, 30)
@@ -111,7 +111,7 @@ def test_deleting_netns_while_deletions_are_queued(tc, kind):
 def test_deleting_netns_while_replacements_are_queued(tc):
     before = users()
     what = KINDS["program and action"]
-    tc_batch(*many(what, 100), *many(what, 100, verb="replace"))
+    tc_batch(*filter_lines(what, 100), *filter_lines(what, 100, verb="replace"))
     sh("rm /run/bpf/teardown")
     sh("ip netns del a; ip netns del b")
     eventually(lambda: not programs() and users() == before, 30)
@@ -148,7 +148,7 @@ def test_deleting_all_filters_at_once(tc, way):
     before = users()
     for kind in KINDS.values():
         verb = "replace" if kind != KINDS["direct action"] else "add"
-        tc_batch(*many(kind, 20, verb=verb))
+        tc_batch(*filter_lines(kind, 20, verb=verb))
     assert tc.ping()
     sh("rm /run/bpf/teardown")
     sh(way)
@@ -174,7 +174,7 @@ def test_no_packet_is_lost_while_filters_change(tc, tmp_path, kind):
     what = KINDS[kind]
     lines = []
     for hook in ("ingress", "egress"):
-        lines += many(what, 4, hook) + many(what, 4, hook, verb="replace") * 2
+        lines += filter_lines(what, 4, hook) + filter_lines(what, 4, hook, verb="replace") * 2
     lines += [f"filter del dev va {hook} protocol ip prio 1 handle {handle} bpf"
               for handle in (2, 4, 1) for hook in ("ingress", "egress")]
     lines += [f"filter del dev va {hook}" for hook in ("ingress", "egress")]
@@ -243,7 +243,7 @@ def test_monitor_shows_filter_events(tc, tmp_path):
 def test_monitor_gets_one_event_for_deleted_priority(tc, tmp_path):
     # The kernel sends one notification when a whole priority is deleted.
     log = tmp_path / "monitor"
-    tc_batch(*many(KINDS["direct action"], 3))
+    tc_batch(*filter_lines(KINDS["direct action"], 3))
     with (
         open(log, "w", encoding="utf-8") as out,
         subprocess.Popen(["ip", "netns", "exec", "a", "stdbuf", "-oL", "tc", "monitor"],
@@ -315,7 +315,7 @@ def test_pyroute2_and_bytecode(tc, route):
 
 
 def test_dump_shows_program_id(tc):
-    tc_batch(*many(KINDS["direct action"], 3))
+    tc_batch(*filter_lines(KINDS["direct action"], 3))
     listed = json.loads(tc.tc("-j filter show dev va egress"))
     ids = {entry["options"]["prog"]["id"] for entry in listed if "options" in entry
            and "handle" in entry["options"]}

@@ -11,7 +11,7 @@ OK, SHOT = "bpf da obj tc_ok.o sec tc", "bpf da obj tc_shot.o sec tc"
 EGRESS = "dev va egress"
 
 
-def warned(command, message):
+def tc_warns(command, message):
     """Returns whether tc accepts a command with this warning; fails if it prints another one."""
     result = sh(f"tc -n a {command}", check=False)
     assert not result.returncode, result.stderr
@@ -78,14 +78,14 @@ MEANT_THAT = {
 def test_second_filter_causes_warning(tc, case):
     *before, last = MEANT_ANOTHER[case]
     for command in before:
-        assert not warned(command, SECOND)
-    assert warned(last, SECOND)
+        assert not tc_warns(command, SECOND)
+    assert tc_warns(last, SECOND)
 
 
 @pytest.mark.parametrize("case", MEANT_THAT)
 def test_intended_request_causes_no_warning(tc, case):
     for command in MEANT_THAT[case]:
-        assert not warned(command, SECOND)
+        assert not tc_warns(command, SECOND)
 
 
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
@@ -95,8 +95,8 @@ def test_second_filter_of_pinned_program_causes_warning(tc):
     sh("bpftool prog pin pinned /run/bpf/one /run/bpf/two")
     try:
         add = f"filter replace {EGRESS} bpf da object-pinned /run/bpf"
-        assert not warned(f"{add}/one", SECOND)
-        assert warned(f"{add}/two", SECOND)
+        assert not tc_warns(f"{add}/one", SECOND)
+        assert tc_warns(f"{add}/two", SECOND)
     finally:
         sh("rm /run/bpf/one /run/bpf/two")
 
@@ -104,8 +104,8 @@ def test_second_filter_of_pinned_program_causes_warning(tc):
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
 def test_second_filter_of_shared_block_causes_warning(net):
     net.tc("qdisc add dev va egress_block 7 clsact")
-    assert not warned(f"filter replace block 7 {OK}", SECOND)
-    assert warned(f"filter replace block 7 {OK}", SECOND)
+    assert not tc_warns(f"filter replace block 7 {OK}", SECOND)
+    assert tc_warns(f"filter replace block 7 {OK}", SECOND)
 
 
 # Qdiscs, each with the cases below in which it drops the packets that the program passes.
@@ -141,8 +141,8 @@ def test_filter_without_class_causes_warning(net, qdisc, case, drops):
     for minor in (1, 3) if kind in CLASS else ():
         net.tc(f"class add dev va parent 1: classid 1:{minor} {CLASS[kind]}")
     name, _, classid = case.partition(" ")
-    said = warned(f"filter add dev va parent 1: bpf da obj tc_{name}.o sec tc"
-                  + f" classid {classid}" * bool(classid), DROPS)
+    said = tc_warns(f"filter add dev va parent 1: bpf da obj tc_{name}.o sec tc"
+                    + f" classid {classid}" * bool(classid), DROPS)
     assert net.dropped() if drops else net.ping()
     assert said == drops
 
@@ -154,17 +154,17 @@ def test_class_set_elsewhere_causes_no_warning(net, qdisc):
     if qdisc in CLASS:
         net.tc(f"class add dev va parent 1: classid 1:3 {CLASS[qdisc]}")
     # The program returns a class.
-    assert not warned("filter add dev va parent 1: prio 1 bpf obj tc_class.o sec tc", DROPS)
+    assert not tc_warns("filter add dev va parent 1: prio 1 bpf obj tc_class.o sec tc", DROPS)
     assert net.ping()
     net.tc("filter del dev va parent 1:")
     # The next filter, by priority or by age, has a class.
     net.tc("filter add dev va parent 1: prio 9 matchall classid 1:3")
-    assert not warned("filter add dev va parent 1: prio 2 bpf da obj tc_unspec.o sec tc", DROPS)
+    assert not tc_warns("filter add dev va parent 1: prio 2 bpf da obj tc_unspec.o sec tc", DROPS)
     assert net.ping()
     net.tc("filter del dev va parent 1:")
     last = "filter {} dev va parent 1: prio 1 handle {} bpf da obj tc_{}.o sec tc {}"
     net.tc(last.format("add", 1, "ok", "classid 1:3"))
-    assert not warned(last.format("add", 2, "unspec", ""), DROPS)
+    assert not tc_warns(last.format("add", 2, "unspec", ""), DROPS)
     assert net.ping()
 
 
@@ -173,14 +173,14 @@ def test_replacement_without_class_causes_warning(net):
     net.route(4)
     net.tc("qdisc add dev va root handle 1: fq_codel")
     request = "filter replace dev va parent 1: prio 1 handle 1 bpf da obj tc_ok.o sec tc"
-    assert not warned(f"{request} classid 1:3", DROPS)
+    assert not tc_warns(f"{request} classid 1:3", DROPS)
     assert net.ping()
-    assert warned(request, DROPS)
+    assert tc_warns(request, DROPS)
     assert net.dropped()
 
 
 @pytest.mark.parametrize("where", ["ingress", "egress"])
 def test_clsact_needs_no_class(tc, where):
     tc.route(4)
-    assert not warned(f"filter add dev va {where} {OK}", DROPS)
+    assert not tc_warns(f"filter add dev va {where} {OK}", DROPS)
     assert tc.ping()
