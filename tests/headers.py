@@ -95,7 +95,7 @@ def gre(family, inner, number=1, *, check=False, **fields):
     return ip(family, GRE, rest, number, **fields)
 
 
-def plain(family, inner, number=1, **fields):
+def ip_in_ip(family, inner, number=1, **fields):
     """Returns the outer header of IP in IP."""
     return ip(family, PROTOCOL[inner], b"", number, **fields)
 
@@ -113,7 +113,7 @@ def gue(family, inner, number=3, **fields):
     return udp(family, GUE_PORT, struct.pack("!BBH", 0, PROTOCOL[inner], 0), number, **fields)
 
 
-def direct(family, inner, number=3, **fields):
+def gue_variant_1(family, inner, number=3, **fields):
     """Returns IP and UDP headers for GUE variant 1, which has no GUE header: the first byte of the
     inner packet gives its IP version."""
     return udp(family, GUE_PORT, b"", number, **fields)
@@ -153,13 +153,13 @@ class Kind(NamedTuple):
 KINDS = {
     "gre": Kind(4, gre, {4: "gre1", 6: "gre1"}),
     "gre6": Kind(6, gre, {4: "six1", 6: "six1"}),
-    "ipip": Kind(4, plain, {4: "ipip1"}),
-    "sit": Kind(4, plain, {6: "sit1"}),
-    "ip6ip6": Kind(6, plain, {6: "in6"}),
-    "ipip6": Kind(6, lambda *args, **fields: plain(*args, number=2, **fields), {4: "in4"}),
+    "ipip": Kind(4, ip_in_ip, {4: "ipip1"}),
+    "sit": Kind(4, ip_in_ip, {6: "sit1"}),
+    "ip6ip6": Kind(6, ip_in_ip, {6: "in6"}),
+    "ipip6": Kind(6, lambda *args, **fields: ip_in_ip(*args, number=2, **fields), {4: "in4"}),
     "gue": Kind(4, gue, {4: "ipip3", 6: "sit3"}),
     "gue6": Kind(6, gue, {4: "any3", 6: "any3"}),
-    "direct": Kind(4, direct, {4: "ipip3", 6: "sit3"}),
+    "direct": Kind(4, gue_variant_1, {4: "ipip3", 6: "sit3"}),
     "fou": Kind(4, fou, {4: "ipip3"}),
     "vxlan": Kind(4, vxlan, {4: "vx4", 6: "vx4"}),
     "vxlan6": Kind(6, vxlan, {4: "vx6", 6: "vx6"}),

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 from conftest import batch, must_fail
 from network import Net
-from tracing import exception, lost
+from tracing import drop_events, is_exception_event
 
 
 class IPv4Net(Net):
@@ -87,8 +87,8 @@ def test_pushed_ipv6_header_has_no_route(net, hook):
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_pushed_ipv6_header_is_traced(net, hook):
     net.encap(hook, "push_six", 4)
-    with lost() as found:
+    with drop_events() as found:
         assert net.dropped()
         reasons, seen = found()
     assert reasons == ["IPV6DISABLED"]
-    assert exception(seen[0], hook, 128, errno.EAFNOSUPPORT, "IPV6DISABLED")
+    assert is_exception_event(seen[0], hook, 128, errno.EAFNOSUPPORT, "IPV6DISABLED")

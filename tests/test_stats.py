@@ -15,7 +15,7 @@ from conftest import LIBC, MODULE, batch, eventually, iterations, must_fail, sh
 from sides import SIDE
 from test_redirect import redirected
 from test_reroute import OTHER
-from tracing import exception, lost
+from tracing import drop_events, is_exception_event
 from wires import Sender, Tun, carry
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -465,11 +465,11 @@ def test_each_route_keeps_its_own_name_of_a_program(net):
 @HOOKS
 def test_illegal_value_is_traced(net, counting, family, hook):
     net.encap(hook, "illegal", family)
-    with lost() as found:
+    with drop_events() as found:
         assert net.dropped(family)
         reasons, seen = found()
     assert reasons == ["NOT_SPECIFIED"] and len(seen) == 1
-    assert exception(seen[0], hook, 77, errno.EINVAL, "NOT_SPECIFIED")
+    assert is_exception_event(seen[0], hook, 77, errno.EINVAL, "NOT_SPECIFIED")
     assert int(seen[0]["prog_id"]) == told("b" if hook == "in" else "a", hook)["id"]
     assert seen[0]["protocol"] == {4: "0x0800", 6: "0x86dd"}[family]
 
@@ -478,7 +478,7 @@ def test_illegal_value_is_traced(net, counting, family, hook):
 @HOOKS
 def test_drop_verdict_is_not_traced(net, hook):
     net.encap(hook, "drop", 4)
-    with lost() as found:
+    with drop_events() as found:
         assert net.dropped()
         assert found() == (["NOT_SPECIFIED"], [])
 
@@ -490,13 +490,13 @@ def test_input_reroute_lookup_failure(net, counting):
     sh("ip -6 -n a route add fd03::1 via fd00::2")
     batch("-6 -n b", "route add fd03::1 encap bpf in obj lwt_in_mark.o section lwt_in via fd00::1",
           "rule add pref 50 fwmark 7 unreachable")
-    with lost() as found:
+    with drop_events() as found:
         assert net.ping(6, "fd03::1") == 0
         reasons, seen = found()
         entry = told("b", "in")
     assert reasons == ["IP_INNOROUTES"]
     assert counted(entry, reroute=1, no_route=1)
-    assert exception(seen[0], "in", 128, errno.ENETUNREACH, "IP_INNOROUTES")
+    assert is_exception_event(seen[0], "in", 128, errno.ENETUNREACH, "IP_INNOROUTES")
 
 
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
@@ -506,13 +506,13 @@ def test_xmit_reroute_lookup_failure(wires, counting, family):
     first = wires.FIRST[family]
     with wires.temporary_routes(
             "a", family, f"route add {first} {OTHER} {wires.VIA['b'][family]}"), \
-            Sender("a", family) as sender, lost() as found:
+            Sender("a", family) as sender, drop_events() as found:
         assert sender.send(first) == errno.ENETUNREACH
         reasons, seen = found()
         if SIDE == "rust":
             assert counted(told("a", "xmit"), reroute=1, no_route=1)
     assert reasons == ["IP_OUTNOROUTES"]
-    assert exception(seen[0], "xmit", 128, errno.ENETUNREACH, "IP_OUTNOROUTES")
+    assert is_exception_event(seen[0], "xmit", 128, errno.ENETUNREACH, "IP_OUTNOROUTES")
 
 
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
@@ -521,13 +521,13 @@ def test_xmit_reroute_lookup_failure(wires, counting, family):
 def test_redirect_to_no_device_or_without_mac_header(wires, counting, family, reason):
     with Tun("a", "tap0") as tap, redirected(wires, family), \
             Sender("a", family, 9999 if reason == "NO_TX_TARGET" else tap.index) as sender, \
-            lost() as found:
+            drop_events() as found:
         sender.send(wires.THIRD[family])
         reasons, seen = found()
         if SIDE == "rust":
             assert counted(told("a", "xmit"), redirect=1, no_device=1)
     assert reasons == [reason]
-    assert exception(seen[0], "xmit", 7, errno.EINVAL, reason)
+    assert is_exception_event(seen[0], "xmit", 7, errno.EINVAL, reason)
 
 
 @pytest.mark.beyond_c("packet that is redirected in a loop")
@@ -535,18 +535,18 @@ def test_redirect_to_no_device_or_without_mac_header(wires, counting, family, re
 def test_redirect_recursion_limit_is_traced(wires, counting, family):
     late = "encap bpf xmit obj lwt_xmit_late.o section lwt_xmit"
     with Tun("a", "tun0") as tun, redirected(wires, family, encap=late), \
-            Sender("a", family, tun.index) as sender, lost() as found:
+            Sender("a", family, tun.index) as sender, drop_events() as found:
         sender.send(wires.THIRD[family])
         reasons, seen = found()
         if SIDE == "rust":
             assert told("a", "xmit")["recursion"] == 1
     assert reasons == ["RECURSION_LIMIT"]
-    assert exception(seen[0], "xmit", 7, errno.ELOOP, "RECURSION_LIMIT")
+    assert is_exception_event(seen[0], "xmit", 7, errno.ELOOP, "RECURSION_LIMIT")
 
 
 @pytest.mark.only_here("the C has no such event")
 def test_tracepoint_is_listed_with_its_format():
-    with lost():
+    with drop_events():
         listed = pathlib.Path("/sys/kernel/tracing/available_events").read_text().split()
         assert "lwtcls:exception" in listed
         form = pathlib.Path("/sys/kernel/tracing/events/lwtcls/exception/format").read_text()

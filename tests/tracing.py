@@ -55,7 +55,7 @@ def traced(functions):
 
 
 @contextlib.contextmanager
-def lost():
+def drop_events():
     """Yields a function that reads the drop reasons of packets that the module frees, and the
     module's own trace events."""
     own = ["lwtcls/exception"] if SIDE == "rust" else []
@@ -71,7 +71,7 @@ def lost():
         yield found
 
 
-def exception(entry, hook, verdict, error, reason):
+def is_exception_event(entry, hook, verdict, error, reason):
     """Returns whether a trace event has exactly these values."""
     return (entry["hook"], int(entry["ret"]), int(entry["error"]), entry["reason"]) == (
         hook, verdict, -error, reason)
