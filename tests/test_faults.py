@@ -56,12 +56,12 @@ DOMAIN = {4: socket.AF_INET, 6: socket.AF_INET6}
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
-def say(line):
+def write_kernel_log(line):
     """Writes a line to the kernel log."""
     pathlib.Path("/dev/kmsg").write_text(line)
 
 
-def pages(fail):
+def set_page_failures(fail):
     """Enables or disables failures of page allocations, in addition to those of slab objects."""
     (FAULTS / "fail_page_alloc/min-order").write_text("0" if fail else "20")
 
@@ -74,17 +74,17 @@ def fixture_failing():
     for what in ("failslab", "fail_page_alloc"):
         (FAULTS / what / "ignore-gfp-wait").write_text("N")
         (FAULTS / what / "verbose").write_text("0")
-    pages(True)
+    set_page_failures(True)
     # Stays on one CPU because caches are per CPU.
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})
-    say(FAILING)
+    write_kernel_log(FAILING)
     yield
-    say(FAILING_NO_MORE)
+    write_kernel_log(FAILING_NO_MORE)
     os.sched_setaffinity(0, everywhere)
 
 
-def objects():
+def live_objects():
     """Returns the number of live objects allocated by the module, or on its behalf, by cache and
     call trace."""
     found = collections.Counter()
@@ -115,12 +115,12 @@ def errno_of(function, *args):
     return 0
 
 
-class Nth:
+class NthAllocation:
     """Fails the n-th allocation of this thread."""
 
     def __init__(self):
         self.file = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
-        self.came = False
+        self.reached = False
 
     @contextlib.contextmanager
     def failing(self, nth):
@@ -129,7 +129,7 @@ class Nth:
         try:
             yield
         finally:
-            self.came = os.pread(self.file, 16, 0).strip() == b"0"
+            self.reached = os.pread(self.file, 16, 0).strip() == b"0"
             os.pwrite(self.file, b"0", 0)
 
     def call(self, nth, function, *args):
@@ -139,7 +139,7 @@ class Nth:
 
 
 @contextlib.contextmanager
-def memory_for(size):
+def limited_memory(size):
     """Limits this thread to objects of `size` bytes in total."""
     # The task filter is set first, so that no other task's allocations fail.
     attributes = {"task-filter": "Y", "space": size, "times": -1, "probability": 100}
@@ -158,7 +158,7 @@ def memory_for(size):
 @pytest.fixture(name="nth")
 def fixture_nth():
     """A control of allocation failures."""
-    made = Nth()
+    made = NthAllocation()
     yield made
     os.close(made.file)
 
@@ -203,7 +203,7 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
     assert attempt(0) == 0
     undo()
     lines, before, seen = len(kernel_log()), (state(), program_ids()), set()
-    had = objects()
+    had = live_objects()
 
     def now():
         return state(), program_ids()
@@ -223,7 +223,7 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
             else:
                 assert error in told, f"allocation {number}: {errno.errorcode.get(error, error)}"
                 seen.add(error)
-            if not nth.came:
+            if not nth.reached:
                 assert error == 0
                 break
         with contextlib.suppress(AssertionError):
@@ -231,8 +231,8 @@ def sweep(name, nth, attempt, state=lambda: None, undo=lambda: None, told=TOLD):
         assert now() == before
     # Waits for objects that are freed after a grace period.
     with contextlib.suppress(AssertionError):
-        eventually(lambda: not objects() - had, 10)
-    lost = objects() - had
+        eventually(lambda: not live_objects() - had, 10)
+    lost = live_objects() - had
     said = [number for number in splats(kernel_log()) if number >= lines]
     names = " ".join(sorted(errno.errorcode[each] for each in seen)) or "-"
     MEASURED.append(f"fault sweep: {name:34} {number - 1:4} allocations failed, told {names:15} "
@@ -249,24 +249,25 @@ def filters(net, parent=nl.TC_H_CLSACT_EGRESS):
             for handle, attrs in found.items()}
 
 
-def direct(fd):
+def direct_action_options(fd):
     """Returns the options of a direct-action filter."""
     return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "name") + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 
 
-def action(fd):
+def action_options(fd):
     """Returns the options of a filter with an action."""
     return nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "name") \
         + nl.attr(nl.BPF_ACT, nl.attr(1, nl.gact(0)))
 
 
-def classic(_fd):
+def bytecode_options(_fd):
     """Returns the options of a filter with bytecode."""
     return nl.attr(nl.BPF_OPS_LEN, struct.pack("=H", 1)) \
         + nl.attr(nl.BPF_OPS, struct.pack("=HBBI", 6, 0, 0, 0))
 
 
-OPTIONS = {"direct action": direct, "an action": action, "classic": classic}
+OPTIONS = {"direct action": direct_action_options, "an action": action_options,
+           "classic": bytecode_options}
 FORMS = pytest.mark.parametrize("form", OPTIONS)
 
 
@@ -275,7 +276,7 @@ def fixture_clsact(net):
     """The network, with clsact on va and a filter that stays."""
     net.tc("qdisc add dev va clsact")
     with program("classifier", "tc_ok") as fd:
-        assert nl.filter_(net.ifindex, direct(fd), handle=7) == (0, "")
+        assert nl.filter_(net.ifindex, direct_action_options(fd), handle=7) == (0, "")
         yield net
 
 
@@ -291,7 +292,7 @@ def test_adding_a_filter(clsact, nth, form):
 def test_adding_the_first_filter(clsact, nth):
     parent = nl.TC_H_CLSACT_INGRESS
     with program("classifier", "tc_shot") as fd:
-        body = nl.tfilter(clsact.ifindex, 1, direct(fd), parent)
+        body = nl.tfilter(clsact.ifindex, 1, direct_action_options(fd), parent)
         sweep("filter add, the first", nth, Request(nth, nl.RTM_NEWTFILTER, CREATE, body),
               lambda: filters(clsact, parent), lambda: clsact.tc("filter del dev va ingress"))
 
@@ -300,7 +301,7 @@ def test_adding_the_first_filter(clsact, nth):
 def test_replacing_a_filter(clsact, nth, form):
     with program("classifier", "tc_ok") as old, program("classifier", "tc_shot") as new:
         def restore():
-            assert nl.filter_(clsact.ifindex, direct(old), flags=REPLACE) == (0, "")
+            assert nl.filter_(clsact.ifindex, direct_action_options(old), flags=REPLACE) == (0, "")
 
         restore()
         body = nl.tfilter(clsact.ifindex, 1, OPTIONS[form](new))
@@ -313,7 +314,8 @@ def test_deleting_filters(clsact, nth, what):
     with program("classifier", "tc_ok") as fd:
         def restore():
             for handle in (1, 7):
-                assert nl.filter_(clsact.ifindex, direct(fd), handle, REPLACE) == (0, "")
+                options = direct_action_options(fd)
+                assert nl.filter_(clsact.ifindex, options, handle, REPLACE) == (0, "")
 
         restore()
         body = nl.tfilter(clsact.ifindex, 1 if what == "one" else 0)
@@ -323,7 +325,7 @@ def test_deleting_filters(clsact, nth, what):
 
 def test_getting_a_filter(clsact, nth):
     with program("classifier", "tc_ok") as fd:
-        assert nl.filter_(clsact.ifindex, action(fd)) == (0, "")
+        assert nl.filter_(clsact.ifindex, action_options(fd)) == (0, "")
         body = nl.tfilter(clsact.ifindex, 1)
         sweep("filter get", nth, Request(nth, nl.RTM_GETTFILTER, 0, body), lambda: filters(clsact))
 
@@ -331,7 +333,7 @@ def test_getting_a_filter(clsact, nth):
 def test_dumping_filters(clsact, nth):
     with program("classifier", "tc_ok") as fd:
         for handle in range(10, 60):
-            assert nl.filter_(clsact.ifindex, action(fd), handle=handle) == (0, "")
+            assert nl.filter_(clsact.ifindex, action_options(fd), handle=handle) == (0, "")
         body = struct.pack("=BxxxiIII", 0, clsact.ifindex, 0, nl.TC_H_CLSACT_EGRESS, 0)
         sweep("filter dump", nth, Request(nth, nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body),
               lambda: filters(clsact))
@@ -350,7 +352,8 @@ def fixture_port(net):
 def test_adding_a_filter_to_hardware(net, port, nth):
     parent, where = nl.TC_H_CLSACT_INGRESS, f"dev {port} ingress"
     with program("classifier", "tc_ok") as fd:
-        body = nl.tfilter(port.ifindex, 1, direct(fd) + nl.attr(nl.BPF_FLAGS_GEN, 2), parent)
+        options = direct_action_options(fd) + nl.attr(nl.BPF_FLAGS_GEN, 2)
+        body = nl.tfilter(port.ifindex, 1, options, parent)
         sweep("filter add, skip_sw", nth, Request(nth, nl.RTM_NEWTFILTER, CREATE, body),
               lambda: (net.filters(where), port.id), lambda: net.tc(f"filter del {where}"))
 
@@ -361,7 +364,7 @@ def test_loading_the_module(nth):
     sh(f"rmmod {NAME}")
     # The kernel's loader allocates the pages for the module's code, and logs at length if it
     # cannot. It also reads the module's trace events and BTF. Neither is tested here.
-    pages(False)
+    set_page_failures(False)
     exempt = ("trace_module_notify", "btf_module_notify")
     listed = pathlib.Path("/proc/kallsyms").read_text().splitlines()
     functions = [f"0x{line.split()[0]}" for line in listed if line.split()[2] in exempt]
@@ -379,7 +382,7 @@ def test_loading_the_module(nth):
               pathlib.Path(f"/sys/module/{NAME}").exists, lambda: unload_module(NAME))
     finally:
         os.close(image)
-        pages(True)
+        set_page_failures(True)
         sh("rmmod lwtcls_fail_exempt")
         sh(f"insmod {MODULE}")
 
@@ -524,7 +527,7 @@ def test_allocating_headroom_for_mac_header(net, family):
     told = []
     with Sender("a", family) as sender, events("skb/kfree_skb") as freed:
         for size in range(0, MOST, 32):
-            with memory_for(size):
+            with limited_memory(size):
                 told.append(errno_of(sender.socket.sendto, b"x", (net.service(family), 9)))
             eventually(lambda: sender.queued() == 0)
             if not told[-1]:
