@@ -54,7 +54,7 @@ def run(fd, packet=PACKET, repeat=1):
     return run_on(fd, packet, repeat=repeat)
 
 
-def said_since(before):
+def module_log_since(before):
     """Returns the module's log lines since `before`, without those about the encapsulation's
     slot."""
     return [line for line in kernel_log()[before:]
@@ -131,8 +131,8 @@ def test_module_loads_if_ftrace_attach_fails(unloaded):
     before = len(kernel_log())
     sh(f"insmod {MODULE}")
     instead = "the kernel's own code pushes headers" if OWN else "programs cannot push headers"
-    assert said_since(before) == [f"lwtcls: {instead}: cannot attach to bpf_lwt_push_encap() "
-                                  "through ftrace (error -16)"]
+    assert module_log_since(before) == [f"lwtcls: {instead}: cannot attach to bpf_lwt_push_encap() "
+                                        "through ftrace (error -16)"]
     # The other function could be attached, but the helper must not work on one hook only.
     with program("lwt_in", "lwt_in_reach_ip") as fd:
         assert run(fd)[0] == WITHOUT_MODULE
@@ -156,8 +156,9 @@ def test_rmmod_waits_until_ftrace_detaches(unloaded):
             sh("rmmod lwtcls_stuck")
             assert leaving.wait(60) == 0
         assert not module_loaded() and run(fd)[0] == WITHOUT_MODULE
-    assert said_since(before) == ["lwtcls: ftrace does not detach from bpf_lwt_in_push_encap() "
-                                  "(error -19): the module stays until it does"]
+    assert module_log_since(before) == [
+        "lwtcls: ftrace does not detach from bpf_lwt_in_push_encap() "
+        "(error -19): the module stays until it does"]
 
 
 @HELPER_ATTACHMENT

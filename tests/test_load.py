@@ -46,7 +46,7 @@ def fixture_unloaded():
 
 
 @contextlib.contextmanager
-def saying():
+def module_log_lines():
     """Yields a list that holds the module's lines of the kernel log after the block."""
     before, said = len(kernel_log()), []
     yield said
@@ -64,7 +64,7 @@ def route_is_refused(net):
 @TAKEN
 def test_kind_is_taken(unloaded, net):
     sh(f"insmod {KERNEL}/net/sched/cls_bpf.ko")
-    with saying() as said:
+    with module_log_lines() as said:
         assert "Device or resource busy" in must_fail(f"insmod {MODULE}")
     assert not module_loaded()
     assert said == ["lwtcls: the classifier 'bpf' is taken: unload cls_bpf first"]
@@ -85,7 +85,7 @@ def is_classifier_only(said):
 @TAKEN
 def test_slot_is_taken(unloaded, net):
     sh(f"insmod {SLOT}")
-    with saying() as said:
+    with module_log_lines() as said:
         sh(f"insmod {MODULE}")
     assert is_classifier_only(said)
     # Only the classifier is registered.
@@ -98,7 +98,7 @@ def test_slot_is_taken(unloaded, net):
     eventually(lambda: sh("rmmod lwtcls", check=False).returncode == 0)
 
     # With cls_only=1 the module logs nothing.
-    with saying() as said:
+    with module_log_lines() as said:
         sh(f"insmod {MODULE} cls_only=1")
     assert said == []
     net.tc("filter add dev va egress bpf da obj tc_shot.o sec tc")
@@ -106,7 +106,7 @@ def test_slot_is_taken(unloaded, net):
     assert route_is_refused(net)
 
 
-class Inserting(threading.Thread):
+class LoadThread(threading.Thread):
     """Loads the module in a thread; `errno` is the result, None until then."""
 
     def __init__(self):
@@ -121,7 +121,7 @@ class Inserting(threading.Thread):
 def loading(function):
     """Loads the module in a thread that sleeps in a call of a kernel function during the block."""
     parameters = pathlib.Path("/sys/module/lwtcls_sleep_at/parameters")
-    thread = Inserting()
+    thread = LoadThread()
     sh(f"insmod {SLEEP_AT} symbol={function} process={os.getpid()}")
     try:
         thread.start()
@@ -140,7 +140,7 @@ def test_filter_added_during_module_load_stays(unloaded, net, slot):
     net.tc("qdisc add dev va clsact")
     if slot == "taken":
         sh(f"insmod {SLOT}")
-    with program("classifier", "tc_shot") as fd, saying() as said:
+    with program("classifier", "tc_shot") as fd, module_log_lines() as said:
         options = (nl.attr(nl.BPF_FD, fd) + nl.attr(nl.BPF_NAME, "shot")
                    + nl.attr(nl.BPF_FLAGS, nl.DIRECT))
         with loading("lwtunnel_encap_add_ops") as thread:

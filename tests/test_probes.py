@@ -9,7 +9,7 @@ import pytest
 from bpf_syscall import bpf
 from conftest import MODULE, eventually, kernel_log, module_loaded, program, sh
 from pins import Pins
-from test_helper import HELPER_ATTACHMENT, WITHOUT_MODULE, run, said_since
+from test_helper import HELPER_ATTACHMENT, WITHOUT_MODULE, module_log_since, run
 from tracing import TRACING, mount
 
 BPF_RAW_TRACEPOINT_OPEN = 17
@@ -79,7 +79,7 @@ def test_module_loads_without_helper_if_fentry_is_attached(pins, unloaded, name)
             assert (run(fd)[0], attached.calls()) == (WITHOUT_MODULE, 1)
             before = len(kernel_log())
             sh(f"insmod {MODULE}")
-            said = said_since(before)
+            said = module_log_since(before)
             assert len(said) == 1 and "-16" in said[0]
             # The program stays attached, and the helper works as without the module.
             assert (run(fd)[0], attached.calls()) == (WITHOUT_MODULE, 2)
@@ -106,7 +106,7 @@ def test_fentry_on_helper_attaches_after_unload(pins, unloaded, name):
 def kprobe(function, kind="p"):
     """Adds a kprobe event on a function; yields a function that returns its hits."""
     mount()
-    tell(f"{kind}:lwtcls_scenario/probe {function}")
+    write_kprobe_event(f"{kind}:lwtcls_scenario/probe {function}")
     enable = TRACING / "events/lwtcls_scenario/probe/enable"
     try:
         enable.write_text("1")
@@ -115,10 +115,10 @@ def kprobe(function, kind="p"):
                           if line.split()[0] == "probe")
         enable.write_text("0")
     finally:
-        tell("-:lwtcls_scenario/probe")
+        write_kprobe_event("-:lwtcls_scenario/probe")
 
 
-def tell(line):
+def write_kprobe_event(line):
     """Adds or removes a kprobe event. Opening the file with O_TRUNC would remove all of them."""
     fd = os.open(TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND)
     try:

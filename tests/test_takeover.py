@@ -34,7 +34,7 @@ from test_load import (
     TOOK_OVER,
     fixture_unloaded,  # noqa: F401
     loading,
-    saying,
+    module_log_lines,
 )
 
 pytestmark = [
@@ -53,7 +53,7 @@ ROUNDS = int(os.environ.get("LWTCLS_TAKEOVERS", "20"))
 
 def load(parameters=""):
     """Loads the module, and checks that it takes the slot over."""
-    with saying() as said:
+    with module_log_lines() as said:
         assert load_module(MODULE, parameters) == 0
     assert said == [TOOK_OVER]
 
@@ -68,12 +68,12 @@ def try_rmmod():
     return sh("rmmod lwtcls", check=False).returncode == 0
 
 
-def other(net, family, encap, verb="add"):
-    """Adds a route in a to another address of b."""
+def change_other_route(net, family, encap, verb="add"):
+    """Adds, replaces or deletes a's route to the other address of b."""
     sh(f"ip -{family} -n a route {verb} {OTHER[family]} {encap} via {net.gateway(family)} dev va")
 
 
-def shown(family, namespace="a", table="all"):
+def encap_route_lines(family, namespace="a", table="all"):
     """Returns the lines of `ip route show` for routes with an encapsulation."""
     lines = sh(f"ip -{family} -n {namespace} route show table {table}").splitlines()
     return [line for line in lines if " encap " in line]
@@ -109,12 +109,12 @@ def test_builtin_route_survives_takeover(unloaded, net, hook, family):
     where = ("b", "local") if hook == "in" else ("a", "main")
     for verdict, passes in (("drop", False), ("ok", True)):
         net.encap(hook, verdict, family)
-        before = shown(family, *where)
+        before = encap_route_lines(family, *where)
         assert len(before) == 1 and f"_{verdict}.o" in before[0]
         for _ in range(2):
             assert bool(net.ping(family) if passes else not net.dropped(family)) == passes
             load()
-            assert shown(family, *where) == before and users() == 0
+            assert encap_route_lines(family, *where) == before and users() == 0
             assert bool(net.ping(family) if passes else not net.dropped(family)) == passes
             unload_module("lwtcls")
         net.local(family)
@@ -125,16 +125,17 @@ def test_builtin_route_survives_takeover(unloaded, net, hook, family):
 def test_routes_of_both_implementations_coexist(unloaded, net_with_other, family):
     net_with_other.encap("xmit", "drop", family)
     load()
-    other(net_with_other, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+    change_other_route(net_with_other, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert net_with_other.dropped(family) and net_with_other.ping(family, OTHER[family])
-    assert len(shown(family)) == 2 and users() == 1
+    assert len(encap_route_lines(family)) == 2 and users() == 1
     assert "is in use" in must_fail("rmmod lwtcls")
     # The same with the verdicts swapped.
     net_with_other.encap("xmit", "ok", family)
-    other(net_with_other, family, "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
+    change_other_route(net_with_other, family,
+                       "encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit", "replace")
     assert net_with_other.ping(family) and net_with_other.dropped(family, address=OTHER[family])
     assert users() == 2
-    other(net_with_other, family, "", "del")
+    change_other_route(net_with_other, family, "", "del")
     net_with_other.route(family)
     eventually(try_rmmod)
 
@@ -149,7 +150,7 @@ def test_replacing_and_deleting_builtin_route(unloaded, net, family):
             net.encap("xmit", "ok", family)
             assert net.ping(family) and users() == 1
         net.route(family, verb="del")
-        assert shown(family) == []
+        assert encap_route_lines(family) == []
         # A tunnel state holds the module until it is freed after a grace period.
         eventually(try_rmmod)
 
@@ -184,12 +185,12 @@ def test_new_route_does_not_share_state_of_builtin_route(unloaded, net_with_othe
     # The kernel compares the names of programs, which are equal.
     net_with_other.route(4, pin("ok"))
     load()
-    other(net_with_other, 4, pin("drop"))
+    change_other_route(net_with_other, 4, pin("drop"))
     assert users() == 1
     assert net_with_other.ping() and net_with_other.dropped(address=OTHER[4])
-    first, second = shown(4)
+    first, second = encap_route_lines(4)
     assert first.split(" encap ")[1] == second.split(" encap ")[1]
-    other(net_with_other, 4, "", "del")
+    change_other_route(net_with_other, 4, "", "del")
     assert net_with_other.ping()
     eventually(try_rmmod)
 
@@ -207,7 +208,7 @@ def test_deleting_builtin_route_compares_encap(unloaded, net, pin):
     assert net.ping()
     before = program_ids()
     sh(f"ip -n a route del 10.1.0.1 {pin('ok')} via 10.0.0.2 dev va")
-    assert shown(4) == []
+    assert encap_route_lines(4) == []
     eventually(lambda: len(program_ids()) == len(before) - 1)
     eventually(try_rmmod)
 
@@ -248,7 +249,8 @@ def test_deleting_netns_after_takeover(unloaded, net_with_other):
        "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     load()
     for family in (4, 6):
-        other(net_with_other, family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
+        change_other_route(net_with_other, family,
+                           "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     assert users() == 2
     net_with_other.close()
     eventually(lambda: program_ids() <= before)
@@ -271,7 +273,7 @@ def test_deleting_many_builtin_routes_after_takeover(unloaded, net):
     eventually(try_rmmod)
 
 
-class Stop(threading.Event):
+class RepeatingThreads(threading.Event):
     """Threads that run until they are stopped. The first failure of any of them is raised then."""
 
     def __init__(self):
@@ -302,7 +304,7 @@ class Stop(threading.Event):
 @contextlib.contextmanager
 def concurrently(*things):
     """Calls functions repeatedly in threads during the block."""
-    stop = Stop()
+    stop = RepeatingThreads()
     for thing in things:
         stop.start(thing)
     try:
@@ -317,7 +319,7 @@ def pings(family):
                       check=False)
 
 
-class Churn:
+class ChangedRoute:
     """A route of a that is added and deleted repeatedly. Counts the answers by errno."""
 
     def __init__(self, net, family):
@@ -342,11 +344,11 @@ class Churn:
 
 
 @contextlib.contextmanager
-def churning(net, families=(4, 6)):
+def changing_routes(net, families=(4, 6)):
     """Adds and deletes routes to the service during the block; yields their answers by errno, which
     are complete after it."""
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/churn_route type lwt_xmit")
-    routes = [Churn(net, family) for family in families]
+    routes = [ChangedRoute(net, family) for family in families]
     os.unlink("/run/bpf/churn_route")
     total = collections.Counter()
     try:
@@ -362,7 +364,7 @@ def test_repeated_takeover_under_traffic(unloaded, net_with_other):
     rounds = iterations(ROUNDS)
     # On output and on input the packets take built-in routes.
     for family in (4, 6):
-        other(net_with_other, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
+        change_other_route(net_with_other, family, "encap bpf out obj lwt_out_ok.o section lwt_out "
                             "xmit obj lwt_xmit_ok.o section lwt_xmit")
         sh(f"ip -{family} -n b route del table local local {OTHER[family]}")
         sh(f"ip -{family} -n b route add table local local {OTHER[family]} "
@@ -372,7 +374,7 @@ def test_repeated_takeover_under_traffic(unloaded, net_with_other):
     begin = time.monotonic()
     try:
         with (every_echo_answered("a") as sent, concurrently(pings(4), pings(6)),
-              churning(net_with_other) as routes):
+              changing_routes(net_with_other) as routes):
             for _ in range(rounds):
                 add = "encap bpf xmit pinned /run/bpf/freed via 10.0.0.2"
                 sh("ip -n a -batch -", lines="\n".join(
@@ -395,7 +397,7 @@ def test_repeated_takeover_under_traffic(unloaded, net_with_other):
 
 def test_requests_during_takeover(unloaded, net):
     # Loads and unloads the module as fast as possible.
-    with churning(net) as routes:
+    with changing_routes(net) as routes:
         for _ in range(iterations(30)):
             assert load_module(MODULE) == 0
             unload_module("lwtcls")
@@ -412,7 +414,10 @@ def test_concurrent_load_and_unload(unloaded, net):
     def unload_once():
         answers["unload", sh("rmmod lwtcls", check=False).returncode] += 1
 
-    with churning(net) as routes, concurrently(load_once, unload_once, load_once, unload_once):
+    with (
+        changing_routes(net) as routes,
+        concurrently(load_once, unload_once, load_once, unload_once),
+    ):
         time.sleep(10)
     assert answers["load", 0] and answers["unload", 0] and routes[0]
     if module_loaded():
@@ -453,7 +458,7 @@ def test_rmmod_waits_for_running_destroy_state(unloaded, net):
 def test_takeover_is_disabled_by_parameters(unloaded, net):
     for words, lines in (("takeover=0", [f"{WITHOUT}, and was not to be taken over"]),
                          ("cls_only=1", [])):
-        with saying() as said:
+        with module_log_lines() as said:
             sh(f"insmod {MODULE} {words}")
         assert said == lines
         # The built-in encapsulation still works, and so does our classifier.
@@ -476,7 +481,7 @@ def test_takeover_is_disabled_by_parameters(unloaded, net):
 def test_slot_that_cannot_be_taken_over(unloaded, net, path, why):
     sh(f"insmod {path}")
     try:
-        with saying() as said:
+        with module_log_lines() as said:
             sh(f"insmod {MODULE}")
         assert said == [f"{WITHOUT}{why}"]
         net.encap("xmit", "drop", 4)
