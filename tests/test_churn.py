@@ -40,7 +40,7 @@ READERS, DUMMY = ("skb_consume_udp", "udp_recvmsg", "udpv6_recvmsg"), "dummy_xmi
 BY_TC, BY_LWT, PUSHED, REROUTED, REDIRECTED = range(5)
 
 
-class End(NamedTuple):
+class PacketEnd(NamedTuple):
     """A kind of end of packets: how many, the drop reason, and the kernel function that freed
     them."""
 
@@ -68,7 +68,7 @@ class End(NamedTuple):
         return ""
 
 
-class Followed:
+class TrackedPackets:
     """What modules/lwtcls_packets.c has seen so far."""
 
     def __init__(self):
@@ -78,7 +78,7 @@ class Followed:
             if first.isdigit():
                 reason, _, where = rest.partition(" ")
                 # The dummy driver is a module on most kernels.
-                self.ends.append(End(int(first), reason, where.removesuffix(" [dummy]")))
+                self.ends.append(PacketEnd(int(first), reason, where.removesuffix(" [dummy]")))
             else:
                 self.numbers[first] = int(rest)
 
@@ -179,7 +179,7 @@ def operations(scene):
     ]
 
 
-def done_by(work):
+def run_operations(work):
     """Runs the operations until the time is over; returns the counts of their outcomes."""
     until = time.monotonic() + SECONDS
     workers = [Worker(*each, until=until) for each in work]
@@ -200,10 +200,10 @@ def run(scene):
     """Runs all operations and the receiver; returns the counts of their outcomes."""
     receiver = Worker("receiver", receive)
     try:
-        done = done_by(operations(scene))
+        done = run_operations(operations(scene))
         # If packets remain, the sums of the scenario do not match.
         with contextlib.suppress(AssertionError):
-            eventually(lambda: Followed().numbers["there"] == 0, 30)
+            eventually(lambda: TrackedPackets().numbers["there"] == 0, 30)
         receiver.stop()
         its, wrong = receiver.result(60)
         assert not wrong, wrong
@@ -212,7 +212,7 @@ def run(scene):
         receiver.end()
 
 
-def words(counts, refused=None):
+def counts_as_text(counts, refused=None):
     """Returns the counts as text. Names of refused operations contain the errno."""
     return ", ".join(f"{name} {count}" for name, count in counts.most_common()
                      if refused in (None, ": E" in name))
@@ -222,7 +222,7 @@ def words(counts, refused=None):
 def test_every_packet_is_accounted_for(followed, counters, scene):
     lines = len(kernel_log())
     done = run(scene)
-    seen = Followed()
+    seen = TrackedPackets()
     by_tc, by_lwt, pushed, rerouted, redirected = (
         counter(counters, number) for number in (BY_TC, BY_LWT, PUSHED, REROUTED, REDIRECTED))
     kernel = seen.by("why", lambda end: not end.consumed and not end.by_program)
@@ -233,9 +233,10 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
         f"churn: {SECONDS:.0f} s, seed {SEED}: {made} packets sent "
         f"{'=' if made == total else 'are not'} {received} delivered + "
         f"{sunk} taken by dummy devices + {by_tc + by_lwt} dropped by programs (tc {by_tc}, lwt "
-        f"{by_lwt}) + {kernel.total()} by the kernel ({words(kernel)}); {pushed} with a header, "
-        f"{rerouted} rerouted, {redirected} redirected")
-    MEASURED.append(f"churn: operations: {words(done, False)}; refused: {words(done, True)}")
+        f"{by_lwt}) + {kernel.total()} by the kernel ({counts_as_text(kernel)}); "
+        f"{pushed} with a header, {rerouted} rerouted, {redirected} redirected")
+    MEASURED.append(f"churn: operations: {counts_as_text(done, False)}; "
+                    f"refused: {counts_as_text(done, True)}")
     assert not splats(kernel_log()[lines:])
 
     # Each packet has been seen to end, and only once.
@@ -246,7 +247,7 @@ def test_every_packet_is_accounted_for(followed, counters, scene):
     # The ends that the kernel reports match the counts of the programs, the receiver and the
     # operations.
     consumed = seen.by("where", lambda end: end.consumed)
-    assert set(consumed) <= {*READERS, DUMMY}, words(consumed)
+    assert set(consumed) <= {*READERS, DUMMY}, counts_as_text(consumed)
     assert seen.sum(lambda end: end.consumed and end.where in READERS) == received
     assert seen.sum(lambda end: end.by_program == "tc") == by_tc
     assert seen.sum(lambda end: end.by_program == "lwt") == by_lwt
@@ -271,7 +272,7 @@ def test_concurrent_traffic_on_all_cpus(generator, counters, scene):
     sysctl("a", "ipv4/ip_forward", 1)
     sysctl("a", "ipv6/conf/all/forwarding", 1)
     egress, ingress = nl.TC_H_CLSACT_EGRESS, nl.TC_H_CLSACT_INGRESS
-    done = done_by([
+    done = run_operations([
         ("flood", flood, scene),
         ("filters of a", churn.change_filters, scene, "a", egress, 1),
         ("filters of a, too", churn.change_filters, scene, "a", ingress, 2),
@@ -282,6 +283,6 @@ def test_concurrent_traffic_on_all_cpus(generator, counters, scene):
     by = collections.Counter({name: counter(counters, number) for number, name in enumerate(
         ("dropped by filters", "dropped by routes", "pushed", "rerouted", "redirected"))})
     MEASURED.append(f"meeting: {SECONDS:.0f} s, seed {SEED}: {done.pop('flooded', 0)} packets, "
-                    f"{words(by)}; {words(done, False)}")
+                    f"{counts_as_text(by)}; {counts_as_text(done, False)}")
     assert not splats(kernel_log()[lines:])
     assert all(by.values()) and done["filters replaced"] and done["routes replaced"]

@@ -73,7 +73,7 @@ def fixture_link(tunnels, request):
     return state
 
 
-def datagram(tunnels, hook, family, size=20):
+def datagram_arrives(tunnels, hook, family, size=20):
     """Returns whether a datagram arrives, and only once."""
     data = f"datagram {next(NUMBERS)} ".encode().ljust(size, b"x")
     with Sender(tunnels.CLIENT[hook], family) as sender:
@@ -81,7 +81,7 @@ def datagram(tunnels, hook, family, size=20):
     return tunnels.receive_all("c", family) == [data]
 
 
-def stream(tunnels, hook, family, size=MUCH):
+def stream_arrives(tunnels, hook, family, size=MUCH):
     """Returns whether all bytes of a connection arrive. It gives up when the helper refuses a GSO
     packet, which cannot arrive without the header."""
     return carry(family, tunnels.CLIENT[hook], "c", tunnels.SERVICE[hook][family], size,
@@ -99,16 +99,16 @@ def test_kernel_tunnel_decapsulates(tunnels, hook, kind, inner, fields):
     before = tunnels.received(device)
     with tunnels.push.pushing(KINDS[kind].header(inner, **fields)):
         assert ping(tunnels.CLIENT[hook], inner, tunnels.SERVICE[hook][inner])
-        assert datagram(tunnels, hook, inner)
+        assert datagram_arrives(tunnels, hook, inner)
         assert tunnels.received(device) == before + 2
         # Fits into one segment.
-        assert stream(tunnels, hook, inner, 1000)
+        assert stream_arrives(tunnels, hook, inner, 1000)
         packets, refused, _ = tunnels.push.seen()
         assert refused == 0
         assert tunnels.received(device) == before + packets
 
 
-def sent_and_seen(tunnels, hook, family, inner, make):
+def send_and_capture(tunnels, hook, family, inner, make):
     """Sends a packet with known bytes, for which `make` returns the header. Returns the header, the
     packet, the packets on c's link, and how many datagrams c's socket has received."""
     client, service = tunnels.CLIENT[hook], tunnels.SERVICE[hook][inner]
@@ -132,7 +132,7 @@ def test_header_and_packet_bytes_are_unchanged(tunnels, hook, inner, kind, optio
     family = KINDS[kind].outer
     fields = {4: {"tos": 0x48, "id": 0x1234, "flags": DONT_FRAGMENT, "options": options},
               6: {"flow": 0x6812345}}[family]
-    header, data, seen, arrived = sent_and_seen(
+    header, data, seen, arrived = send_and_capture(
         tunnels, hook, family, inner, lambda _: KINDS[kind].header(inner, **fields))
     head = bytearray(header)
     # On input the packet is forwarded.
@@ -189,7 +189,7 @@ def test_checksum_set_by_program_is_kept(tunnels, hook, inner, error):
         head[10:12] = struct.pack("!H", checksum(head[:20]) + error)
         return Header(bytes(head))
 
-    header, data, seen, arrived = sent_and_seen(tunnels, hook, 4, inner, make)
+    header, data, seen, arrived = send_and_capture(tunnels, hook, 4, inner, make)
     head = bytearray(header)
     if hook == "in":
         head[8] -= 1
@@ -217,7 +217,7 @@ def fixture_trace():
 ], ids=label)
 def test_outer_udp_transport_offset_is_set(tunnels, trace, hook, inner, kind, fields, at):
     with tunnels.push.pushing(KINDS[kind].header(inner, **fields)):
-        assert datagram(tunnels, hook, inner)
+        assert datagram_arrives(tunnels, hook, inner)
     protocol = {4: "0x0800", 6: "0x86dd"}[KINDS[kind].outer]
     told = [line for line in trace()
             if " dev=wa " in line and f"protocol={protocol}" in line]
@@ -290,7 +290,7 @@ def pushing_to_gso(tunnels, kind, inner, fields):
         yield seen
 
 
-def fragmented(head):
+def is_fragment(head):
     """Returns whether a packet is a fragment."""
     if head[0] >> 4 == 4:
         return struct.unpack_from("!H", head, 6)[0] & 0x3FFF != 0
@@ -304,13 +304,13 @@ def fragmented(head):
 @gso_tunnels(whole="sure", cut="check", bare="all")
 def test_tcp_gso_packets(tunnels, link, hook, kind, inner, fields):
     with pushing_to_gso(tunnels, kind, inner, fields) as wire:
-        assert stream(tunnels, hook, inner)
+        assert stream_arrives(tunnels, hook, inner)
         assert tunnels.push.seen()[1] == 0
         packets, refused, _ = tunnels.push.seen(gso=True)
         assert refused == 0
         assert packets > 10
         seen = wire()
-        assert not any(fragmented(head) for head, _ in seen)
+        assert not any(is_fragment(head) for head, _ in seen)
         if link == "whole":
             # On a slow machine TCP sends no more than two segments at a time.
             assert max(length for _, length in seen) > tunnels.MTU
@@ -427,12 +427,12 @@ class TestGroPackets:
     @BEYOND(OTHER_FAMILY, run=False, when={"inner": [4], "kind": ["gre6", "vxlan6"]})
     def test_tcp_gro_packets(self, tunnels, link, kind, inner, fields):
         with pushing_to_gso(tunnels, kind, inner, fields) as wire:
-            assert stream(tunnels, "in", inner)
+            assert stream_arrives(tunnels, "in", inner)
             assert tunnels.push.seen()[1] == 0
             packets, refused, _ = tunnels.push.seen(gso=True)
             assert (packets > 0, refused) == (True, 0)
             seen = wire()
-            assert not any(fragmented(head) for head, _ in seen)
+            assert not any(is_fragment(head) for head, _ in seen)
             assert max(length for _, length in seen) <= tunnels.MTU
 
     @pytest.mark.beyond_c(NOT_TCP)
@@ -474,7 +474,7 @@ def refusals():
     return found
 
 
-def frame(inner):
+def packet_and_frame(inner):
     """Returns a packet, without and with a MAC header."""
     data = packet(inner, *{4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}[inner])
     return data, bytes(12) + struct.pack("!H", ETHERTYPE[inner]) + data
@@ -484,7 +484,7 @@ def frame(inner):
 @INNER
 @pytest.mark.parametrize("header", refusals())
 def test_header_is_refused(tunnels, hook, inner, header):
-    data, with_mac = frame(inner)
+    data, with_mac = packet_and_frame(inner)
     assert tunnels.push.run(hook, Header(header), with_mac) == ("EINVAL", data)
 
 
@@ -500,7 +500,7 @@ def test_header_is_refused(tunnels, hook, inner, header):
     pytest.param(udp(6, 1), id="IPv6 and UDP only"),
 ])
 def test_header_is_accepted(tunnels, hook, inner, header):
-    data, with_mac = frame(inner)
+    data, with_mac = packet_and_frame(inner)
     error, back = tunnels.push.run(hook, header, with_mac)
     head = bytearray(header.pushed(data))
     if head[0] >> 4 == 4:
@@ -519,12 +519,12 @@ def test_header_is_accepted(tunnels, hook, inner, header):
 def test_header_that_prevents_segmentation_is_refused(
         tunnels, hook, family, inner, protocol, rest, told):
     with tunnels.push.pushing(gre(family, inner), ip(family, protocol, rest)):
-        assert not stream(tunnels, hook, inner, 20000)
+        assert not stream_arrives(tunnels, hook, inner, 20000)
         packets, refused, error = tunnels.push.seen(gso=True)
         assert packets == refused > 0
         assert error == told
         # Other packets still arrive.
-        assert datagram(tunnels, hook, inner)
+        assert datagram_arrives(tunnels, hook, inner)
 
 
 @HOOKS
@@ -532,7 +532,7 @@ def test_header_that_prevents_segmentation_is_refused(
 @FAMILIES
 @pytest.mark.beyond_c("header that a program pushes, refused for what the packet is")
 def test_refused_header_leaves_packet_unchanged(tunnels, hook, inner, family):
-    data, with_mac = frame(inner)
+    data, with_mac = packet_and_frame(inner)
     assert tunnels.push.run(hook, gre(family, inner), with_mac, gso=10) == (ENOTSUPP, data)
 
 
@@ -580,7 +580,7 @@ def fixture_shared():
 def test_header_changed_during_push_is_pushed_as_checked(shared):
     fd, memory = shared
     memory.header[0] = 0x60
-    _, with_mac = frame(4)
+    _, with_mac = packet_and_frame(4)
     # Each packet needs headroom, which is added after the check of the header and before its copy.
     sh(f"insmod {BUILD}/tests/modules/lwtcls_user_write.ko process={os.getpid()} "
        f"at={ctypes.addressof(memory.header)}")
@@ -600,12 +600,13 @@ def test_header_changed_during_push_is_pushed_as_checked(shared):
                  marks=BEYOND("outer IPv4 checksum left 0")),
     pytest.param(lambda inner: KINDS["vxlan"].header(inner), id="vxlan",
                  marks=BEYOND("outer IPv4 checksum left 0")),
-    pytest.param(lambda inner: summed(gre(4, inner), inner), id="gre with its checksum"),
+    pytest.param(lambda inner: with_ipv4_checksum(gre(4, inner), inner),
+                 id="gre with its checksum"),
     pytest.param(lambda inner: ip(6, 253, bytes(3)), id="odd length",
                  marks=BEYOND("header of odd length")),
 ])
 def test_checksum_complete_stays_valid(tunnels, inner, header):
-    _, with_mac = frame(inner)
+    _, with_mac = packet_and_frame(inner)
     try:
         error, _ = tunnels.push.run(
             "in", header(inner), with_mac, BPF_F_TEST_SKB_CHECKSUM_COMPLETE)
@@ -614,9 +615,9 @@ def test_checksum_complete_stays_valid(tunnels, inner, header):
     assert error == 0
 
 
-def summed(header, inner):
+def with_ipv4_checksum(header, inner):
     """Returns an IPv4 header with its checksum filled in."""
-    head = bytearray(header.pushed(frame(inner)[0]))
+    head = bytearray(header.pushed(packet_and_frame(inner)[0]))
     head[10:12] = struct.pack("!H", checksum(head[:20]))
     return Header(bytes(head))
 
@@ -717,7 +718,7 @@ class TestNarrowLink:
             told = sender.send(tunnels.SERVICE[hook][inner], data)
             assert name_of(told) == ("ENOBUFS" if hook == "xmit" and not fits else 0)
             assert tunnels.receive_all("c", inner) == [data] * fits
-            assert [fragmented(head) for head, _ in wire.packets()] == [True] * 2 * fits
+            assert [is_fragment(head) for head, _ in wire.packets()] == [True] * 2 * fits
 
 
 @HOOKS

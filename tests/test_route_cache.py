@@ -486,7 +486,7 @@ def test_unannounced_change_takes_effect_next_jiffy(wires):
 IPV6_XFRM_POLICY = 35
 
 
-def blocking(address):
+def blocking_policy(address):
     """Returns a struct xfrm_userpolicy_info that blocks packets to an address, without limits."""
     to = socket.inet_pton(socket.AF_INET6, address)
     selector = struct.pack("16s24xHBBB3xII", to, socket.AF_INET6, 128, 0, 0, 0, 0)
@@ -500,7 +500,7 @@ def test_socket_xfrm_policy_applies_only_to_its_packets(wires):
                                 f"route add {other} {via['b'][6]}"), \
             Sender("a", 6) as free, Sender("a", 6) as blocked:
         blocked.socket.setsockopt(socket.IPPROTO_IPV6, IPV6_XFRM_POLICY,
-                                  blocking(other))
+                                  blocking_policy(other))
         refused = 0
         for _ in range(20):
             burst(free.socket, first, b"free")
@@ -537,7 +537,7 @@ def fragments(namespace, family):
     return counters(namespace)["IpFragCreates" if family == 4 else "Ip6FragCreates"]
 
 
-def too_big(family, destination, port, mtu):
+def send_icmp_too_big(family, destination, port, mtu):
     """Has b send an ICMP error to a: a packet to `destination` exceeds `mtu`."""
     if family == 4:
         packet = struct.pack("!BBHHHBBH", 0x45, 0, 1328, 0, 0, 64, socket.IPPROTO_UDP, 0)
@@ -567,7 +567,8 @@ def test_pmtu_exception_applies_to_next_packet(wires, family):
         data = b"y" * 1300
         burst(sender.socket, first, data)
         assert fragments("a", family) == 0
-        too_big(family, other, sender.socket.getsockname()[1], mtu=1280 if family == 6 else 600)
+        send_icmp_too_big(family, other, sender.socket.getsockname()[1],
+                          mtu=1280 if family == 6 else 600)
         eventually(lambda: "mtu" in sh(f"ip -{family} -n a route get {other}"))
         # Clears the error that the socket has received as well.
         sender.pending()

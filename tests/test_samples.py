@@ -131,7 +131,7 @@ def encapsulating(names=tuple(TUNNELS)):
         pytest.param(name, marks=pytest.mark.needs(NEEDS[name])) for name in names], indirect=True)
 
 
-class End:
+class FarEnd:
     """A sample, and the far end of its tunnel in b. Only a's route with the sample leads to the
     service address of b; b and c reach each other through a."""
 
@@ -177,7 +177,7 @@ class End:
 @pytest.fixture(name="end")
 def fixture_end(wires, request):
     """A sample that encapsulates, and its far end."""
-    made = End(wires, request.param)
+    made = FarEnd(wires, request.param)
     if made.name == "fou":
         # "ip fou" does not make the kernel load the module.
         modprobe("fou")
@@ -190,7 +190,7 @@ def fixture_end(wires, request):
           f"addr del {wires.THIRD[4]}/32 dev lo", f"addr del {wires.THIRD[6]}/128 dev lo")
 
 
-def fragment(packet):
+def is_fragment(packet):
     """Returns whether an IPv4 packet is a fragment."""
     return struct.unpack_from("!H", packet, 6)[0] & 0x3FFF != 0
 
@@ -210,7 +210,7 @@ def test_kernel_tunnel_device_decapsulates(end, client, inner):
         seen = wire()
         # On a slow machine TCP sends no more than two segments at a time.
         assert max(length for _, length in seen) > MTU
-        assert not any(fragment(packet) for packet, _ in seen)
+        assert not any(is_fragment(packet) for packet, _ in seen)
         assert end.received(inner) - before > len(seen)
 
 
@@ -229,7 +229,7 @@ def test_headroom_lowers_mtu_of_route(end, client, inner):
         assert sender.send(service, whole) == 0
         assert end.wires.receive_all("b", inner) == [whole]
         ((packet, length),) = wire()
-        assert length == MTU and not fragment(packet)
+        assert length == MTU and not is_fragment(packet)
 
 
 @encapsulating()
@@ -310,7 +310,7 @@ def maps(name):
             for number in found["map_ids"]}
 
 
-def words(data):
+def bpftool_bytes(data):
     """Returns bytes in bpftool's notation."""
     return "hex " + " ".join(f"{each:02x}" for each in data)
 
@@ -318,7 +318,7 @@ def words(data):
 def key_of(family, address):
     """Returns the key of an address in the samples' maps."""
     data = socket.inet_pton(DOMAIN[family], address)
-    return words(data if family == 6 else bytes(10) + b"\xff\xff" + data)
+    return bpftool_bytes(data if family == 6 else bytes(10) + b"\xff\xff" + data)
 
 
 @pytest.fixture(name="classes")
@@ -340,8 +340,8 @@ def test_classifier_sorts_by_dscp_and_counts(classes):
 
     def counters(dscp):
         """Returns the packets and bytes of a DSCP, summed over all CPUs."""
-        values = json.loads(sh(
-            f"bpftool -j map lookup id {found['counters']} key {words(struct.pack('=I', dscp))}"))
+        key = bpftool_bytes(struct.pack("=I", dscp))
+        values = json.loads(sh(f"bpftool -j map lookup id {found['counters']} key {key}"))
         return tuple(sum(struct.unpack_from("=Q", bytes(int(byte, 0) for byte in each["value"]),
                                             at)[0] for each in values["values"]) for at in (0, 8))
 
@@ -359,8 +359,8 @@ def test_classifier_sorts_by_dscp_and_counts(classes):
 
     def assign(dscp, classid):
         """Assigns a class to a DSCP."""
-        sh(f"bpftool map update id {found['classes']} key {words(struct.pack('=I', dscp))} "
-           f"value {words(struct.pack('=I', classid))}")
+        key, value = (bpftool_bytes(struct.pack("=I", each)) for each in (dscp, classid))
+        sh(f"bpftool map update id {found['classes']} key {key} value {value}")
 
     # The command of the head comment.
     sh("bpftool map update name classes key 46 0 0 0 value hex 10 00 01 00")
@@ -408,7 +408,7 @@ def test_container_gets_packets_to_its_address(wires, family):
             assert not arrives(b"before")
             key = key_of(family, address)
             sh(f"bpftool map update id {containers} key {key} "
-               f"value {words(struct.pack('=I', veth))}")
+               f"value {bpftool_bytes(struct.pack('=I', veth))}")
             assert arrives(b"container")
             assert ping("b", family, address)
             assert carry(family, "b", "c", address, iterations(1 << 20))
@@ -477,7 +477,7 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
     # Other sources have buckets of their own.
     assert policer.send("a", family, 15) == 15
     assert policer.dropped("buckets", key_of(family, policer.FROM["a"][family])) == 0
-    assert policer.dropped("others", words(bytes(4))) == 0
+    assert policer.dropped("others", bpftool_bytes(bytes(4))) == 0
 
     # The bucket fills up again.
     def passes():
@@ -495,7 +495,7 @@ def test_policer_shares_one_bucket_if_map_is_full(policer):
     assert policer.send("a", 4, 1) == 1
     passed = policer.send("c", 4, 60)
     assert passed < 60
-    assert policer.dropped("others", words(bytes(4))) == 60 - passed
+    assert policer.dropped("others", bpftool_bytes(bytes(4))) == 60 - passed
     assert policer.dropped("buckets", key_of(4, policer.FROM["a"][4])) == 0
 
 
