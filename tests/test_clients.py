@@ -31,7 +31,7 @@ NOT_THE_ID = "TCA_BPF_ID is not the id of the program"
 NOT_THE_TAG = "TCA_BPF_TAG is not the tag of the program"
 
 
-def identity(fd):
+def id_and_tag(fd):
     """Returns a program's id and tag as attributes carry them. C: bpf(BPF_OBJ_GET_INFO_BY_FD)."""
     info = ctypes.create_string_buffer(16)
     bpf(BPF_OBJ_GET_INFO_BY_FD, "=IIQ", fd, len(info), ctypes.addressof(info))
@@ -39,7 +39,7 @@ def identity(fd):
 
 
 @contextlib.contextmanager
-def by_id(number):
+def open_by_id(number):
     """Yields a descriptor of the program with this id."""
     fd, _ = bpf(BPF_PROG_GET_FD_BY_ID, "=III", struct.unpack("=I", number)[0], 0, 0)
     try:
@@ -75,7 +75,7 @@ def tcmsg(ifindex, handle=0, parent=EGRESS, prio=1, protocol=ETH_P_ALL):
     return struct.pack("=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | socket.htons(protocol))
 
 
-def new(*args, flags=ADD):
+def add_filter(*args, flags=ADD):
     """Adds a filter; the arguments are the parts of the body. Returns the errno and the extack
     message."""
     return nl.request("a", nl.RTM_NEWTFILTER, flags, b"".join(args))
@@ -230,8 +230,9 @@ def test_actions_of_a_policer(va, fds, actions):
     police = struct.pack("=IiIII", 0, 0, 0, 0, 2000).ljust(56, b"\0")
     options = (attr(nl.BPF_FD, fds["ok"]) + attr(nl.BPF_ACT, actions)
                + attr(nl.BPF_POLICE, attr(1, police)))
-    assert new(tcmsg(va.ifindex), attr(nl.TCA_KIND, "bpf"), attr(nl.TCA_OPTIONS, options)) == (
-        0, ours("the actions of a filter that has a policer are not run"))
+    answer = add_filter(tcmsg(va.ifindex), attr(nl.TCA_KIND, "bpf"),
+                        attr(nl.TCA_OPTIONS, options))
+    assert answer == (0, ours("the actions of a filter that has a policer are not run"))
     (found,) = nl.filters(va.ifindex).values()
     assert nl.BPF_POLICE in found and nl.BPF_ACT not in found
     assert va.ping()
@@ -275,7 +276,7 @@ def test_pyroute2_routes(lasting, ipr, family):
 ANDROID = "prog_clatd_schedcls_egress4_clat_rawip:[*fsobj]"
 
 
-def android(ifindex, fd, name, prio=4, protocol=ETH_P_IP, parent=EGRESS):
+def libtcutils_request(ifindex, fd, name, prio=4, protocol=ETH_P_IP, parent=EGRESS):
     """Returns the request of Android's libtcutils: a C structure in which the attributes have fixed
     offsets."""
     options = (attr(nl.BPF_FD, fd) + attr(nl.BPF_NAME, name.encode().ljust(256, b"\0"))
@@ -288,10 +289,10 @@ def android(ifindex, fd, name, prio=4, protocol=ETH_P_IP, parent=EGRESS):
 @pytest.mark.parametrize("name", [ANDROID, "x" * 255, ""], ids=["clat", "longest", "empty"])
 def test_android(va, fds, hook, name):
     parent = INGRESS if hook == "ingress" else EGRESS
-    body = android(va.ifindex, fds["shot"], name, parent=parent)
+    body = libtcutils_request(va.ifindex, fds["shot"], name, parent=parent)
     # The sizes of the structure's members.
     assert len(body) == 20 + 8 + 4 + 8 + 260 + 8
-    assert new(body) == (0, "")
+    assert add_filter(body) == (0, "")
     assert va.dropped()
     # The padding is not part of the name.
     (found,) = nl.filters(va.ifindex, parent=parent).values()
@@ -305,13 +306,13 @@ def test_android(va, fds, hook, name):
     assert nl.request("a", nl.RTM_DELTFILTER, 0, remove) == (0, "")
     assert va.filters(f"dev va {hook}") == []
     assert va.ping()
-    assert new(android(va.ifindex, fds["ok"], name, parent=parent)) == (0, "")
+    assert add_filter(libtcutils_request(va.ifindex, fds["ok"], name, parent=parent)) == (0, "")
     assert va.ping()
     assert nl.request("a", nl.RTM_DELTFILTER, 0, remove) == (0, "")
     assert va.filters(f"dev va {hook}") == []
 
 
-def go(ifindex, fd, name, handle=1, classid=0, direct=True):
+def netlink_go_request(ifindex, fd, name, handle=1, classid=0, direct=True):
     """Returns the request of the Go package vishvananda/netlink, which Cilium uses too."""
     options = attr(nl.BPF_CLASSID, classid) if classid else b""
     options += (attr(nl.BPF_FD, fd) + attr(nl.BPF_NAME, name)
@@ -322,17 +323,18 @@ def go(ifindex, fd, name, handle=1, classid=0, direct=True):
 def test_go_netlink(va, fds):
     # FilterAdd(), FilterReplace() twice, and FilterDel(), which sends all attributes.
     name = "cil_to_netdev-eth0"
-    assert new(go(va.ifindex, fds["ok"], name)) == (0, "")
+    assert add_filter(netlink_go_request(va.ifindex, fds["ok"], name)) == (0, "")
     assert va.ping()
     for fd, classid, direct in (("shot", 0, True), ("ok", 0x10001, False)):
-        body = go(va.ifindex, fds[fd], name, classid=classid, direct=direct)
-        assert new(body, flags=nl.NLM_F_CREATE) == (0, "")
+        body = netlink_go_request(va.ifindex, fds[fd], name, classid=classid, direct=direct)
+        assert add_filter(body, flags=nl.NLM_F_CREATE) == (0, "")
         found = nl.filters(va.ifindex)[1]
         assert found[nl.BPF_NAME] == name.encode() + b"\0"
         assert (nl.BPF_FLAGS in found, nl.BPF_CLASSID in found) == (direct, bool(classid))
-        assert found[nl.BPF_ID] == identity(fds[fd])[0]
+        assert found[nl.BPF_ID] == id_and_tag(fds[fd])[0]
         assert (va.dropped if fd == "shot" else va.ping)()
-    assert nl.request("a", nl.RTM_DELTFILTER, 0, go(va.ifindex, fds["ok"], name)) == (0, "")
+    body = netlink_go_request(va.ifindex, fds["ok"], name)
+    assert nl.request("a", nl.RTM_DELTFILTER, 0, body) == (0, "")
     assert va.filters() == []
 
 
@@ -345,15 +347,16 @@ def test_go_netlink_routes(lasting, family):
         for fd, name in ((good, b"one\0"), (drop, b"two\0\0"), (good, b"three\0\0\0")):
             prog = attr(nl.PROG_FD, fd) + attr(nl.PROG_NAME, name)
             encap = attr(nl.LWT_XMIT, prog) + attr(nl.LWT_HEADROOM, 14)
-            assert go_route(lasting, family, encap) == (0, "")
+            assert netlink_go_route(lasting, family, encap) == (0, "")
             shown = sh(f"ip -{family} -n a route show {lasting.service(family)}")
             assert f" xmit {name.rstrip(bytes(1)).decode()} " in shown
             assert (lasting.dropped if fd == drop else lasting.ping)(family)
         sh(f"ip -{family} -n a route del {lasting.service(family)}")
 
 
-def go_route(net, family, encap):
-    """RouteReplace() of the same package."""
+def netlink_go_route(net, family, encap):
+    """Sends the request of RouteReplace() of the same package; returns the errno and the extack
+    message."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     body = nl.destination(family) + attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
     body += attr(nl.RTA_ENCAP | NESTED, encap)
@@ -372,72 +375,73 @@ ORDERS = {
 READ = pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 
 
-def again(ifindex, options, order, handle=1):
+def request_with_options(ifindex, options, order, handle=1):
     """Sends a filter request with attributes that were read, in this order."""
     body = b"".join(attr(kind, options[kind]) for kind in order if kind in options)
-    return new(tcmsg(ifindex, handle), attr(nl.TCA_KIND, "bpf"), attr(nl.TCA_OPTIONS, body),
-               flags=nl.NLM_F_CREATE)
+    return add_filter(tcmsg(ifindex, handle), attr(nl.TCA_KIND, "bpf"), attr(nl.TCA_OPTIONS, body),
+                      flags=nl.NLM_F_CREATE)
 
 
-@pytest.fixture(name="read")
-def fixture_read(va, fds):
+@pytest.fixture(name="read_options")
+def fixture_read_options(va, fds):
     """The attributes that a dump has of a filter whose program drops packets."""
-    assert new(go(va.ifindex, fds["shot"], "before")) == (0, "")
+    assert add_filter(netlink_go_request(va.ifindex, fds["shot"], "before")) == (0, "")
     return nl.filters(va.ifindex)[1]
 
 
 @READ
-def test_read_change_replace(va, read, order):
+def test_read_change_replace(va, read_options, order):
     # The same program, a new name and a class; the rest as it was read.
-    assert {nl.BPF_ID, nl.BPF_TAG} <= set(read)
-    with by_id(read[nl.BPF_ID]) as fd:
-        changed = read | {nl.BPF_FD: fd, nl.BPF_NAME: b"after\0", nl.BPF_CLASSID: 0x10001}
-        assert again(va.ifindex, changed, order) == (0, "")
+    assert {nl.BPF_ID, nl.BPF_TAG} <= set(read_options)
+    with open_by_id(read_options[nl.BPF_ID]) as fd:
+        changed = read_options | {nl.BPF_FD: fd, nl.BPF_NAME: b"after\0", nl.BPF_CLASSID: 0x10001}
+        assert request_with_options(va.ifindex, changed, order) == (0, "")
         found = nl.filters(va.ifindex)[1]
-        assert found == read | {nl.BPF_NAME: b"after\0",
-                                nl.BPF_CLASSID: struct.pack("=I", 0x10001)}
+        assert found == read_options | {nl.BPF_NAME: b"after\0",
+                                        nl.BPF_CLASSID: struct.pack("=I", 0x10001)}
         assert va.dropped()
         # A second filter with the same attributes is accepted too.
-        assert again(va.ifindex, changed, order, handle=2) == (0, "")
+        assert request_with_options(va.ifindex, changed, order, handle=2) == (0, "")
     assert nl.filters(va.ifindex)[2] == found
 
 
 @READ
-def test_read_change_the_program_replace(va, read, fds, order):
+def test_read_change_the_program_replace(va, read_options, fds, order):
     # The id and the tag are those of the program that is replaced.
-    changed = read | {nl.BPF_FD: fds["ok"]}
-    assert again(va.ifindex, changed, order) == (0, "")
-    number, tag = identity(fds["ok"])
-    assert nl.filters(va.ifindex)[1] == read | {nl.BPF_ID: number, nl.BPF_TAG: tag}
+    changed = read_options | {nl.BPF_FD: fds["ok"]}
+    assert request_with_options(va.ifindex, changed, order) == (0, "")
+    number, tag = id_and_tag(fds["ok"])
+    assert nl.filters(va.ifindex)[1] == read_options | {nl.BPF_ID: number, nl.BPF_TAG: tag}
     assert va.ping()
 
 
 @pytest.mark.beyond_c(REPORTED)
 @pytest.mark.parametrize("kind, message", [(nl.BPF_ID, NOT_THE_ID), (nl.BPF_TAG, NOT_THE_TAG)],
                          ids=["id", "tag"])
-def test_identity_of_another_program(va, read, fds, kind, message):
-    others = dict(zip((nl.BPF_ID, nl.BPF_TAG), identity(fds["ok"]), strict=True))
-    with by_id(read[nl.BPF_ID]) as fd:
-        for wrong in (others[kind], read[kind][:-1], read[kind] + b"\0", b""):
-            asked = read | {nl.BPF_FD: fd, kind: wrong}
+def test_identity_of_another_program(va, read_options, fds, kind, message):
+    others = dict(zip((nl.BPF_ID, nl.BPF_TAG), id_and_tag(fds["ok"]), strict=True))
+    with open_by_id(read_options[nl.BPF_ID]) as fd:
+        for wrong in (others[kind], read_options[kind][:-1], read_options[kind] + b"\0", b""):
+            asked = read_options | {nl.BPF_FD: fd, kind: wrong}
             for handle in (1, 2):
-                assert again(va.ifindex, asked, ORDERS["go-tc"], handle) == (
+                assert request_with_options(va.ifindex, asked, ORDERS["go-tc"], handle) == (
                     errno.EINVAL, message)
         # A new filter replaces no program that the id or the tag could refer to.
-        asked = read | {nl.BPF_FD: fds["ok"]}
+        asked = read_options | {nl.BPF_FD: fds["ok"]}
         del asked[{nl.BPF_ID: nl.BPF_TAG, nl.BPF_TAG: nl.BPF_ID}[kind]]
-        assert again(va.ifindex, asked, ORDERS["go-tc"], 2) == (errno.EINVAL, message)
-    assert nl.filters(va.ifindex) == {1: read}
+        assert request_with_options(va.ifindex, asked, ORDERS["go-tc"], 2) == (
+            errno.EINVAL, message)
+    assert nl.filters(va.ifindex) == {1: read_options}
     assert va.dropped()
 
 
-def test_offload_state_flags_are_refused(va, read, fds):
+def test_offload_state_flags_are_refused(va, read_options, fds):
     # The C code refuses it too: clients have to leave out these flags.
-    assert read[nl.BPF_FLAGS_GEN] == struct.pack("=I", 8)
-    changed = read | {nl.BPF_FD: fds["shot"]}
-    assert again(va.ifindex, changed, sorted(changed)) == (
+    assert read_options[nl.BPF_FLAGS_GEN] == struct.pack("=I", 8)
+    changed = read_options | {nl.BPF_FD: fds["shot"]}
+    assert request_with_options(va.ifindex, changed, sorted(changed)) == (
         errno.EINVAL, ours("a bpf filter supports only the generic flags skip_hw and skip_sw"))
-    assert nl.filters(va.ifindex) == {1: read}
+    assert nl.filters(va.ifindex) == {1: read_options}
 
 
 def test_bytecode_is_read_and_sent_back(va):
@@ -447,7 +451,7 @@ def test_bytecode_is_read_and_sent_back(va):
     assert {nl.BPF_OPS, nl.BPF_OPS_LEN} <= set(read) and nl.BPF_NAME not in read
     order = (nl.BPF_OPS, nl.BPF_OPS_LEN, nl.BPF_CLASSID)
     changed = read | {nl.BPF_CLASSID: struct.pack("=I", 0x10003)}
-    assert again(va.ifindex, changed, order) == (0, "")
+    assert request_with_options(va.ifindex, changed, order) == (0, "")
     assert nl.filters(va.ifindex) == {1: changed}
 
 
@@ -456,5 +460,5 @@ def test_netlink_type_flag_bits_are_ignored(va, fds, flag):
     options = b"".join(attr(kind | flag, payload) for kind, payload in (
         (nl.BPF_FD, fds["shot"]), (nl.BPF_NAME, "name"), (nl.BPF_FLAGS, nl.DIRECT)))
     body = attr(nl.TCA_KIND, "bpf") + attr(nl.TCA_OPTIONS | NESTED, options)
-    assert new(tcmsg(va.ifindex), body) == (0, "")
+    assert add_filter(tcmsg(va.ifindex), body) == (0, "")
     assert va.dropped()
