@@ -44,15 +44,15 @@ def fixture_tc(net):
     return net
 
 
-def hits(net, where="egress"):
+def filters_with_count(net, where="egress"):
     """Returns the filters for which tc prints a packet count, as JSON."""
     shown = json.loads(sh(f"tc -n a -s -j filter show dev va {where}"))
     return [entry for entry in shown if "packets" in entry]
 
 
-def hit(net):
+def filter_with_count(net):
     """Returns the only filter that has a packet count."""
-    found = hits(net)
+    found = filters_with_count(net)
     assert len(found) == 1
     return found[0]
 
@@ -66,11 +66,11 @@ def add(net, name, options="prio 1 protocol ip", direction="egress", end=""):
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
 def test_hits_of_a_filter(tc, counting, direction):
     add(tc, "ok", direction=direction)
-    assert [found["packets"] for found in hits(tc, direction)] == [0]
+    assert [found["packets"] for found in filters_with_count(tc, direction)] == [0]
     assert tc.ping(count=3, size=100)
     # The MAC header counts on egress only, as for tc actions.
     length = 20 + 8 + 100 + (14 if direction == "egress" else 0)
-    found, = hits(tc, direction)
+    found, = filters_with_count(tc, direction)
     assert (found["packets"], found["bytes"], found["drops"]) == (3, 3 * length, 0)
     assert f"Sent {3 * length} bytes 3 pkt (dropped 0, " in tc.tc(
         f"-s filter show dev va {direction}")
@@ -81,7 +81,7 @@ def test_hits_of_a_filter(tc, counting, direction):
 def test_drops_of_a_filter(tc, counting):
     add(tc, "shot")
     assert tc.dropped(count=2, size=10)
-    found = hit(tc)
+    found = filter_with_count(tc)
     assert (found["packets"], found["drops"]) == (2, 2)
     assert "pkt (dropped 2, " in tc.tc("-s filter show dev va egress")
 
@@ -91,14 +91,14 @@ def test_unspec_is_not_counted(tc, counting):
     for handle, name in ((1, "ok"), (2, "unspec")):
         add(tc, name, f"prio 1 protocol ip handle {handle}")
     assert tc.ping(count=4)
-    assert [found["packets"] for found in hits(tc)] == [0, 4]
+    assert [found["packets"] for found in filters_with_count(tc)] == [0, 4]
 
 
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 def test_class_counts_as_hit(tc, counting):
     tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc")
     assert tc.ping(count=2)
-    assert [found["packets"] for found in hits(tc)] == [2]
+    assert [found["packets"] for found in filters_with_count(tc)] == [2]
 
 
 @pytest.mark.only_here("the C counts nothing of a filter")
@@ -116,7 +116,7 @@ def test_filter_with_actions_has_only_their_counts(tc, counting):
 def test_gso_packet_counts_as_its_segments(tc, counting, family):
     add(tc, "ok", "prio 1 protocol all")
     assert carry(family, "a", "b", tc.service(family), 1 << 20)
-    found = hit(tc)
+    found = filter_with_count(tc)
     # No segment exceeds the device's MTU, and headers count as well.
     assert found["packets"] >= (1 << 20) // 1500
     assert found["bytes"] > (1 << 20)
@@ -125,7 +125,7 @@ def test_gso_packet_counts_as_its_segments(tc, counting, family):
 def test_nothing_is_shown_if_nothing_was_counted(tc):
     add(tc, "ok")
     assert tc.ping(count=2)
-    assert not hits(tc)
+    assert not filters_with_count(tc)
     assert "Sent" not in tc.tc("-s filter show dev va egress")
 
 
@@ -138,9 +138,9 @@ def test_hits_remain_when_counting_is_disabled(tc):
     finally:
         COUNTING.write_text("0")
     assert tc.ping(count=2)
-    assert [found["packets"] for found in hits(tc)] == [2]
+    assert [found["packets"] for found in filters_with_count(tc)] == [2]
     tc.tc("filter replace dev va egress protocol ip prio 1 handle 1 bpf da obj tc_ok.o sec tc")
-    assert not hits(tc)
+    assert not filters_with_count(tc)
 
 
 @pytest.mark.only_here("the C counts nothing of a filter")
@@ -165,7 +165,7 @@ def test_hits_are_summed_over_cpus(tc, counting):
     for sender in senders:
         sender.join()
         assert sender.exitcode == 0
-    found = hit(tc)
+    found = filter_with_count(tc)
     assert number * len(cpus) // 2 <= found["packets"] <= number * len(cpus)
 
 
@@ -238,14 +238,14 @@ def inum(namespace):
     return os.stat(f"/run/netns/{namespace}").st_ino
 
 
-def told(namespace, hook):
+def record_of(namespace, hook):
     """Returns the record of the only program on a hook in a namespace."""
     found, = [entry for entry in programs_on_routes()
               if entry["net"] == inum(namespace) and entry["hook"] == hook]
     return found
 
 
-def counted(entry, **counts):
+def has_counts(entry, **counts):
     """Returns whether a record has these counts, and 0 for all others."""
     wanted = {key: counts.get(key, 0) for key in VERDICTS + FAILURES}
     return ({key: entry[key] for key in wanted} == wanted
@@ -261,9 +261,9 @@ def test_runs_and_verdicts(net, counting, hook, family, name, passes):
     net.encap(hook, name, family)
     assert net.ping(family, count=3) if passes else net.dropped(family, count=3)
     where = "b" if hook == "in" else "a"
-    found = told(where, hook)
+    found = record_of(where, hook)
     verdict = "ok" if name == "count" else name
-    assert found["runs"] == 3 and counted(found, **{verdict: 3})
+    assert found["runs"] == 3 and has_counts(found, **{verdict: 3})
     assert found["family"] == {4: "inet", 6: "inet6"}[family]
     assert found["name"] == f"lwt_{hook}_{name}.o:[lwt_{hook}]"
     prog = json.loads(sh(f"bpftool -j prog show id {found['id']}"))
@@ -292,7 +292,7 @@ def test_hooks_are_listed_until_route_is_deleted(net, counting):
     net.route(4, "encap bpf out obj lwt_out_ok.o section lwt_out "
                  "xmit obj lwt_xmit_count.o section lwt_xmit")
     assert net.ping(count=2)
-    assert counted(told("a", "out"), ok=2) and counted(told("a", "xmit"), ok=2)
+    assert has_counts(record_of("a", "out"), ok=2) and has_counts(record_of("a", "xmit"), ok=2)
     sh("ip -n a route del 10.1.0.1")
     eventually(lambda: not [e for e in programs_on_routes() if e["net"] == inum("a")])
 
@@ -301,7 +301,7 @@ def test_hooks_are_listed_until_route_is_deleted(net, counting):
 def test_nothing_is_counted_by_default(net):
     net.encap("xmit", "ok", 4)
     assert net.ping(count=2)
-    assert counted(told("a", "xmit"))
+    assert has_counts(record_of("a", "xmit"))
 
 
 @pytest.mark.only_here("the C has no debugfs files")
@@ -313,7 +313,7 @@ def test_name_with_arbitrary_bytes(net):
     try:
         hook = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, name + b"\0"))
         assert nl.route(4, net.ifindex, hook) == (0, "")
-        assert told("a", "xmit")["name"] == name.decode("latin-1")
+        assert record_of("a", "xmit")["name"] == name.decode("latin-1")
         lines = (FILES / "routes").read_text().splitlines()
         found, = [line for line in lines if line.startswith(f"net {inum('a')} ")]
         quoted = re.search(r' xmit ("(?:[^"\\]|\\.)*") id ', found)[1]
@@ -470,7 +470,7 @@ def test_illegal_value_is_traced(net, counting, family, hook):
         reasons, seen = found()
     assert reasons == ["NOT_SPECIFIED"] and len(seen) == 1
     assert is_exception_event(seen[0], hook, 77, errno.EINVAL, "NOT_SPECIFIED")
-    assert int(seen[0]["prog_id"]) == told("b" if hook == "in" else "a", hook)["id"]
+    assert int(seen[0]["prog_id"]) == record_of("b" if hook == "in" else "a", hook)["id"]
     assert seen[0]["protocol"] == {4: "0x0800", 6: "0x86dd"}[family]
 
 
@@ -493,9 +493,9 @@ def test_input_reroute_lookup_failure(net, counting):
     with drop_events() as found:
         assert net.ping(6, "fd03::1") == 0
         reasons, seen = found()
-        entry = told("b", "in")
+        entry = record_of("b", "in")
     assert reasons == ["IP_INNOROUTES"]
-    assert counted(entry, reroute=1, no_route=1)
+    assert has_counts(entry, reroute=1, no_route=1)
     assert is_exception_event(seen[0], "in", 128, errno.ENETUNREACH, "IP_INNOROUTES")
 
 
@@ -510,7 +510,7 @@ def test_xmit_reroute_lookup_failure(wires, counting, family):
         assert sender.send(first) == errno.ENETUNREACH
         reasons, seen = found()
         if SIDE == "rust":
-            assert counted(told("a", "xmit"), reroute=1, no_route=1)
+            assert has_counts(record_of("a", "xmit"), reroute=1, no_route=1)
     assert reasons == ["IP_OUTNOROUTES"]
     assert is_exception_event(seen[0], "xmit", 128, errno.ENETUNREACH, "IP_OUTNOROUTES")
 
@@ -525,7 +525,7 @@ def test_redirect_to_no_device_or_without_mac_header(wires, counting, family, re
         sender.send(wires.THIRD[family])
         reasons, seen = found()
         if SIDE == "rust":
-            assert counted(told("a", "xmit"), redirect=1, no_device=1)
+            assert has_counts(record_of("a", "xmit"), redirect=1, no_device=1)
     assert reasons == [reason]
     assert is_exception_event(seen[0], "xmit", 7, errno.EINVAL, reason)
 
@@ -539,7 +539,7 @@ def test_redirect_recursion_limit_is_traced(wires, counting, family):
         sender.send(wires.THIRD[family])
         reasons, seen = found()
         if SIDE == "rust":
-            assert told("a", "xmit")["recursion"] == 1
+            assert record_of("a", "xmit")["recursion"] == 1
     assert reasons == ["RECURSION_LIMIT"]
     assert is_exception_event(seen[0], "xmit", 7, errno.ELOOP, "RECURSION_LIMIT")
 
