@@ -95,8 +95,8 @@ class TrackedPackets:
         return counts
 
 
-@pytest.fixture(name="followed")
-def fixture_followed():
+@pytest.fixture(name="packet_tracker")
+def fixture_packet_tracker():
     """Loads the module that tracks packets."""
     sh(f"insmod {BUILD}/tests/modules/lwtcls_packets.ko mark={OUR_MARK}")
     yield
@@ -219,7 +219,7 @@ def counts_as_text(counts, refused=None):
 
 
 @pytest.mark.only_here("the module that follows packets is built for one kernel")
-def test_every_packet_is_accounted_for(followed, counters, scene):
+def test_every_packet_is_accounted_for(packet_tracker, counters, scene):
     lines = len(kernel_log())
     done = run(scene)
     seen = TrackedPackets()

@@ -212,7 +212,7 @@ def test_class_changes_under_traffic(tc, tmp_path):
 
 
 @recorded
-def monitored(log):
+def filter_events(log):
     """Returns the monitor's lines about filters."""
     return [line for line in log.read_text().splitlines() if "filter " in line]
 
@@ -234,7 +234,7 @@ def test_monitor_shows_filter_events(tc, tmp_path):
             eventually(lambda: "deleted filter" in log.read_text())
         finally:
             monitor.terminate()
-    lines = [line for line in monitored(log) if "handle 0x5" in line]
+    lines = [line for line in filter_events(log) if "handle 0x5" in line]
     assert len(lines) == 3
     assert "tc_ok.o:[tc]" in lines[0] and "tc_shot.o:[tc]" in lines[1]
     assert lines[2].startswith("deleted filter") and "tc_shot.o:[tc]" in lines[2]
@@ -255,7 +255,7 @@ def test_monitor_gets_one_event_for_deleted_priority(tc, tmp_path):
             eventually(lambda: "deleted filter" in log.read_text())
         finally:
             monitor.terminate()
-    assert len([line for line in monitored(log) if "deleted filter" in line]) == 1
+    assert len([line for line in filter_events(log) if "deleted filter" in line]) == 1
 
 
 @pytest.fixture(name="route")

@@ -297,7 +297,7 @@ class Scenario:
             seen = self.counted(entry)
         elif of == "Port.id":
             seen = self.name("id", entry["got"])
-        elif of == "monitored":
+        elif of == "filter_events":
             seen = self.tree(entry["got"])
         else:
             self.connected |= of in ("carry", "echo")
