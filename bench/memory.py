@@ -110,7 +110,7 @@ def measure():
         sh(f"bpftool prog load {name}.o /run/bpf/{name} type {kind}", build / "bpf")
 
     create = nl.NLM_F_CREATE | nl.NLM_F_EXCL
-    options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/tc_unspec")) \
+    options = nl.attr(nl.BPF_FD, nl.open_pinned("/run/bpf/tc_unspec")) \
         + nl.attr(nl.BPF_NAME, "tc_unspec.o:[tc]") + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 
     def tfilter(*options):
@@ -120,7 +120,7 @@ def measure():
     def routes(**hooks):
         encap = b"".join(
             nl.attr(getattr(nl, f"LWT_{hook.upper()}"),
-                    nl.attr(nl.PROG_FD, nl.pinned(f"/run/bpf/lwt_{hook}_ok"))
+                    nl.attr(nl.PROG_FD, nl.open_pinned(f"/run/bpf/lwt_{hook}_ok"))
                     + nl.attr(nl.PROG_NAME, f"lwt_{hook}_ok.o:[lwt_{hook}]"))
             for hook in hooks)
         tail = nl.attr(nl.RTA_OIF, INDEX)

@@ -19,7 +19,7 @@ def control():
     # The C takes minutes to add 100,000 filters, so only the first run has them.
     sizes = (10, 1000, 100000) if WHAT == "count" else (10, 1000)
     sh("bpftool prog load tc_unspec.o /run/bpf/filter type classifier")
-    options = nl.attr(nl.BPF_FD, nl.pinned("/run/bpf/filter")) \
+    options = nl.attr(nl.BPF_FD, nl.open_pinned("/run/bpf/filter")) \
         + nl.attr(nl.BPF_NAME, "tc_unspec.o:[tc]") + nl.attr(nl.BPF_FLAGS, nl.DIRECT)
 
     def bodies(some, options=None):
@@ -64,7 +64,7 @@ def control():
     time.sleep(5)
 
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/route type lwt_xmit")
-    program = nl.attr(nl.PROG_FD, nl.pinned("/run/bpf/route")) \
+    program = nl.attr(nl.PROG_FD, nl.open_pinned("/run/bpf/route")) \
         + nl.attr(nl.PROG_NAME, "lwt_xmit_ok.o:[lwt_xmit]")
     with nl.Requests(None) as requests:
         head = struct.pack("=BBBBBBBBI", 2, 32, 0, 0, 254, 4, 0, 1, 0) \

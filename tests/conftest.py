@@ -153,7 +153,7 @@ def program(kind, obj):
     path = f"/run/bpf/{obj}"
     sh(f"bpftool prog load {obj}.o {path} type {kind}")
     try:
-        fd = nl.pinned(path)
+        fd = nl.open_pinned(path)
     finally:
         os.unlink(path)
     try:

@@ -110,18 +110,18 @@ def rtmsg(domain, length=0, table=0, protocol=0, scope=0, kind=0):
     return struct.pack("=BBBBBBBBI", domain, length, 0, 0, table, protocol, scope, kind, 0)
 
 
-def destination(family):
-    """Returns the start of the body of a request about a route to the service."""
+def service_route_request(family):
+    """Returns the body of a request about a route to the service. Attributes may be appended."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     address = "10.1.0.1" if family == 4 else "fd01::1"
     body = rtmsg(domain, 32 if family == 4 else 128, 254, 4, 0, 1)
     return body + attr(RTA_DST, socket.inet_pton(domain, address))
 
 
-def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
+def add_route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
     """Adds a route to the service; `encap` holds the attributes of the encapsulation."""
     domain, gateway = (socket.AF_INET, "10.0.0.2") if family == 4 else (socket.AF_INET6, "fd00::2")
-    body = destination(family)
+    body = service_route_request(family)
     body += attr(RTA_GATEWAY, socket.inet_pton(domain, gateway))
     body += attr(RTA_OIF, ifindex)
     body += attr(RTA_ENCAP_TYPE, struct.pack("=H", ENCAP_BPF))
@@ -129,8 +129,8 @@ def route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
     return request("a", RTM_NEWROUTE, flags, body)
 
 
-def filter_(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1,
-            parent=TC_H_CLSACT_EGRESS, protocol=0x0300):
+def add_filter(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1,
+               parent=TC_H_CLSACT_EGRESS, protocol=0x0300):
     """Adds a filter, by default on egress for all protocols; `options` may be None."""
     body = struct.pack("=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | protocol)
     body += attr(TCA_KIND, "bpf") + extra
@@ -155,7 +155,7 @@ def attrs(data):
     return found
 
 
-def every(ifindex, parent=TC_H_CLSACT_EGRESS):
+def all_filters_request(ifindex, parent=TC_H_CLSACT_EGRESS):
     """Returns the body of a request about all filters of a hook."""
     return struct.pack("=BxxxiIII", 0, ifindex, 0, parent, 0)
 
@@ -166,7 +166,7 @@ def filters(ifindex, handle=None, parent=TC_H_CLSACT_EGRESS, prio=1, protocol=0x
     found = {}
     with Requests("a") as requests:
         if handle is None:
-            answers, _ = requests.dump(RTM_GETTFILTER, every(ifindex, parent))
+            answers, _ = requests.dump(RTM_GETTFILTER, all_filters_request(ifindex, parent))
         else:
             requests.send(RTM_GETTFILTER, 0, [struct.pack(
                 "=BxxxiIII", 0, ifindex, handle, parent, prio << 16 | protocol)
@@ -181,7 +181,7 @@ def filters(ifindex, handle=None, parent=TC_H_CLSACT_EGRESS, prio=1, protocol=0x
     return found
 
 
-def pinned(path):
+def open_pinned(path):
     """Returns a file descriptor of a pinned BPF object. C: bpf(BPF_OBJ_GET)."""
     libc = ctypes.CDLL(None, use_errno=True)
     name = ctypes.create_string_buffer(path.encode())

@@ -23,7 +23,7 @@ class Pins:
         self.fds = {}
         try:
             sh(f"bpftool prog loadall {BPF}/{name}.o {self.where} pinmaps {self.where}")
-            self.fds = {path.name: nl.pinned(str(path)) for path in self.where.iterdir()}
+            self.fds = {path.name: nl.open_pinned(str(path)) for path in self.where.iterdir()}
         except BaseException:
             self.close()
             raise
@@ -58,7 +58,7 @@ class Pins:
         """Adds a direct-action filter with one of the programs to a device of namespace a."""
         options = (nl.attr(nl.BPF_FD, self.fds[name]) + nl.attr(nl.BPF_NAME, name)
                    + DIRECT_ACTION + extra)
-        assert nl.filter_(index, options, handle, prio=prio, parent=parent) == (0, "")
+        assert nl.add_filter(index, options, handle, prio=prio, parent=parent) == (0, "")
 
     def encap(self, hook, name):
         """Returns the words for ip that attach one of the programs to a hook of a route."""

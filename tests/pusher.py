@@ -24,7 +24,7 @@ class Pusher:
     def __init__(self):
         self.PINS.mkdir()
         sh(f"bpftool prog loadall {BPF}/push.o {self.PINS} pinmaps {self.PINS}")
-        self.pins = {name: nl.pinned(f"{self.PINS}/{name}")
+        self.pins = {name: nl.open_pinned(f"{self.PINS}/{name}")
                      for name in ("push_in", "push_xmit", "orders", "seen")}
 
     def close(self):

@@ -396,12 +396,12 @@ def test_refused_filter_releases_shared_action(shared):
     for bad in (nl.attr(ACT_KIND, "nope"), nl.attr(ACT_KIND, "gact")):
         acts = nl.attr(nl.BPF_ACT, nl.attr(1, good) + nl.attr(2, bad))
         for handle in (0, 1):
-            assert nl.filter_(
+            assert nl.add_filter(
                 shared.ifindex, bytecode() + acts, handle=handle, protocol=0x0008)[0]
     # The same with valid actions and an invalid program.
     acts = nl.attr(nl.BPF_ACT, nl.attr(1, good))
     closed = nl.attr(nl.BPF_FD, 1 << 20)
-    assert nl.filter_(shared.ifindex, closed + acts, protocol=0x0008)[0] == errno.EBADF
+    assert nl.add_filter(shared.ifindex, closed + acts, protocol=0x0008)[0] == errno.EBADF
     assert references(shared, 9) == (2, 1)
     assert shared.ping() and packets(shared) == [[1]]
 
@@ -439,10 +439,10 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_refused(tc, case):
     what, *errors = BAD[case]
-    assert nl.filter_(tc.ifindex, bytecode() + act_list(nl.gact(2))) == (0, "")
+    assert nl.add_filter(tc.ifindex, bytecode() + act_list(nl.gact(2))) == (0, "")
     before = tc.tc("filter show dev va egress")
     for handle, prio in ((1, 1), (0, 1), (5, 1), (0, 2)):
-        assert nl.filter_(tc.ifindex, bytecode() + what, handle=handle, prio=prio)[0] in errors
+        assert nl.add_filter(tc.ifindex, bytecode() + what, handle=handle, prio=prio)[0] in errors
     assert tc.tc("filter show dev va egress") == before
     assert tc.dropped()
     assert sh("tc -n a actions ls action gact").count("index") == 1
@@ -458,7 +458,7 @@ def test_tc_prints_extack_message(tc):
 
 
 def test_empty_action_list_means_no_action(tc):
-    assert nl.filter_(tc.ifindex, bytecode() + nl.attr(nl.BPF_ACT)) == (0, "")
+    assert nl.add_filter(tc.ifindex, bytecode() + nl.attr(nl.BPF_ACT)) == (0, "")
     assert actions(tc) == [[]]
     assert tc.ping()
 

@@ -109,7 +109,7 @@ def fixture_counters():
     PINS.mkdir()
     try:
         sh(f"bpftool prog loadall {BPF}/churn.o {PINS} pinmaps {PINS}")
-        number = nl.pinned(f"{PINS}/counters")
+        number = nl.open_pinned(f"{PINS}/counters")
         yield number
         os.close(number)
     finally:
@@ -148,13 +148,13 @@ def setup_network(net):
 def fixture_scene(net, counters):
     """What the operations work with."""
     setup_network(net)
-    programs = {name: nl.pinned(f"{PINS}/{name}") for name in PROGRAMS}
+    programs = {name: nl.open_pinned(f"{PINS}/{name}") for name in PROGRAMS}
     with nl.inside("b"):
         devices = {"a": net.ifindex, "b": socket.if_nametoindex("vb")}
     services = {family: (net.service(family), net.gateway(family)) for family in (4, 6)}
     # This filter stays, so the module is always in use.
-    assert nl.filter_(net.ifindex, options(programs["tc_all"]),
-                      parent=nl.TC_H_CLSACT_INGRESS) == (0, "")
+    assert nl.add_filter(net.ifindex, options(programs["tc_all"]),
+                         parent=nl.TC_H_CLSACT_INGRESS) == (0, "")
     yield Scene(SEED, programs, devices, services)
     for number in programs.values():
         os.close(number)

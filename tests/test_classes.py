@@ -131,7 +131,7 @@ def test_refused_filter_holds_no_class(qdisc):
         # Refused by the last check: the filter has been bound to the class by then.
         ret + nl.attr(nl.BPF_FLAGS_GEN, 2),
     ):
-        assert nl.filter_(qdisc.ifindex, what + flow, parent=0x10000)[0]
+        assert nl.add_filter(qdisc.ifindex, what + flow, parent=0x10000)[0]
     assert not class_deletion_refused(2)
 
 
@@ -141,7 +141,7 @@ def test_refused_replacement_leaves_the_class_held(qdisc):
     tc_batch(filter_line(1, 2))
     ret = nl.attr(nl.BPF_OPS_LEN, b"\1\0") + nl.attr(nl.BPF_OPS, b"\6\0\0\0\0\0\0\0")
     bad = ret + nl.attr(nl.BPF_FLAGS_GEN, 2) + nl.attr(nl.BPF_CLASSID, 0x10003)
-    assert nl.filter_(qdisc.ifindex, bad, parent=0x10000, protocol=0x0008)[0]
+    assert nl.add_filter(qdisc.ifindex, bad, parent=0x10000, protocol=0x0008)[0]
     assert not class_deletion_refused(3)
     assert class_deletion_refused(2)
     tc_batch(delete_line(1))

@@ -124,7 +124,7 @@ def test_bytecode_of_tcpdump(tc):
 
 def test_most_instructions(tc):
     ops = LOAD * 4095 + OPS.pack(6, 0, 0, 0xFFFFFFFF)
-    assert nl.filter_(tc.ifindex, classic(ops), handle=7) == (0, "")
+    assert nl.add_filter(tc.ifindex, classic(ops), handle=7) == (0, "")
     # A dump has 32 kB for a filter, which is not enough for this one; a get has no such limit.
     assert nl.filters(tc.ifindex, handle=7)[7][nl.BPF_OPS] == ops
     assert tc.ping()
@@ -132,7 +132,7 @@ def test_most_instructions(tc):
 
 def test_many_instructions_are_dumped(tc):
     ops = LOAD * 3999 + OPS.pack(6, 0, 0, 0xFFFFFFFF)
-    assert nl.filter_(tc.ifindex, classic(ops) + nl.attr(nl.BPF_CLASSID, 0x10002)) == (0, "")
+    assert nl.add_filter(tc.ifindex, classic(ops) + nl.attr(nl.BPF_CLASSID, 0x10002)) == (0, "")
     tc.tc("filter add dev va egress prio 1 handle 2 bpf da obj tc_ok.o sec tc")
     listed = tc.filters()
     assert [entry["options"]["handle"] for entry in listed] == ["0x2", "0x1"]
@@ -168,10 +168,10 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(tc, case):
     attributes, error = REFUSED[case]
-    assert nl.filter_(tc.ifindex, classic(RETURN)) == (0, "")
+    assert nl.add_filter(tc.ifindex, classic(RETURN)) == (0, "")
     before = nl.filters(tc.ifindex)
     for handle, prio in ((1, 1), (0, 1), (5, 1), (0, 2)):
-        assert nl.filter_(tc.ifindex, attributes(), handle=handle, prio=prio)[0] == error
+        assert nl.add_filter(tc.ifindex, attributes(), handle=handle, prio=prio)[0] == error
     assert nl.filters(tc.ifindex) == before
 
 
@@ -180,7 +180,7 @@ def test_refused_filters_change_nothing(tc):
     before = tc.tc("filter show dev va egress")
     for attributes, _ in REFUSED.values():
         for handle, prio in ((1, 1), (0, 1), (5, 1), (0, 2)):
-            assert nl.filter_(tc.ifindex, attributes(), handle=handle, prio=prio)[0]
+            assert nl.add_filter(tc.ifindex, attributes(), handle=handle, prio=prio)[0]
     assert tc.tc("filter show dev va egress") == before
     assert tc.dropped()
     # Refused filters use up no handle.

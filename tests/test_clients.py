@@ -358,7 +358,8 @@ def netlink_go_route(net, family, encap):
     """Sends the request of RouteReplace() of the same package; returns the errno and the extack
     message."""
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
-    body = nl.destination(family) + attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
+    body = nl.service_route_request(family)
+    body += attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF))
     body += attr(nl.RTA_ENCAP | NESTED, encap)
     body += attr(nl.RTA_GATEWAY, socket.inet_pton(domain, "10.0.0.2" if family == 4 else "fd00::2"))
     return nl.request("a", nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_REPLACE,

@@ -276,7 +276,7 @@ def fixture_clsact(net):
     """The network, with clsact on va and a filter that stays."""
     net.tc("qdisc add dev va clsact")
     with program("classifier", "tc_ok") as fd:
-        assert nl.filter_(net.ifindex, direct_action_options(fd), handle=7) == (0, "")
+        assert nl.add_filter(net.ifindex, direct_action_options(fd), handle=7) == (0, "")
         yield net
 
 
@@ -301,7 +301,8 @@ def test_adding_the_first_filter(clsact, nth):
 def test_replacing_a_filter(clsact, nth, form):
     with program("classifier", "tc_ok") as old, program("classifier", "tc_shot") as new:
         def restore():
-            assert nl.filter_(clsact.ifindex, direct_action_options(old), flags=REPLACE) == (0, "")
+            options = direct_action_options(old)
+            assert nl.add_filter(clsact.ifindex, options, flags=REPLACE) == (0, "")
 
         restore()
         body = nl.tfilter(clsact.ifindex, 1, OPTIONS[form](new))
@@ -315,7 +316,7 @@ def test_deleting_filters(clsact, nth, what):
         def restore():
             for handle in (1, 7):
                 options = direct_action_options(fd)
-                assert nl.filter_(clsact.ifindex, options, handle, REPLACE) == (0, "")
+                assert nl.add_filter(clsact.ifindex, options, handle, REPLACE) == (0, "")
 
         restore()
         body = nl.tfilter(clsact.ifindex, 1 if what == "one" else 0)
@@ -325,7 +326,7 @@ def test_deleting_filters(clsact, nth, what):
 
 def test_getting_a_filter(clsact, nth):
     with program("classifier", "tc_ok") as fd:
-        assert nl.filter_(clsact.ifindex, action_options(fd)) == (0, "")
+        assert nl.add_filter(clsact.ifindex, action_options(fd)) == (0, "")
         body = nl.tfilter(clsact.ifindex, 1)
         sweep("filter get", nth, Request(nth, nl.RTM_GETTFILTER, 0, body), lambda: filters(clsact))
 
@@ -333,7 +334,7 @@ def test_getting_a_filter(clsact, nth):
 def test_dumping_filters(clsact, nth):
     with program("classifier", "tc_ok") as fd:
         for handle in range(10, 60):
-            assert nl.filter_(clsact.ifindex, action_options(fd), handle=handle) == (0, "")
+            assert nl.add_filter(clsact.ifindex, action_options(fd), handle=handle) == (0, "")
         body = struct.pack("=BxxxiIII", 0, clsact.ifindex, 0, nl.TC_H_CLSACT_EGRESS, 0)
         sweep("filter dump", nth, Request(nth, nl.RTM_GETTFILTER, nl.NLM_F_DUMP, body),
               lambda: filters(clsact))
@@ -390,7 +391,7 @@ def test_loading_the_module(nth):
 def routes(family):
     """Returns a's routes to the service, without their ages. Other routes appear when an address
     becomes ready."""
-    to = nl.attrs(nl.destination(family)[12:])[nl.RTA_DST]
+    to = nl.attrs(nl.service_route_request(family)[12:])[nl.RTA_DST]
     with JOURNAL.quiet(), nl.Requests("a") as requests:
         found, _ = requests.dump(nl.RTM_GETROUTE, nl.rtmsg(DOMAIN[family]))
     found = [(each[:8], nl.attrs(each[12:])) for _, each in found]
@@ -414,7 +415,7 @@ def three_programs():
 
 def route(net, family, attributes):
     """Returns the body of a request for a route to the service."""
-    return nl.destination(family) \
+    return nl.service_route_request(family) \
         + nl.attr(nl.RTA_GATEWAY, socket.inet_pton(DOMAIN[family], net.gateway(family))) \
         + nl.attr(nl.RTA_OIF, net.ifindex) \
         + nl.attr(nl.RTA_ENCAP_TYPE, struct.pack("=H", nl.ENCAP_BPF)) \
@@ -459,7 +460,7 @@ def test_replacing_a_route(net, nth, family):
 def test_deleting_a_route(net, nth, family):
     with route_to_restore(net, family) as restore:
         sweep(f"IPv{family} route del", nth,
-              Request(nth, nl.RTM_DELROUTE, 0, nl.destination(family)),
+              Request(nth, nl.RTM_DELROUTE, 0, nl.service_route_request(family)),
               lambda: routes(family), restore)
 
 

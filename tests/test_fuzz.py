@@ -380,13 +380,13 @@ def attach(net, hook, number, fd):
     """Attaches a program to a hook that the packets to the service pass."""
     if hook == "tc":
         flags = nl.attr(nl.BPF_FLAGS, nl.DIRECT)
-        assert nl.filter_(net.ifindex, nl.attr(nl.BPF_FD, fd) + flags) == (0, "")
+        assert nl.add_filter(net.ifindex, nl.attr(nl.BPF_FD, fd) + flags) == (0, "")
         return
     # The name differs each time, because to the C code routes with the same names are equal.
     each = nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, f"n-{number}")
     if hook != "in":
         encap = nl.attr({"out": nl.LWT_OUT, "xmit": nl.LWT_XMIT}[hook], each)
-        assert nl.route(4, net.ifindex, encap) == (0, "")
+        assert nl.add_route(4, net.ifindex, encap) == (0, "")
         return
     # b delivers the packet, so the table and the type are "local".
     body = nl.rtmsg(socket.AF_INET, 32, 255, 4, 254, 2)

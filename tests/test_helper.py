@@ -241,9 +241,9 @@ def test_module_reload_under_traffic(unloaded, wires):
         encap = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, passes) + nl.attr(nl.PROG_NAME, "n"))
         for number in range(rounds):
             assert load_module(MODULE) == 0
-            assert nl.route(4, index, encap) == (0, "")
+            assert nl.add_route(4, index, encap) == (0, "")
             assert sender.send(first, b"%d" % number) == 0
-            assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
+            assert nl.request("a", nl.RTM_DELROUTE, 0, nl.service_route_request(4))[0] == 0
             unload_module(MODULE.stem)
         assert wires.receive_all("b", 4) == [b"%d" % number for number in range(rounds)]
         assert {0, WITHOUT_MODULE} == running.answers
@@ -270,11 +270,11 @@ def test_route_changes_under_traffic(wires):
                 for verb, fd in (("add", pushes), ("replace", passes)):
                     encap = nl.attr(nl.LWT_XMIT,
                                     nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, verb))
-                    assert nl.route(4, index, encap) == (0, "")
+                    assert nl.add_route(4, index, encap) == (0, "")
                     data = f"{verb} {number}".encode()
                     assert sender.send(first, data) == 0
                     assert server.recv(100) == data
-                assert nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(4))[0] == 0
+                assert nl.request("a", nl.RTM_DELROUTE, 0, nl.service_route_request(4))[0] == 0
         finally:
             stop.set()
             thread.join()

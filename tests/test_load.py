@@ -145,7 +145,7 @@ def test_filter_added_during_module_load_stays(unloaded, net, slot):
                    + nl.attr(nl.BPF_FLAGS, nl.DIRECT))
         with loading("lwtunnel_encap_add_ops") as thread:
             # The classifier is registered already.
-            assert nl.filter_(net.ifindex, options) == (0, "")
+            assert nl.add_filter(net.ifindex, options) == (0, "")
             assert thread.errno is None
     assert thread.errno == 0
     assert is_classifier_only(said) if slot == "taken" else said == [TOOK_OVER] * OWN

@@ -56,7 +56,7 @@ class Program:
         bound = f"offload_dev {port}" if port else ""
         with nl.inside("a"):
             sh(f"bpftool prog load tc_{name}.o {self.path} type classifier {bound}")
-        self.fd = nl.pinned(self.path)
+        self.fd = nl.open_pinned(self.path)
         info = pathlib.Path(f"/proc/self/fdinfo/{self.fd}").read_text()
         self.id = int(re.search(r"prog_id:\s*(\d+)", info).group(1))
 

@@ -201,8 +201,8 @@ def fixture_scene(net):
     with (program("classifier", "tc_ok") as tc, program("lwt_xmit", "lwt_xmit_ok") as xmit,
           program("lwt_xmit", "lwt_xmit_reach_ip") as helper):
         scene = Scene(net, tc, xmit, helper)
-        assert nl.filter_(net.ifindex, options(tc)) == (0, "")
-        assert nl.route(4, net.ifindex, nl.attr(nl.LWT_XMIT, prog(xmit))) == (0, "")
+        assert nl.add_filter(net.ifindex, options(tc)) == (0, "")
+        assert nl.add_route(4, net.ifindex, nl.attr(nl.LWT_XMIT, prog(xmit))) == (0, "")
         yield scene
 
 

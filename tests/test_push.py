@@ -567,7 +567,7 @@ def fixture_shared():
     pins = "/run/bpf/shared"
     os.mkdir(pins)
     sh(f"bpftool prog loadall {BPF}/shared_header.o {pins} pinmaps {pins}")
-    files = [nl.pinned(f"{pins}/{name}") for name in ("push", "shared")]
+    files = [nl.open_pinned(f"{pins}/{name}") for name in ("push", "shared")]
     sh(f"rm -r {pins}")
     memory = map_file(files[1], Shared)
     yield files[0], memory

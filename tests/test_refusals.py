@@ -164,7 +164,7 @@ def test_routes(lasting, fds, family, case):
     lasting.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
     try:
         before = routes(family)
-        assert nl.route(family, lasting.ifindex, encap(fds)) == (error, ours(message))
+        assert nl.add_route(family, lasting.ifindex, encap(fds)) == (error, ours(message))
         assert routes(family) == before
         assert lasting.ping(family)
     finally:
@@ -178,7 +178,7 @@ def test_good_request_is_accepted(lasting, family, hook):
     # The same encoding with valid values is accepted, so the refusals have the stated reason.
     with program(f"lwt_{hook}", f"lwt_{hook}_ok") as fd:
         encap = nl.attr(HOOKS[hook], prog(fd, "x" * 256)) + nl.attr(nl.LWT_HEADROOM, 256)
-        assert nl.route(family, lasting.ifindex, encap) == (0, "")
+        assert nl.add_route(family, lasting.ifindex, encap) == (0, "")
         route = f"ip -{family} -n a route {{}} {lasting.service(family)}"
         assert " " + "x" * 256 + " " in sh(route.format("show"))
         assert lasting.ping(family)
@@ -197,7 +197,7 @@ def test_dump_of_the_longest_names_fits(lasting, family):
         encap = b"".join(
             nl.attr(HOOKS[hook], prog(fd, names[hook]))
             for hook, fd in (("in", input_), ("out", output), ("xmit", xmit)))
-        assert nl.route(family, lasting.ifindex, encap) == (0, "")
+        assert nl.add_route(family, lasting.ifindex, encap) == (0, "")
         shown = sh(f"ip -{family} -n a route get {lasting.service(family)} fibmatch")
         assert all(f" {hook} {name} " in shown for hook, name in names.items())
         assert lasting.ping(family)
@@ -354,7 +354,7 @@ def fixture_clsact(lasting):
         def restore():
             named = options(fd, extra=nl.attr(nl.BPF_NAME, "passes"))
             flags = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
-            assert nl.filter_(lasting.ifindex, named, flags=flags) == (0, "")
+            assert nl.add_filter(lasting.ifindex, named, flags=flags) == (0, "")
 
         restore()
         yield lasting, restore
@@ -372,31 +372,31 @@ def fixture_tc(clsact):
 def test_filters(tc, fds, case):
     wanted, error, message = FILTERS[case]
     before = tc.tc("filter show dev va egress"), program_ids()
-    assert nl.filter_(tc.ifindex, wanted(fds)) == (error, ours(message))
+    assert nl.add_filter(tc.ifindex, wanted(fds)) == (error, ours(message))
     if "before" not in case:
         # The same request for a new filter is refused as well.
-        assert nl.filter_(tc.ifindex, wanted(fds), handle=0) == (error, ours(message))
+        assert nl.add_filter(tc.ifindex, wanted(fds), handle=0) == (error, ours(message))
     assert (tc.tc("filter show dev va egress"), program_ids()) == before
     assert tc.ping()
 
 
 def test_refused_filter_leaves_no_priority(tc, fds):
     before = tc.tc("filter show dev va egress")
-    assert nl.filter_(tc.ifindex, nl.attr(nl.BPF_FD, fds["closed"]), prio=9)[0]
+    assert nl.add_filter(tc.ifindex, nl.attr(nl.BPF_FD, fds["closed"]), prio=9)[0]
     assert tc.tc("filter show dev va egress") == before
 
 
 @pytest.mark.beyond_c("`TCA_RATE` in a request without actions")
 def test_estimator(tc, fds):
     rate = nl.attr(nl.TCA_RATE, b"\0\0")
-    assert nl.filter_(tc.ifindex, options(fds["tc"]), extra=rate) == (
+    assert nl.add_filter(tc.ifindex, options(fds["tc"]), extra=rate) == (
         errno.EINVAL, "a rate estimator needs an action")
 
 
 def test_no_device_to_offload_to(tc, fds):
     before = tc.tc("filter show dev va egress")
     skip_sw = nl.attr(nl.BPF_FLAGS_GEN, 2)
-    assert nl.filter_(tc.ifindex, options(fds["tc"], extra=skip_sw), handle=2) == (
+    assert nl.add_filter(tc.ifindex, options(fds["tc"], extra=skip_sw), handle=2) == (
         errno.EOPNOTSUPP, ours("skip_sw, but not every device of the block takes the filter"))
     assert tc.tc("filter show dev va egress") == before
 
@@ -404,7 +404,7 @@ def test_no_device_to_offload_to(tc, fds):
 def test_good_filter_is_accepted(tc, fds):
     # The same encoding with valid values.
     extra = nl.attr(nl.BPF_NAME, "x" * 256) + nl.attr(nl.BPF_CLASSID, 0x10002)
-    assert nl.filter_(tc.ifindex, options(fds["tc"], extra=extra), handle=5) == (0, "")
+    assert nl.add_filter(tc.ifindex, options(fds["tc"], extra=extra), handle=5) == (0, "")
     assert " " + "x" * 256 + " " in tc.tc("filter show dev va egress")
     assert tc.dropped()
     tc.tc("filter del dev va egress prio 1 handle 5 bpf")

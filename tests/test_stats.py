@@ -309,10 +309,10 @@ def test_name_with_arbitrary_bytes(net):
     """A name of any bytes breaks neither the lines nor the JSON."""
     name = 'a "b"\\c\n\t\x01\x7f\udcff€'.encode("utf-8", "surrogateescape")
     sh("bpftool prog load lwt_xmit_ok.o /run/bpf/stats type lwt_xmit")
-    fd = nl.pinned("/run/bpf/stats")
+    fd = nl.open_pinned("/run/bpf/stats")
     try:
         hook = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, name + b"\0"))
-        assert nl.route(4, net.ifindex, hook) == (0, "")
+        assert nl.add_route(4, net.ifindex, hook) == (0, "")
         assert record_of("a", "xmit")["name"] == name.decode("latin-1")
         lines = (FILES / "routes").read_text().splitlines()
         found, = [line for line in lines if line.startswith(f"net {inum('a')} ")]

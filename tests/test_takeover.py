@@ -325,7 +325,7 @@ class ChangedRoute:
     def __init__(self, net, family):
         self.net, self.family, self.answers = net, family, collections.Counter()
         self.ifindex = net.ifindex
-        self.fd = nl.pinned("/run/bpf/churn_route")
+        self.fd = nl.open_pinned("/run/bpf/churn_route")
 
     def close(self):
         """Closes the program's fd."""
@@ -333,10 +333,10 @@ class ChangedRoute:
 
     def __call__(self):
         encap = nl.attr(nl.LWT_XMIT, nl.attr(nl.PROG_FD, self.fd) + nl.attr(nl.PROG_NAME, "churn"))
-        errno, _ = nl.route(self.family, self.ifindex, encap, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+        errno, _ = nl.add_route(self.family, self.ifindex, encap, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
         self.answers[errno] += 1
         if not errno:
-            done = nl.request("a", nl.RTM_DELROUTE, 0, nl.destination(self.family))
+            done = nl.request("a", nl.RTM_DELROUTE, 0, nl.service_route_request(self.family))
             assert done == (0, "")
         # A route of ours holds the module until it is freed after a grace period, and unloading
         # needs a time without one.

@@ -71,7 +71,7 @@ def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
 def test_dump_resumes_after_deleted_filter(tc):
     tc_batch(*filter_lines(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
-        parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
+        parts = requests.parts(nl.RTM_GETTFILTER, nl.all_filters_request(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
         assert 0 < len(shown) < 300
         tc_batch(*(f"filter del dev va egress protocol ip prio 1 handle {handle} bpf"
@@ -85,7 +85,7 @@ def test_dump_resumes_after_deleted_filter(tc):
 def test_dump_does_not_resume_at_reused_handle(tc):
     tc_batch(*filter_lines(KINDS["direct action"], 1000))
     with nl.Requests("a") as requests:
-        parts = requests.parts(nl.RTM_GETTFILTER, nl.every(tc.ifindex))
+        parts = requests.parts(nl.RTM_GETTFILTER, nl.all_filters_request(tc.ifindex))
         shown = [handle for handle in map(nl.handle_of, next(parts)) if handle]
         assert 0 < len(shown) < 300
         # New filters take the handles of all filters that are not shown yet. The list begins with
@@ -277,7 +277,7 @@ def options_of(route, tc, number=1):
 
 
 def test_pyroute2_and_direct_action(tc, route):
-    fd = nl.pinned("/run/bpf/teardown")
+    fd = nl.open_pinned("/run/bpf/teardown")
     common = {"index": tc.ifindex, "parent": nl.TC_H_CLSACT_EGRESS, "handle": 1, "prio": 1}
     with open(fd, "rb"):
         route.tc("add-filter", "bpf", fd=fd, name="by hand", direct_action=True, classid=0x10002,
@@ -293,7 +293,7 @@ def test_pyroute2_and_direct_action(tc, route):
 
 
 def test_pyroute2_and_actions(tc, route):
-    fd = nl.pinned("/run/bpf/teardown")
+    fd = nl.open_pinned("/run/bpf/teardown")
     common = {"index": tc.ifindex, "parent": nl.TC_H_CLSACT_EGRESS, "handle": 1, "prio": 1}
     with open(fd, "rb"):
         route.tc("add-filter", "bpf", fd=fd, name="drops", action="drop", **common)
