@@ -16,7 +16,7 @@ import tempfile
 import time
 
 from guest import PACKETS, ROUNDS, WHAT
-from traffic import generator_thread, once, sent
+from traffic import generator_thread, packets_sent, send_round
 
 # Executable memory for the no-ops that mark windows for the plugin.
 MARKS = mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -32,7 +32,7 @@ def mark(number):
 
 
 @contextlib.contextmanager
-def window():
+def counting_window():
     """Marks a window: the plugin counts what is executed meanwhile under its number."""
     number = next(WINDOWS)
     mark(number)
@@ -52,8 +52,8 @@ def per_packet():
             # The skb allocator has a per-CPU stock. If it is just empty, every packet costs a
             # refill and a flush; one more skb in use shifts that.
             near.send(b"x")
-            with window() as number:
-                counts.append(once())
+            with counting_window() as number:
+                counts.append(send_round())
             windows.append(number)
     return min(counts), {"windows": windows, "of": PACKETS}
 
@@ -69,7 +69,7 @@ def by_perf():
             perf.stdin.write(b"x")
             perf.stdin.flush()
             perf.stdout.read(1)
-            once()
+            send_round()
             perf.stdin.close()
         if perf.returncode:
             sys.exit(f"perf: status {perf.returncode}")
@@ -85,21 +85,21 @@ def by_perf_often():
             for event in rounds[0]}
 
 
-def line(name, base, count, where, unit="packet"):
+def print_line(name, base, count, where, unit="packet"):
     """Prints one line: its count, and the name of its baseline."""
     found = {"name": name, "base": base, "count": count, "unit": unit, **where}
     print("RESULT " + json.dumps(found), flush=True)
 
 
-def packets(name, base, through=True):
+def measure_packets(name, base, through=True):
     """Counts the packet path in its current configuration. `through` says whether the packets are
     forwarded; if the number of sent packets does not match, the benchmark stops."""
-    before = sent()
+    before = packets_sent()
     if WHAT == "cycles":
         count, where = None, {"events": by_perf_often()}
     else:
         count, where = per_packet()
-    went = sent() - before
+    went = packets_sent() - before
     if went != (PACKETS * ROUNDS if through else 0):
         sys.exit(f"{name}: {went} packets were sent")
-    line(name, base, count, where)
+    print_line(name, base, count, where)

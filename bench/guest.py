@@ -25,7 +25,7 @@ def sh(command):
     return result.stdout
 
 
-def quiet():
+def disable_background_work():
     """Disables background work of some kernels: DAMON samples page accesses."""
     knob = pathlib.Path("/sys/module/damon_stat/parameters/enabled")
     if knob.exists():

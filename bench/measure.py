@@ -24,11 +24,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
 os.environ.setdefault("LWTCLS_BUILD", sys.argv[2])
 os.environ.setdefault("LWTCLS_KERNEL", sys.argv[3])
 
-from counting import packets  # noqa: E402
-from guest import BUILD, KERNEL, PASSES, SIDE, WHAT, quiet, sh, symbols  # noqa: E402
+from counting import measure_packets  # noqa: E402
+from guest import (  # noqa: E402
+    BUILD,
+    KERNEL,
+    PASSES,
+    SIDE,
+    WHAT,
+    disable_background_work,
+    sh,
+    symbols,
+)
 from packet_lines import classifier, encapsulation, reroute, tcx  # noqa: E402
 from request_lines import control  # noqa: E402
-from traffic import generator, network, once  # noqa: E402
+from traffic import generator, network, send_round  # noqa: E402
 from two_cpus import scale  # noqa: E402
 
 
@@ -37,15 +46,15 @@ def main():
     sh("mkdir -p /run/bpf && mount -t bpf bpf /run/bpf")
     module = BUILD / "lwtcls.ko" if SIDE == "rust" else KERNEL / "net/sched/cls_bpf.ko"
     sh(f"insmod {module}")
-    quiet()
+    disable_background_work()
     network()
     if WHAT == "scale":
         scale(int(sys.argv[5]))
         return
     generator()
-    once()
+    send_round()
     for _ in range(PASSES):
-        packets("no hook", None)
+        measure_packets("no hook", None)
         classifier()
         encapsulation()
     if WHAT in ("count", "again"):

@@ -34,7 +34,7 @@ def sh(command, where="."):
         sys.exit(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
 
 
-def used():
+def allocated_bytes():
     """Returns the bytes in use by the slab and per-CPU allocators. A partly empty slab counts as a
     whole, so there have to be many objects."""
     found = dict(text.split(":") for text in
@@ -42,18 +42,18 @@ def used():
     return sum(int(found[key].split()[0]) << 10 for key in ("Slab", "Percpu"))
 
 
-def settled():
+def settled_bytes():
     """Returns the bytes in use once they are stable: objects are freed after grace periods."""
-    last = used()
+    last = allocated_bytes()
     while True:
         time.sleep(2)
-        now = used()
+        now = allocated_bytes()
         if abs(now - last) < 100_000:
             return now
         last = now
 
 
-def flat(requests, kind, flags, bodies):
+def instructions_at_ends(requests, kind, flags, bodies):
     """Sends requests; returns the median instructions per request in the first and in the last part
     of them."""
     costs = []
@@ -82,11 +82,11 @@ class Bodies:
 def many(name, requests, count, add, delete):
     """Adds and deletes objects, and measures memory in between. `add` and `delete` are a message
     type, its flags, and a function that builds the body for a number."""
-    before = settled()
-    adding = flat(requests, *add[:2], Bodies(count, add[2]))
-    there = settled()
-    deleting = flat(requests, *delete[:2], Bodies(count, delete[2]))
-    after = settled()
+    before = settled_bytes()
+    adding = instructions_at_ends(requests, *add[:2], Bodies(count, add[2]))
+    there = settled_bytes()
+    deleting = instructions_at_ends(requests, *delete[:2], Bodies(count, delete[2]))
+    after = settled_bytes()
     print("RESULT " + json.dumps({
         "name": name, "count": count, "bytes": round((there - before) / count, 1),
         "left": round((after - before) / count, 1),

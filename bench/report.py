@@ -144,7 +144,7 @@ class Scaling:
                     self.wrong.append(f"the guest of {side} did not count all lines: {each}")
             at = counted(log, kernels[side], read(log))
             symbols = where.Symbols(kernels[side], touched)
-            writers = where.shared(touched.with_suffix(".counts"), symbols)
+            writers = where.writers_of_shared_lines(touched.with_suffix(".counts"), symbols)
             windows = {(line["name"], line["count"]): line["windows"][0] for line in read(touched)}
             for one, two in zip(*[iter(read(log))] * 2, strict=True):
                 row = {"name": one["name"], "side": side,

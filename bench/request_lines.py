@@ -6,7 +6,7 @@ import struct
 import time
 
 import nl
-from counting import line, window
+from counting import counting_window, print_line
 from guest import WHAT, sh
 
 
@@ -34,7 +34,7 @@ def control():
 
         def count(kind, flags, some, options=None):
             """Returns the seconds of each request, and their window."""
-            with window() as number:
+            with counting_window() as number:
                 seconds = [requests.send(kind, flags, [body]) for body in bodies(some, options)]
             assert all(answer[0] != nl.NLMSG_ERROR for answer in requests.answers())
             return seconds, number
@@ -56,9 +56,9 @@ def control():
                     found[verb][0].extend(seconds)
                     found[verb][1].append(number)
             for verb, (seconds, windows) in found.items():
-                line(f"{verb} a filter, {size} there", None,
-                     sorted(seconds)[len(seconds) // 2] * 1e9,
-                     {"windows": windows, "of": len(some)}, "request")
+                print_line(f"{verb} a filter, {size} there", None,
+                           sorted(seconds)[len(seconds) // 2] * 1e9,
+                           {"windows": windows, "of": len(some)}, "request")
     sh("tc qdisc del dev d1 clsact")
     # Waits until the filters are freed.
     time.sleep(5)
@@ -76,7 +76,7 @@ def control():
         plain = " without encapsulation"
         for what, base, body in ((plain, None, head), ("", plain, head + encapsulation)):
             adds, dels = [], []
-            with window() as number:
+            with counting_window() as number:
                 for _ in range(101):
                     adds.append(requests.send(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL,
                                               [body]))
@@ -87,5 +87,5 @@ def control():
             assert not requests.answers()
             where = {"windows": [number], "of": 101}
             for verb, seconds in (("add", adds), ("delete", dels)):
-                line(f"{verb} a route{what}", base and f"{verb} a route{base}",
-                     sorted(seconds)[50] * 1e9, where, "request")
+                print_line(f"{verb} a route{what}", base and f"{verb} a route{base}",
+                           sorted(seconds)[50] * 1e9, where, "request")

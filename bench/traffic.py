@@ -59,7 +59,7 @@ def generator_thread():
     sys.exit("there is no kpktgend_0")
 
 
-def ended():
+def last_round():
     """Returns when pktgen began its last round, and the microseconds that it took; `None` if it has
     not ended."""
     text = (PKTGEN / "d1").read_text()
@@ -68,19 +68,19 @@ def ended():
     return began, took and int(took[1])
 
 
-def once():
+def send_round():
     """Sends one round and returns nanoseconds, which are instructions, per packet."""
-    last, deadline = ended(), time.monotonic() + 120
+    last, deadline = last_round(), time.monotonic() + 120
     pktgen("pgctrl", start="")
     # pktgen does not wait for threads that start late.
-    while (now := ended())[1] is None or now[0] == last[0]:
+    while (now := last_round())[1] is None or now[0] == last[0]:
         if time.monotonic() > deadline:
             raise RuntimeError((PKTGEN / "d1").read_text())
         time.sleep(0.05)
     return now[1] * 1000 / PACKETS
 
 
-def sent():
+def packets_sent():
     """Returns how many packets d2 and d3 have sent."""
     return sum(int(pathlib.Path(f"/sys/class/net/d{number}/statistics/tx_packets").read_text())
                for number in (2, 3))

@@ -5,30 +5,30 @@ import sys
 import time
 
 from attach import encap
-from counting import line, window
+from counting import counting_window, print_line
 from guest import sh, symbols
-from traffic import PKTGEN, generator, pktgen, sent
+from traffic import PKTGEN, generator, packets_sent, pktgen
 
 
 def scale(packets):
     """Sends the same packets on one CPU and on two, through the same filters and routes."""
     def run(name, expected):
-        before, deadline = sent(), time.monotonic() + 120
+        before, deadline = packets_sent(), time.monotonic() + 120
         pktgen("pgctrl", start="")
         # pktgen does not wait for threads that start late.
-        while sent() - before < expected and time.monotonic() < deadline:
+        while packets_sent() - before < expected and time.monotonic() < deadline:
             time.sleep(0.05)
-        if sent() - before != expected:
-            sys.exit(f"{name}: {sent() - before} packets were sent")
+        if packets_sent() - before != expected:
+            sys.exit(f"{name}: {packets_sent() - before} packets were sent")
 
     def senders(name):
         for count in (1, 2):
             if count == 2:
                 generator(1, "d4", 8, packets)
             run(name, count * packets)
-            with window() as number:
+            with counting_window() as number:
                 run(name, count * packets)
-            line(name, None, count, {"windows": [number], "of": count * packets}, "cpus")
+            print_line(name, None, count, {"windows": [number], "of": count * packets}, "cpus")
         # The pktgen thread removes its devices asynchronously.
         pktgen("kpktgend_1", rem_device_all="")
         while (PKTGEN / "d4").exists():

@@ -52,7 +52,7 @@ def functions_of(obj):
     return {line.split()[2] for line in listed.splitlines() if line.split()[1] in "tT"}
 
 
-def each(times, packets):
+def runs_per_packet(times, packets):
     """Returns how often a packet executes a run of instructions. Rounds away sporadic work of the
     kernel, which few of the packets meet."""
     rate = times / packets
@@ -69,13 +69,13 @@ def executed(counts, symbols, lines):
         if line is None or not address >> 63:
             continue
         request, times = line["unit"] == "request", int(times)
-        rate = times / line["of"] if request else each(times, line["of"])
+        rate = times / line["of"] if request else runs_per_packet(times, line["of"])
         if rate:
             found[int(window)][symbols.at(address)] += int(insns) * rate
     return found
 
 
-def shared(accesses, symbols):
+def writers_of_shared_lines(accesses, symbols):
     """Reads the output of lines.so; returns by window the own functions that write to cache lines
     which another CPU reads or writes."""
     lines = collections.defaultdict(list)
