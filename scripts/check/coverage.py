@@ -30,8 +30,8 @@ NO_RETURN = re.compile(r"core9panicking|__stack_chk_fail")
 ENDS = ("ret", "jmp", "ud2", "int3")
 
 
-def tool(*words, **options):
-    """Returns the output of a command."""
+def run_tool(*words, **options):
+    """Runs a command; returns its output."""
     return subprocess.run(words, text=True, capture_output=True, check=True, **options).stdout
 
 
@@ -114,18 +114,19 @@ def dominators(before, first):
             for at, ways in enumerate(known)]
 
 
-def linked(module, where):
+def link_module(module, where):
     """Links the module, so that each section has a unique address. Returns the text sections:
     {name: (address, size)}."""
-    tool("ld", "--unresolved-symbols=ignore-all", "--emit-relocs", "-e", "0", "-o", where, module)
-    heads = re.findall(r"^ +\d+ (\.\S*text) +(\S+) +(\S+)", tool("objdump", "-h", where), re.M)
+    run_tool("ld", "--unresolved-symbols=ignore-all", "--emit-relocs", "-e", "0", "-o", where,
+             module)
+    heads = re.findall(r"^ +\d+ (\.\S*text) +(\S+) +(\S+)", run_tool("objdump", "-h", where), re.M)
     return {name: (int(start, 16), int(size, 16)) for name, size, start in heads}
 
 
 def functions(program):
     """Returns the functions of a linked module."""
     found, at = [], None
-    listed = tool("objdump", "-d", "-r", "--no-show-raw-insn", program)
+    listed = run_tool("objdump", "-d", "-r", "--no-show-raw-insn", program)
     for line in listed.splitlines():
         if re.match(r"[0-9a-f]+ <", line):
             found.append(Function())
@@ -146,7 +147,7 @@ def functions(program):
 
 def table_of_jumps(program, text):
     """Returns the addresses in .text to which jump tables point."""
-    listed = tool("objdump", "-r", "-j", ".rodata", program)
+    listed = run_tool("objdump", "-r", "-j", ".rodata", program)
     return {text + int(each, 16) for each in re.findall(r"\s\.text\+0x([0-9a-f]+)", listed)}
 
 
@@ -154,8 +155,8 @@ def lines_of(program, addresses):
     """Returns the source lines of each instruction, including those it is inlined into."""
     found, at = {address: set() for address in addresses}, None
     # addr2line of binutils cannot read all debug info of LLVM.
-    listed = tool("llvm-addr2line", "-a", "-i", "-e", program,
-                  input="\n".join(f"{address:#x}" for address in addresses))
+    listed = run_tool("llvm-addr2line", "-a", "-i", "-e", program,
+                      input="\n".join(f"{address:#x}" for address in addresses))
     for line in listed.splitlines():
         if line.startswith("0x"):
             at = int(line, 16)
@@ -197,7 +198,7 @@ def main():
     places, everywhere, there, marks, hit = reached(sys.argv[2:]), set(), set(), 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         program = f"{scratch}/program"
-        starts = linked(sys.argv[1], program)
+        starts = link_module(sys.argv[1], program)
         # Skip instrumented code of the kernel.
         been = {starts[name][0] + offset for name, offset in places
                 if name in starts and offset < starts[name][1]}

@@ -37,7 +37,7 @@ def journal(log):
     return found
 
 
-def told(scenario, entry):
+def answer_of(scenario, entry):
     """Returns the answer to a request or a command: whether it was refused, the errno, the extack
     message, and the other lines that a command printed to stderr."""
     if entry["of"] == "request":
@@ -86,7 +86,7 @@ def compared(records):
             break
         if seen != saw and not records[0]["by_chance"]:
             found.append((asked, [seen, saw]))
-        difference, row = answers(*map(told, scenarios, entries))
+        difference, row = answers(*map(answer_of, scenarios, entries))
         named |= {row} - {None}
         if difference:
             found.append((asked, difference))
@@ -124,14 +124,14 @@ class Result:
             if not found:
                 self.wrong.append(f"{name}: is to differ by {ours['differs']}, and does not")
         elif found:
-            self.wrong += [f"{name}: {len(found)} differences", *map(shown, found[:4])]
+            self.wrong += [f"{name}: {len(found)} differences", *map(format_difference, found[:4])]
             return
         self.rows.update(named)
         self.differ += bool(named)
         self.equal += not named
 
 
-def shown(difference):
+def format_difference(difference):
     """Formats a difference, starting shortly before the first character that differs."""
     asked, values = difference
     texts = [json.dumps(value) for value in values]
@@ -159,8 +159,8 @@ def main():
         if record["outcome"] != "passed":
             result.wrong.append(f"{name}: {record['outcome']}")
     for side in SIDES:
-        result.wrong += verdict.ending(where, side)
-        result.wrong += verdict.complaint(where / f"{side}.kernel.log")
+        result.wrong += verdict.abnormal_end(where, side)
+        result.wrong += verdict.first_splat(where / f"{side}.kernel.log")
 
     for line in result.wrong:
         print(line)

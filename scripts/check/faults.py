@@ -105,7 +105,7 @@ def table(out, scenarios):
     for row in rows:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
     for log in sorted(out.glob("after*.kernel.log")):
-        wrong += verdict.complaint(log)
+        wrong += verdict.first_splat(log)
     for line in wrong:
         print(line)
     bad = sum(not line.startswith(" ") for line in wrong)

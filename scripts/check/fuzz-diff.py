@@ -24,7 +24,7 @@ sys.path.insert(0, str(TESTS))
 
 import fuzz  # noqa: E402
 import nl  # noqa: E402
-from fuzz_rows import explain, generic, place  # noqa: E402
+from fuzz_rows import explain, place_and_generic_flags, place_of  # noqa: E402
 from fuzz_socket import SILENT  # noqa: E402
 
 BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extension headers"
@@ -68,14 +68,14 @@ def compare_requests(ours, theirs):
         message = fuzz.message(seed, number, world)
         if one == other:
             if one == 0 and message.kind == nl.RTM_NEWTFILTER:
-                there.add(generic(message))
+                there.add(place_and_generic_flags(message))
             continue
-        row, found = explain(message, one, other, world, diverged.get(place(message)),
+        row, found = explain(message, one, other, world, diverged.get(place_of(message)),
                              there)
         rows[row or f"NO ROW: ours {name(one)}, theirs {name(other)}, {sorted(set(found))}"] += 1
         # Queries do not change state.
         if not (one and other) and message.kind not in QUERIES:
-            diverged[place(message)] = row
+            diverged[place_of(message)] = row
         if not row:
             unknown += 1
             if unknown <= 40:

@@ -20,7 +20,7 @@ OF_THE_STATE = {0, errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.
                 errno.ENETUNREACH, errno.EHOSTUNREACH, SILENT}
 
 
-def place(message):
+def place_of(message):
     """Returns which state a request is about: the filters of a device or block, or routes."""
     if HEADS[message.kind] != 20:
         return "routes"
@@ -28,13 +28,14 @@ def place(message):
     return ifindex, parent if ifindex == fuzz.MAGIC_BLOCK else 0
 
 
-def may_be(answer, said_to, found):
+def may_answer(answer, said_to, found):
     """Returns whether a side may give this answer, because of its state or of a flaw."""
     return answer in OF_THE_STATE or any(answer in said_to.get(flaw, ()) for flaw in found)
 
 
-def generic(message):
-    """Returns the place of a filter and its generic flags."""
+def place_and_generic_flags(message):
+    """Returns the device or block, the parent and the priority of a filter, and its generic
+    flags."""
     ifindex, _, parent, info = struct.unpack_from("=4xIIII", message.head)
     options = dict(attributes(message.body()[20:])[0]).get(nl.TCA_OPTIONS, b"")
     flags = dict(attributes(options)[0]).get(nl.BPF_FLAGS_GEN, b"")
@@ -47,7 +48,7 @@ def explain(message, ours, theirs, world, before, there):
     the filters that both sides added."""
     found = all_flaws(message, world)
     if message.kind == nl.RTM_NEWTFILTER:
-        where, flags = generic(message)
+        where, flags = place_and_generic_flags(message)
         if any(where == each and flags != other for each, other in there):
             found.append(CHANGED)
     if (ours, theirs) == (0, errno.EMSGSIZE) and message.kind == nl.RTM_GETTFILTER and (
@@ -70,7 +71,7 @@ def explain(message, ours, theirs, world, before, there):
         for row in REFUSALS:
             if row in found and ours in OURS[row]:
                 return row, found
-    if before and {ours, theirs} & OF_THE_STATE and may_be(ours, OURS, found) and may_be(
+    if before and {ours, theirs} & OF_THE_STATE and may_answer(ours, OURS, found) and may_answer(
             theirs, THEIRS, found):
         return f"{before.removesuffix(LATER)}{LATER}", found
     return "", found

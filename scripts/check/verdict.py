@@ -45,7 +45,7 @@ def suites(linux, log):
     return results.count("PASS"), len(results) - results.count("PASS")
 
 
-def complaint(log):
+def first_splat(log):
     """Returns the first splat in a kernel log, and the lines that follow it."""
     lines = log.read_text(errors="replace").splitlines()
     for number in splats(lines)[:1]:
@@ -54,7 +54,7 @@ def complaint(log):
     return []
 
 
-def ending(logs, name):
+def abnormal_end(logs, name):
     """Returns the last output of a guest, if its tests did not end with status 0."""
     said = (logs / f"{name}.log").read_text(errors="replace")
     if "guest: tests ended with status 0" in said:
@@ -89,7 +89,7 @@ def main():
             if skipped:
                 wrong.append(f"{name}: {skipped} scenarios were skipped")
             scenarios += good + bad
-        wrong += ending(logs, name) + complaint(kernel)
+        wrong += abnormal_end(logs, name) + first_splat(kernel)
 
     if not scenarios:
         wrong.append("no scenario ran")

@@ -35,7 +35,7 @@ def prose(comment):
     return re.sub(r"\s+", " ", words).strip()
 
 
-def reason(lines, at):
+def safety_comment(lines, at):
     """Returns the text of the nearest SAFETY comment above a line."""
     for start in range(at, max(-1, at - 9), -1):
         if "SAFETY:" in lines[start]:
@@ -46,7 +46,7 @@ def reason(lines, at):
     return ""
 
 
-def demand(lines, at):
+def safety_section(lines, at):
     """Returns the text of the Safety section in the documentation of a function."""
     start = at
     while start and re.match(r"\s*(///|#\[|//)", lines[start - 1]):
@@ -71,7 +71,8 @@ def found(path):
             if kind == "fn" and not FUNCTION.search(code[match.start():]):
                 continue
             where = code.strip().rstrip("{ ") if kind == "impl" else inside
-            yield kind, where, demand(lines, at) if kind == "fn" else reason(lines, at)
+            reason = safety_section if kind == "fn" else safety_comment
+            yield kind, where, reason(lines, at)
 
 
 def page():
@@ -103,7 +104,7 @@ def git(*words):
     return subprocess.run(["git", *words], text=True, capture_output=True, check=False).stdout
 
 
-def risen():
+def unexplained_commits():
     """Yields the commits that raised the number without an explanation."""
     for commit in git("log", "--format=%H", "--", PAGE).split():
         before, after = (total(git("show", f"{of}:{PAGE}")) for of in (f"{commit}^", commit))
@@ -119,7 +120,7 @@ def main():
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(text)
         return 0
-    wrong = list(risen())
+    wrong = list(unexplained_commits())
     if not PAGE.exists() or PAGE.read_text() != text:
         wrong.append(f"{PAGE} is not what the source says: make unsafe")
     print("\n".join(wrong), end="\n" if wrong else "")
