@@ -36,4 +36,4 @@ def show(c, rust):
 
 
 if __name__ == "__main__":
-    show(*(report.named(report.read(report.pathlib.Path(log))) for log in sys.argv[1:]))
+    show(*(report.lines_by_name(report.read(report.pathlib.Path(log))) for log in sys.argv[1:]))

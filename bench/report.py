@@ -25,7 +25,7 @@ def read(path):
             if text.startswith("RESULT ")]
 
 
-def named(lines):
+def lines_by_name(lines):
     """Returns the lines by name."""
     return {line["name"]: line for line in lines}
 
@@ -68,7 +68,7 @@ class Hooks:
                 if not 0 <= clock - line["count"] < REST * clock:
                     self.wrong.append(f"void: '{line['name']}' of {side}: {line['count']:.1f} by "
                                       f"address, but {clock:.1f} by the clock")
-        return named(lines), at
+        return lines_by_name(lines), at
 
     def compare(self, side, second):
         """Checks that the second run agrees with the first."""
@@ -140,7 +140,7 @@ class Scaling:
         for side in SIDES:
             log, touched = (out / f"{side}.{what}.log" for what in ("scale", "lines"))
             for each in (log, touched):
-                if LAST_SCALED not in named(read(each)):
+                if LAST_SCALED not in lines_by_name(read(each)):
                     self.wrong.append(f"the guest of {side} did not count all lines: {each}")
             at = counted(log, kernels[side], read(log))
             symbols = where.Symbols(kernels[side], touched)
