@@ -34,7 +34,7 @@ from churn_scene import (
     SHARED,
     SLOTS,
 )
-from churn_worker import enter
+from churn_worker import enter_netns
 from conftest import eventually, sh
 from test_offload import SKIP_SW, Hardware
 from test_refusals import options
@@ -55,7 +55,7 @@ def setup_device(requests, scene, r, index, net, slot):
 
 def change_dummies(done, going, scene):
     """Creates and deletes the devices that packets go to."""
-    enter("a")
+    enter_netns("a")
     r, sender = scene.random("dummies"), Sender(done)
     with CountedRequests(done) as requests:
         for slot in itertools.cycle(SLOTS):
@@ -112,7 +112,7 @@ def setup_namespace(requests, scene, r, index, slot):
 def change_namespaces(done, going, scene):
     """Creates and destroys namespaces and the veth pairs to them while packets are on their way
     there."""
-    enter("a")
+    enter_netns("a")
     r, sender = scene.random("namespaces"), Sender(done)
     with CountedRequests(done) as requests:
         for index in itertools.count(FIRST_VETH, 2):
@@ -140,7 +140,7 @@ def change_namespaces(done, going, scene):
 
 def change_blocks(done, going, scene):
     """Has two devices join and leave shared filter blocks."""
-    enter("a")
+    enter_netns("a")
     r, sender = scene.random("blocks"), Sender(done)
     shared = {FIRST_SHARED: False, FIRST_SHARED + 1: False}
     blocks = nl.attr(nl.TCA_EGRESS_BLOCK, 7) + nl.attr(nl.TCA_INGRESS_BLOCK, 8)
@@ -171,7 +171,7 @@ def change_blocks(done, going, scene):
 
 def change_hardware(done, going, scene):
     """Removes devices that have an offloaded filter."""
-    enter("b")
+    enter_netns("b")
     r, hardware = scene.random("hardware"), Hardware(None)
     gen = nl.attr(nl.BPF_FLAGS_GEN, SKIP_SW)
     with CountedRequests(done) as requests, contextlib.closing(hardware):

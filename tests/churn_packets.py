@@ -13,7 +13,7 @@ import time
 import nl
 from churn_requests import ipv4_address, ipv6_address
 from churn_scene import DUMMIES, NAMESPACES, SHARED, SLOTS
-from churn_worker import enter
+from churn_worker import enter_netns
 from headers import DOMAIN
 
 PORT, MAGIC, SO_MARK, OUR_MARK = 4242, b"lwtc", 36, 0xC4
@@ -61,7 +61,7 @@ def send(done, going, scene, cpu):
     os.sched_setaffinity(0, {cpu})
     # Leaves CPU time to the operations.
     os.nice(5)
-    enter("a")
+    enter_netns("a")
     r, sender = scene.random("send", cpu), Sender(done)
     targets = [(family, scene.services[family][0]) for family in (4, 6)] * 60
     for net, slot, host in itertools.product((DUMMIES, NAMESPACES, SHARED), SLOTS, (9, 200)):
@@ -73,7 +73,7 @@ def send(done, going, scene, cpu):
 
 def flood(done, going, scene):
     """Sends at full speed on every CPU: from b through a to the service. C: net/core/pktgen.c"""
-    enter("b")
+    enter_netns("b")
     # Raises the priority of the pktgen kernel threads above that of the operations.
     for each in pathlib.Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def flood(done, going, scene):
 
 def receive(done, going):
     """Receives the packets of the service, to the last one."""
-    enter("b")
+    enter_netns("b")
     sockets, room = [], bytearray(2048)
     for family in (4, 6):
         made = socket.socket(DOMAIN[family], socket.SOCK_DGRAM)

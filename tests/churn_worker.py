@@ -53,7 +53,7 @@ class Worker:
         self.process.join()
 
 
-def enter(namespace):
+def enter_netns(namespace):
     """Moves this process into a namespace."""
     with open(f"/run/netns/{namespace}", "rb") as there:
         os.setns(there.fileno(), os.CLONE_NEWNET)

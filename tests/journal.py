@@ -102,7 +102,7 @@ class Printer:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
         """Starts the record of a scenario."""
-        marks = {name: sides.named(item, name)
+        marks = {name: sides.marked_rows(item, name)
                  for name in ("beyond_c", "differs", "only_here", "by_chance")}
         self.record = {"name": item.nodeid, "outcome": "", **marks}
         return (yield)

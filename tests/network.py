@@ -125,7 +125,7 @@ class Net:
     MAKE_A = "netns add a"
 
     def __init__(self):
-        Net.clear()
+        Net.delete_current()
         batch(
             "",
             self.MAKE_A,
@@ -149,22 +149,22 @@ class Net:
             )
 
     @classmethod
-    def ready(cls):
+    def get_or_create(cls):
         """Returns the network that is up, or creates one."""
         if not cls.current:
             made = cls()
-            eventually(made.settled)
+            eventually(made.carrier_noticed)
             made.first = [state(name) for name in "ab"]
             cls.current = made
         return cls.current
 
     @classmethod
-    def clear(cls):
+    def delete_current(cls):
         """Deletes the network that is up."""
         if cls.current:
             cls.current.close()
 
-    def settled(self):
+    def carrier_noticed(self):
         """Returns whether the kernel has noticed the carrier of the link."""
         return all(
             any(head[7] == RTN_LOCAL and dict(attributes).get(nl.RTA_DST)
@@ -252,13 +252,13 @@ class Net:
 def fixture_current(module):
     """Deletes the network after the last scenario."""
     yield
-    Net.clear()
+    Net.delete_current()
 
 
 @pytest.fixture(name="net")
 def fixture_net():
     """A network in its initial state."""
-    made = Net.ready()
+    made = Net.get_or_create()
     yield made
     with JOURNAL.quiet():
         made.release()

@@ -41,16 +41,16 @@ def ours(message):
     return message if SIDE == "rust" else mock.ANY
 
 
-def applying(item, name):
+def applicable_marks(item, name):
     """Returns a scenario's marks of this name that apply to its parameters."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
     return [mark for mark in item.iter_markers(name)
             if all(params[key] in values for key, values in mark.kwargs.get("when", {}).items())]
 
 
-def named(item, mark):
+def marked_rows(item, mark):
     """Returns the rows that a scenario's marks of this name refer to."""
-    return [row for each in applying(item, mark) for row in each.args]
+    return [row for each in applicable_marks(item, mark) for row in each.args]
 
 
 def pytest_configure(config):
@@ -61,9 +61,9 @@ def pytest_configure(config):
 
 def has_to_fail(item):
     """Expects a scenario to fail if it is marked as beyond the C code."""
-    if not (names := named(item, "beyond_c")):
+    if not (names := marked_rows(item, "beyond_c")):
         return
-    run = all(mark.kwargs.get("run", True) for mark in applying(item, "beyond_c"))
+    run = all(mark.kwargs.get("run", True) for mark in applicable_marks(item, "beyond_c"))
     item.add_marker(pytest.mark.xfail(
         reason="; ".join(names), run=run, strict=True,
         raises=(AssertionError, TimeoutError, Refused, pytest.fail.Exception)))
@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(config, items):
     runs."""
     known = set(rows())
     for item in items:
-        for row in named(item, "beyond_c") + named(item, "differs"):
+        for row in marked_rows(item, "beyond_c") + marked_rows(item, "differs"):
             if row not in known:
                 raise pytest.UsageError(f"{item.nodeid}: docs/differences.md has no row '{row}'")
     if SIDE == "c":

@@ -54,7 +54,7 @@ class Change(NamedTuple):
     arrives: bool = True
 
 
-def failing(op, error, *args, **fields):
+def refused_change(op, error, *args, **fields):
     """An operation that is refused and leaves the packet unchanged."""
     return Change(op, *args, answer=-error, **fields)
 
@@ -67,17 +67,17 @@ CHANGES = {
         Change(CHANGE_TAIL, 3000, longer=3000, arrives=False),
         Change(CHANGE_TAIL, -300, longer=-300, arrives=False),
         Change(CHANGE_TAIL, 0),
-        failing(CHANGE_TAIL, errno.EINVAL, 1, FROM_ZERO),
-        failing(CHANGE_TAIL, errno.EINVAL, 1 << 20, FROM_ZERO),
-        failing(CHANGE_TAIL, errno.EINVAL, 100, 0, 1),
+        refused_change(CHANGE_TAIL, errno.EINVAL, 1, FROM_ZERO),
+        refused_change(CHANGE_TAIL, errno.EINVAL, 1 << 20, FROM_ZERO),
+        refused_change(CHANGE_TAIL, errno.EINVAL, 100, 0, 1),
     ],
     "change_head": [
         Change(CHANGE_HEAD, 0),
         Change(CHANGE_HEAD, 14, longer=14, arrives=False),
         Change(CHANGE_HEAD, 500, longer=500, arrives=False),
-        failing(CHANGE_HEAD, errno.EINVAL, 1 << 20),
-        failing(CHANGE_HEAD, errno.EINVAL, -1),
-        failing(CHANGE_HEAD, errno.EINVAL, 14, 0, 1),
+        refused_change(CHANGE_HEAD, errno.EINVAL, 1 << 20),
+        refused_change(CHANGE_HEAD, errno.EINVAL, -1),
+        refused_change(CHANGE_HEAD, errno.EINVAL, 14, 0, 1),
     ],
     "adjust_room": [
         Change(ADJUST_ROOM, 20, MAC, longer=20, arrives=False),
@@ -86,12 +86,12 @@ CHANGES = {
         Change(ADJUST_ROOM, 300, NET, NO_CSUM_RESET, longer=300, arrives=False),
         Change(ADJUST_ROOM, -8, NET, longer=-8, arrives=False),
         Change(ADJUST_ROOM, -20, MAC, longer=-20, arrives=False),
-        failing(ADJUST_ROOM, errno.EINVAL, 20, NET, 1 << 30),
-        failing(ADJUST_ROOM, errno.EFAULT, 0x1000, NET),
-        failing(ADJUST_ROOM, ENOTSUPP, 20, 9),
-        failing(ADJUST_ROOM, ENOTSUPP, -SIZE - 28, NET),
+        refused_change(ADJUST_ROOM, errno.EINVAL, 20, NET, 1 << 30),
+        refused_change(ADJUST_ROOM, errno.EFAULT, 0x1000, NET),
+        refused_change(ADJUST_ROOM, ENOTSUPP, 20, 9),
+        refused_change(ADJUST_ROOM, ENOTSUPP, -SIZE - 28, NET),
         # Refused after the headroom was enlarged.
-        failing(ADJUST_ROOM, errno.EINVAL, 400, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
+        refused_change(ADJUST_ROOM, errno.EINVAL, 400, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
     ],
     "vlan_push": [
         # The first tag is kept in the skb's metadata. Pushing another one moves it into the packet.
@@ -111,70 +111,70 @@ CHANGES = {
         Change(PULL_DATA, 100, FROM_ZERO),
         Change(PULL_DATA, 0),
         Change(PULL_DATA, 0, FROM_ZERO),
-        failing(PULL_DATA, errno.ENOMEM, 1),
-        failing(PULL_DATA, errno.ENOMEM, 1 << 20, FROM_ZERO),
+        refused_change(PULL_DATA, errno.ENOMEM, 1),
+        refused_change(PULL_DATA, errno.ENOMEM, 1 << 20, FROM_ZERO),
     ],
     "change_proto": [
         Change(CHANGE_PROTO, IPV6, longer=20, arrives=False),
-        failing(CHANGE_PROTO, errno.EINVAL, IPV6, 0, 1),
-        failing(CHANGE_PROTO, ENOTSUPP, IPV4),
-        failing(CHANGE_PROTO, ENOTSUPP, 0x0806),
+        refused_change(CHANGE_PROTO, errno.EINVAL, IPV6, 0, 1),
+        refused_change(CHANGE_PROTO, ENOTSUPP, IPV4),
+        refused_change(CHANGE_PROTO, ENOTSUPP, 0x0806),
     ],
     "store_bytes": [
         Change(STORE_BYTES, 30),
         Change(STORE_BYTES, HEADERS + SIZE - 4, 0, INVALIDATE),
         Change(STORE_BYTES, HEADERS, 0, RECOMPUTE),
-        failing(STORE_BYTES, errno.EFAULT, HEADERS + SIZE - 3),
-        failing(STORE_BYTES, errno.EFAULT, 1 << 31),
-        failing(STORE_BYTES, errno.EINVAL, 30, 0, 1 << 10),
+        refused_change(STORE_BYTES, errno.EFAULT, HEADERS + SIZE - 3),
+        refused_change(STORE_BYTES, errno.EFAULT, 1 << 31),
+        refused_change(STORE_BYTES, errno.EINVAL, 30, 0, 1 << 10),
     ],
     "csum_replace": [
         Change(L3_CSUM, 24),
-        failing(L3_CSUM, errno.EFAULT, 25),
-        failing(L3_CSUM, errno.EFAULT, HEADERS + SIZE),
-        failing(L3_CSUM, errno.EINVAL, 24, 0, 1 << 10),
+        refused_change(L3_CSUM, errno.EFAULT, 25),
+        refused_change(L3_CSUM, errno.EFAULT, HEADERS + SIZE),
+        refused_change(L3_CSUM, errno.EINVAL, 24, 0, 1 << 10),
         Change(L4_CSUM, 40),
-        failing(L4_CSUM, errno.EFAULT, HEADERS + SIZE),
-        failing(L4_CSUM, errno.EINVAL, 40, 0, 1 << 10),
+        refused_change(L4_CSUM, errno.EFAULT, HEADERS + SIZE),
+        refused_change(L4_CSUM, errno.EINVAL, 40, 0, 1 << 10),
     ],
     "change_type": [
         Change(CHANGE_TYPE, 0),
         Change(CHANGE_TYPE, 3, arrives=False),
-        failing(CHANGE_TYPE, errno.EINVAL, 9),
+        refused_change(CHANGE_TYPE, errno.EINVAL, 9),
     ],
     "tunnel_key": [
         Change(TUNNEL_KEY, 44),
-        failing(TUNNEL_KEY, errno.EINVAL, 43),
-        failing(TUNNEL_KEY, errno.EINVAL, 44, 0, 1 << 20),
-        failing(FOU_ENCAP, errno.EINVAL, 0),
+        refused_change(TUNNEL_KEY, errno.EINVAL, 43),
+        refused_change(TUNNEL_KEY, errno.EINVAL, 44, 0, 1 << 20),
+        refused_change(FOU_ENCAP, errno.EINVAL, 0),
     ],
     "dynptr": [
         Change(DYNPTR, 30),
         Change(DYNPTR, HEADERS + SIZE - 4),
-        failing(DYNPTR, errno.E2BIG, HEADERS + SIZE - 3),
-        failing(DYNPTR, errno.EINVAL, 30, 0, 1 << 10),
-        failing(DYNPTR_META, errno.E2BIG, 1),
+        refused_change(DYNPTR, errno.E2BIG, HEADERS + SIZE - 3),
+        refused_change(DYNPTR, errno.EINVAL, 30, 0, 1 << 10),
+        refused_change(DYNPTR_META, errno.E2BIG, 1),
     ],
     "clone_redirect": [
         Change(CLONE_REDIRECT, DEVICE),
-        failing(CLONE_REDIRECT, errno.EINVAL, 99999),
-        failing(CLONE_REDIRECT, errno.EINVAL, DEVICE, 0, 1 << 20),
+        refused_change(CLONE_REDIRECT, errno.EINVAL, 99999),
+        refused_change(CLONE_REDIRECT, errno.EINVAL, DEVICE, 0, 1 << 20),
     ],
     "ct_lookup": [
-        failing(CT_LOOKUP, errno.ENOENT, 1),
-        failing(CT_LOOKUP, errno.EAFNOSUPPORT, 0),
+        refused_change(CT_LOOKUP, errno.ENOENT, 1),
+        refused_change(CT_LOOKUP, errno.EAFNOSUPPORT, 0),
     ],
     "set_tstamp": [
         Change(SET_TSTAMP, 1000, 1),
-        failing(SET_TSTAMP, errno.EINVAL, 0, 1),
-        failing(SET_TSTAMP, errno.EINVAL, 1, 9),
+        refused_change(SET_TSTAMP, errno.EINVAL, 0, 1),
+        refused_change(SET_TSTAMP, errno.EINVAL, 1, 9),
     ],
 }
 WITH_METADATA = {
     "dynptr_meta": [
         Change(DYNPTR_META, 0),
-        failing(DYNPTR_META, errno.E2BIG, 1),
-        failing(DYNPTR_META, errno.EINVAL, 0, 0, 1),
+        refused_change(DYNPTR_META, errno.E2BIG, 1),
+        refused_change(DYNPTR_META, errno.EINVAL, 0, 0, 1),
     ],
 }
 EVERY = [(hook, name) for hook in PARENTS for name in CHANGES] + [
@@ -262,7 +262,7 @@ def fixture_dummy(wires):
     batch("-n a", "link del d0")
 
 
-def xdp(index, fd):
+def attach_xdp(index, fd):
     """Attaches a generic XDP program to a device; -1 detaches it."""
     body = nl.ifinfomsg(index) + nl.attr(IFLA_XDP | NLA_F_NESTED, nl.attr(
         IFLA_XDP_FD, struct.pack("=i", fd)) + nl.attr(IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE))
@@ -277,22 +277,22 @@ def attached(wires, pins, hook):
         wires.tc("qdisc add dev va root handle 1: htb default 10")
         wires.tc("class add dev va parent 1: classid 1:10 htb rate 1gbit quantum 60000")
     else:
-        clsact(filters.index, nl.RTM_NEWQDISC)
+        request_clsact(filters.index, nl.RTM_NEWQDISC)
     try:
         if hook == "metadata":
-            xdp(filters.index, pins.fds["metadata"])
+            attach_xdp(filters.index, pins.fds["metadata"])
         filters.attach()
         yield filters
     finally:
         if hook == "metadata":
-            xdp(filters.index, -1)
+            attach_xdp(filters.index, -1)
         if hook == "htb":
             wires.tc("qdisc del dev va root")
         else:
-            clsact(filters.index, nl.RTM_DELQDISC)
+            request_clsact(filters.index, nl.RTM_DELQDISC)
 
 
-def clsact(index, kind):
+def request_clsact(index, kind):
     """Adds or deletes the clsact qdisc of a device of a."""
     body = struct.pack("=BxxxiIII", 0, index, 0xFFFF0000, nl.TC_H_CLSACT, 0)
     assert nl.request("a", kind, nl.NLM_F_CREATE, body + nl.attr(nl.TCA_KIND, "clsact")) == (0, "")
@@ -333,11 +333,11 @@ def test_next_filters_have_current_data_pointers(wires, pins, dummy, hook, name)
 @pytest.mark.parametrize("name, by", [("shorter", -100), ("longer", 8)])
 def test_data_end_after_generic_xdp_adjust_tail(wires, pins, dummy, name, by):
     with attached(wires, pins, "ingress") as filters:
-        xdp(filters.index, pins.fds[name])
+        attach_xdp(filters.index, pins.fds[name])
         try:
-            first, second, _ = filters.send(failing(CHANGE_HEAD, errno.EINVAL, -1), False)
+            first, second, _ = filters.send(refused_change(CHANGE_HEAD, errno.EINVAL, -1), False)
         finally:
-            xdp(filters.index, -1)
+            attach_xdp(filters.index, -1)
     assert (first.changed, first.compared, second.compared) == (1, 1, 1)
     assert first.before == first.after == HEADERS + SIZE + by
     for seen in (first, second):
@@ -358,10 +358,10 @@ HARMLESS = [
     Change(VLAN_POP, 1, 1),
     Change(VLAN_POP, 2, 2),
     Change(CLONE_REDIRECT, DEVICE),
-    failing(CHANGE_HEAD, errno.EINVAL, -1),
-    failing(CHANGE_TAIL, errno.EINVAL, 100, 0, 1),
-    failing(PULL_DATA, errno.ENOMEM, 1),
-    failing(ADJUST_ROOM, errno.EINVAL, 8, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
+    refused_change(CHANGE_HEAD, errno.EINVAL, -1),
+    refused_change(CHANGE_TAIL, errno.EINVAL, 100, 0, 1),
+    refused_change(PULL_DATA, errno.ENOMEM, 1),
+    refused_change(ADJUST_ROOM, errno.EINVAL, 8, MAC, ENCAP_L3_IPV4 | ENCAP_L3_IPV6),
 ]
 
 

@@ -25,7 +25,7 @@ def fixture_tc(net):
     return net
 
 
-def prefs(net, where="dev va egress"):
+def priorities(net, where="dev va egress"):
     """Returns the priorities of a hook's filters, in the order of the dump."""
     return [entry["pref"] for entry in net.filters(where)]
 
@@ -48,10 +48,10 @@ def test_page_names_scenarios():
 def test_automatic_priorities(tc):
     tc.tc(f"filter add dev va egress {SHOT}")
     tc.tc(f"filter add dev va egress prio 0 {OK}")
-    assert prefs(tc) == [49151, 49152]
+    assert priorities(tc) == [49151, 49152]
     assert tc.ping()
     tc.tc(f"filter add dev va egress {SHOT}")
-    assert prefs(tc) == [49150, 49151, 49152]
+    assert priorities(tc) == [49150, 49151, 49152]
     assert tc.dropped()
     tc.tc(f"filter add dev va egress prio 10 {OK}")
     assert tc.ping()
@@ -61,7 +61,7 @@ def test_automatic_priorities(tc):
 def test_replace_adds(tc):
     for _ in range(2):
         tc.tc(f"filter replace dev va egress {OK}")
-    assert prefs(tc) == [49151, 49152]
+    assert priorities(tc) == [49151, 49152]
     tc.tc("filter del dev va egress prio 49151 handle 1 bpf")
     for _ in range(2):
         tc.tc(f"filter replace dev va egress prio 10 {OK}")
@@ -111,7 +111,7 @@ def fixture_dummy(net):
 
 
 def test_device_that_moves_loses_its_filters(dummy):
-    assert prefs(dummy, "dev d0 egress") == prefs(dummy, "dev d0 parent 1:") == [10]
+    assert priorities(dummy, "dev d0 egress") == priorities(dummy, "dev d0 parent 1:") == [10]
     assert sh("ip -n a route show 10.7.0.1")
     sh("ip -n a link set d0 netns b")
     shown = dummy.tc("qdisc show dev d0", "b")
@@ -126,10 +126,10 @@ def test_device_that_moves_loses_its_filters(dummy):
 
 def test_device_that_goes_down_keeps_only_its_filters(dummy):
     sh("ip -n a link set d0 down")
-    assert prefs(dummy, "dev d0 egress") == prefs(dummy, "dev d0 parent 1:") == [10]
+    assert priorities(dummy, "dev d0 egress") == priorities(dummy, "dev d0 parent 1:") == [10]
     assert sh("ip -n a route show 10.7.0.1") == ""
     sh("ip -n a link set d0 up")
-    assert prefs(dummy, "dev d0 egress") == prefs(dummy, "dev d0 parent 1:") == [10]
+    assert priorities(dummy, "dev d0 egress") == priorities(dummy, "dev d0 parent 1:") == [10]
     assert sh("ip -n a route show 10.7.0.1") == ""
 
 
@@ -144,7 +144,7 @@ def test_ingress_qdisc_treats_egress_as_ingress(net):
     net.route(4)
     net.tc("qdisc add dev va ingress")
     net.tc(f"filter add dev va egress {SHOT}")
-    assert prefs(net, "dev va ingress") == [49152]
+    assert priorities(net, "dev va ingress") == [49152]
     # The requests reach b; a drops the answers.
     before = received()
     assert net.dropped(count=3)
@@ -153,7 +153,7 @@ def test_ingress_qdisc_treats_egress_as_ingress(net):
     net.tc("qdisc del dev va ingress")
     net.tc("qdisc add dev va clsact")
     net.tc(f"filter add dev va egress {SHOT}")
-    assert prefs(net, "dev va ingress") == []
+    assert priorities(net, "dev va ingress") == []
     before = received()
     assert net.dropped(count=3)
     assert received() == before

@@ -62,7 +62,7 @@ def send(wires, family, mark, namespace="a"):
     return data
 
 
-def packet(wires, family, found, data):
+def is_only_packet(wires, family, found, data):
     """Returns whether this is the only packet found, and begins at its network header."""
     header, address = {4: (20, socket.AF_INET), 6: (40, socket.AF_INET6)}[family]
     return (len(found) == 1 and len(found[0]) == header + 8 + len(data)
@@ -85,10 +85,10 @@ def index(name):
 def test_device_without_mac_header_sends_packet(wires, tun, family):
     with redirected(wires, family):
         data = send(wires, family, tun.index)
-        assert packet(wires, family, tun.sent(data), data)
+        assert is_only_packet(wires, family, tun.sent(data), data)
         # The MAC header that the program writes is removed.
         data = send(wires, family, tun.index | HEADER)
-        assert packet(wires, family, tun.sent(data), data)
+        assert is_only_packet(wires, family, tun.sent(data), data)
 
 
 @FAMILIES
@@ -97,7 +97,7 @@ def test_device_with_mac_header_needs_mac_header(wires, tap, family):
         data = send(wires, family, tap.index | HEADER)
         found = tap.sent(data)
         assert [each[:14] for each in found] == [MAC_HEADER + PROTOCOL[family]]
-        assert packet(wires, family, [found[0][14:]], data)
+        assert is_only_packet(wires, family, [found[0][14:]], data)
         assert tap.sent(send(wires, family, tap.index)) == []
 
 
@@ -134,12 +134,12 @@ def test_device_receives_the_packet(wires, kind, family):
         # The packet has a local source address.
         sysctl("a", f"ipv4/conf/{dev.name}/accept_local", 1)
         data = send(wires, family, dev.index | INGRESS | HEADER)
-        assert packet(wires, family, dev.received(data), data)
+        assert is_only_packet(wires, family, dev.received(data), data)
         assert wires.receive_all("a", family) == [data]
         data = send(wires, family, dev.index | INGRESS)
         # A packet without a MAC header is not received on a device that has one.
         if kind == "tun":
-            assert packet(wires, family, dev.received(data), data)
+            assert is_only_packet(wires, family, dev.received(data), data)
         assert wires.receive_all("a", family) == ([data] if kind == "tun" else [])
         assert dev.received(data) == []
         assert dev.sent(data) == []
@@ -184,7 +184,7 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
                 data = send(wires, family, 0, "b")
                 found = dev.received(data) if how & INGRESS else dev.sent(data)
                 link = 14 if how == HEADER else 0
-                assert packet(wires, family, [each[link:] for each in found], data)
+                assert is_only_packet(wires, family, [each[link:] for each in found], data)
         finally:
             wires.tc("qdisc del dev va clsact")
 

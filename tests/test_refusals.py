@@ -60,7 +60,7 @@ BEYOND = {
 }
 
 
-def each(cases):
+def parametrize_cases(cases):
     """Parametrizes a scenario with cases."""
     def marks(case):
         # The one case in which the C code has a message, and ours is another one.
@@ -158,7 +158,7 @@ def routes(family):
 
 
 @FAMILIES
-@each(ROUTES)
+@parametrize_cases(ROUTES)
 def test_routes(lasting, fds, family, case):
     encap, error, message = ROUTES[case]
     lasting.route(family, "encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit")
@@ -368,7 +368,7 @@ def fixture_tc(clsact):
     restore()
 
 
-@each(FILTERS)
+@parametrize_cases(FILTERS)
 def test_filters(tc, fds, case):
     wanted, error, message = FILTERS[case]
     before = tc.tc("filter show dev va egress"), program_ids()

@@ -114,7 +114,7 @@ def fixture_rtnl(lock):
 
 
 @contextlib.contextmanager
-def pinned(*names):
+def pin_programs(*names):
     """Pins programs under /run/bpf, for commands that must not load any."""
     for name in names:
         sh(f"bpftool prog load {name}.o /run/bpf/{name} type classifier")
@@ -172,7 +172,7 @@ def test_filters_of_a_block_need_no_rtnl(blocks, rtnl):
         found = rtnl.call(nl.filters, -1, handle, 7)
         return found[handle][nl.BPF_NAME].split(b":")[0].rstrip(b"\0")
 
-    with pinned("tc_ok", "tc_shot"), rtnl.held():
+    with pin_programs("tc_ok", "tc_shot"), rtnl.held():
         other = rtnl.start("ip -n a link set va mtu 1400")
         eventually(lambda: waits_for_rtnl(other.pid))
         rtnl.completes(one.format("add", 1, "da object-pinned /run/bpf/tc_ok"))
@@ -275,7 +275,7 @@ def test_tcf_proto_deleted_while_request_waits_for_rtnl(clsact, rtnl, needs, all
 BY_TC, BY_SOCKET = iterations(5000), iterations(1000)
 
 
-def timed(starts):
+def seconds_until_done(starts):
     """Starts everything; returns the seconds until all of it has ended."""
     begin = time.monotonic()
     for end in [start() for start in starts]:
@@ -285,8 +285,8 @@ def timed(starts):
 
 def compare(what, count, starts):
     """Measures two writers, one after the other and concurrently."""
-    in_turn = timed(starts[0:1]) + timed(starts[1:2])
-    at_once = timed(starts[2:])
+    in_turn = seconds_until_done(starts[0:1]) + seconds_until_done(starts[1:2])
+    at_once = seconds_until_done(starts[2:])
     MEASURED.append(f"2 x {count} filters, {what}: {in_turn:.2f} s one after the other, "
                     f"{at_once:.2f} s at once ({in_turn / at_once:.2f} times as fast)")
 
@@ -306,7 +306,7 @@ def test_two_processes_on_two_blocks(blocks, rtnl, tmp_path):
                 return lambda: process.wait(COMMAND_TIMEOUT)
 
             starts.append(start)
-    with pinned("tc_ok"):
+    with pin_programs("tc_ok"):
         compare("two tc on two blocks", BY_TC, starts)
     assert [process.communicate()[0] for process in rtnl.processes] == [""] * 4
     for block in (7, 8):

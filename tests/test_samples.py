@@ -167,7 +167,7 @@ class FarEnd:
         return int(found.split(":")[1].split()[1])
 
     @contextlib.contextmanager
-    def wire(self, device="vb"):
+    def tunnel_packets(self, device="vb"):
         """Yields a function that returns the tunnel's packets on a link of b, and their lengths."""
         with Capture("b", device, 4, "10.0.0.1", 128) as capture:
             yield lambda: [(packet, length) for packet, length in capture.packets()
@@ -200,7 +200,7 @@ def is_fragment(packet):
 @CLIENTS
 @INNER
 def test_kernel_tunnel_device_decapsulates(end, client, inner):
-    with end.route(inner) as service, end.wire() as wire:
+    with end.route(inner) as service, end.tunnel_packets() as wire:
         before = end.received(inner)
         assert ping(client, inner, service)
         assert end.received(inner) == before + 1
@@ -219,7 +219,7 @@ def test_kernel_tunnel_device_decapsulates(end, client, inner):
 @INNER
 def test_headroom_lowers_mtu_of_route(end, client, inner):
     whole = b"w" * (MTU - end.tunnel.headroom - HEADERS[inner])
-    with end.route(inner) as service, end.wire() as wire, Sender(client, inner) as sender:
+    with end.route(inner) as service, end.tunnel_packets() as wire, Sender(client, inner) as sender:
         sender.option(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO)
         if client == "c":
             # c is behind a router, so an ICMP error tells it the MTU.
@@ -240,7 +240,7 @@ def test_packets_without_headroom_are_fragmented_and_reassembled(end, inner):
     sent = [bytes([65 + number]) * (MTU - HEADERS[inner]) for number in range(5)]
     with (
         end.wires.temporary_routes("a", inner, f"route add {service} {encap} {way}"),
-        end.wire() as wire,
+        end.tunnel_packets() as wire,
         Sender("a", inner) as sender,
     ):
         for data in sent:
@@ -268,7 +268,7 @@ def ports(wire, inner, header):
 @INNER
 def test_source_port_distinguishes_flows(end, client, inner):
     flows, header = 24, end.tunnel.headroom - 20
-    with end.route(inner) as service, end.wire() as wire, contextlib.ExitStack() as stack:
+    with end.route(inner) as service, end.tunnel_packets() as wire, contextlib.ExitStack() as stack:
         senders = [stack.enter_context(Sender(client, inner)) for _ in range(flows)]
         for _ in range(3):
             for sender in senders:
@@ -293,7 +293,8 @@ def test_outer_route_lookup_uses_vrf_of_route(end, inner):
         way = {4: "via 10.8.0.2 dev ra", 6: "via fd08::2 dev ra"}
         batch("-n a", f"route add 10.0.0.2 {way[4]} table 50")
         batch(f"-{inner} -n a", f"route add {service} {end.encap()} {way[inner]} table 50")
-        with end.wire("rb") as inside_red, end.wire("vb") as outside, Sender("a", inner) as sender:
+        with end.tunnel_packets("rb") as inside_red, \
+                end.tunnel_packets("vb") as outside, Sender("a", inner) as sender:
             sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
             assert sender.send(service, b"red") == 0
             assert wires.receive_all("b", inner) == [b"red"]

@@ -27,7 +27,7 @@ class Side:
         self.whole = nl.tfilter(ifindex, 0, options(fd), parent)
         self.handles = []
 
-    def ask(self, kind, flags, body, handles):
+    def request_each(self, kind, flags, body, handles):
         """Sends a request for each handle; returns the answers, and the time in seconds."""
         # Only the handle differs, so the body is built once.
         took = self.requests.send(kind, flags, [
@@ -36,20 +36,20 @@ class Side:
 
     def add(self, handles):
         """Adds filters; returns the time in seconds."""
-        refused, took = self.ask(
+        refused, took = self.request_each(
             nl.RTM_NEWTFILTER, nl.NLM_F_CREATE | nl.NLM_F_EXCL, self.whole, handles)
         assert refused == []
         return took
 
     def get(self, handles):
         """Gets filters by their handles; returns the time in seconds."""
-        answers, took = self.ask(nl.RTM_GETTFILTER, 0, self.plain, handles)
+        answers, took = self.request_each(nl.RTM_GETTFILTER, 0, self.plain, handles)
         assert [nl.handle_of(answer) for answer in answers] == handles
         return took
 
     def delete(self, handles):
         """Deletes filters by their handles; returns the time in seconds."""
-        refused, took = self.ask(nl.RTM_DELTFILTER, 0, self.plain, handles)
+        refused, took = self.request_each(nl.RTM_DELTFILTER, 0, self.plain, handles)
         assert refused == []
         return took
 

@@ -18,7 +18,7 @@ def fixture_report(tmp_path_factory):
     """Returns the results of tdc by case ID: the verdict and the name."""
     assert not module_loaded({"rust": "cls_bpf", "c": "lwtcls"}[SIDE])
     # tdc deletes all network namespaces when it ends, so none of a scenario may be left.
-    Net.clear()
+    Net.delete_current()
     where = tmp_path_factory.mktemp("tdc")
     # tdc runs in the source, where it finds its plugins, but it must not write there.
     (where / "tdc_config_local.py").write_text(f"EXTRA_NAMES = {{'EBPFDIR': '{BPF}'}}\n")
