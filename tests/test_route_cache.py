@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import SLOWER, batch, eventually, sh
+from conftest import INSTRUMENTED, batch, eventually, sh
 from journal import JOURNAL
 from nl import (
     NLM_F_ACK,
@@ -235,7 +235,7 @@ def test_first_packet_after_a_change_takes_the_new_route(wires, family):
         body += attr(RTA_GATEWAY, socket.inet_pton(domain, gateway)) + attr(RTA_PRIORITY, 10)
         flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
         requests[name] = struct.pack("=IHHII", 16 + len(body), RTM_NEWROUTE, flags, 1, 0) + body
-    quick = 0
+    durations = []
     with wires.temporary_routes("a", family,
                                 f"route add {first} {OTHER} {via['b'][family]}",
                                 f"route add {other} {via['b'][family]} metric 10"), \
@@ -247,13 +247,14 @@ def test_first_packet_after_a_change_takes_the_new_route(wires, family):
             netlink.send(requests[name])
             assert struct.unpack_from("=i", netlink.recv(4096), 16) == (0,)
             sender.socket.sendto(name.encode(), (first, PORT))
-            quick += time.monotonic() - began < 0.002
+            durations.append(time.monotonic() - began)
             if number % 10 == 9:
                 found = {each: Counter(wires.receive_all(each, family)) for each in "bc"}
                 assert [found["b"][b"b"], found["c"][b"c"]] == [5, 5], found
                 assert found["b"][b"c"] == found["c"][b"b"] == 0, found
-    # At least one change must fall within a jiffy, unless a debug kernel is too slow for that.
-    assert quick > 0 or SLOWER > 1
+    # At least one change must fall within a jiffy, unless the kernel is too slow for that.
+    print(f"burst, change and packet: at least {min(durations) * 1000:.1f} ms")
+    assert min(durations) < 0.002 or INSTRUMENTED
 
 
 class Change:
