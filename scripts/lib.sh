@@ -191,15 +191,15 @@ debian_dir() {
 
 # The supported kernel series, newest first.
 KERNEL_SERIES="7.3 7.2"
-# Prints the unpacked kernel source: LWTCLS_LINUX, or the newest complete one in the cache. Prints
-# nothing if there is none yet.
+# source_dir [SERIES]: prints the unpacked kernel source: that of a series, or LWTCLS_LINUX, or the
+# newest complete one in the cache. Prints nothing if there is none yet.
 source_dir() {
 	local series dir
-	if [ -n "${LWTCLS_LINUX:-}" ]; then
+	if [ -n "${LWTCLS_LINUX:-}" ] && [ -z "${1:-}" ]; then
 		printf '%s\n' "$LWTCLS_LINUX"
 		return
 	fi
-	for series in $KERNEL_SERIES; do
+	for series in ${1:-$KERNEL_SERIES}; do
 		for dir in "$CACHE/source-$series."*/linux; do
 			if [ -e "${dir%/linux}/.complete" ]; then
 				printf '%s\n' "$dir"
@@ -209,13 +209,21 @@ source_dir() {
 	done
 }
 
+# kernel_word FLAVOUR WORD: prints the rest of the line "# WORD: .." in a flavour's fragment. Prints
+# nothing if there is no such line.
+kernel_word() { sed -n "s/^# $2: //p" "$TOP/scripts/setup/kernel/$1.config" 2>/dev/null || :; }
+
 # kernel_base FLAVOUR: prints the flavour that it is derived from: the one in its "# base:" line, or
 # the test kernel.
 kernel_base() {
 	local base
-	base=$(sed -n 's/^# base: //p' "$TOP/scripts/setup/kernel/$1.config")
+	base=$(kernel_word "$1" base)
 	printf '%s\n' "${base:-test}"
 }
+
+# kernel_source FLAVOUR: prints the source of a kernel that is built: that of the series in its
+# "# series:" line, or the newest one.
+kernel_source() { source_dir "$(kernel_word "$1" series)"; }
 
 # kernel_fragments FLAVOUR: prints the configuration fragments: those of the base, then its own.
 # Later ones override earlier ones.
@@ -245,8 +253,9 @@ kernel_dir() {
 		return
 	fi
 	mapfile -t fragments < <(kernel_fragments "$1")
+	[ "$(kernel_word "$1" compiler)" != gcc ] || fragments+=("$(tools_dir)/.versions-gcc")
 	printf '%s/kernel-%s-%s\n' "$CACHE" "$1" \
-		"$(key "$(source_dir)" "${fragments[@]}" "$(tools_dir)/.versions")"
+		"$(key "$(kernel_source "$1")" "${fragments[@]}" "$(tools_dir)/.versions")"
 }
 
 # kernel_release FLAVOUR: prints the "uname -r" of a downloaded kernel, nothing for a built one.
