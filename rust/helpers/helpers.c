@@ -23,6 +23,7 @@
 #include "filter.c"
 #include "idr.c"
 #include "if_arp.c"
+#include "ipv6.c"
 #include "kmemleak.c"
 #include "l3mdev.c"
 #include "list.c"

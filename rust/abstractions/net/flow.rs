@@ -251,7 +251,7 @@ impl Flow {
     ///
     /// Fails with the errno of the lookup, or of the error route that it finds. For IPv6 packets
     /// also fails with
-    /// - `EAFNOSUPPORT` if IPv6 is disabled (`ipv6.disable=1`),
+    /// - `EAFNOSUPPORT` if the kernel has no IPv6, or it is disabled (`ipv6.disable=1`),
     /// - `EINVAL` if the packet has no source address, and a socket that is not an IPv6 one.
     #[inline(always)]
     pub(crate) fn lookup(&self, owner: &FlowOwner<'_>, skb: &SkBuff) -> Result<DstRef> {

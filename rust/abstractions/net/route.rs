@@ -162,13 +162,13 @@ impl SkBuff {
     ///
     /// Fails with
     /// - the errno of an error route,
-    /// - `EAFNOSUPPORT` if IPv6 is disabled (`ipv6.disable=1`): the lookup would read fields of the
-    ///   namespace that are not initialised then,
+    /// - `EAFNOSUPPORT` if the kernel has no IPv6, or it is disabled (`ipv6.disable=1`): the lookup
+    ///   would read fields of the namespace that are not initialised then,
     /// - `EINVAL` if the IPv6 header is not completely in the linear data, or there is no device.
     #[inline(always)]
     pub(crate) fn route_input6(&mut self, _rcu: &ReadSide<'_>) -> Result {
-        // SAFETY: `disable_ipv6_mod` is not written after boot.
-        if unsafe { bindings::disable_ipv6_mod } != 0 {
+        // SAFETY: An FFI call with no requirements.
+        if !unsafe { bindings::ipv6_mod_enabled() } {
             return Err(EAFNOSUPPORT);
         }
         if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
