@@ -20,6 +20,7 @@ import nl
 import pytest
 import sides
 from journal import JOURNAL
+from needs import IPV6
 from sides import SIDE, Refused
 
 pytest_plugins = ["network", "wires"]
@@ -35,6 +36,7 @@ MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SID
 # Timeout of a command in seconds. It is generous because a debug kernel is slow and the host may be
 # busy.
 COMMAND_TIMEOUT = 600
+IPV6_ADDRESS = re.compile(r"\bfd\w\w::")
 # A command without shell syntax: splitting it at spaces is enough.
 PLAIN = re.compile(r"[\w./-]+( +[\w./:,@+=%-]+)* *")
 # Lines with measurements of scenarios, printed at the end of the report.
@@ -100,8 +102,10 @@ def sh(command, check=True, lines=""):
 
 
 def batch(options, *lines):
-    """Runs lines of ip in one process: starting ip costs more than executing its lines."""
-    sh(f"ip {options} -batch -", lines="".join(f"{line}\n" for line in lines))
+    """Runs lines of ip in one process: starting ip costs more than executing its lines. Lines with
+    IPv6 addresses are left out if the kernel has no IPv6."""
+    sh(f"ip {options} -batch -", lines="".join(
+        f"{line}\n" for line in lines if IPV6 or not IPV6_ADDRESS.search(line)))
 
 
 def tc_batch(*lines):

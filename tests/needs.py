@@ -10,6 +10,8 @@ import re
 CONFIG = pathlib.Path(os.environ["LWTCLS_KERNEL"]) / ".config"
 # Without a kernel, scenarios are only listed.
 OPTIONS = set(re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(), re.M)) if CONFIG.exists() else None
+# Whether the kernel has IPv6, which may have been left out or be disabled by its command line.
+IPV6 = OPTIONS is None or pathlib.Path("/proc/net/if_inet6").exists()
 # Number of scenarios left out by reason, and lines about parts of scenarios.
 LEFT_OUT, PARTS = collections.Counter(), set()
 
@@ -39,6 +41,8 @@ def reasons(item):
         yield from (f"has no CONFIG_{option}" for option in mark.args if not has(option))
     for mark in item.iter_markers("lacks"):
         yield from (f"has CONFIG_{option}" for option in mark.args if option in (OPTIONS or ()))
+    if not IPV6 and getattr(item, "callspec", None) and item.callspec.params.get("family") == 6:
+        yield "has no IPv6"
 
 
 def pytest_collection_modifyitems(config, items):

@@ -11,11 +11,13 @@ ip -n a link set lo up
 ip -n b link set lo up
 ip -n a addr add 10.0.0.1/24 dev va
 ip -n b addr add 10.0.0.2/24 dev vb
-ip -n a addr add fd00::1/64 dev va nodad
-ip -n b addr add fd00::2/64 dev vb nodad
 ip -n a link set va up
 ip -n b link set vb up
 ip -n b addr add 10.1.0.1/32 dev lo
-ip -n b addr add fd01::1/128 dev lo nodad
 ip -n a route add 10.1.0.1 via 10.0.0.2
-ip -n a route add fd01::1 via fd00::2
+if [ -e /proc/net/if_inet6 ]; then
+	ip -n a addr add fd00::1/64 dev va nodad
+	ip -n b addr add fd00::2/64 dev vb nodad
+	ip -n b addr add fd01::1/128 dev lo nodad
+	ip -n a route add fd01::1 via fd00::2
+fi

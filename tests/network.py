@@ -12,6 +12,7 @@ import nl
 import pytest
 from conftest import batch, eventually, sh
 from journal import JOURNAL, recorded
+from needs import IPV6
 from sockets import answers
 
 # The attributes that are compared: address, name, MTU, master and queue length of a link; the
@@ -166,9 +167,10 @@ class Net:
 
     def carrier_noticed(self):
         """Returns whether the kernel has noticed the carrier of the link."""
+        family, net = (socket.AF_INET6, "fd00::") if IPV6 else (socket.AF_INET, "10.0.0.")
         return all(
             any(head[7] == RTN_LOCAL and dict(attributes).get(nl.RTA_DST)
-                == socket.inet_pton(socket.AF_INET6, f"fd00::{host}")
+                == socket.inet_pton(family, f"{net}{host}")
                 for head, attributes in state(name)[nl.RTM_GETROUTE])
             for name, host in (("a", 1), ("b", 2)))
 

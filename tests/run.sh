@@ -10,7 +10,9 @@ tests=$(cd "$(dirname "$0")" && pwd)
 export LWTCLS_BUILD="$1" LWTCLS_KERNEL="$2" PYTHONDONTWRITEBYTECODE=1
 shift 2
 
-mount -t debugfs debugfs /sys/kernel/debug
+# shellcheck source=tests/options.sh
+. "$tests/options.sh"
+lacks_option DEBUG_FS "files in debugfs" || mount -t debugfs debugfs /sys/kernel/debug
 # Not at /sys/fs/bpf, because "ip -n" and "tc -n" mount a /sys of their own.
 mkdir -p /run/bpf
 mount -t bpf bpf /run/bpf
@@ -41,13 +43,6 @@ echo $modprobe >/proc/sys/kernel/modprobe
 # Enables KCSAN, if there is one, before our modules are loaded.
 watched=/sys/kernel/debug/kcsan
 [ ! -e $watched ] || echo on >$watched
-
-# lacks_option OPTION WHAT: returns whether the kernel lacks an option. Says then that WHAT is left
-# out.
-lacks_option() {
-	! grep -q "^CONFIG_$1=" "$LWTCLS_KERNEL/.config" || return 1
-	echo "left out: $2: the kernel has no CONFIG_$1"
-}
 
 # The KUnit suites run when the module is loaded, and report to the kernel log.
 if grep -q kunit.autorun=1 /proc/cmdline && ! lacks_option KUNIT "KUnit suites"; then

@@ -32,10 +32,10 @@ if [ -e "$lwt/lwt_bpf_rust.ko" ]; then
 		-e 's,^type rmmod lwtcls,type rmmod lwt_bpf_rust cls_bpf_rust,' \
 		-e 's,rmmod lwtcls,rmmod cls_bpf_rust,' $demo
 else
-	sed -i -e '/^type insmod /d' -e '/^printf .*rmmod lwtcls/,/^fi/d' -e '/^type rmmod lwtcls/d' $demo
+	sed -i -e '/^type insmod /d' -e '/refused rmmod lwtcls/d' -e '/^type rmmod lwtcls/d' $demo
 fi
 sed -i "s,^tests=.*,tests=$tests," $demo
-sh $demo "$1"
+sh $demo "$1" "$2"
 # The place of the encapsulation can be taken again.
 if [ -e "$lwt/lwt_bpf_rust.ko" ]; then
 	insmod "$lwt/lwt_bpf_rust.ko"
