@@ -9,7 +9,8 @@ import sys
 SIDE, BUILD, KERNEL = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 WHAT = sys.argv[4]
 BPF = BUILD / "bpf"
-PACKETS = {"touch": 500, "cycles": int(os.environ.get("LWTCLS_PACKETS", 0))}.get(WHAT, 40000)
+PACKETS = {"touch": 500, "few": 8000,
+           "cycles": int(os.environ.get("LWTCLS_PACKETS", 0))}.get(WHAT, 40000)
 # How often each line is counted. The minimum is used; for perf, the median.
 ROUNDS = {"cycles": 9}.get(WHAT, 3)
 # How often all lines are measured in turn: what disturbs all rounds of one pass is not in another.

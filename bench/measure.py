@@ -13,6 +13,9 @@ determines what is counted.
 measure.py SIDE BUILD KERNEL cycles: the packet lines, with LWTCLS_PACKETS packets each. perf counts
 the events that LWTCLS_EVENTS names.
 
+measure.py SIDE BUILD KERNEL few: three packet lines, without a plugin, for a kernel that may lack
+parts of what the benchmark needs.
+
 measure.py SIDE BUILD KERNEL scale PACKETS: sends on one CPU, and on two at once, also for a plugin.
 """
 
@@ -35,7 +38,7 @@ from guest import (  # noqa: E402
     sh,
     symbols,
 )
-from packet_lines import classifier, encapsulation, reroute, tcx  # noqa: E402
+from packet_lines import classifier, encapsulation, few, reroute, tcx  # noqa: E402
 from request_lines import control  # noqa: E402
 from traffic import generator, network, send_round  # noqa: E402
 from two_cpus import scale  # noqa: E402
@@ -53,6 +56,10 @@ def main():
         return
     generator()
     send_round()
+    if WHAT == "few":
+        measure_packets("no hook", None)
+        few()
+        return
     for _ in range(PASSES):
         measure_packets("no hook", None)
         classifier()

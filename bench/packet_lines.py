@@ -3,7 +3,7 @@
 
 from attach import attached, clsact, encap, routes, runs_counted
 from counting import measure_packets
-from guest import PASSES, sh
+from guest import KERNEL, PASSES, sh
 
 DA = "prio {} handle 1 bpf da obj {}.o sec tc"
 
@@ -34,6 +34,19 @@ def classifier():
         measure_packets("clsact on egress, no filter", "no hook")
     with clsact("egress", DA.format(1, "tc_unspec")):
         measure_packets("egress: 1 direct-action", "clsact on egress, no filter")
+
+
+def few():
+    """Measures one line of each kind that this kernel has."""
+    if "\nCONFIG_NET_CLS_ACT=y" in (KERNEL / ".config").read_text(encoding="utf-8"):
+        with clsact("ingress"):
+            measure_packets("clsact, no filter", "no hook")
+        with clsact("ingress", DA.format(1, "tc_ok")):
+            measure_packets("ingress: 1 direct-action that accepts", "clsact, no filter")
+    with encap("xmit", "lwt_xmit_ok"):
+        measure_packets("xmit: OK", "no hook")
+    with encap("xmit", "bench_xmit_udp4"):
+        measure_packets("xmit: push udp over IPv4, reroute", "no hook")
 
 
 def tcx():

@@ -10,6 +10,7 @@ import time
 from guest import KERNEL, PACKETS, sh
 
 PKTGEN = pathlib.Path("/proc/net/pktgen")
+IPV6 = pathlib.Path("/proc/sys/net/ipv6").exists()
 ROUTE = "10.1.0.1 {encap} via 10.2.0.2 dev d2"
 
 
@@ -22,14 +23,15 @@ def network():
     for number in (1, 2, 3, 4):
         lines += [f"link add d{number} index {100 + number} type dummy",
                   f"link set d{number} address 02:00:00:00:00:0{number}",
-                  f"addr add fd0{number}::1/64 dev d{number} nodad",
+                  *([f"addr add fd0{number}::1/64 dev d{number} nodad"] if IPV6 else []),
                   f"link set d{number} up"]
+    neighbour = "lladdr 02:00:00:00:00:22 dev d2 nud permanent"
     lines += ["route add 10.2.0.0/24 dev d2",
-              "neigh add 10.2.0.2 lladdr 02:00:00:00:00:22 dev d2 nud permanent",
-              "neigh add fd02::2 lladdr 02:00:00:00:00:22 dev d2 nud permanent",
+              f"neigh add 10.2.0.2 {neighbour}",
+              *([f"neigh add fd02::2 {neighbour}"] if IPV6 else []),
               "route add " + ROUTE.format(encap="")]
     text = "\n".join(lines)
-    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+    for name in ("ipv4/ip_forward", *(["ipv6/conf/all/forwarding"] if IPV6 else [])):
         pathlib.Path(f"/proc/sys/net/{name}").write_text("1")
     sh(f"ip -batch - <<'EOF'\n{text}\nEOF")
 
