@@ -42,6 +42,9 @@ test-races: ## run the concurrency scenarios on a KCSAN kernel
 planted: ## plant faults in copies of the source; test-debug and test-races must detect each
 	@scripts/check/planted
 
+kernels: ## build and try a set of kernels that covers options and compilers; KERNEL=name, RECORD=1
+	@scripts/kernels/kernels $(KERNEL)
+
 diff: ## run the scenarios on lwtcls and on the C and compare the results; ARGS as above
 	@scripts/check/diff $(ARGS)
 
@@ -94,5 +97,5 @@ help: ## show this help
 	@printf '  LWTCLS_CACHE (where tools and kernels are kept), LWTCLS_LINUX (another\n'
 	@printf '  kernel source), LWTCLS_MIRROR (another Debian mirror)\n'
 
-.PHONY: all bench check-deb clean cycles deb demo diff distclean doc faults fuzz help lint memory \
-	planted rust-analyzer samples setup shell test test-debug test-races unsafe upstream
+.PHONY: all bench check-deb clean cycles deb demo diff distclean doc faults fuzz help kernels lint \
+	memory planted rust-analyzer samples setup shell test test-debug test-races unsafe upstream
