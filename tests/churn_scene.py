@@ -9,7 +9,8 @@ import nl
 from test_refusals import bytecode, options, prog
 
 UNSPEC, OK, SHOT, PIPE, GOTO_CHAIN = -1, 0, 2, 3, 0x20000000
-# A priority has up to five filters, a hook up to four priorities.
+# Each chain has up to four priorities, and each priority up to five filters. Filters of chain 0
+# may jump to CHAIN.
 PRIORITIES, HANDLES, CHAIN = range(1, 5), range(1, 6), 5
 RETURN_ALL = struct.pack("=HBBI", 6, 0, 0, 0xFFFFFFFF)
 # Interface indices; bpf/churn.c redirects to the first two.

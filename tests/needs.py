@@ -8,7 +8,7 @@ import pathlib
 import re
 
 CONFIG = pathlib.Path(os.environ["LWTCLS_KERNEL"]) / ".config"
-# Without a kernel, scenarios are only listed.
+# None without a kernel, as when scenarios are only listed: then none is left out.
 OPTIONS = set(re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(), re.M)) if CONFIG.exists() else None
 # Whether the kernel has IPv6, which may have been left out or be disabled by its command line.
 IPV6 = OPTIONS is None or pathlib.Path("/proc/net/if_inet6").exists()

@@ -275,7 +275,7 @@ def test_bands_of_prio(net):
 def test_bound_class_cannot_be_deleted(htb):
     htb.tc("filter add dev va parent 1: prio 1 handle 1 bpf da obj tc_ok.o sec tc classid 1:20")
     assert "in use" in must_fail("tc -n a class del dev va classid 1:20").lower()
-    # A replaced filter is bound to its new class only.
+    # A replacement unbinds the old class and binds the new one.
     htb.tc("filter replace dev va parent 1: prio 1 handle 1 "
            "bpf da obj tc_ok.o sec tc classid 1:21")
     htb.tc("class del dev va classid 1:20")

@@ -124,7 +124,7 @@ class NthAllocation:
 
     @contextlib.contextmanager
     def failing(self, nth):
-        """Sets `came` to whether there were that many allocations."""
+        """Sets `reached` to whether there were that many allocations."""
         os.pwrite(self.file, str(nth).encode(), 0)
         try:
             yield

@@ -98,7 +98,8 @@ def test_deleting_a_priority_deletes_all_of_it(tc):
 
 @pytest.fixture(name="dummy")
 def fixture_dummy(net):
-    """A dummy device in a with a filter on clsact, one on htb, an address, and a route."""
+    """The network, with a dummy device in a. It has an address, a route, and filters on clsact and
+    htb."""
     route = "10.7.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit via 10.6.0.2 dev d0"
     batch("-n a", "link add d0 type dummy", "addr add 10.6.0.1/24 dev d0", "link set d0 up",
           f"route add {route}")

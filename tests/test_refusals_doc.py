@@ -45,7 +45,7 @@ class Row(NamedTuple):
     errno: int | None
 
 
-def code(cell):
+def code_spans(cell):
     """Returns the code spans of a cell."""
     return re.findall(r"`([^`]+)`", cell)
 
@@ -61,11 +61,11 @@ def doc_rows():
         elif line.startswith("| `"):
             _, typed, output, remedy, _ = line.split("|")
             assert remedy.strip(), line
-            numbers = [each for each in code(output) if each in vars(errno)]
-            said = [each for each in code(output) if each not in numbers]
+            numbers = [each for each in code_spans(output) if each in vars(errno)]
+            said = [each for each in code_spans(output) if each not in numbers]
             assert said, line
             granted = 0 if said[0].startswith("Warning: ") else None
-            yield Row(part, [*before, *code(typed)], said,
+            yield Row(part, [*before, *code_spans(typed)], said,
                       getattr(errno, numbers[0]) if numbers else granted)
 
 

@@ -214,7 +214,7 @@ def test_deleting_builtin_route_compares_encap(unloaded, net, pin):
 
 
 def test_deletion_finds_builtin_or_our_route_by_encap(unloaded, net, pin):
-    # Two routes to one destination, by metric: a built-in one and ours.
+    # Two routes to one destination, with different metrics: a built-in one and ours.
     net.route(4, pin("drop"))
     load()
     sh("ip -n a route add 10.1.0.1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "

@@ -66,7 +66,8 @@ pub(super) fn install(
     })
 }
 
-/// Undoes a complete or partial [`install`].
+/// Undoes a complete or partial [`install`]. A device that lost `old` because it refused `new`
+/// does not get it back.
 ///
 /// Extack messages of the devices are ignored: userspace gets the message of the original error.
 pub(super) fn roll_back(devices: &OffloadDevices<'_>, new: &Filter, old: Option<&Filter>) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drops a packet whose timestamp is a delivery time.
+ * Drops a packet whose timestamp is of another clock than CLOCK_REALTIME, which is also
+ * the clock of receive times.
  */
 #include "tstamp.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Runs of programs on packets.
+//! Running programs on packets.
 //!
 //! C header: [`include/linux/filter.h`](srctree/include/linux/filter.h)
 

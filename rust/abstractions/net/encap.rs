@@ -138,8 +138,9 @@ impl<'a> EncapSkb<'a> {
         *sum = unsafe { bindings::csum_block_add(pushed, *sum, len as c_int) };
     }
 
-    /// Sets the outer headers. The data begins with a network header of the given protocol
-    /// (`ETH_P_*`, in network byte order).
+    /// Sets the protocol and the offsets of the outer headers, clears the hash, and updates the end
+    /// of the data. The data begins with a network header of the given protocol (`ETH_P_*`, in
+    /// network byte order).
     ///
     /// `transport` is the offset of the transport header from there, if it is known. It is ignored
     /// if it lies past the linear data.

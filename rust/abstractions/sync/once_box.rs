@@ -41,8 +41,8 @@ impl<T> OnceBox<T> {
     /// Returns the value, or `None` if it is not allocated.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<&T> {
-        // SAFETY: By the type invariant, the pointer is null or to a value that lives as long as
-        // `self`.
+        // SAFETY: By the type invariant, the pointer is null, or points to a value that lives as
+        // long as `self`.
         unsafe { self.0.load(Acquire).as_ref() }
     }
 

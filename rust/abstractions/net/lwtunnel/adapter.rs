@@ -107,8 +107,8 @@ impl<T: Encap> Adapter<T> {
     /// `lws` is a tunnel state that [`Self::build_state`] built, and is valid for `'a`.
     #[inline(always)]
     pub(super) unsafe fn state<'a>(lws: *mut bindings::lwtunnel_state) -> &'a State<T> {
-        // SAFETY: `build_state` initialised it. It is only dropped when the tunnel state is
-        // destroyed.
+        // SAFETY: `build_state` initialised our part of the tunnel state. That part is only dropped
+        // when the tunnel state is destroyed.
         unsafe { &*State::<T>::of(lws) }
     }
 

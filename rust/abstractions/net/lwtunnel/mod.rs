@@ -132,7 +132,7 @@ pub(crate) trait Encap: Sized + Send + Sync {
     /// RCU.
     fn size(&self) -> usize;
 
-    /// Returns whether a route with `other` counts as the same route, for `purpose`.
+    /// Returns whether `other` counts as the same encapsulation, for `purpose`.
     /// C: `cmp_encap`. Under RCU.
     fn same(&self, other: &Self, purpose: Purpose) -> bool;
 }

@@ -36,7 +36,7 @@ use kernel::{
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
 impl<T: Classifier> Adapter<T> {
-    /// Returns the tcf_proto of a request.
+    /// Returns the tcf_proto that the core passes to a callback.
     ///
     /// # Safety
     ///

@@ -243,7 +243,7 @@ impl SkBuff {
     /// C: `skb_postpush_rcsum()`.
     pub(crate) fn postpush_mac_header(&mut self) {
         let len = self.mac_len().min(self.headlen());
-        // SAFETY: The packet is valid, and has that many bytes of linear data.
+        // SAFETY: The packet is valid, and has `len` bytes of linear data.
         unsafe { bindings::skb_postpush_rcsum(self.as_ptr(), self.data().cast(), len) };
     }
 

@@ -52,7 +52,7 @@ impl<T: Classifier> FilterTable<T> {
 
     /// # Safety
     ///
-    /// `links` are those of a node that a table has, and the lock of the table is held.
+    /// `links` are those of a node in a table whose lock is held.
     unsafe fn seq(links: *mut bindings::list_head) -> u64 {
         // SAFETY: By the safety requirements of this function.
         unsafe { (*link_of(node_of::<T>(links))).seq }
@@ -69,14 +69,14 @@ impl<T: Classifier> FilterTable<T> {
         let links = at.map_or(head, |at| self.find_or_next(&inner, at.handle(), at.seq()));
         let next = match at {
             // `at` was deleted meanwhile: these are the links after it.
-            // SAFETY: The links are not the head, so they are those of a node that the table has.
+            // SAFETY: The links are not the head, so they are those of a node in the table.
             // The lock is held.
             Some(at) if links == head || unsafe { Self::seq(links) } != at.seq() => links,
-            // SAFETY: The links are the head, or those of a node that the table has. The lock is
+            // SAFETY: The links are the head, or those of a node in the table. The lock is
             // held.
             _ => unsafe { (*links).next },
         };
-        // SAFETY: The links are the head, or those of a node that the table has. The lock is held.
+        // SAFETY: The links are the head, or those of a node in the table. The lock is held.
         unsafe { self.get_ref_by_links(&inner, next) }
     }
 
@@ -115,7 +115,7 @@ impl<T: Classifier> FilterTable<T> {
         let last = inner.seq.get();
         let seq = last.wrapping_sub(u64::from((last as u32).wrapping_sub(low)));
         let links = self.find_or_next(&inner, id, seq);
-        // SAFETY: `links` are the head, or those of a node that the table has. The lock is held.
+        // SAFETY: `links` are the head, or those of a node in the table. The lock is held.
         unsafe { self.get_ref_by_links(&inner, links) }
     }
 

@@ -116,7 +116,7 @@ impl<T: Classifier> Drop for FilterRef<'_, T> {
 impl<T: Classifier> FilterTable<T> {
     /// # Safety
     ///
-    /// `node` is a node that this table has.
+    /// `node` is in this table.
     pub(super) unsafe fn get_ref(
         &self,
         _inner: &MutexGuard<'_, TableInner>,
@@ -130,8 +130,8 @@ impl<T: Classifier> FilterTable<T> {
 
     /// # Safety
     ///
-    /// `links` are the head of the list, for which there is no filter, or those of a node that this
-    /// table has.
+    /// `links` are the head of the list, for which there is no filter, or those of a node in
+    /// this table.
     pub(super) unsafe fn get_ref_by_links(
         &self,
         inner: &MutexGuard<'_, TableInner>,
