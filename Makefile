@@ -39,7 +39,7 @@ test-debug: ## run them on the debug kernel, plus scenarios that fail each alloc
 test-races: ## run the concurrency scenarios on a KCSAN kernel
 	@scripts/check/test --races $(ARGS)
 
-planted: ## plant faults in copies of the source; test-debug and test-races must detect each
+planted: ## plant faults in copies of the source; the tests of a kernel must detect each
 	@scripts/check/planted
 
 kernels: ## build and try a set of kernels that covers options and compilers; KERNEL=name, RECORD=1
