@@ -24,7 +24,12 @@ sys.path.insert(0, str(TESTS))
 
 import fuzz  # noqa: E402
 import nl  # noqa: E402
-from fuzz_rows import explain, place_and_generic_flags, place_of  # noqa: E402
+from fuzz_rows import (  # noqa: E402
+    encapsulations,
+    explain,
+    place_and_generic_flags,
+    place_of,
+)
 from fuzz_socket import SILENT  # noqa: E402
 
 BEHIND_EXTENSION = "what is behind outer IPv4 options or IPv6 extension headers"
@@ -61,17 +66,19 @@ def compare_requests(ours, theirs):
     assert words == others and len(mine) == len(yours), f"not the same run: {words} {others}"
     seed, of_a_round, *indices = map(int, words)
     world = fuzz.World(*indices)
-    rows, unknown, diverged, there = collections.Counter(), 0, {}, set()
+    rows, unknown, diverged, there, routes = collections.Counter(), 0, {}, set(), set()
     for number, (one, other) in enumerate(zip(mine, yours, strict=True)):
         if number % of_a_round == 0:
-            diverged, there = {}, set()
+            diverged, there, routes = {}, set(), set()
         message = fuzz.message(seed, number, world)
         if one == other:
             if one == 0 and message.kind == nl.RTM_NEWTFILTER:
                 there.add(place_and_generic_flags(message))
+            if one == 0 and message.kind == nl.RTM_NEWROUTE:
+                routes.update(encapsulations(message))
             continue
         row, found = explain(message, one, other, world, diverged.get(place_of(message)),
-                             there)
+                             there, routes)
         rows[row or f"NO ROW: ours {name(one)}, theirs {name(other)}, {sorted(set(found))}"] += 1
         # Queries do not change state.
         if not (one and other) and message.kind not in QUERIES:

@@ -13,6 +13,7 @@ from fuzz_socket import SILENT
 
 ORDER = "order of checks"
 TERSE = "`tc -br filter show`"
+HEADROOM = "routes whose `headroom` differs"
 # Suffix of a row for differences in later requests.
 LATER = ", in what it left behind"
 # Answers that can result from the effect of an earlier request.
@@ -42,10 +43,26 @@ def place_and_generic_flags(message):
     return (ifindex, parent, info >> 16), flags[:4] if any(flags) else b""
 
 
-def explain(message, ours, theirs, world, before, there):
+def encapsulations(message):
+    """Yields the destination, the programs and the headroom of each nexthop of a route that has an
+    encapsulation."""
+    found = dict(attributes(message.body()[len(message.head):])[0])
+    hops, left = [found], found.get(nl.RTA_MULTIPATH, b"")
+    while len(left) >= 8:
+        length, = struct.unpack_from("=H", left)
+        hops.append(dict(attributes(left[8:length])[0]))
+        left = left[max(length + 3 & ~3, 8):]
+    for hop in hops:
+        if nl.RTA_ENCAP in hop:
+            encap = dict(attributes(hop[nl.RTA_ENCAP])[0])
+            headroom = encap.pop(nl.LWT_HEADROOM, bytes(4))
+            yield found.get(nl.RTA_DST), tuple(sorted(encap.items())), headroom
+
+
+def explain(message, ours, theirs, world, before, there, routes):
     """Returns the row of docs/differences.md that explains a difference, or "", and the flaws of
     the message. `before` is the row of an earlier difference that left different state. `there` has
-    the filters that both sides added."""
+    the filters that both sides added, `routes` the encapsulations of such routes."""
     found = all_flaws(message, world)
     if message.kind == nl.RTM_NEWTFILTER:
         where, flags = place_and_generic_flags(message)
@@ -54,6 +71,10 @@ def explain(message, ours, theirs, world, before, there):
     if (ours, theirs) == (0, errno.EMSGSIZE) and message.kind == nl.RTM_GETTFILTER and (
             nl.TCA_DUMP_FLAGS in dict(attributes(message.body()[20:])[0])):
         return TERSE, found
+    if (ours, theirs) == (0, errno.EEXIST) and message.kind == nl.RTM_NEWROUTE and any(
+            each[:2] == other[:2] and each[2] != other[2]
+            for each in encapsulations(message) for other in routes):
+        return HEADROOM, found
     # If the encapsulation in the request is refused, the kernel deletes an IPv4 route without
     # comparing it.
     if not ours and message.kind == nl.RTM_DELROUTE and message.head[0] == socket.AF_INET:
