@@ -19,10 +19,11 @@ __lwtcls_helper struct user_namespace *lwtcls_helper_net_user_ns(const struct ne
 	return net->user_ns;
 }
 
-__lwtcls_helper int lwtcls_helper_rt_genid_ipv6(const struct net *net)
+/* rt_genid_ipv6(), read before what is looked up afterwards. Pairs with fib6_new_sernum(). */
+__lwtcls_helper int lwtcls_helper_rt_genid_ipv6_acquire(const struct net *net)
 {
 #if IS_ENABLED(CONFIG_IPV6)
-	return rt_genid_ipv6(net);
+	return atomic_read_acquire(&net->ipv6.fib6_sernum);
 #else
 	return 0;
 #endif

@@ -199,7 +199,7 @@ impl Flow {
     ) -> Self {
         let flowinfo = flowinfo & bindings::IPV6_FLOWINFO_MASK;
         // SAFETY: `net` is valid by the invariant of `owner`.
-        let genid = unsafe { bindings::rt_genid_ipv6(owner.net) } as u32;
+        let genid = unsafe { bindings::rt_genid_ipv6_acquire(owner.net) } as u32;
         let first = u64::from(flowinfo) | u64::from(genid) << 32;
         let addrs = [first, s0, s1, d0, d1];
         Self::new(owner, oif, mark, bindings::AF_INET6, 0, protocol, addrs)
