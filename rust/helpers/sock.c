@@ -16,7 +16,7 @@ lwtcls_helper_sock_net_uid(const struct net *net, const struct sock *sk)
 
 __lwtcls_helper int lwtcls_helper_sk_bound_dev_if(const struct sock *sk)
 {
-	return sk->sk_bound_dev_if;
+	return READ_ONCE(sk->sk_bound_dev_if);
 }
 
 __lwtcls_helper struct sock *lwtcls_helper_sk_to_full_sk(struct sock *sk)

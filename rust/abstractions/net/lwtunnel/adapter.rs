@@ -264,12 +264,17 @@ impl<T: Encap> Adapter<T> {
             return unsafe { takeover::input(T::TYPE, skb) };
         };
         match args.encap.input(&args.bh, args.skb, args.dst) {
-            // SAFETY: The state stays valid during the call, see `hook_args`.
-            Ok(Verdict::Continue(skb)) => match unsafe { (*args.lws).orig_input } {
-                // SAFETY: The route's own handler, which takes ownership of the packet.
-                Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
-                None => EINVAL.to_errno(),
-            },
+            Ok(Verdict::Continue(skb)) => {
+                // The core writes the handler again, with the same value, for each route that
+                // shares the state.
+                let orig = project!(mut args.lws, .orig_input);
+                // SAFETY: The state stays valid during the call, see `hook_args`.
+                match unsafe { orig.read_volatile() } {
+                    // SAFETY: The route's own handler, which takes ownership of the packet.
+                    Some(orig) => Received::new(unsafe { orig(skb.into_raw()) }).0,
+                    None => EINVAL.to_errno(),
+                }
+            }
             Ok(Verdict::Consumed(Received(code))) => code,
             Err(error) => Self::freed(error),
         }
@@ -290,13 +295,16 @@ impl<T: Encap> Adapter<T> {
             return unsafe { takeover::output(T::TYPE, net, sk, skb) };
         };
         match args.encap.output(&args.bh, args.skb, args.dst) {
-            // SAFETY: The state stays valid during the call, see `hook_args`.
-            Ok(Verdict::Continue(skb)) => match unsafe { (*args.lws).orig_output } {
-                // The sender gets the handler's return value, which may be `NET_XMIT_*`.
-                // SAFETY: The route's own handler, which takes ownership of the packet.
-                Some(orig) => not_eopnotsupp(unsafe { orig(net, sk, skb.into_raw()) }),
-                None => EINVAL.to_errno(),
-            },
+            Ok(Verdict::Continue(skb)) => {
+                let orig = project!(mut args.lws, .orig_output);
+                // SAFETY: The state stays valid during the call, see `hook_args`.
+                match unsafe { orig.read_volatile() } {
+                    // The sender gets the handler's return value, which may be `NET_XMIT_*`.
+                    // SAFETY: The route's own handler, which takes ownership of the packet.
+                    Some(orig) => not_eopnotsupp(unsafe { orig(net, sk, skb.into_raw()) }),
+                    None => EINVAL.to_errno(),
+                }
+            }
             Ok(Verdict::Consumed(Sent(code))) => code,
             Err(error) => Self::freed(error),
         }
