@@ -167,12 +167,12 @@ impl SkBuff {
     /// - `EINVAL` if the IPv6 header is not completely in the linear data, or there is no device.
     #[inline(always)]
     pub(crate) fn route_input6(&mut self, _rcu: &ReadSide<'_>) -> Result {
+        if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
+            return Err(EINVAL);
+        }
         // SAFETY: An FFI call with no requirements.
         if !unsafe { bindings::ipv6_mod_enabled() } {
             return Err(EAFNOSUPPORT);
-        }
-        if !self.has_network_header::<bindings::ipv6hdr>() || self.dev_ptr().is_null() {
-            return Err(EINVAL);
         }
         skb_dst_drop(self);
         // SAFETY: The packet is valid by the reference, and has a device and a network header by
