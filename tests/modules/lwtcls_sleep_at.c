@@ -38,6 +38,8 @@ static void notrace sleep(unsigned long ip, unsigned long parent_ip, struct ftra
 	if (!in_task() || task_tgid_nr(current) != process)
 		return;
 	atomic_inc(&asleep);
+	/* Either the exit sees the task asleep, or the task sees that it may go on. */
+	smp_mb__after_atomic();
 	WRITE_ONCE(here, true);
 	while (!READ_ONCE(go))
 		msleep(20);
@@ -64,7 +66,8 @@ static int __init lwtcls_sleep_at_init(void)
 
 static void __exit lwtcls_sleep_at_exit(void)
 {
-	WRITE_ONCE(go, true);
+	/* Pairs with the barrier in sleep(). */
+	smp_store_mb(go, true);
 	while (atomic_read(&asleep))
 		msleep(20);
 	unregister_ftrace_function(&ops);
