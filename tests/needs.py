@@ -12,6 +12,7 @@ CONFIG = pathlib.Path(os.environ["LWTCLS_KERNEL"]) / ".config"
 OPTIONS = set(re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(), re.M)) if CONFIG.exists() else None
 # Whether the kernel has IPv6, which may have been left out or be disabled by its command line.
 IPV6 = OPTIONS is None or pathlib.Path("/proc/net/if_inet6").exists()
+FAMILIES = (4, 6) if IPV6 else (4,)
 # Number of scenarios left out by reason, and lines about parts of scenarios.
 LEFT_OUT, PARTS = collections.Counter(), set()
 
@@ -33,6 +34,7 @@ def pytest_configure(config):
     """Registers the marks."""
     config.addinivalue_line("markers", "needs(option, ...): is left out by a kernel without these")
     config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with these")
+    config.addinivalue_line("markers", "ipv6: is left out by a kernel without IPv6")
 
 
 def reasons(item):
@@ -41,7 +43,9 @@ def reasons(item):
         yield from (f"has no CONFIG_{option}" for option in mark.args if not has(option))
     for mark in item.iter_markers("lacks"):
         yield from (f"has CONFIG_{option}" for option in mark.args if option in (OPTIONS or ()))
-    if not IPV6 and getattr(item, "callspec", None) and item.callspec.params.get("family") == 6:
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    of_ipv6 = 6 in (params.get("family"), params.get("inner"))
+    if not IPV6 and (of_ipv6 or item.get_closest_marker("ipv6")):
         yield "has no IPv6"
 
 

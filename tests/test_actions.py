@@ -11,6 +11,7 @@ import struct
 import nl
 import pytest
 from conftest import eventually, must_fail, programs, sh
+from sockets import sysctl
 from test_cls import BOTH, handles, sent
 from test_lwt import counters
 
@@ -26,10 +27,10 @@ def fixture_tc(lasting):
     """
     lasting.route(4)
     lasting.tc("qdisc add dev va clsact")
-    sh("ip -n a link add d0 type dummy && "
-       "ip netns exec a sh -c 'for dev in va d0; do "
-       "echo 1 >/proc/sys/net/ipv6/conf/$dev/disable_ipv6; done' && "
-       "ip -n a link set d0 up")
+    sh("ip -n a link add d0 type dummy")
+    for device in ("va", "d0"):
+        sysctl("a", f"ipv6/conf/{device}/disable_ipv6", 1)
+    sh("ip -n a link set d0 up")
     return lasting
 
 

@@ -29,6 +29,8 @@ from splats import splats
 from test_fuzz import SEED
 from test_refusals import options
 
+pytestmark = [pytest.mark.ipv6, pytest.mark.needs("NET_CLS_ACT", "KPROBES")]
+
 SECONDS = float(os.environ.get("LWTCLS_CHURN", "20"))
 PROGRAMS = ("tc_all", "tc_drop", "tc_match", "tc_redirect", "in_drop", "in_reroute", "out_drop",
             "xmit_drop", "xmit_redirect", "xmit_reroute", "xmit_gre", "xmit_gre6")

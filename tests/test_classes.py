@@ -4,6 +4,7 @@
 import nl
 import pytest
 from conftest import eventually, programs, sh, tc_batch
+from sockets import sysctl
 from test_cls import sent
 
 MATCH = "bpf obj tc_unspec.o sec tc"
@@ -16,7 +17,7 @@ HTB = pytest.mark.parametrize("kind", ["htb"])
 def fixture_link(lasting):
     """The network. Each scenario adds its qdisc, and only its own packets pass through it."""
     lasting.route(4)
-    sh("ip netns exec a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/va/disable_ipv6'")
+    sysctl("a", "ipv6/conf/va/disable_ipv6", 1)
     return lasting
 
 

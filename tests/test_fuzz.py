@@ -52,6 +52,8 @@ from test_offload import IN_HW, NOT_IN_HW, SKIP_HW, SKIP_SW, Hardware
 from test_permissions import insn, load
 from test_refusals import RETURN_0, bytecode
 
+pytestmark = [pytest.mark.ipv6, pytest.mark.needs("NET_CLS_ACT")]
+
 SEED = int(os.environ.get("LWTCLS_SEED", "20261122"))
 COUNT = int(os.environ.get("LWTCLS_FUZZ", "5000"))
 # Number of random packet programs, and of operations on devices.

@@ -66,6 +66,7 @@ def configure(group):
         assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.ipv6
 def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
     configure(group)
     # At least the programs are charged to the cgroup.

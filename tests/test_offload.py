@@ -13,6 +13,7 @@ import nl
 import pytest
 from conftest import (
     BUILD,
+    batch,
     eventually,
     expect_extack,
     kernel_log,
@@ -22,6 +23,7 @@ from conftest import (
     sh,
 )
 from journal import recorded
+from needs import IPV6
 from test_lwt import counters
 
 BUS = pathlib.Path("/sys/bus/netdevsim")
@@ -219,13 +221,12 @@ def fixture_wired(hw, card):
         (BUS / "link_device").write_text(
             f"{here.fileno()}:{card.ifindex} {there.fileno()}:{peer.ifindex}")
     for namespace, port, host in (("a", card, 1), ("b", peer, 2)):
-        # Only the scenario's own packets may be counted.
-        sh(f"ip -n {namespace} -batch - <<'EOF'\n"
-           f"link set {port} addrgenmode none\n"
-           f"link set {port} address 02:00:00:00:01:0{host} up\n"
-           f"addr add 10.9.0.{host}/24 dev {port}\n"
-           f"neigh add 10.9.0.{3 - host} lladdr 02:00:00:00:01:0{3 - host} dev {port}\n"
-           "EOF")
+        batch(f"-n {namespace}",
+              # Only the scenario's own packets may be counted.
+              *([f"link set {port} addrgenmode none"] if IPV6 else []),
+              f"link set {port} address 02:00:00:00:01:0{host} up",
+              f"addr add 10.9.0.{host}/24 dev {port}",
+              f"neigh add 10.9.0.{3 - host} lladdr 02:00:00:00:01:0{3 - host} dev {port}")
     assert passes(hw, 1)
     return card
 

@@ -6,6 +6,7 @@ import pathlib
 from conftest import batch, modprobe, sh
 from headers import FOU_PORT, GUE_PORT, IPIP, MAC, VNI, VXLAN_PORT, outer
 from journal import recorded
+from needs import FAMILIES, IPV6
 from nl import inside
 from pusher import Pusher
 from wires import Wires
@@ -45,11 +46,14 @@ class Tunnels(Wires):
         ends = [f"local {to} remote {source}" for source, to in
                 (outer(family, number) for family in (4, 6) for number in (1, 2, 3))]
         four, six = ends[:3], ends[3:]
-        devices = {
+        ipv4 = {
             "gre1": f"gre {four[0]}",
             "gre2": f"gre {four[1]} icsum",
             "ipip1": f"ipip {four[0]}",
             "ipip3": f"ipip {four[2]}",
+            "vx4": f"vxlan id {VNI[4]} local 10.9.0.2 dstport {VXLAN_PORT} nolearning",
+        }
+        ipv6 = {
             "sit1": f"sit {four[0]}",
             "sit3": f"sit {four[2]}",
             "six1": f"ip6gre {six[0]}",
@@ -57,22 +61,23 @@ class Tunnels(Wires):
             "in6": f"ip6tnl mode ip6ip6 {six[0]}",
             "in4": f"ip6tnl mode ipip6 {six[1]}",
             "any3": f"ip6tnl mode any {six[2]}",
-            "vx4": f"vxlan id {VNI[4]} local 10.9.0.2 dstport {VXLAN_PORT} nolearning",
             "vx6": f"vxlan id {VNI[6]} local fd09::2 dstport {VXLAN_PORT} nolearning "
                    "udp6zerocsumrx",
         }
+        devices = ipv4 | ipv6 if IPV6 else ipv4
         # "ip fou" does not load these modules on demand.
         modprobe("fou")
         modprobe("fou6")
         batch("-n c",
               *(f"link add {name} type {what}" for name, what in devices.items()),
-              *(f"link set vx{family} address {address}" for family, address in MAC.items()),
+              *(f"link set vx{family} address {MAC[family]}" for family in FAMILIES),
               *(f"link set {name} up" for name in devices),
               *(f"addr add {addresses[4]}/32 dev lo" for addresses in self.SERVICE.values()),
               *(f"addr add {addresses[6]}/128 dev lo nodad" for addresses in self.SERVICE.values()),
               f"fou add port {GUE_PORT} gue",
               f"fou add port {FOU_PORT} ipproto {IPIP}")
-        batch("-6 -n c", f"fou add port {GUE_PORT} gue")
+        if IPV6:
+            batch("-6 -n c", f"fou add port {GUE_PORT} gue")
 
     def add_routes(self):
         """Adds the routes through the program. They use pinned programs, because otherwise ip loads
