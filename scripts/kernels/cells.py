@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """cells.py list: prints the kernels of cells.toml, one per line.
 
+cells.py recorded: prints those that have a row in docs/kernels.md.
+
 cells.py check: fails if a value of an axis, or a pair that could interact, is in no kernel.
 
 cells.py result NAME CONFIG LOGS: prints the row of the table that describes a run, as JSON. LOGS is
@@ -17,6 +19,7 @@ import os
 import pathlib
 import re
 import sys
+
 import tomllib
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -135,6 +138,12 @@ def long(each):
             *(each["counts"].get(name) for name in COUNTED)]
 
 
+def recorded():
+    """Returns the kernels that have a row in docs/kernels.md."""
+    page = (TOP / "docs/kernels.md").read_text(encoding="utf-8")
+    return [name for name in CELLS["kernels"] if f"\n| `{name}` |" in page]
+
+
 def record(page, head, rows):
     """Replaces rows of the table in a page, by kernel. The others stay."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
@@ -162,8 +171,9 @@ def table(results):
 def main():
     """Runs one of the commands."""
     what, *args = sys.argv[1:]
-    {"list": lambda: print("\n".join(CELLS["kernels"])), "check": check, "result": result,
-     "table": table}[what](*args)
+    {"list": lambda: print(*CELLS["kernels"], sep="\n"),
+     "recorded": lambda: print(*recorded(), sep="\n"),
+     "check": check, "result": result, "table": table}[what](*args)
 
 
 if __name__ == "__main__":
