@@ -46,7 +46,7 @@ MEASURED = []
 # True on a debug kernel, which is several times slower and can inject allocation failures
 # (failslab).
 CHECKED = pathlib.Path("/sys/kernel/debug/failslab").exists()
-# True on a kernel that checks memory accesses and so delays them: a debug kernel, or one with KCSAN.
+# True on a kernel that checks memory accesses and so delays them: a debug kernel, or KCSAN.
 INSTRUMENTED = CHECKED or pathlib.Path("/sys/kernel/debug/kcsan").exists()
 collect_ignore = [] if CHECKED else ["test_faults.py"]
 COMMAND_LINE = pathlib.Path("/proc/cmdline").read_text(encoding="utf-8").split()

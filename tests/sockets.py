@@ -24,8 +24,7 @@ NAMES = {4: ("IcmpOutEchos", "IcmpInEchoReps"), 6: ("Icmp6OutEchos", "Icmp6InEch
 
 
 def sysctl(namespace, name, value):
-    """Sets a sysctl of a namespace below /proc/sys/net. One of IPv6 is left out if the kernel has no
-    IPv6."""
+    """Sets a sysctl of a namespace below /proc/sys/net, unless it is of IPv6 and there is none."""
     if name.startswith("ipv6/") and not IPV6:
         return
     with inside(namespace):

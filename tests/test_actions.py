@@ -15,6 +15,7 @@ from sockets import sysctl
 from test_cls import BOTH, handles, sent
 from test_lwt import counters
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
 MATCH, NO_MATCH = "bpf obj tc_unspec.o sec tc", "bpf obj tc_ok.o sec tc"
 ACT_KIND, ACT_OPTIONS = nl.ACT_KIND, nl.ACT_OPTIONS
 

@@ -63,6 +63,7 @@ def packets(net, kind, minor):
     return sent(net, f"1:{minor}", kind) - before
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @COUNTED
 @pytest.mark.parametrize("options", ["", "action pass"])
 @pytest.mark.usefixtures("qdisc")
@@ -204,6 +205,7 @@ def test_classes_of_two_levels(qdisc, kind):
     assert packets(qdisc, kind, 12) == 4
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @HTB
 def test_class_of_another_qdisc_is_not_held(qdisc):
     tc_batch("qdisc add dev va clsact",
@@ -216,6 +218,7 @@ def test_class_of_another_qdisc_is_not_held(qdisc):
         qdisc.tc("qdisc del dev va clsact")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @HTB
 def test_shared_block_holds_no_class(qdisc):
     tc_batch("qdisc add dev va ingress_block 7 egress_block 8 clsact",

@@ -11,6 +11,7 @@ from needs import FAMILIES
 from sockets import every_echo_answered
 from test_cls import BOTH, handles, sent
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
 OPS = struct.Struct("=HBBI")
 ALL, NONE = "1,6 0 0 4294967295,", "1,6 0 0 0,"
 IPV4 = "4,40 0 0 12,21 0 1 2048,6 0 0 4294967295,6 0 0 0"

@@ -19,6 +19,8 @@ from nl import attr
 from pyroute2 import IPRoute
 from sides import ours
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
+
 BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD = 13, 15
 NESTED = 0x8000
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800

@@ -30,6 +30,7 @@ def handles(net, hook="egress"):
     return [(f["pref"], int(f["options"]["handle"], 16)) for f in net.filters(f"dev va {hook}")]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @pytest.mark.parametrize("name, passes", [
     ("ok", True), ("shot", False), ("stolen", False), ("trap", False),
@@ -42,6 +43,7 @@ def test_verdicts(tc, hook, name, passes):
     assert tc.ping()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @pytest.mark.parametrize("name", ["unspec", "pipe", "unknown"])
 def test_no_verdict_runs_next_filter(tc, hook, name):
@@ -52,6 +54,7 @@ def test_no_verdict_runs_next_filter(tc, hook, name):
     assert tc.ping()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 def test_newest_filter_of_priority_runs_first(tc, hook):
     add(tc, hook, "shot", options="prio 1 handle 5")
@@ -62,6 +65,7 @@ def test_newest_filter_of_priority_runs_first(tc, hook):
     assert tc.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_lower_priority_number_runs_first(tc):
     add(tc, "egress", "shot", options="prio 20")
     add(tc, "egress", "ok", options="prio 10")
@@ -70,6 +74,7 @@ def test_lower_priority_number_runs_first(tc):
     assert tc.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_protocols(tc):
     add(tc, "egress", "shot", options="protocol ipv6 prio 1")
     assert tc.ping(4) and tc.dropped(6)
@@ -78,6 +83,7 @@ def test_protocols(tc):
     assert [f["protocol"] for f in tc.filters()] == ["ipv6", "ip"]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_chains(tc):
     add(tc, "egress", "shot", options="chain 5 prio 1")
     assert tc.ping()
@@ -86,6 +92,7 @@ def test_chains(tc):
     assert "chain 5 handle 0x1 " in tc.tc("filter show dev va egress")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_automatic_handles_are_the_lowest_free(tc):
     for _ in range(3):
         add(tc, "egress", "ok", options="prio 1")
@@ -95,6 +102,7 @@ def test_automatic_handles_are_the_lowest_free(tc):
     assert handles(tc) == [(1, 2), (1, 3), (1, 1)]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_explicit_handles(tc):
     for handle in (1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
         add(tc, "egress", "ok", options=f"prio 1 handle {handle:#x}")
@@ -103,6 +111,7 @@ def test_explicit_handles(tc):
         assert f"handle {handle:#x} " in shown
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_handle_in_use(tc):
     add(tc, "egress", "shot", options="prio 1 handle 7")
     said = must_fail("tc -n a filter add dev va egress prio 1 handle 7 bpf da obj tc_ok.o sec tc")
@@ -110,6 +119,7 @@ def test_handle_in_use(tc):
     assert tc.dropped() and handles(tc) == [(1, 7)]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_replace_keeps_handle_and_order(tc):
     for handle in (1, 2, 3):
         add(tc, "egress", "unspec", options=f"prio 1 handle {handle}")
@@ -119,6 +129,7 @@ def test_replace_keeps_handle_and_order(tc):
     eventually(lambda: len(programs()) == 3)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_change_needs_existing_filter(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     said = must_fail(
@@ -129,12 +140,14 @@ def test_change_needs_existing_filter(tc):
     assert tc.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_replace_creates_missing_filter(tc):
     add(tc, "egress", "shot", verb="replace", options="prio 1 handle 9")
     assert handles(tc) == [(1, 9)]
     assert tc.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_delete_and_get_of_missing_filter(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     for verb in ("del", "get"):
@@ -143,6 +156,7 @@ def test_delete_and_get_of_missing_filter(tc):
     assert handles(tc) == [(1, 1)]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_deleting_last_filter_deletes_priority(tc):
     add(tc, "egress", "ok", options="prio 1 handle 1")
     add(tc, "egress", "ok", options="prio 1 handle 2")
@@ -152,6 +166,7 @@ def test_deleting_last_filter_deletes_priority(tc):
     assert tc.tc("filter show dev va egress") == ""
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_dump(tc):
     add(tc, "egress", "shot", options="prio 1 handle 0x10")
     shown = tc.tc("filter show dev va egress")
@@ -162,6 +177,7 @@ def test_dump(tc):
     assert f"id {prog['id']} " in line and f"tag {prog['tag']} " in line
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_dump_in_json(tc):
     tc.tc("filter add dev va egress prio 1 bpf da obj tc_ok.o sec tc classid 1:2 skip_hw")
     options = tc.filters()[0]["options"]
@@ -170,6 +186,7 @@ def test_dump_in_json(tc):
     assert options["flowid"] == "1:2"
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_a_thousand_filters(tc):
     sh("bpftool prog load tc_unspec.o /run/bpf/unspec type classifier")
     lines = "".join(
@@ -182,6 +199,7 @@ def test_a_thousand_filters(tc):
     sh("rm /run/bpf/unspec")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_shared_block(net):
     net.route(4)
     sh("ip -n a link add vc type veth peer name vd && ip -n a link set vc up")
@@ -198,12 +216,14 @@ def test_shared_block(net):
     assert net.ping()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_mac_header_visible_on_ingress(tc):
     for hook in ("ingress", "egress"):
         add(tc, hook, "mac_header")
     assert tc.ping(4) and tc.ping(6)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 def test_program_sees_each_packet(tc, hook):
     assert tc.ping()
@@ -213,6 +233,7 @@ def test_program_sees_each_packet(tc, hook):
     assert counters() == [5, 5 * (14 + 20 + 8 + 100)]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_redirect(tc):
     # The replies of b are sent back to b.
     tc.tc("filter add dev va ingress bpf da obj tc_redirect.o sec tc")
@@ -251,11 +272,13 @@ def test_class_of_a_program(htb):
     assert sent(htb, "1:20", "htb") == 0
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_shot_on_classful_qdisc(htb):
     htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_shot.o sec tc")
     assert htb.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_redirect_on_classful_qdisc_drops(htb):
     # A classful qdisc does not follow redirects, so the kernel drops the packet.
     htb.tc("filter add dev va parent 1: protocol ip bpf da obj tc_redirect.o sec tc classid 1:20")
@@ -308,6 +331,7 @@ def test_deleting_qdisc_deletes_filters(htb):
     assert htb.ping()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_deleting_netns_deletes_filters(tc):
     for hook in ("ingress", "egress"):
         for _ in range(5):
@@ -315,6 +339,7 @@ def test_deleting_netns_deletes_filters(tc):
     tc.close()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_changes_under_traffic(tc):
     sh("ip netns exec a sh -c 'ping -n -q -i 0.002 -c 1500 -W 1 10.1.0.1 >/dev/null & "
        "for i in 1 2 3 4 5 6 7 8; do "

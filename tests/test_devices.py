@@ -74,15 +74,18 @@ def filtered(wires, name):
         wires.tc(f"qdisc del dev {name} clsact")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_filters_on_a_device(wires, device):
     filtered(wires, "x0")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("device", ["bridge", "macvlan", "bond"], indirect=True)
 def test_filters_on_lower_device(wires, device):
     filtered(wires, "pa")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("device", ["vlan"], indirect=True)
 @pytest.mark.parametrize("hook", ["ingress", "egress"])
 def test_filters_on_lower_device_see_vlan_tags(wires, device, hook):

@@ -16,6 +16,7 @@ def fixture_hfsc(net):
     return net
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_hfsc_class_of_a_filter(hfsc):
     where = "filter {} dev va parent 1: protocol ip prio 1 handle 1"
     hfsc.tc(where.format("add") + " bpf da obj tc_ok.o sec tc classid 1:20")

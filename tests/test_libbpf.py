@@ -8,6 +8,8 @@ import shlex
 import pytest
 from conftest import BUILD, eventually, programs, sh
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
+
 INGRESS, EGRESS, CUSTOM = 1, 2, 4
 REPLACE = 1
 # The priority that the kernel gives the first filter without one.

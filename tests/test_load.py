@@ -80,6 +80,7 @@ def is_classifier_only(said):
                     "something else than the kernel's own"]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("log messages about a kind or slot in use")
 @FREE
 @TAKEN
@@ -133,6 +134,7 @@ def loading(function):
         sh("rmmod lwtcls_sleep_at")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("requests while the module is being loaded")
 @pytest.mark.parametrize("slot", ["as it is", pytest.param("taken", marks=FREE)])
 def test_filter_added_during_module_load_stays(unloaded, net, slot):
@@ -164,6 +166,7 @@ def test_cls_only_leaves_slot_free(unloaded, net):
     sh(f"insmod {SLOT} && rmmod lwtcls_slot")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("the encapsulation of the C is part of the kernel")
 @FREE
 def test_requests_are_refused_without_module(unloaded, net):
@@ -184,6 +187,7 @@ def test_route_holds_reference_to_module(net, family):
     sh(f"insmod {MODULE}")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_filter_holds_reference_to_module(net):
     net.tc("qdisc add dev va clsact")
     net.tc("filter add dev va egress bpf da obj tc_ok.o sec tc")
@@ -194,6 +198,7 @@ def test_filter_holds_reference_to_module(net):
     sh(f"insmod {MODULE}")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_unloading_waits_for_deleted_filters(net):
     net.tc("qdisc add dev va clsact")
     for _ in range(20):
@@ -228,6 +233,7 @@ def fixture_modprobe_calls(unloaded):
     setting.write_text(before)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("module aliases")
 def test_adding_filter_autoloads_module(modprobe_calls, net):
     net.tc("qdisc add dev va clsact")

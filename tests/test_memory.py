@@ -66,6 +66,7 @@ def configure(group):
         assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.ipv6
 def test_filters_and_routes_outlive_their_memory_cgroup(net, group):
     configure(group)

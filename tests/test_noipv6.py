@@ -31,6 +31,7 @@ def test_ipv6_route_is_refused(net):
     assert "not supported" in said
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("hook", ["ingress", "egress"])
 def test_verdicts_of_filter(net, hook):
     net.route(4)
@@ -41,6 +42,7 @@ def test_verdicts_of_filter(net, hook):
     assert net.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_ipv6_filter_is_accepted(net):
     # The classifier does not check a filter's protocol.
     net.tc("qdisc add dev va clsact")

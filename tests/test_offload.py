@@ -39,7 +39,7 @@ REJECTS = "netdevsim: netdevsim configured to reject BPF TC offload"
 DISABLED = "TC offload is disabled on net device"
 BUSY = "netdevsim: driver and netdev offload states mismatch"
 
-pytestmark = pytest.mark.needs("NETDEVSIM")
+pytestmark = pytest.mark.needs("NETDEVSIM", "NET_CLS_ACT")
 
 # Marks for what the C code does differently; they name rows of docs/differences.md.
 BEYOND, DIFFERS = pytest.mark.beyond_c, pytest.mark.differs

@@ -4,6 +4,8 @@
 import pytest
 from test_cls import BOTH
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
+
 
 @pytest.fixture(name="tc")
 def fixture_tc(net):

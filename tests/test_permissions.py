@@ -217,6 +217,7 @@ if USER_NAMESPACES:
     CALLERS["owner of a user namespace"] = (enter_user_namespace, False)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("caller", CALLERS)
 def test_filters_and_routes(scene, caller):
     become, may = CALLERS[caller]
@@ -227,6 +228,7 @@ def test_filters_and_routes(scene, caller):
     assert (scene.state() == before) is not may
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_socket_of_root_gives_no_rights(scene):
     changes, reads = scene.requests()
     before = scene.state()
@@ -237,6 +239,7 @@ def test_socket_of_root_gives_no_rights(scene):
 
 
 if USER_NAMESPACES:
+    @pytest.mark.needs("NET_CLS_ACT")
     def test_owner_of_netns_may_configure_it(scene):
         def own_network():
             drop_capabilities()
@@ -272,6 +275,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("caller", PROGRAMS)
 def test_programs(scene, caller):
     become, refusals = PROGRAMS[caller]

@@ -45,6 +45,7 @@ def test_page_names_scenarios():
     assert here - found == {"test_page_names_scenarios"}
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_automatic_priorities(tc):
     tc.tc(f"filter add dev va egress {SHOT}")
     tc.tc(f"filter add dev va egress prio 0 {OK}")
@@ -57,6 +58,7 @@ def test_automatic_priorities(tc):
     assert tc.ping()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.differs("`replace` that adds a second filter with a program")
 def test_replace_adds(tc):
     for _ in range(2):
@@ -72,6 +74,7 @@ def test_replace_adds(tc):
     assert handles(tc) == [(10, 1)]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_verdict_skips_next_filters(tc):
     tc.tc("filter add dev va egress protocol ip prio 20 handle 1 bpf da obj tc_count.o sec tc")
     tc.tc(f"filter add dev va egress protocol ip prio 10 handle 1 {OK}")
@@ -83,6 +86,7 @@ def test_verdict_skips_next_filters(tc):
     assert counters()[0] == 3
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_deleting_a_priority_deletes_all_of_it(tc):
     for prio, handle in ((10, 1), (10, 2), (20, 1)):
         tc.tc(f"filter add dev va egress prio {prio} handle {handle} {OK}")
@@ -111,6 +115,7 @@ def fixture_dummy(net):
     sh("ip -n a link del d0")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_device_that_moves_loses_its_filters(dummy):
     assert priorities(dummy, "dev d0 egress") == priorities(dummy, "dev d0 parent 1:") == [10]
     assert sh("ip -n a route show 10.7.0.1")
@@ -125,6 +130,7 @@ def test_device_that_moves_loses_its_filters(dummy):
     assert sh("ip -n a route show 10.7.0.1") == ""
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_device_that_goes_down_keeps_only_its_filters(dummy):
     sh("ip -n a link set d0 down")
     assert priorities(dummy, "dev d0 egress") == priorities(dummy, "dev d0 parent 1:") == [10]
@@ -141,6 +147,7 @@ def received():
         return json.loads(sh("ip -n b -s -j link show vb"))[0]["stats64"]["rx"]["packets"]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_ingress_qdisc_treats_egress_as_ingress(net):
     net.route(4)
     net.tc("qdisc add dev va ingress")
@@ -160,6 +167,7 @@ def test_ingress_qdisc_treats_egress_as_ingress(net):
     assert received() == before
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_device_without_mac_header_begins_with_ip(net):
     # Runs the same two programs on a device with a MAC header, and on one without.
     net.route(4)

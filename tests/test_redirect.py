@@ -169,6 +169,7 @@ def test_redirect_to_tunnel_and_veth(wires, family):
         batch("-n c", "link del t1")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 def test_forwarded_packet_is_redirected(wires, tun, tap, family):
     gateway = {4: "via 10.0.0.1", 6: "via fd00::1"}[family]
@@ -189,6 +190,7 @@ def test_forwarded_packet_is_redirected(wires, tun, tap, family):
             wires.tc("qdisc del dev va clsact")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 @pytest.mark.beyond_c(
     "`BPF_REDIRECT` on xmit after a `bpf_redirect_neigh()` that a tc program did not use",

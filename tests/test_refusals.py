@@ -368,6 +368,7 @@ def fixture_tc(clsact):
     restore()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @parametrize_cases(FILTERS)
 def test_filters(tc, fds, case):
     wanted, error, message = FILTERS[case]
@@ -380,12 +381,14 @@ def test_filters(tc, fds, case):
     assert tc.ping()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_refused_filter_leaves_no_priority(tc, fds):
     before = tc.tc("filter show dev va egress")
     assert nl.add_filter(tc.ifindex, nl.attr(nl.BPF_FD, fds["closed"]), prio=9)[0]
     assert tc.tc("filter show dev va egress") == before
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("`TCA_RATE` in a request without actions")
 def test_estimator(tc, fds):
     rate = nl.attr(nl.TCA_RATE, b"\0\0")
@@ -393,6 +396,7 @@ def test_estimator(tc, fds):
         errno.EINVAL, "a rate estimator needs an action")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_no_device_to_offload_to(tc, fds):
     before = tc.tc("filter show dev va egress")
     skip_sw = nl.attr(nl.BPF_FLAGS_GEN, 2)
@@ -401,6 +405,7 @@ def test_no_device_to_offload_to(tc, fds):
     assert tc.tc("filter show dev va egress") == before
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_good_filter_is_accepted(tc, fds):
     # The same encoding with valid values.
     extra = nl.attr(nl.BPF_NAME, "x" * 256) + nl.attr(nl.BPF_CLASSID, 0x10002)
@@ -410,6 +415,7 @@ def test_good_filter_is_accepted(tc, fds):
     tc.tc("filter del dev va egress prio 1 handle 5 bpf")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.usefixtures("tc")
 @pytest.mark.parametrize("what, message", [
     ("bytecode '1,0 0 0 0,'", CHECKER),

@@ -73,6 +73,9 @@ def marks(row):
     """Yields the marks of a row: what its scenario needs, and how the C code differs."""
     if row.part == "Hardware":
         yield pytest.mark.needs("NETDEVSIM")
+    # Without actions there is no clsact either, and no qdisc drops packets for a filter.
+    if re.search("clsact|action|police", str(row.typed)) or "this qdisc drops" in row.said[0]:
+        yield pytest.mark.needs("NET_CLS_ACT")
     if "flower" in str(row.typed):
         yield pytest.mark.needs("NET_CLS_FLOWER")
     if "estimator" in str(row.typed):
@@ -189,6 +192,7 @@ def test_module_refusal_matches_doc(row):
         assert row.said[0] == INSMOD.get(row.errno, os.strerror(row.errno))
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.needs("KPROBE_EVENTS")
 @pytest.mark.usefixtures("pins")
 @parametrized(row for row in ROWS if row.part == "Hardware")

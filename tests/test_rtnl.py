@@ -16,6 +16,7 @@ import pytest
 from conftest import BUILD, COMMAND_TIMEOUT, MEASURED, eventually, iterations, sh
 from test_refusals import options, program
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
 HELD = pathlib.Path("/sys/module/lwtcls_rtnl/parameters/held")
 # Seconds that a request may take on a busy machine if it does not wait for RTNL, which is held for
 # at most 100 s.

@@ -384,6 +384,7 @@ def test_classifier_sorts_by_dscp_and_counts(classes):
     assert has("1:10") == 6
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @GSO
 @FAMILIES
 def test_container_gets_packets_to_its_address(wires, family):
@@ -467,6 +468,7 @@ def fixture_policer(wires, request):
 TIMING = pytest.mark.by_chance("on a slow machine the token bucket refills")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @TIMING
 @FAMILIES
 @pytest.mark.parametrize("policer", ["slow"], indirect=True)
@@ -489,6 +491,7 @@ def test_policer_has_a_bucket_for_each_source(policer, family):
     eventually(passes)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @TIMING
 @pytest.mark.parametrize("policer", ["one"], indirect=True)
 def test_policer_shares_one_bucket_if_map_is_full(policer):
@@ -500,6 +503,7 @@ def test_policer_shares_one_bucket_if_map_is_full(policer):
     assert policer.dropped("buckets", key_of(4, policer.FROM["a"][4])) == 0
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_unmodified_policer_passes_gso_packets(wires):
     # A connection makes progress as long as a packet of 64 KB fits into a bucket.
     wires.tc("qdisc add dev vb clsact", "b")
@@ -522,6 +526,7 @@ LANGUAGES = pytest.mark.parametrize("language", list(LOADERS))
 
 
 # Python with pyroute2 takes 10 s to start in an emulated guest.
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.differs("`LWT_BPF_XMIT_HEADROOM` of a route")
 @LANGUAGES
 @FAMILIES
@@ -560,6 +565,7 @@ def test_loader_replaces_a_route(wires, language):
         sh(f"ip -n a route flush {prefix}")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @LANGUAGES
 def test_loader_adds_filter(wires, language):
     def attach(where, verdict):

@@ -11,6 +11,7 @@ import pytest
 from conftest import CHECKED, MEASURED, sh
 from test_refusals import options, program
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
 # On a debug kernel more filters would take half an hour, and show nothing else.
 FEW, MANY = 1_000, 10_000 if CHECKED else 100_000
 # How many of them tc adds, at 0.5 ms for each in an emulated guest.

@@ -160,6 +160,7 @@ def test_conntrack_uses_inner_header(tunnels, hook, family, inner):
         assert sum(seen.values()) == 6
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("what, passes", [("drop", False), ("accept", True)])
 @INNER
 def test_nft_ingress_rules_run_after_filters(tunnels, inner, what, passes):
@@ -186,6 +187,7 @@ def test_nft_ingress_rules_run_after_filters(tunnels, inner, what, passes):
         tunnels.tc("qdisc del dev va clsact")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @INNER
 def test_nft_egress_rules_run_before_filters(tunnels, inner):
     to = {4: "10.0.0.2", 6: "fd00::2"}[inner]

@@ -62,6 +62,7 @@ def add(net, name, options="prio 1 protocol ip", direction="egress", end=""):
     net.tc(f"filter add dev va {direction} {options} bpf da obj tc_{name}.o sec tc {end}")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
 def test_hits_of_a_filter(tc, counting, direction):
@@ -77,6 +78,7 @@ def test_hits_of_a_filter(tc, counting, direction):
     assert "Sent" not in tc.tc(f"filter show dev va {direction}")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 def test_drops_of_a_filter(tc, counting):
     add(tc, "shot")
@@ -86,6 +88,7 @@ def test_drops_of_a_filter(tc, counting):
     assert "pkt (dropped 2, " in tc.tc("-s filter show dev va egress")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 def test_unspec_is_not_counted(tc, counting):
     for handle, name in ((1, "ok"), (2, "unspec")):
@@ -94,6 +97,7 @@ def test_unspec_is_not_counted(tc, counting):
     assert [found["packets"] for found in filters_with_count(tc)] == [0, 4]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 def test_class_counts_as_hit(tc, counting):
     tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc")
@@ -101,6 +105,7 @@ def test_class_counts_as_hit(tc, counting):
     assert [found["packets"] for found in filters_with_count(tc)] == [2]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("the C counts nothing of a filter")
 def test_filter_with_actions_has_only_their_counts(tc, counting):
     tc.tc("filter add dev va egress prio 1 protocol ip bpf obj tc_class.o sec tc action pass")
@@ -111,6 +116,7 @@ def test_filter_with_actions_has_only_their_counts(tc, counting):
     assert shown["options"]["actions"][0]["stats"]["packets"] == 2
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("hits of a filter, while `kernel.bpf_stats_enabled` is 1")
 @FAMILIES
 def test_gso_packet_counts_as_its_segments(tc, counting, family):
@@ -122,6 +128,7 @@ def test_gso_packet_counts_as_its_segments(tc, counting, family):
     assert found["bytes"] > (1 << 20)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_nothing_is_shown_if_nothing_was_counted(tc):
     add(tc, "ok")
     assert tc.ping(count=2)
@@ -129,6 +136,7 @@ def test_nothing_is_shown_if_nothing_was_counted(tc):
     assert "Sent" not in tc.tc("-s filter show dev va egress")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("the C counts nothing of a filter")
 def test_hits_remain_when_counting_is_disabled(tc):
     add(tc, "ok", "prio 1 protocol ip handle 1")
@@ -143,6 +151,7 @@ def test_hits_remain_when_counting_is_disabled(tc):
     assert not filters_with_count(tc)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("the C counts nothing of a filter")
 def test_hits_are_summed_over_cpus(tc, counting):
     """The hits of a filter are the sum of all per-CPU counters."""
@@ -169,6 +178,7 @@ def test_hits_are_summed_over_cpus(tc, counting):
     assert number * len(cpus) // 2 <= found["packets"] <= number * len(cpus)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.only_here("the C counts nothing of a filter")
 def test_hits_match_run_cnt_of_program(tc, counting):
     add(tc, "ok")

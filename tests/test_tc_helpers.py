@@ -112,6 +112,7 @@ def index(device, namespace="a"):
         return socket.if_nametoindex(device)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 @pytest.mark.parametrize("kind", ["veth", "netkit"])
 def test_redirect_peer(helpers, kind, family):
@@ -142,6 +143,7 @@ def received(namespace, device):
     return int(found[device][1])
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 def test_redirect_peer_without_peer_drops(helpers, family):
     helpers.filter("ingress", "peer")
@@ -159,6 +161,7 @@ def test_redirect_peer_without_peer_drops(helpers, family):
         assert helpers.wires.namespaces_reached(family) == ""
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @FAMILIES
 def test_redirect_neigh_uses_fib_nexthop(helpers, hook, family):
@@ -178,6 +181,7 @@ def test_redirect_neigh_uses_fib_nexthop(helpers, hook, family):
     assert helpers.wires.namespaces_reached(family) == ""
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @FAMILIES
 @pytest.mark.parametrize("of", [4, 6])
@@ -203,6 +207,7 @@ def count_received(tap, data):
     return found
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @FAMILIES
 def test_clone_redirect(helpers, hook, family):
@@ -220,6 +225,7 @@ def test_clone_redirect(helpers, hook, family):
             assert helpers.wires.receive_all(target, family) == [data]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 def test_sk_assign(helpers, family):
     helpers.filter("ingress", "assign")
@@ -239,6 +245,7 @@ def test_sk_assign(helpers, family):
             assert helpers.results() == (1, answer)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 def test_sk_assign_with_other_destination_address(helpers, family):
     third, wires = FOURTH[family], helpers.wires
@@ -252,6 +259,7 @@ def test_sk_assign_with_other_destination_address(helpers, family):
         assert chosen.recv(100) == data
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @FAMILIES
 def test_sk_assign_on_egress_fails(helpers, family):
     helpers.filter("egress", "assign")
@@ -278,6 +286,7 @@ class Link:
         os.close(self.fd)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @FAMILIES
 def test_tcx_program_runs_before_filters(helpers, hook, family):
@@ -301,6 +310,7 @@ def test_tcx_program_runs_before_filters(helpers, hook, family):
     assert wires.receive_all(target, family) == [data]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 def test_tcx_program_of_bpftool_and_filter_both_run(helpers, hook):
     helpers.filter(hook, "after")
@@ -325,6 +335,7 @@ def test_tcx_program_of_bpftool_and_filter_both_run(helpers, hook):
 CALLS = [(0, 1, False), (1, 1, True), (1, 0, False), (2, 1, True), (2, 0, False), (99, 1, True)]
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @BOTH
 @FAMILIES
 def test_tail_call_from_filter(helpers, hook, family):

@@ -9,6 +9,7 @@ from conftest import BPF, KERNEL, module_loaded, sh
 from network import Net
 from sides import SIDE
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
 SUITE = KERNEL / "source/tools/testing/selftests/tc-testing"
 CASES = SUITE / "tc-tests/filters/bpf.json"
 

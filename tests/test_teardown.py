@@ -13,6 +13,7 @@ from sockets import every_echo_answered
 from test_cls import handles
 from tracing import events
 
+pytestmark = pytest.mark.needs("NET_CLS_ACT")
 PINNED = "object-pinned /run/bpf/teardown"
 KINDS = {
     "direct action": f"bpf da {PINNED}",

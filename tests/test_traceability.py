@@ -58,6 +58,7 @@ def test_fentry_program_runs_for_each_packet_of_route(net, watched, hook, name):
     assert calls == 3 and size == 3 * (20 + 8 + 56)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_fentry_program_runs_for_each_packet_of_filter(net, watched):
     net.route(4)
     net.tc("qdisc add dev va clsact")
@@ -75,6 +76,7 @@ def test_callbacks_have_kprobes(net, kind):
         assert hits() == 3
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 def test_requests_are_traced(net):
     net.tc("qdisc add dev va clsact")
     with traced("lwtcls_*") as trace:

@@ -73,6 +73,7 @@ MEANT_THAT = {
 }
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
 @pytest.mark.parametrize("case", MEANT_ANOTHER)
 def test_second_filter_causes_warning(tc, case):
@@ -82,12 +83,14 @@ def test_second_filter_causes_warning(tc, case):
     assert tc_warns(last, SECOND)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("case", MEANT_THAT)
 def test_intended_request_causes_no_warning(tc, case):
     for command in MEANT_THAT[case]:
         assert not tc_warns(command, SECOND)
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
 def test_second_filter_of_pinned_program_causes_warning(tc):
     # The two filters have different names and the same program.
@@ -101,6 +104,7 @@ def test_second_filter_of_pinned_program_causes_warning(tc):
         sh("rm /run/bpf/one /run/bpf/two")
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.beyond_c("`replace` that adds a second filter with a program")
 def test_second_filter_of_shared_block_causes_warning(net):
     net.tc("qdisc add dev va egress_block 7 clsact")
@@ -179,6 +183,7 @@ def test_replacement_without_class_causes_warning(net):
     assert net.dropped()
 
 
+@pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.parametrize("where", ["ingress", "egress"])
 def test_clsact_needs_no_class(tc, where):
     tc.route(4)
