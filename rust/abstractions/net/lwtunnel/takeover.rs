@@ -22,9 +22,11 @@
 //!   can be executing our callbacks. The packet path is in an RCU read-side critical section.
 //!   States of the built-in ops are mostly freed in softirq, which counts as one. But a request
 //!   that fails frees the state that it built, and with `PREEMPT_RT` a softirq is a thread. Both
-//!   may be preempted, but do not sleep between reading the slot and taking the reference to our
-//!   module, so `synchronize_rcu_tasks()` waits for them. Tests cannot show that either wait is
-//!   needed, because freeing a module also takes a grace period.
+//!   may be preempted, and `synchronize_rcu_tasks()` waits for them unless they sleep. A reference
+//!   that [`destroy`] takes once the unload has begun does not delay it. Not covered is thus a
+//!   request that found our ops before the unload, and sleeps while the built-in ops free its
+//!   program. Tests cannot show that either wait is needed, because freeing a module also takes a
+//!   grace period.
 
 use super::Unavailable;
 use crate::abstractions::{
