@@ -182,11 +182,11 @@ impl<T: Encap> Adapter<T> {
             })?;
             // SAFETY: `net` is valid by the safety requirements of this function.
             let net = unsafe { Inum::of(net) };
-            // SAFETY: The state was allocated above with space for a `State<T>`.
             #[expect(
                 clippy::multiple_unsafe_ops_per_block,
                 reason = "the fields of one allocation"
             )]
+            // SAFETY: The state was allocated above with space for a `State<T>`.
             unsafe {
                 (&raw mut (*state).purpose).write(purpose);
                 (&raw mut (*state).net).write(net);

@@ -77,12 +77,12 @@ impl<T: Classifier> Filter<T> {
             skip,
             data,
         } = parts;
-        // SAFETY: By the safety requirements of this function. The types of the actions differ in
-        // the lifetime only. The links are written when the filter is added to a list.
         #[expect(
             clippy::multiple_unsafe_ops_per_block,
             reason = "the fields of one allocation"
         )]
+        // SAFETY: By the safety requirements of this function. The types of the actions differ in
+        // the lifetime only. The links are written when the filter is added to a list.
         unsafe {
             (&raw mut (*slot).rule).write(ManuallyDrop::new(rule));
             (&raw mut (*slot).class).write(BoundClass::new(classid));
