@@ -12,7 +12,7 @@ CONFIG = pathlib.Path(os.environ["LWTCLS_KERNEL"]) / ".config"
 OPTIONS = set(re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(), re.M)) if CONFIG.exists() else None
 # Whether the kernel has IPv6, which may have been left out or be disabled by its command line.
 IPV6 = OPTIONS is None or pathlib.Path("/proc/net/if_inet6").exists()
-FAMILIES = (4, 6) if IPV6 else (4,)
+IP_FAMILIES = (4, 6) if IPV6 else (4,)
 # Number of scenarios left out by reason, and lines about parts of scenarios.
 LEFT_OUT, PARTS = collections.Counter(), set()
 

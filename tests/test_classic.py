@@ -7,7 +7,7 @@ import struct
 import nl
 import pytest
 from conftest import eventually, expect_extack, program_ids, programs, sh
-from needs import FAMILIES
+from needs import IP_FAMILIES
 from sockets import every_echo_answered
 from test_cls import BOTH, handles, sent
 
@@ -39,7 +39,7 @@ LOAD = OPS.pack(0, 0, 0, 1)
 @pytest.fixture(scope="module", name="tc")
 def fixture_tc(lasting):
     """The network with clsact; each scenario deletes its filters."""
-    for family in FAMILIES:
+    for family in IP_FAMILIES:
         lasting.route(family)
     lasting.tc("qdisc add dev va clsact")
     return lasting
@@ -64,7 +64,7 @@ def add(net, what, hook="egress", options="", verb="add"):
 ], ids=["all", "none", "ipv4", "icmp", "network header"])
 def test_match_is_dropped(tc, hook, bytecode, four, six):
     add(tc, bytecode, hook)
-    assert [tc.ping(family, wait=0.4) for family in FAMILIES] == [four, six][:len(FAMILIES)]
+    assert [tc.ping(family, wait=0.4) for family in IP_FAMILIES] == [four, six][:len(IP_FAMILIES)]
 
 
 def test_other_protocol_of_ip_does_not_match(tc):

@@ -6,7 +6,7 @@ import pathlib
 from conftest import batch, modprobe, sh
 from headers import FOU_PORT, GUE_PORT, IPIP, MAC, VNI, VXLAN_PORT, outer
 from journal import recorded
-from needs import FAMILIES, IPV6
+from needs import IP_FAMILIES, IPV6
 from nl import inside
 from pusher import Pusher
 from wires import Wires
@@ -70,7 +70,7 @@ class Tunnels(Wires):
         modprobe("fou6")
         batch("-n c",
               *(f"link add {name} type {what}" for name, what in devices.items()),
-              *(f"link set vx{family} address {MAC[family]}" for family in FAMILIES),
+              *(f"link set vx{family} address {MAC[family]}" for family in IP_FAMILIES),
               *(f"link set {name} up" for name in devices),
               *(f"addr add {addresses[4]}/32 dev lo" for addresses in self.SERVICE.values()),
               *(f"addr add {addresses[6]}/128 dev lo nodad" for addresses in self.SERVICE.values()),

@@ -17,7 +17,7 @@ import threading
 import pytest
 from conftest import batch, eventually
 from journal import recorded
-from needs import FAMILIES
+from needs import IP_FAMILIES
 from network import Net
 from nl import inside
 from sockets import make_socket, sysctl
@@ -249,7 +249,7 @@ class Wires(Net):
         # by all namespaces.
         pathlib.Path("/proc/sys/net/ipv4/route/error_cost").write_text("0")
         self.servers = {}
-        for name, family in itertools.product("abc", FAMILIES):
+        for name, family in itertools.product("abc", IP_FAMILIES):
             server = make_socket(name, family)
             if family == 6:
                 server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
