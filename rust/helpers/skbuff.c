@@ -18,6 +18,12 @@ lwtcls_helper_alloc_skb(unsigned int size, gfp_t priority)
 	return alloc_skb(size, priority);
 }
 
+/* An inline function without CONFIG_TRACEPOINTS. */
+__lwtcls_helper void lwtcls_helper_consume_skb(struct sk_buff *skb)
+{
+	consume_skb(skb);
+}
+
 __lwtcls_helper struct sk_buff *lwtcls_helper_skb_get(struct sk_buff *skb)
 {
 	return skb_get(skb);
