@@ -361,6 +361,8 @@ STAYS_OUT = {
     "rust/abstractions/net/mod.rs",
     "rust/abstractions/sync/mod.rs",
     "rust/helpers/helpers.c",
+    "rust/helpers/kallsyms.c",
+    "rust/helpers/module.c",
 }
 
 
