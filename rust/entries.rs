@@ -30,7 +30,7 @@ encap_ops! {
     cmp_encap: lwtcls_bpf_encap_cmp => lwtcls_rust_bpf_encap_cmp,
 }
 
-// rust/stubs/push_encap_entry.S has the entries.
+// push_encap_entry.S has the entries.
 push_encap_entries!(BpfEncap);
 
 classifier_ops! {

@@ -13,7 +13,7 @@ mod bindings;
 pub(crate) mod bpf;
 pub(crate) mod compat;
 pub(crate) mod entries;
-#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+#[cfg(lwtcls_direct_calls)]
 mod ftrace;
 mod kallsyms;
 pub(crate) mod net;

@@ -17,9 +17,12 @@ NAMED = ("core", "kernel", "pin_init", "zerocopy", "zerocopy_derive")
 
 
 def configured(kernel):
-    """Returns the `cfg` values of the kernel's configuration."""
+    """Returns the `cfg` values of the kernel's configuration, and what Kbuild adds."""
     lines = (kernel / "include/generated/rustc_cfg").read_text().splitlines()
-    return [line.removeprefix("--cfg=").replace("\n", "") for line in lines if line]
+    found = [line.removeprefix("--cfg=").replace("\n", "") for line in lines if line]
+    if "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS" in found:
+        found.append("lwtcls_direct_calls")
+    return found
 
 
 def main():

@@ -15,9 +15,9 @@
 //! more than the function alone. A callback that changes the return address
 //! (`FTRACE_OPS_FL_IPMODIFY`) costs 35, and 62 with all registers saved (counted on x86-64).
 //!
-//! The entry (`rust/stubs/push_encap_entry.S`) checks the type of encapsulation. For segment
-//! routing it returns into the kernel's function. For `BPF_LWT_ENCAP_IP` it jumps to the Rust
-//! function, which returns to the program.
+//! The entry (`push_encap_entry.S` of the architecture, in `rust/stubs/`) checks the type of
+//! encapsulation. For segment routing it returns into the kernel's function. For
+//! `BPF_LWT_ENCAP_IP` it jumps to the Rust function, which returns to the program.
 //!
 //! # Unloading
 //!
@@ -31,7 +31,7 @@ use crate::abstractions::{
 };
 use kernel::prelude::*;
 
-#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+#[cfg(lwtcls_direct_calls)]
 use crate::abstractions::ftrace::DirectCall;
 
 /// The types that [`push_encap_entries!`] uses.
@@ -39,17 +39,17 @@ pub(crate) mod raw {
     pub(crate) use crate::abstractions::bindings::sk_buff;
 }
 
-// `rust/stubs/push_encap_entry.S` compares with this number.
+// `push_encap_entry.S` compares with this number.
 const _: () = assert!(bindings::bpf_lwt_encap_mode_BPF_LWT_ENCAP_IP == 2);
 
 /// The entries that ftrace calls, see [`push_encap_entries!`].
 ///
 /// # Safety
 ///
-/// Both are entries of `rust/stubs/push_encap_entry.S`: `IN` the one for `bpf_lwt_in_push_encap()`,
+/// Both are entries of `push_encap_entry.S`: `IN` the one for `bpf_lwt_in_push_encap()`,
 /// `XMIT` the one for `bpf_lwt_xmit_push_encap()`. They preserve registers and stack, and continue
 /// in the function of [`Adapter`](super::Adapter) for their direction.
-#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+#[cfg(lwtcls_direct_calls)]
 pub(crate) unsafe trait Entries: PushEncap {
     /// Called at the entry of `bpf_lwt_in_push_encap()`.
     const IN: unsafe extern "C" fn();
@@ -75,7 +75,7 @@ macro_rules! push_encap_entries {
                 net::encap::Direction, //
             };
 
-            #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+            #[cfg(lwtcls_direct_calls)]
             extern "C" {
                 fn lwtcls_push_encap_in_entry();
                 fn lwtcls_push_encap_xmit_entry();
@@ -109,7 +109,7 @@ macro_rules! push_encap_entries {
                 unsafe { Adapter::<$policy>::push(skb, hdr, len as u32, Direction::Egress) }.into()
             }
 
-            #[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+            #[cfg(lwtcls_direct_calls)]
             // SAFETY: `push_encap_entry.S` defines both symbols. They preserve registers and stack,
             // and each jumps to the function of its name above.
             unsafe impl $crate::abstractions::bpf::push_encap::Entries for $policy {
@@ -122,13 +122,13 @@ macro_rules! push_encap_entries {
 pub(crate) use push_encap_entries;
 
 /// Implements the helper for `BPF_LWT_ENCAP_IP` while the value lives.
-#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+#[cfg(lwtcls_direct_calls)]
 pub(crate) struct Helper {
     _in: DirectCall,
     _xmit: DirectCall,
 }
 
-#[cfg(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS))]
+#[cfg(lwtcls_direct_calls)]
 impl Helper {
     /// Attaches to the helper's functions. Process context.
     ///
@@ -148,11 +148,11 @@ impl Helper {
     }
 }
 
-/// Never constructed: the kernel lacks direct calls.
-#[cfg(not(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)))]
+/// Never constructed: the kernel lacks direct calls, or the architecture has no entry.
+#[cfg(not(lwtcls_direct_calls))]
 pub(crate) struct Helper(());
 
-#[cfg(not(all(CONFIG_X86_64, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)))]
+#[cfg(not(lwtcls_direct_calls))]
 impl Helper {
     /// Fails with `EOPNOTSUPP`.
     pub(crate) fn register<T: PushEncap>() -> Result<Self> {

@@ -7,6 +7,7 @@
 
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/asm.h>
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
@@ -33,6 +34,8 @@ SYM_FUNC_START(lwtcls_push_encap_\way\()_entry)
 	CALL_DEPTH_ACCOUNT
 	RET
 SYM_FUNC_END(lwtcls_push_encap_\way\()_entry)
+/* A probe of its return would replace the return address that it drops. */
+_ASM_NOKPROBE(lwtcls_push_encap_\way\()_entry)
 .endm
 
 	.text
