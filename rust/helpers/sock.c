@@ -8,10 +8,14 @@ __lwtcls_helper struct net *lwtcls_helper_sock_net(const struct sock *sk)
 	return sock_net(sk);
 }
 
-__lwtcls_helper kuid_t
+/*
+ * Returns the number, not a kuid_t: on arm64 clang and rustc return a struct in the
+ * same register, but by another type, and a call of another type is not inlined.
+ */
+__lwtcls_helper uid_t
 lwtcls_helper_sock_net_uid(const struct net *net, const struct sock *sk)
 {
-	return sock_net_uid(net, sk);
+	return __kuid_val(sock_net_uid(net, sk));
 }
 
 __lwtcls_helper int lwtcls_helper_sk_bound_dev_if(const struct sock *sk)

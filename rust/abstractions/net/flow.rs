@@ -82,7 +82,8 @@ impl<'a> FlowOwner<'a> {
     #[inline(always)]
     fn uid(&self) -> bindings::kuid_t {
         // SAFETY: `net` is valid, and `sk` is null or valid, by the type invariant.
-        unsafe { bindings::sock_net_uid(self.net, self.sk) }
+        let val = unsafe { bindings::sock_net_uid(self.net, self.sk) };
+        bindings::kuid_t { val }
     }
 }
 
