@@ -181,7 +181,14 @@ in_tools() {
 TOOLS_SUITE=trixie
 tools_dir() {
 	printf '%s/tools-%s\n' "$CACHE" \
-		"$(key "$TOOLS_SUITE" "$TOP/scripts/setup/packages.txt" "$TOP/scripts/setup/setup-tools")"
+		"$(key "$TOOLS_SUITE" "$TOP/scripts/setup/packages.txt" "$TOP/scripts/setup/setup-tools" \
+			"$TOP/scripts/setup/adjust-root")"
+}
+
+# foreign_root ARCH: prints the root that setup-root makes for an architecture.
+foreign_root() {
+	printf '%s/root-%s-%s\n' "$CACHE" "$1" "$(key "$TOOLS_SUITE" "$TOP/scripts/setup/packages-guest.txt" \
+		"$TOP/scripts/setup/setup-root" "$TOP/scripts/setup/adjust-root")"
 }
 
 # debian_dir NAME: prints the root that setup-deb makes under that name.
@@ -212,6 +219,33 @@ source_dir() {
 # kernel_word FLAVOUR WORD: prints the rest of the line "# WORD: .." in a flavour's fragment. Prints
 # nothing if there is no such line.
 kernel_word() { sed -n "s/^# $2: //p" "$TOP/scripts/setup/kernel/$1.config" 2>/dev/null || :; }
+
+# kernel_arch FLAVOUR: prints the architecture of a kernel for another one than this machine's, as the
+# kernel's makefiles name it. Prints nothing for the others.
+kernel_arch() {
+	local arch
+	arch=$(kernel_word "$1" arch)
+	if [ -z "$arch" ] && [ "$1" != test ] && [ -z "$(debian_kernel "$1")" ]; then
+		arch=$(kernel_arch "$(kernel_base "$1")")
+	fi
+	printf '%s\n' "$arch"
+}
+
+# kernel_image FLAVOUR: prints the path of the bootable image in a kernel's build tree.
+kernel_image() {
+	case $(kernel_arch "$1") in
+	'') echo arch/x86/boot/bzImage ;;
+	arm64) echo arch/arm64/boot/Image ;;
+	esac
+}
+
+# compiler_for FLAVOUR: prints the C compiler, with its options, of programs that run on that kernel.
+compiler_for() {
+	case $(kernel_arch "$1") in
+	'') echo gcc ;;
+	arm64) echo "clang --target=aarch64-linux-gnu --sysroot=$(foreign_root arm64) -fuse-ld=lld" ;;
+	esac
+}
 
 # kernel_base FLAVOUR: prints the flavour that it is derived from: the one in its "# base:" line, or
 # the test kernel.
@@ -304,9 +338,21 @@ build_programs_for() {
 
 # build_for FLAVOUR: as build_programs_for, and builds everything else that the scenarios need.
 build_for() {
+	local arch root each
 	build_programs_for "$1"
-	"$TOP/scripts/build/build-clients"
-	[ "$1" = test ] || ln -sfn ../clients "$build/clients"
-	in_tools "$TOP/scripts/guest/prepare" "$build" ||
+	arch=$(kernel_arch "$1")
+	if [ -n "$arch" ]; then
+		root=$("$TOP/scripts/setup/setup-root" "$arch")
+		mkdir -p "$build/tools"
+		"$TOP/scripts/build/build-samples" "$1"
+	else
+		root=/
+		for each in clients samples tools; do
+			mkdir -p "$TOP/build/$each"
+			[ "$1" = test ] || ln -sfn "../$each" "$build/$each"
+		done
+	fi
+	"$TOP/scripts/build/build-clients" "$1"
+	in_tools "$TOP/scripts/guest/prepare" "$build" "$root" ||
 		die "preparing the guests failed" "fix the errors above"
 }

@@ -19,7 +19,7 @@ mount -t bpf bpf /run/bpf
 
 # Copied because commands start thousands of times: each file opened on the host's file system is
 # a round trip to the host, and a command opens a dozen.
-cp -r "$tests/../build/tools" /run/tools
+cp -r "$LWTCLS_BUILD/tools/." /run/tools
 export PATH="/run/tools:$PATH" LD_LIBRARY_PATH=/run/tools
 
 # A new namespace gets no fallback tunnel devices, only the devices that a scenario adds.

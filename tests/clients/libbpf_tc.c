@@ -133,11 +133,14 @@ int main(int argc, char **argv)
 
 	printf("[");
 	while (i < argc) {
-		struct step step = {
-			.hook = { .sz = sizeof(step.hook), .ifindex = ifindex },
-			.opts = { .sz = sizeof(step.opts) },
-		};
+		struct step step;
 		int error;
+
+		/* libbpf refuses structs whose padding is not zero. */
+		memset(&step, 0, sizeof(step));
+		step.hook.sz = sizeof(step.hook);
+		step.hook.ifindex = ifindex;
+		step.opts.sz = sizeof(step.opts);
 
 		run = find(argv[i]);
 		if (!run)
