@@ -5,7 +5,8 @@ import ctypes
 import os
 import struct
 
-from conftest import LIBC, SYS_BPF
+import syscalls
+from conftest import LIBC
 
 BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_PROG_TEST_RUN = 1, 2, 10
 BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4
@@ -16,7 +17,7 @@ GSO_SIZE = 176
 def bpf(command, layout, *values):
     """Calls bpf(2). Returns its result, and the attributes as the kernel left them."""
     attr = ctypes.create_string_buffer(struct.pack(layout, *values), 128)
-    result = LIBC.syscall(SYS_BPF, command, attr, len(attr))
+    result = LIBC.syscall(syscalls.BPF, command, attr, len(attr))
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

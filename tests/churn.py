@@ -13,9 +13,10 @@ import struct
 import time
 
 import nl
+import syscalls
 from churn_requests import BLOCK, CREATE, EXCL, REPLACE, CountedRequests, route_request
 from churn_scene import CHAIN, HANDLES, LO, PRIORITIES
-from conftest import LIBC, MODULE, SYS_DELETE_MODULE, program_ids, programs
+from conftest import LIBC, MODULE, program_ids, programs
 from headers import DOMAIN
 
 
@@ -75,7 +76,7 @@ def unload(done, going):
     """Tries to unload the module while it is in use. A refusal is cheap, so a pause follows each
     attempt."""
     while going():
-        refused = LIBC.syscall(SYS_DELETE_MODULE, MODULE.stem.encode(), os.O_NONBLOCK) < 0
+        refused = LIBC.syscall(syscalls.DELETE_MODULE, MODULE.stem.encode(), os.O_NONBLOCK) < 0
         code = ctypes.get_errno() if refused else 0
         assert code in (errno.EWOULDBLOCK, errno.EBUSY), f"rmmod: {errno.errorcode.get(code, code)}"
         done["rmmod refused"] += 1

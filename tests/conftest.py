@@ -19,6 +19,7 @@ import needs
 import nl
 import pytest
 import sides
+import syscalls
 from journal import JOURNAL
 from needs import IPV6
 from sides import SIDE, Refused
@@ -29,8 +30,7 @@ BUILD = pathlib.Path(os.environ["LWTCLS_BUILD"])
 KERNEL = pathlib.Path(os.environ["LWTCLS_KERNEL"])
 BPF = BUILD / "bpf"
 LIBC = ctypes.CDLL(None, use_errno=True)
-SYS_DELETE_MODULE, SYS_FINIT_MODULE = 176, 313
-SYS_BPF, BPF_PROG_GET_NEXT_ID = 321, 11
+BPF_PROG_GET_NEXT_ID = 11
 SYSLOG_ACTION_READ_ALL, SYSLOG_ACTION_SIZE_BUFFER = 3, 10
 MODULE = {"rust": BUILD / "lwtcls.ko", "c": KERNEL / "net/sched/cls_bpf.ko"}[SIDE]
 # Timeout of a command in seconds. It is generous because a debug kernel is slow and the host may be
@@ -141,7 +141,7 @@ def program_ids():
     found, attr = [0], ctypes.create_string_buffer(12)
     while True:
         struct.pack_into("=III", attr, 0, found[-1], 0, 0)
-        if LIBC.syscall(SYS_BPF, BPF_PROG_GET_NEXT_ID, attr, 12) < 0:
+        if LIBC.syscall(syscalls.BPF, BPF_PROG_GET_NEXT_ID, attr, 12) < 0:
             return set(found[1:])
         found.append(struct.unpack_from("=III", attr)[1])
 
@@ -193,7 +193,7 @@ def load_module(path, parameters=""):
     """Loads a module and returns the errno. This is a system call because starting insmod costs as
     much as loading the module."""
     with open(path, "rb") as file:
-        done = LIBC.syscall(SYS_FINIT_MODULE, file.fileno(), parameters.encode(), 0)
+        done = LIBC.syscall(syscalls.FINIT_MODULE, file.fileno(), parameters.encode(), 0)
         return ctypes.get_errno() if done else 0
 
 
@@ -206,7 +206,7 @@ def modprobe(name):
 
 def unload_module(name):
     """Unloads a module as soon as it is unused."""
-    eventually(lambda: LIBC.syscall(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
+    eventually(lambda: LIBC.syscall(syscalls.DELETE_MODULE, name.encode(), os.O_NONBLOCK) == 0, 60)
 
 
 def kernel_log():

@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 
+import syscalls
 from journal import JOURNAL
 
 NETLINK_EXT_ACK = 11
@@ -186,7 +187,7 @@ def open_pinned(path):
     libc = ctypes.CDLL(None, use_errno=True)
     name = ctypes.create_string_buffer(path.encode())
     request_ = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(name), 0, 0), 128)
-    fd = libc.syscall(321, 7, request_, 16)
+    fd = libc.syscall(syscalls.BPF, 7, request_, 16)
     if fd < 0:
         raise OSError(ctypes.get_errno(), path)
     return fd

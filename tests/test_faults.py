@@ -20,12 +20,12 @@ import struct
 
 import nl
 import pytest
+import syscalls
 from conftest import (
     BUILD,
     LIBC,
     MEASURED,
     MODULE,
-    SYS_FINIT_MODULE,
     eventually,
     kernel_log,
     program,
@@ -374,7 +374,7 @@ def test_loading_the_module(nth):
     image = os.open(MODULE, os.O_RDONLY)
 
     def load():
-        if LIBC.syscall(SYS_FINIT_MODULE, image, b"", 0) < 0:
+        if LIBC.syscall(syscalls.FINIT_MODULE, image, b"", 0) < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 

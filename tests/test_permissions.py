@@ -16,13 +16,14 @@ import struct
 
 import nl
 import pytest
+import syscalls
 from bpf_syscall import bpf, run_on
 from conftest import LIBC, MODULE, eventually, module_loaded, program, sh
 from test_refusals import RETURN_0, bytecode, options, prog
 
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID = 5, 7, 13
 SOCKET_FILTER, SCHED_CLS, LWT_XMIT = 1, 3, 12
-SYS_CAPSET, CAPABILITY_VERSION_3 = 126, 0x20080522
+CAPABILITY_VERSION_3 = 0x20080522
 CAP_NET_ADMIN, CAP_BPF = 12, 39
 NOBODY = 65534
 # Whether a socket filter may be loaded without CAP_BPF.
@@ -45,7 +46,7 @@ def keep_capabilities(*capabilities):
     low, high = bits & 0xFFFFFFFF, bits >> 32
     head = ctypes.create_string_buffer(struct.pack("=II", CAPABILITY_VERSION_3, 0))
     data = ctypes.create_string_buffer(struct.pack("=6I", low, low, 0, high, high, 0))
-    assert LIBC.syscall(SYS_CAPSET, head, data) == 0
+    assert LIBC.syscall(syscalls.CAPSET, head, data) == 0
 
 
 def enter_user_namespace():

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from capture import Capture
 from conftest import (
-    BPF,
+    BUILD,
     batch,
     eventually,
     expect_extack,
@@ -69,6 +69,7 @@ def fixture_tunnel(wires):
     sysctl("a", "ipv4/tcp_min_tso_segs", 2)
 
 
+@pytest.mark.pushes
 @pytest.mark.parametrize("family", [4, 6])
 def test_gre_encapsulates_big_tcp_packets(tunnel, family):
     service = tunnel.FIRST[family]
@@ -128,7 +129,8 @@ BY_UDP = [name for name, tunnel in TUNNELS.items() if tunnel.port]
 def encapsulating(names=tuple(TUNNELS)):
     """Parametrizes a scenario with the samples that encapsulate, and their far ends."""
     return pytest.mark.parametrize("end", [
-        pytest.param(name, marks=pytest.mark.needs(NEEDS[name])) for name in names], indirect=True)
+        pytest.param(name, marks=[pytest.mark.needs(NEEDS[name]), pytest.mark.pushes])
+        for name in names], indirect=True)
 
 
 class FarEnd:
@@ -514,7 +516,7 @@ def test_unmodified_policer_passes_gso_packets(wires):
         wires.tc("qdisc del dev vb clsact", "b")
 
 
-LOADERS = {"C": [str(BPF / "../samples/attach")], "Python": ["python3", str(SOURCES / "attach.py")]}
+LOADERS = {"C": [str(BUILD / "samples/attach")], "Python": ["python3", str(SOURCES / "attach.py")]}
 
 
 def loader_command(language, line):
@@ -526,6 +528,7 @@ LANGUAGES = pytest.mark.parametrize("language", list(LOADERS))
 
 
 # Python with pyroute2 takes 10 s to start in an emulated guest.
+@pytest.mark.pushes
 @pytest.mark.needs("NET_CLS_ACT")
 @pytest.mark.differs("`LWT_BPF_XMIT_HEADROOM` of a route")
 @LANGUAGES

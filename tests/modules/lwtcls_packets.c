@@ -145,11 +145,21 @@ static int on_ip6_send_skb(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
+/* Returns the caller of the function that has just been entered. */
+static unsigned long caller(struct pt_regs *regs)
+{
+#ifdef CONFIG_ARM64
+	return procedure_link_pointer(regs);
+#else
+	return regs_get_kernel_stack_nth(regs, 0);
+#endif
+}
+
 /* A socket frees packets that it has delivered to its reader without the tracepoint, or later. */
 static int on_skb_attempt_defer_free(struct kprobe *probe, struct pt_regs *regs)
 {
 	finish((struct sk_buff *)regs_get_kernel_argument(regs, 0),
-	       regs_get_kernel_stack_nth(regs, 0), SKB_CONSUMED);
+	       caller(regs), SKB_CONSUMED);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * and disabled itself.
  */
 #include <linux/atomic.h>
+#include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -19,28 +20,29 @@ static const struct kernel_param_ops refused_ops = { .get = get_refused };
 module_param_cb(refused, &refused_ops, NULL, 0400);
 MODULE_PARM_DESC(refused, "number of refused detaches");
 
-/* Returns an error to the caller. */
+static int failing_unregister_ftrace_direct(struct ftrace_ops *ops, unsigned long addr,
+					    bool free_filters)
+{
+	return -ENODEV;
+}
+
 static int refuse(struct kprobe *probe, struct pt_regs *regs)
 {
 	atomic_inc(&refused);
-	regs_set_return_value(regs, -ENODEV);
-	instruction_pointer_set(regs, *(unsigned long *)kernel_stack_pointer(regs));
-	regs->sp += sizeof(unsigned long);
+	/* The function has not started: the one above returns to its caller. */
+	instruction_pointer_set(regs, (unsigned long)failing_unregister_ftrace_direct);
 	return 1;
 }
 
-/*
- * Never called. A kprobe with a post_handler is not optimized into a jump, which
- * could not return to the caller.
- */
-static void unused(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+/* A kprobe with a post_handler may change the instruction pointer. */
+static void nothing(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
 
 static struct kprobe probe = {
 	.symbol_name = "unregister_ftrace_direct",
 	.pre_handler = refuse,
-	.post_handler = unused,
+	.post_handler = nothing,
 };
 
 static int __init lwtcls_stuck_init(void)
