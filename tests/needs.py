@@ -10,16 +10,21 @@ import re
 CONFIG = pathlib.Path(os.environ["LWTCLS_KERNEL"]) / ".config"
 # None without a kernel, as when scenarios are only listed: then none is left out.
 OPTIONS = set(re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(), re.M)) if CONFIG.exists() else None
-# Whether the kernel has IPv6, which may have been left out or be disabled by its command line.
-IPV6 = OPTIONS is None or pathlib.Path("/proc/net/if_inet6").exists()
-IP_FAMILIES = (4, 6) if IPV6 else (4,)
-# Number of scenarios left out by reason, and lines about parts of scenarios.
-LEFT_OUT, PARTS = collections.Counter(), set()
 
 
 def has(option):
     """Returns whether the kernel was built with an option."""
     return OPTIONS is None or option in OPTIONS
+
+
+# Whether the kernel has IPv6, which may have been left out or be disabled by its command line.
+IPV6 = OPTIONS is None or pathlib.Path("/proc/net/if_inet6").exists()
+IP_FAMILIES = (4, 6) if IPV6 else (4,)
+# Whether programs can push headers: the module replaces the kernel's helper through ftrace, or the
+# kernel has its own code for it.
+CAN_PUSH = has("DYNAMIC_FTRACE_WITH_DIRECT_CALLS") or has("LWTUNNEL_BPF")
+# Number of scenarios left out by reason, and lines about parts of scenarios.
+LEFT_OUT, PARTS = collections.Counter(), set()
 
 
 def part(what, option):
@@ -35,6 +40,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "needs(option, ...): is left out by a kernel without these")
     config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with these")
     config.addinivalue_line("markers", "ipv6: is left out by a kernel without IPv6")
+    config.addinivalue_line("markers", "pushes: is left out if programs cannot push headers")
 
 
 def reasons(item):
@@ -47,6 +53,8 @@ def reasons(item):
     of_ipv6 = 6 in (params.get("family"), params.get("inner"))
     if not IPV6 and (of_ipv6 or item.get_closest_marker("ipv6")):
         yield "has no IPv6"
+    if not CAN_PUSH and item.get_closest_marker("pushes"):
+        yield "has no CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"
 
 
 def pytest_collection_modifyitems(config, items):

@@ -33,6 +33,7 @@ from sockets import make_socket
 from tracing import traced
 from wires import PORT, Sender
 
+pytestmark = pytest.mark.pushes
 TRACER = BUILD / "tests/modules/lwtcls_tracer.ko"
 STUCK = BUILD / "tests/modules/lwtcls_stuck.ko"
 # 14 bytes of MAC header, 20 of IPv4, and 22 with the values from 0 on.
@@ -45,6 +46,8 @@ OWN = needs.has("LWTUNNEL_BPF")
 WITHOUT_MODULE = 0 if OWN else -errno.EINVAL
 # The helper's result for a segment routing header on an IPv4 packet.
 SEG6_ANSWER = -errno.EBADMSG
+# BPF_PROG_TEST_RUN refuses a program for xmit without IPv6.
+RUNS_XMIT = pytest.mark.ipv6
 
 
 @recorded
@@ -80,7 +83,7 @@ def works_as_without_module(fd):
 
 
 @HELPER_ATTACHMENT
-@pytest.mark.parametrize("hook", ["in", "xmit"])
+@pytest.mark.parametrize("hook", ["in", pytest.param("xmit", marks=RUNS_XMIT)])
 def test_helper_works_for_program_loaded_before_module(unloaded, hook):
     path = BPF / f"lwt_{hook}_reach_ip.o"
     built = hashlib.sha256(path.read_bytes()).digest()
@@ -97,6 +100,7 @@ def test_helper_works_for_program_loaded_before_module(unloaded, hook):
     assert hashlib.sha256(path.read_bytes()).digest() == built
 
 
+@RUNS_XMIT
 @HELPER_ATTACHMENT
 def test_seg6_push_reaches_kernel_code(unloaded):
     with program("lwt_in", "lwt_in_reach_seg6") as fd:
@@ -105,6 +109,7 @@ def test_seg6_push_reaches_kernel_code(unloaded):
         assert run(fd)[0] == SEG6_ANSWER
 
 
+@RUNS_XMIT
 def test_helper_works_while_it_is_traced():
     with program("lwt_in", "lwt_in_reach_ip") as ip, \
             program("lwt_in", "lwt_in_reach_seg6") as seg6, \
@@ -113,6 +118,27 @@ def test_helper_works_while_it_is_traced():
         assert run(ip)[0] == 0 and run(seg6)[0] == SEG6_ANSWER and run(xmit)[0] == 0
         assert trace().count("bpf_lwt_in_push_encap <-") == 2
         assert trace().count("bpf_lwt_xmit_push_encap <-") == 1
+
+
+@RUNS_XMIT
+@pytest.mark.needs("FUNCTION_GRAPH_TRACER")
+def test_helper_works_while_its_returns_are_traced():
+    with program("lwt_in", "lwt_in_reach_ip") as ip, \
+            program("lwt_in", "lwt_in_reach_seg6") as seg6, \
+            program("lwt_xmit", "lwt_xmit_reach_ip") as xmit, \
+            traced("bpf_lwt_*_push_encap", "function_graph") as trace:
+        assert run(ip)[0] == 0 and run(seg6)[0] == SEG6_ANSWER and run(xmit)[0] == 0
+        assert trace().count("bpf_lwt_in_push_encap") == 2
+        assert trace().count("bpf_lwt_xmit_push_encap") == 1
+
+
+@pytest.mark.needs("KPROBES", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
+@HELPER_ATTACHMENT
+@pytest.mark.parametrize("hook", ["in", "xmit"])
+def test_entry_of_helper_cannot_be_probed(hook):
+    """A probe of the entry's return would replace the return address that the entry drops."""
+    delay = BUILD / "tests/modules/lwtcls_delay_at.ko"
+    assert "Invalid" in must_fail(f"insmod {delay} symbol=lwtcls_push_encap_{hook}_entry")
 
 
 @HELPER_ATTACHMENT
@@ -140,6 +166,7 @@ def test_module_loads_if_ftrace_attach_fails(unloaded):
     sh("rmmod lwtcls_tracer")
 
 
+@RUNS_XMIT
 @HELPER_ATTACHMENT
 def test_rmmod_waits_until_ftrace_detaches(unloaded):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
@@ -161,6 +188,7 @@ def test_rmmod_waits_until_ftrace_detaches(unloaded):
         "(error -19): the module stays until it does"]
 
 
+@RUNS_XMIT
 @HELPER_ATTACHMENT
 def test_other_ipmodify_user_is_refused():
     assert "Device or resource busy" in must_fail(f"insmod {TRACER}")
@@ -229,6 +257,7 @@ class Running(threading.Thread):
         self.join()
 
 
+@RUNS_XMIT
 @HELPER_ATTACHMENT
 def test_module_reload_under_traffic(unloaded, wires):
     first, index = wires.FIRST[4], int(sh("ip netns exec a cat /sys/class/net/va/ifindex"))

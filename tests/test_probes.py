@@ -15,7 +15,7 @@ from tracing import TRACING, mount
 BPF_RAW_TRACEPOINT_OPEN = 17
 HELPER = "bpf_lwt_xmit_push_encap"
 # The kernel refuses BPF_PROG_TEST_RUN of these programs without IPv6.
-pytestmark = pytest.mark.ipv6
+pytestmark = [pytest.mark.ipv6, pytest.mark.needs("DEBUG_INFO_BTF"), pytest.mark.pushes]
 PROGRAMS = pytest.mark.parametrize("name", ["enter", "leave"])
 
 

@@ -30,6 +30,7 @@ from tracing import events
 from tunnels import Tunnels
 from wires import Sender, carry, name_of
 
+pytestmark = pytest.mark.pushes
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 INNER = pytest.mark.parametrize("inner", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])

@@ -16,7 +16,7 @@ from sockets import ping
 from tunnels import Tunnels
 from wires import Sender, name_of
 
-pytestmark = pytest.mark.needs("NF_TABLES_INET")
+pytestmark = [pytest.mark.needs("NF_TABLES_INET"), pytest.mark.pushes]
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 INNER = pytest.mark.parametrize("inner", [4, 6])
 HOOKS = pytest.mark.parametrize("hook", ["in", "xmit"])

@@ -38,15 +38,15 @@ def events(*names):
 
 
 @contextlib.contextmanager
-def traced(functions):
-    """Traces functions with the function tracer. Yields a function that reads the trace."""
+def traced(functions, tracer="function"):
+    """Traces functions with a tracer of functions. Yields a function that reads the trace."""
     mount()
 
     def write(file, text):
         (TRACING / file).write_text(f"{text}\n")
 
     write("set_ftrace_filter", functions)
-    write("current_tracer", "function")
+    write("current_tracer", tracer)
     try:
         yield (TRACING / "trace").read_text
     finally:
