@@ -44,10 +44,12 @@ def options(text):
 def fragments(flavour):
     """Returns the options that the fragments of a flavour ask for, those of its bases included."""
     text = (FLAVOURS / f"{flavour}.config").read_text(encoding="utf-8")
-    words = dict(re.findall(r"^# (base|compiler): (.*)", text, re.M))
+    words = dict(re.findall(r"^# (arch|base|compiler): (.*)", text, re.M))
     found = {} if flavour == "test" else dict(fragments(words.get("base", "test")))
     found |= options(text)
     gcc = words.get("compiler") == "gcc"
+    if arch := words.get("arch", "x86" if flavour == "test" else None):
+        found |= {"ARM64": None, "X86_64": None, {"arm64": "ARM64", "x86": "X86_64"}[arch]: "y"}
     found |= {"CC_IS_GCC": "y" if gcc else None, "CC_IS_CLANG": None if gcc else "y"}
     if not {"PREEMPT", "PREEMPT_RT"} & {option for option, value in found.items() if value}:
         found["PREEMPT_LAZY"] = "y"
