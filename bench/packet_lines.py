@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lines of the table about packets."""
 
+import needs
 from attach import attached, clsact, encap, routes, runs_counted
 from counting import measure_packets
-from guest import KERNEL, PASSES, sh
+from guest import PASSES, sh
 
 DA = "prio {} handle 1 bpf da obj {}.o sec tc"
 
@@ -38,15 +39,16 @@ def classifier():
 
 def few():
     """Measures one line of each kind that this kernel has."""
-    if "\nCONFIG_NET_CLS_ACT=y" in (KERNEL / ".config").read_text(encoding="utf-8"):
+    if needs.has("NET_CLS_ACT"):
         with clsact("ingress"):
             measure_packets("clsact, no filter", "no hook")
         with clsact("ingress", DA.format(1, "tc_ok")):
             measure_packets("ingress: 1 direct-action that accepts", "clsact, no filter")
     with encap("xmit", "lwt_xmit_ok"):
         measure_packets("xmit: OK", "no hook")
-    with encap("xmit", "bench_xmit_udp4"):
-        measure_packets("xmit: push udp over IPv4, reroute", "no hook")
+    if needs.CAN_PUSH:
+        with encap("xmit", "bench_xmit_udp4"):
+            measure_packets("xmit: push udp over IPv4, reroute", "no hook")
 
 
 def tcx():
