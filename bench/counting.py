@@ -24,8 +24,8 @@ WINDOWS = itertools.count(1)
 
 
 def mark(number):
-    """Executes a no-op that encodes a number (watch_marks() in bench/plugin.h). Does nothing for
-    the few lines that are counted without the plugin, on other architectures, too."""
+    """Executes a no-op that encodes a number (watch_marks() in bench/plugin.h). Does nothing if few
+    lines are counted: that is done without the plugin, and on any architecture."""
     if WHAT == "few":
         return
     at = number * 16
