@@ -19,7 +19,7 @@ from journal import JOURNAL, recorded
 from pins import Pins
 from wires import Sender, carry
 
-pytestmark = pytest.mark.needs("NET_CLS_ACT", "DEBUG_INFO_BTF")
+pytestmark = pytest.mark.needs("NET_CLS_ACT", "DEBUG_INFO_BTF", "BPF_JIT")
 (CHANGE_TAIL, CHANGE_HEAD, ADJUST_ROOM, VLAN_PUSH, VLAN_POP, PULL_DATA, CHANGE_PROTO, STORE_BYTES,
  L3_CSUM, L4_CSUM, CHANGE_TYPE, TUNNEL_KEY, DYNPTR, DYNPTR_META, CLONE_REDIRECT, CT_LOOKUP,
  FOU_ENCAP, SET_TSTAMP) = range(1, 19)

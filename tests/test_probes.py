@@ -63,6 +63,7 @@ class Attached:
 
 @HELPER_ATTACHMENT
 @PROGRAMS
+@pytest.mark.needs("BPF_JIT")
 def test_fentry_on_helper_is_refused_while_module_is_loaded(pins, name):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         for _ in range(3):
@@ -75,6 +76,7 @@ def test_fentry_on_helper_is_refused_while_module_is_loaded(pins, name):
 
 @HELPER_ATTACHMENT
 @PROGRAMS
+@pytest.mark.needs("BPF_JIT")
 def test_module_loads_without_helper_if_fentry_is_attached(pins, unloaded, name):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         with Attached(pins, name) as attached:
@@ -94,6 +96,7 @@ def test_module_loads_without_helper_if_fentry_is_attached(pins, unloaded, name)
 
 @HELPER_ATTACHMENT
 @PROGRAMS
+@pytest.mark.needs("BPF_JIT")
 def test_fentry_on_helper_attaches_after_unload(pins, unloaded, name):
     with program("lwt_xmit", "lwt_xmit_reach_ip") as fd:
         for _ in range(3):

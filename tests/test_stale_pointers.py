@@ -36,6 +36,7 @@ def test_module_has_no_kfunc():
     assert not re.search(r"DECL_TAG 'bpf_kfunc'", types)
 
 
+@pytest.mark.needs("BPF_JIT")
 @pytest.mark.beyond_c("pushed header that is a part of the packet (a slice of a dynptr)", run=False)
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_header_may_be_dynptr_slice_of_packet(hook):

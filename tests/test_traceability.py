@@ -49,6 +49,7 @@ def test_callbacks_have_btf():
     assert [each["name"] for each in by_id[xmit["type_id"]]["params"]] == ["skb"]
 
 
+@pytest.mark.needs("BPF_JIT")
 @pytest.mark.parametrize("hook, name", [("in", "on_in"), ("out", "on_out"), ("xmit", "on_xmit")])
 def test_fentry_program_runs_for_each_packet_of_route(net, watched, hook, name):
     net.encap(hook, "ok", 4)
@@ -58,7 +59,7 @@ def test_fentry_program_runs_for_each_packet_of_route(net, watched, hook, name):
     assert calls == 3 and size == 3 * (20 + 8 + 56)
 
 
-@pytest.mark.needs("NET_CLS_ACT")
+@pytest.mark.needs("NET_CLS_ACT", "BPF_JIT")
 def test_fentry_program_runs_for_each_packet_of_filter(net, watched):
     net.route(4)
     net.tc("qdisc add dev va clsact")
