@@ -178,6 +178,9 @@ in_tools() {
 	in_debian "$root" "$@"
 }
 
+# no_splats LOG: prints the lines of a guest's kernel log with a splat, and fails if there is one.
+no_splats() { in_tools python3 "$TOP/tests/splats.py" "$1" >&2; }
+
 TOOLS_SUITE=trixie
 tools_dir() {
 	printf '%s/tools-%s\n' "$CACHE" \

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Recognizes kernel splats in a log. The host uses this file too, so it imports none of the
-others."""
+others.
 
+splats.py LOG: prints the lines with a splat. Fails if there is one."""
+
+import pathlib
 import re
+import sys
 
 SPLAT = re.compile(
     r"WARNING:|BUG:|Oops:|KASAN:|UBSAN:|KCSAN:|INFO: (task|possible|trying|rcu)|kernel BUG at"
     r"|possible (circular|recursive) locking|suspicious RCU usage|inconsistent lock state"
     r"|refcount_t:|ref_tracker:|unregister_netdevice: waiting|Kernel panic|general protection"
-    r"|rust_kernel: panicked|list_(add|del) corruption|Call Trace:|scheduling while atomic"
+    r"|rust_kernel: panicked|list_(add|del) corruption|Call [Tt]race:|scheduling while atomic"
     r"|sleeping function called|stack guard page|soft lockup|hard LOCKUP|kmemleak: \d+ new"
 )
 # Between these lines a scenario injects allocation failures, so the allocator's report and its call
@@ -42,3 +46,16 @@ def splats(lines):
         elif SPLAT.search(line) and "ommand line:" not in line:
             found.append(number)
     return found
+
+
+def main():
+    """Prints the lines with a splat."""
+    lines = pathlib.Path(sys.argv[1]).read_text(errors="replace").splitlines()
+    found = splats(lines)
+    for number in found:
+        print(lines[number])
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,13 +6,14 @@ cells.py recorded: prints those that have a row in docs/kernels.md.
 
 cells.py check: fails if a value of an axis, or a pair that could interact, is in no kernel.
 
-cells.py result NAME CONFIG LOGS: prints the row of the table that describes a run, as JSON. LOGS is
-the directory with the logs of its steps.
+cells.py result NAME CONFIG LOGS STATUS: prints what describes a run, as JSON. LOGS is the directory
+with the logs of its steps, STATUS is 0 if all of them succeeded.
 
-cells.py table RESULTS: prints the results in a directory. With RECORD=1, replaces the rows of these
-kernels in README.md and docs/kernels.md.
+cells.py table RESULTS NAME...: prints the results of these kernels, as found in the directory. With
+RECORD=1, replaces their rows in README.md and docs/kernels.md, if all steps succeeded.
 """
 
+import datetime
 import functools
 import json
 import os
@@ -78,7 +79,7 @@ def check():
           f" {len(CELLS['pairs'])} pairs")
 
 
-def result(name, config, logs):
+def result(name, config, logs, status):
     """Describes a run by its logs."""
     config = pathlib.Path(config)
     found = options(config.read_text(encoding="utf-8"))
@@ -92,15 +93,16 @@ def result(name, config, logs):
              if line.startswith("RESULT ")]
     counts = {line["name"]: line["count"] for line in lines}
     release = (config.parent / "include/config/kernel.release").read_text(encoding="utf-8").strip()
-    demo, failed = "demo: passed" in text.get("demo", ""), [int(each) for _, each in verdict[-1:]]
+    failed = [int(each) for _, each in verdict[-1:]]
     print(json.dumps({
         "name": name,
         "release": release,
+        "when": datetime.date.today().isoformat(),
         "has": {axis: [value for value in values if has(found, value)]
                 for axis, values in CELLS["axes"].items()},
         "build": int(took) if took else None,
-        "demo": demo,
-        "good": demo and failed == [0] and bool(counts),
+        "demo": "demo: passed" in text.get("demo", ""),
+        "good": status == "0" and failed == [0],
         "passed": sum(int(passed) for passed, _ in verdict[-1:]),
         "failed": failed[0] if failed else None,
         "suites": suites and int(suites[1]),
@@ -111,8 +113,8 @@ def result(name, config, logs):
 
 
 COUNTED = ["ingress: 1 direct-action that accepts", "xmit: OK", "xmit: push udp over IPv4, reroute"]
-SHORT = ["`KERNEL=`", "kernel", *CELLS["axes"], "tests passed"]
-LONG = ["`KERNEL=`", "build, CPU s", "boot and demo", "KUnit", "all tests: passed", "failed",
+SHORT = ["`KERNEL=`", "kernel", *CELLS["axes"], "tests passed", "when"]
+LONG = ["`KERNEL=`", "build, CPU s", "boot and demo", "KUnit", "with scenarios: passed", "failed",
         "module, KiB", "instructions: filter", "`xmit`", "push"]
 
 
@@ -129,7 +131,8 @@ def row(cells):
 def short(each):
     """Returns what README.md says about a run."""
     return [f"`{each['name']}`", each["release"],
-            *(", ".join(each["has"][axis]) for axis in CELLS["axes"]), each["passed"]]
+            *(", ".join(each["has"][axis]) for axis in CELLS["axes"]), each["passed"],
+            each["when"]]
 
 
 def long(each):
@@ -158,13 +161,11 @@ def record(page, head, rows):
                                end + after]), encoding="utf-8")
 
 
-def table(results):
+def table(results, *names):
     """Prints the results. With RECORD=1, records those without a failure."""
     found = [json.loads(path.read_text(encoding="utf-8"))
-             for name in CELLS["kernels"]
+             for name in names
              if (path := pathlib.Path(results) / f"{name}.json").exists()]
-    # A result from before an axis was added says nothing about it.
-    found = [each for each in found if each["has"].keys() == CELLS["axes"].keys()]
     print("\n".join([row(LONG), *(row(long(each)) for each in found)]))
     if os.environ.get("RECORD"):
         good = [each for each in found if each["good"]]
