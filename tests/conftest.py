@@ -244,11 +244,13 @@ def pytest_addoption(parser):
                      help="run N scenarios of each file, from its first to its last one")
 
 
-def evenly_spaced(items, number):
-    """Returns `number` of the scenarios, evenly spaced from the first to the last."""
+def sample(items, number):
+    """Returns `number` of the scenarios, evenly spaced from the first to the last, and those about
+    options that this kernel lacks."""
     if number >= len(items):
         return items
-    return [items[at * (len(items) - 1) // max(number - 1, 1)] for at in range(number)]
+    chosen = [items[at * (len(items) - 1) // max(number - 1, 1)] for at in range(number)]
+    return [item for item in items if item in chosen or needs.is_about_missing(item)]
 
 
 @pytest.hookimpl(trylast=True)
@@ -259,7 +261,7 @@ def pytest_collection_modifyitems(config, items):
     files = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    chosen = [item for each in files.values() for item in evenly_spaced(each, number)]
+    chosen = [item for each in files.values() for item in sample(each, number)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

@@ -39,8 +39,14 @@ def pytest_configure(config):
     """Registers the marks."""
     config.addinivalue_line("markers", "needs(option, ...): is left out by a kernel without these")
     config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with these")
+    config.addinivalue_line("markers", "without(option, ...): is in each sample if one is missing")
     config.addinivalue_line("markers", "ipv6: is left out by a kernel without IPv6")
     config.addinivalue_line("markers", "pushes: is left out if programs cannot push headers")
+
+
+def is_about_missing(item):
+    """Returns whether a scenario is about an option that this kernel lacks."""
+    return any(not has(option) for mark in item.iter_markers("without") for option in mark.args)
 
 
 def reasons(item):

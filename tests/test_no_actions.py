@@ -5,7 +5,7 @@ import pytest
 from conftest import expect_extack
 from test_cls import sent
 
-pytestmark = pytest.mark.lacks("NET_CLS_ACT")
+pytestmark = [pytest.mark.lacks("NET_CLS_ACT"), pytest.mark.without("NET_CLS_ACT")]
 REFUSED = "Classifier actions are not supported per compile options (CONFIG_NET_CLS_ACT)"
 WHERE = "dev va parent 1: protocol ip prio 1 handle 1"
 

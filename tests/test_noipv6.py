@@ -10,6 +10,8 @@ from conftest import must_fail
 from needs import has
 from tracing import drop_events, is_exception_event
 
+pytestmark = pytest.mark.without("IPV6")
+
 
 def test_kernel_is_without_ipv6():
     if has("IPV6"):
@@ -60,6 +62,7 @@ def test_pushed_ipv6_header_has_no_route(net, hook):
     assert net.ping()
 
 
+@pytest.mark.needs("EVENT_TRACING")
 @pytest.mark.only_here("the C has no such event")
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_pushed_ipv6_header_is_traced(net, hook):
