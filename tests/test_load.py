@@ -87,6 +87,7 @@ def is_classifier_only(said):
 @pytest.mark.only_here("log messages about a kind or slot in use")
 @FREE
 @TAKEN
+@pytest.mark.without("KPROBES")
 def test_slot_is_taken(unloaded, net):
     sh(f"insmod {SLOT}")
     with module_log_lines() as said:
@@ -111,6 +112,7 @@ def test_slot_is_taken(unloaded, net):
 
 
 @pytest.mark.lacks("DYNAMIC_FTRACE_WITH_DIRECT_CALLS", "LWTUNNEL_BPF")
+@pytest.mark.without("DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
 @pytest.mark.only_here("how the module attaches to the helper")
 def test_kernel_without_direct_calls(unloaded, net):
     with module_log_lines() as said:
@@ -288,9 +290,13 @@ def test_percpu_accesses_use_gs():
 @pytest.mark.only_here("only lwtcls is built by two compilers")
 def test_shims_are_inlined():
     """All C shims are inlined. If GCC built the kernel, a C function would lack the kernel's
-    hardening (return thunks, retpolines, stack canary), whose options clang does not get."""
-    names = {line.split()[-1] for line in sh(f"nm {BUILD}/rust/lwtcls.o").splitlines()
-             if line.split()[-2] in "tTwW"}
+    hardening (return thunks, retpolines, stack canary), whose options clang does not get. They are
+    called if clang built the kernel and does not inline the kernel's own either."""
+    symbols = [line.split()[-2:] for line in sh(f"nm {BUILD}/rust/lwtcls.o").splitlines()]
+    called = [name for kind, name in symbols if kind == "U" and name.startswith("lwtcls_helper_")]
+    inlined = not needs.has("CC_IS_CLANG") or needs.has("RUST_INLINE_HELPERS")
+    assert bool(called) != inlined
+    names = {name for kind, name in symbols if kind in "tTwW"}
     ours = {name for name in names
             if not name.startswith(("$", ".L", "__pfx_", "__cfi_", "asan.", "tsan."))}
     named = {name for name in ours if not name.startswith(("_R", "lwtcls_rust_"))}
