@@ -437,7 +437,9 @@ def test_verdicts(net, hook, kind, capsys):
 
 # Modules that take something that lwtcls needs, and the errno of loading lwtcls then, without and
 # with cls_only.
-TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY), "lwtcls_tracer": (0, 0)}
+TAKERS = {"": (0, 0), "cls_bpf": (errno.EBUSY, errno.EBUSY)}
+if needs.has("DYNAMIC_FTRACE_WITH_ARGS"):
+    TAKERS["lwtcls_tracer"] = (0, 0)
 # The slot is free only if the kernel has no built-in encapsulation.
 if not needs.has("LWTUNNEL_BPF"):
     TAKERS["lwtcls_slot"] = (0, 0)

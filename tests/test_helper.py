@@ -151,6 +151,7 @@ def test_module_reload_while_helper_is_traced(unloaded):
             sh("rmmod lwtcls")
 
 
+@pytest.mark.needs("DYNAMIC_FTRACE_WITH_ARGS")
 @HELPER_ATTACHMENT
 def test_module_loads_if_ftrace_attach_fails(unloaded):
     sh(f"insmod {TRACER}")
@@ -166,6 +167,7 @@ def test_module_loads_if_ftrace_attach_fails(unloaded):
     sh("rmmod lwtcls_tracer")
 
 
+@pytest.mark.needs("KPROBES")
 @RUNS_XMIT
 @HELPER_ATTACHMENT
 def test_rmmod_waits_until_ftrace_detaches(unloaded):
@@ -188,6 +190,7 @@ def test_rmmod_waits_until_ftrace_detaches(unloaded):
         "(error -19): the module stays until it does"]
 
 
+@pytest.mark.needs("DYNAMIC_FTRACE_WITH_ARGS")
 @RUNS_XMIT
 @HELPER_ATTACHMENT
 def test_other_ipmodify_user_is_refused():

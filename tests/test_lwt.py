@@ -55,6 +55,7 @@ def test_illegal_value_drops_packets(net, family, hook):
     assert net.dropped(family)
 
 
+@pytest.mark.needs("EVENT_TRACING")
 @FAMILIES
 @pytest.mark.beyond_c(
     "drop reason of such packets, and of those whose protocol a program changed")

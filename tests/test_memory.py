@@ -98,6 +98,7 @@ def failing_pskb_expand_head():
 
 
 # The C code leaks such a packet, and with it references to the socket, the route and the program.
+@pytest.mark.needs("KPROBES")
 @FAMILIES
 @pytest.mark.beyond_c("packet on xmit, no memory for the MAC header", run=False)
 def test_packet_is_freed_if_headroom_allocation_fails(net, family):

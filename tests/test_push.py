@@ -577,6 +577,7 @@ def fixture_shared():
         os.close(each)
 
 
+@pytest.mark.needs("KPROBES")
 @pytest.mark.beyond_c("pushed header that is changed in a map meanwhile")
 def test_header_changed_during_push_is_pushed_as_checked(shared):
     fd, memory = shared

@@ -262,6 +262,7 @@ def has_counts(entry, **counts):
             and entry["runs"] == sum(wanted[key] for key in VERDICTS))
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 @FAMILIES
 @HOOKS
@@ -280,6 +281,7 @@ def test_runs_and_verdicts(net, counting, hook, family, name, passes):
     assert (prog["tag"], prog["run_cnt"]) == (found["tag"], 3)
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_debugfs_text_file(net, counting):
     net.encap("xmit", "ok", 4)
@@ -297,6 +299,7 @@ def test_debugfs_text_file(net, counting):
     assert int(runs) == 2
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_hooks_are_listed_until_route_is_deleted(net, counting):
     net.route(4, "encap bpf out obj lwt_out_ok.o section lwt_out "
@@ -307,6 +310,7 @@ def test_hooks_are_listed_until_route_is_deleted(net, counting):
     eventually(lambda: not [e for e in programs_on_routes() if e["net"] == inum("a")])
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_nothing_is_counted_by_default(net):
     net.encap("xmit", "ok", 4)
@@ -314,6 +318,7 @@ def test_nothing_is_counted_by_default(net):
     assert has_counts(record_of("a", "xmit"))
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_name_with_arbitrary_bytes(net):
     """A name of any bytes breaks neither the lines nor the JSON."""
@@ -349,6 +354,7 @@ def as_root_of_a_user_namespace(read):
     return ours.recv()
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_debugfs_permissions(net):
     """Only root may open the files, and root of a user namespace is shown only the network
@@ -362,6 +368,7 @@ def test_debugfs_permissions(net):
     assert [entry for entry in records(found) if entry["net"] == inum("a")]
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_open_debugfs_file_holds_reference_to_module(net):
     """An open file holds a reference to the module, and stays readable when its routes are
@@ -381,6 +388,7 @@ def test_open_debugfs_file_holds_reference_to_module(net):
     sh(f"insmod {MODULE}")
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_routes_change_while_debugfs_is_read(net, counting):
     """All routes can be read while routes and namespaces are added and deleted, although the reader
@@ -413,6 +421,7 @@ def test_routes_change_while_debugfs_is_read(net, counting):
     eventually(lambda: {e["net"] for e in programs_on_routes()} <= {inum("a"), inum("b")})
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_many_routes_are_listed(net):
     number = iterations(5000)
@@ -429,6 +438,7 @@ def test_many_routes_are_listed(net):
         os.unlink("/run/bpf/stats")
 
 
+@pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_each_route_keeps_its_own_name_of_a_program(net):
     """Routes that share a program keep their own names of it, whichever route is deleted first."""
@@ -470,6 +480,7 @@ def test_each_route_keeps_its_own_name_of_a_program(net):
 # Drop reasons and the tracepoint.
 
 
+@pytest.mark.needs("DEBUG_FS", "EVENT_TRACING")
 @pytest.mark.only_here("the C has no such event")
 @FAMILIES
 @HOOKS
@@ -484,6 +495,7 @@ def test_illegal_value_is_traced(net, counting, family, hook):
     assert seen[0]["protocol"] == {4: "0x0800", 6: "0x86dd"}[family]
 
 
+@pytest.mark.needs("EVENT_TRACING")
 @pytest.mark.only_here("the C has no such event")
 @HOOKS
 def test_drop_verdict_is_not_traced(net, hook):
@@ -493,6 +505,7 @@ def test_drop_verdict_is_not_traced(net, hook):
         assert found() == (["NOT_SPECIFIED"], [])
 
 
+@pytest.mark.needs("DEBUG_FS", "EVENT_TRACING")
 @pytest.mark.only_here("the C has no such event")
 def test_input_reroute_lookup_failure(net, counting):
     """A failed IPv6 lookup on input is counted and traced; an IPv4 error route drops the packet
@@ -509,6 +522,7 @@ def test_input_reroute_lookup_failure(net, counting):
     assert is_exception_event(seen[0], "in", 128, errno.ENETUNREACH, "IP_INNOROUTES")
 
 
+@pytest.mark.needs("DEBUG_FS", "EVENT_TRACING")
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
 @FAMILIES
 def test_xmit_reroute_lookup_failure(wires, counting, family):
@@ -525,6 +539,7 @@ def test_xmit_reroute_lookup_failure(wires, counting, family):
     assert is_exception_event(seen[0], "xmit", 128, errno.ENETUNREACH, "IP_OUTNOROUTES")
 
 
+@pytest.mark.needs("DEBUG_FS", "EVENT_TRACING")
 @pytest.mark.beyond_c("drop reason of packets that no program dropped")
 @FAMILIES
 @pytest.mark.parametrize("reason", ["NO_TX_TARGET", "DEV_HDR"])
@@ -540,6 +555,7 @@ def test_redirect_to_no_device_or_without_mac_header(wires, counting, family, re
     assert is_exception_event(seen[0], "xmit", 7, errno.EINVAL, reason)
 
 
+@pytest.mark.needs("DEBUG_FS", "EVENT_TRACING")
 @pytest.mark.beyond_c("packet that is redirected in a loop")
 @FAMILIES
 def test_redirect_recursion_limit_is_traced(wires, counting, family):
@@ -554,6 +570,7 @@ def test_redirect_recursion_limit_is_traced(wires, counting, family):
     assert is_exception_event(seen[0], "xmit", 7, errno.ELOOP, "RECURSION_LIMIT")
 
 
+@pytest.mark.needs("EVENT_TRACING")
 @pytest.mark.only_here("the C has no such event")
 def test_tracepoint_is_listed_with_its_format():
     with drop_events():

@@ -56,6 +56,7 @@ def test_deleting_netns_with_a_thousand_filters(tc, kind):
     eventually(lambda: not programs() and users() == before, 60)
 
 
+@pytest.mark.needs("EVENT_TRACING")
 @pytest.mark.parametrize("kind", ["direct action", "program and action"])
 @pytest.mark.beyond_c("deleting a tcf_proto with many filters")
 def test_tcf_proto_is_freed_by_one_work_item(tc, kind):
