@@ -347,6 +347,7 @@ def header_of(number):
 BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4
 
 
+@pytest.mark.pushes
 @pytest.mark.differs("outer IPv4 header with an IHL below 5")
 def test_headers(pusher, coverage, capsys):
     record, lines = Record("headers"), len(kernel_log())

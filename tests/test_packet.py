@@ -57,7 +57,7 @@ def fixture_htb(fresh):
     return fresh
 
 
-@pytest.mark.needs("BPF_JIT")
+@pytest.mark.needs("BPF_JIT", "DEBUG_INFO_BTF")
 @pytest.mark.parametrize("how", [
     "bpf da obj tc_realm.o sec tc", "bpf obj tc_realm.o sec tc action continue"])
 def test_dst_is_kept_for_program_that_reads_realm(htb, how):
@@ -67,7 +67,7 @@ def test_dst_is_kept_for_program_that_reads_realm(htb, how):
     assert htb.ping(count=2)
 
 
-@pytest.mark.needs("BPF_JIT")
+@pytest.mark.needs("BPF_JIT", "DEBUG_INFO_BTF")
 def test_dst_is_not_kept_for_program_on_clsact(htb):
     # On clsact the packet still has its dst.
     htb.tc("qdisc add dev va clsact")

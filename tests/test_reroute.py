@@ -371,6 +371,7 @@ def test_input_reroute_loop_terminates(wires, family):
         assert runs() == NESTED
 
 
+@pytest.mark.pushes
 @pytest.mark.beyond_c("IPv6 header without a source address for a packet of an IPv4 socket",
                       run=False)
 def test_ipv6_without_source_on_ipv4_socket_fails(wires):

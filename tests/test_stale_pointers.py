@@ -19,6 +19,7 @@ def test_stale_packet_pointers_are_rejected(shape):
 
 
 @SHAPES
+@pytest.mark.needs("DEBUG_INFO_BTF")
 @pytest.mark.only_here("kfuncs of the module")
 def test_no_kfunc_pushes_headers(shape):
     # The verifier would not invalidate packet pointers after a kfunc, so none may push.
@@ -36,7 +37,7 @@ def test_module_has_no_kfunc():
     assert not re.search(r"DECL_TAG 'bpf_kfunc'", types)
 
 
-@pytest.mark.needs("BPF_JIT")
+@pytest.mark.needs("BPF_JIT", "DEBUG_INFO_BTF")
 @pytest.mark.beyond_c("pushed header that is a part of the packet (a slice of a dynptr)", run=False)
 @pytest.mark.parametrize("hook", ["in", "xmit"])
 def test_header_may_be_dynptr_slice_of_packet(hook):
