@@ -241,7 +241,7 @@ def no_leaks():
 def pytest_addoption(parser):
     """Adds --sample, which limits the number of scenarios of each file."""
     parser.addoption("--sample", type=int, metavar="N",
-                     help="run N scenarios of each file, from its first to its last one")
+                     help="run N scenarios of each file, and those about what the kernel lacks")
 
 
 def sample(items, number):
