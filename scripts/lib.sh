@@ -323,18 +323,25 @@ show_kernel() {
 	export LWTCLS_BIND
 }
 
-# build_programs_for FLAVOUR: builds the modules for that kernel, and the BPF programs. Sets `build`
-# to the output directory. Each flavour has its own, as modules load only into their kernel.
-build_programs_for() {
-	local kernel
+# build_module_for FLAVOUR: builds the modules for that kernel, with the argument for make in the
+# "# module:" line of a flavour other than the test kernel. Sets `build` to the output directory. Each
+# flavour has its own, as modules load only into their kernel.
+build_module_for() {
+	local kernel argument
 	build=$TOP/build
 	if [ "$1" = test ]; then
 		"$TOP/scripts/build/build-module"
 	else
 		build=$TOP/build/$1
-		kernel=$("$TOP/scripts/setup/setup-kernel" "$1")
-		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build/build-module"
+		kernel=$("$TOP/scripts/setup/setup-kernel" "$1") || return
+		argument=$(kernel_word "$1" module)
+		KDIR=$kernel LWTCLS_BUILD=$build "$TOP/scripts/build/build-module" ${argument:+"$argument"}
 	fi
+}
+
+# build_programs_for FLAVOUR: as build_module_for, and builds the BPF programs.
+build_programs_for() {
+	build_module_for "$1" || return
 	"$TOP/scripts/build/build-bpf" "$1"
 	[ "$1" = test ] || ln -sfn ../bpf "$build/bpf"
 }

@@ -41,15 +41,27 @@ def options(text):
     return found
 
 
+def words(flavour):
+    """Returns the values of the "# WORD: .." lines of a flavour's fragment."""
+    text = (FLAVOURS / f"{flavour}.config").read_text(encoding="utf-8")
+    return dict(re.findall(r"^# (arch|base|compiler|module): (.*)", text, re.M))
+
+
+def of_module(flavour):
+    """Returns how the module is built, in the form of options."""
+    without_clang = words(flavour).get("module") == "lwtcls-clang="
+    return {"MODULE_WITHOUT_CLANG": "y" if without_clang else None}
+
+
 @functools.cache
 def fragments(flavour):
     """Returns the options that the fragments of a flavour ask for, those of its bases included."""
     text = (FLAVOURS / f"{flavour}.config").read_text(encoding="utf-8")
-    words = dict(re.findall(r"^# (arch|base|compiler): (.*)", text, re.M))
-    found = {} if flavour == "test" else dict(fragments(words.get("base", "test")))
-    found |= options(text)
-    gcc = words.get("compiler") == "gcc"
-    if arch := words.get("arch", "x86" if flavour == "test" else None):
+    said = words(flavour)
+    found = {} if flavour == "test" else dict(fragments(said.get("base", "test")))
+    found |= options(text) | of_module(flavour)
+    gcc = said.get("compiler") == "gcc"
+    if arch := said.get("arch", "x86" if flavour == "test" else None):
         found |= {"ARM64": None, "X86_64": None, {"arm64": "ARM64", "x86": "X86_64"}[arch]: "y"}
     found |= {"CC_IS_GCC": "y" if gcc else None, "CC_IS_CLANG": None if gcc else "y"}
     if not {"PREEMPT", "PREEMPT_RT"} & {option for option, value in found.items() if value}:
@@ -82,7 +94,7 @@ def check():
 def result(name, config, logs, status):
     """Describes a run by its logs."""
     config = pathlib.Path(config)
-    found = options(config.read_text(encoding="utf-8"))
+    found = options(config.read_text(encoding="utf-8")) | of_module(name)
     took = (config.parent / ".complete").read_text(encoding="utf-8")
     logs = pathlib.Path(logs)
     text = {path.stem: path.read_text(errors="replace") for path in logs.glob("*.log")}
