@@ -27,6 +27,11 @@ CAN_PUSH = has("DYNAMIC_FTRACE_WITH_DIRECT_CALLS") or has("LWTUNNEL_BPF")
 LEFT_OUT, PARTS = collections.Counter(), set()
 
 
+def series(release):
+    """Returns the first two numbers of a kernel's release, to compare it with others."""
+    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
+
+
 def part(what, option):
     """Returns whether the kernel has the option that a part of a scenario needs. If not, the end of
     the run says so."""
@@ -39,6 +44,7 @@ def pytest_configure(config):
     """Registers the marks."""
     config.addinivalue_line("markers", "needs(option, ...): is left out by a kernel without these")
     config.addinivalue_line("markers", "lacks(option, ...): is left out by a kernel with these")
+    config.addinivalue_line("markers", "since(series): is left out by an older kernel")
     config.addinivalue_line("markers", "without(option, ...): is in each sample if one is missing")
     config.addinivalue_line("markers", "ipv6: is left out by a kernel without IPv6")
     config.addinivalue_line("markers", "pushes: is left out if programs cannot push headers")
@@ -55,6 +61,9 @@ def reasons(item):
         yield from (f"has no CONFIG_{option}" for option in mark.args if not has(option))
     for mark in item.iter_markers("lacks"):
         yield from (f"has CONFIG_{option}" for option in mark.args if option in (OPTIONS or ()))
+    for mark in item.iter_markers("since"):
+        if OPTIONS is not None and series(os.uname().release) < series(*mark.args):
+            yield f"is older than {mark.args[0]}"
     params = item.callspec.params if hasattr(item, "callspec") else {}
     of_ipv6 = 6 in (params.get("family"), params.get("inner"))
     if not IPV6 and (of_ipv6 or item.get_closest_marker("ipv6")):
