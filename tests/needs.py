@@ -23,6 +23,8 @@ IP_FAMILIES = (4, 6) if IPV6 else (4,)
 # Whether programs can push headers: the module replaces the kernel's helper through ftrace, or the
 # kernel has its own code for it.
 CAN_PUSH = has("DYNAMIC_FTRACE_WITH_DIRECT_CALLS") or has("LWTUNNEL_BPF")
+# Tunnels over IPv6, of KINDS in headers.py.
+IPV6_TUNNELS = ("gre6", "ip6ip6", "ipip6", "gue6", "vxlan6")
 # Number of scenarios left out by reason, and lines about parts of scenarios.
 LEFT_OUT, PARTS = collections.Counter(), set()
 
@@ -65,7 +67,8 @@ def reasons(item):
         if OPTIONS is not None and series(os.uname().release) < series(*mark.args):
             yield f"is older than {mark.args[0]}"
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    of_ipv6 = 6 in (params.get("family"), params.get("inner"))
+    of_ipv6 = (6 in (params.get("family"), params.get("inner"), params.get("of"))
+               or str(params.get("kind")) in IPV6_TUNNELS)
     if not IPV6 and (of_ipv6 or item.get_closest_marker("ipv6")):
         yield "has no IPv6"
     if not CAN_PUSH and item.get_closest_marker("pushes"):

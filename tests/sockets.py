@@ -13,7 +13,7 @@ import time
 
 from conftest import eventually, sh
 from journal import JOURNAL
-from needs import IPV6
+from needs import IP_FAMILIES, IPV6
 from nl import inside
 
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER = 10, 23
@@ -97,7 +97,7 @@ def counters(namespace):
 def echoes(namespace):
     """Returns the echo requests sent and the replies received by a namespace, by family."""
     now = counters(namespace)
-    return {family: (now[question], now[answer]) for family, (question, answer) in NAMES.items()}
+    return {family: tuple(now[name] for name in NAMES[family]) for family in IP_FAMILIES}
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from conftest import batch, eventually, must_fail, programs, sh
+from needs import IP_FAMILIES
 from test_lwt import counters
 
 BOTH = pytest.mark.parametrize("hook", ["ingress", "egress"])
@@ -74,6 +75,7 @@ def test_lower_priority_number_runs_first(tc):
     assert tc.dropped()
 
 
+@pytest.mark.ipv6
 @pytest.mark.needs("NET_CLS_ACT")
 def test_protocols(tc):
     add(tc, "egress", "shot", options="protocol ipv6 prio 1")
@@ -220,7 +222,7 @@ def test_shared_block(net):
 def test_mac_header_visible_on_ingress(tc):
     for hook in ("ingress", "egress"):
         add(tc, hook, "mac_header")
-    assert tc.ping(4) and tc.ping(6)
+    assert all(tc.ping(family) for family in IP_FAMILIES)
 
 
 @pytest.mark.needs("NET_CLS_ACT")

@@ -477,6 +477,7 @@ def test_load_with_slot_or_kind_in_use(coverage):
     assert not splats(kernel_log()[lines:])
 
 
+@pytest.mark.needs("NET_VRF")
 @pytest.mark.only_here("the C crashes")
 def test_packets(coverage):
     """Random programs on random packets cause no splat."""

@@ -48,6 +48,7 @@ WITHOUT_MODULE = 0 if OWN else -errno.EINVAL
 SEG6_ANSWER = -errno.EBADMSG
 # BPF_PROG_TEST_RUN refuses a program for xmit without IPv6.
 RUNS_XMIT = pytest.mark.ipv6
+TEST_RUN_HOOKS = pytest.mark.parametrize("hook", ["in", pytest.param("xmit", marks=RUNS_XMIT)])
 
 
 @recorded
@@ -83,7 +84,7 @@ def works_as_without_module(fd):
 
 
 @HELPER_ATTACHMENT
-@pytest.mark.parametrize("hook", ["in", pytest.param("xmit", marks=RUNS_XMIT)])
+@TEST_RUN_HOOKS
 def test_helper_works_for_program_loaded_before_module(unloaded, hook):
     path = BPF / f"lwt_{hook}_reach_ip.o"
     built = hashlib.sha256(path.read_bytes()).digest()

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from conftest import BPF, MODULE, must_fail, programs, sh
+from needs import IP_FAMILIES
 from sockets import sysctl
 from tracing import events
 from wires import Sender
@@ -226,7 +227,7 @@ def test_multipath(net):
 def test_deleting_netns_deletes_routes(net):
     # The fixture no_leaks checks for leaks after each scenario.
     for hook in ("in", "out", "xmit"):
-        for family in (4, 6):
+        for family in IP_FAMILIES:
             net.encap(hook, "ok", family)
     net.close()
 

@@ -16,6 +16,7 @@ from capture import Capture
 from conftest import BPF, BUILD, batch, eventually, iterations, map_file, sh, unmap_file
 from headers import ETHERTYPE, GRE, GSO_HOPS, KINDS, UDP, Header, gre, ip, outer, packet, udp
 from journal import JOURNAL
+from needs import IP_FAMILIES
 from sockets import (
     IP_MTU_DISCOVER,
     IPV6_MTU_DISCOVER,
@@ -26,6 +27,7 @@ from sockets import (
     ping,
     sysctl,
 )
+from test_helper import TEST_RUN_HOOKS
 from tracing import events
 from tunnels import Tunnels
 from wires import Sender, carry, name_of
@@ -481,7 +483,7 @@ def packet_and_frame(inner):
     return data, bytes(12) + struct.pack("!H", ETHERTYPE[inner]) + data
 
 
-@HOOKS
+@TEST_RUN_HOOKS
 @INNER
 @pytest.mark.parametrize("header", refusals())
 def test_header_is_refused(tunnels, hook, inner, header):
@@ -489,7 +491,7 @@ def test_header_is_refused(tunnels, hook, inner, header):
     assert tunnels.push.run(hook, Header(header), with_mac) == ("EINVAL", data)
 
 
-@HOOKS
+@TEST_RUN_HOOKS
 @INNER
 @pytest.mark.parametrize("header", [
     pytest.param(ip(4, 253), id="IPv4 only"),
@@ -528,7 +530,7 @@ def test_header_that_prevents_segmentation_is_refused(
         assert datagram_arrives(tunnels, hook, inner)
 
 
-@HOOKS
+@TEST_RUN_HOOKS
 @INNER
 @FAMILIES
 @pytest.mark.beyond_c("header that a program pushes, refused for what the packet is")
@@ -673,6 +675,7 @@ def fixture_red(tunnels):
     batch("-n a", "link del ra", "link del qa", "link del red")
 
 
+@pytest.mark.needs("NET_VRF")
 @HOOKS
 @INNER
 @FAMILIES
@@ -743,7 +746,7 @@ def test_programs_of_kernel_selftests(tunnels, hook, name, family, source, targe
         with contextlib.ExitStack() as stack:
             stack.enter_context(tunnels.temporary_routes(
                 "a", family, f"route add {target} {tunnels.VIA['c'][family]}"))
-            for inner in (4, 6) if "gre" in name else (family,):
+            for inner in IP_FAMILIES if "gre" in name else (family,):
                 third = {4: "10.5.0.1", 6: "fd05::1"}[inner]
                 address = {4: f"{third}/32 dev lo", 6: f"{third}/128 dev lo nodad"}[inner]
                 stack.enter_context(tunnels.temporary_routes("c", inner, f"addr add {address}"))

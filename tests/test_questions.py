@@ -221,6 +221,10 @@ def test_route_is_deleted_without_its_encapsulation(net):
     assert "No such process" in must_fail(f"ip -n a route del {rebuilt}")
     sh(f"ip -n a route del {way.format('')}")
     assert sh("ip -n a route show 10.1.0.1") == ""
+
+
+@pytest.mark.ipv6
+def test_ipv6_route_is_deleted_with_another_encapsulation(net):
     sh("ip -6 -n a route add fd01::1 encap bpf xmit obj lwt_xmit_ok.o section lwt_xmit "
        "via fd00::2 dev va")
     sh("ip -6 -n a route del fd01::1 encap bpf xmit obj lwt_xmit_drop.o section lwt_xmit "

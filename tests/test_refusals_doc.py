@@ -76,6 +76,8 @@ def marks(row):
     # Without actions there is no clsact either, and no qdisc drops packets for a filter.
     if re.search("clsact|action|police", str(row.typed)) or "this qdisc drops" in row.said[0]:
         yield pytest.mark.needs("NET_CLS_ACT")
+    if re.search(r"ip -6|fd\d\d::", str(row.typed)):
+        yield pytest.mark.ipv6
     if "flower" in str(row.typed):
         yield pytest.mark.needs("NET_CLS_FLOWER")
     if "estimator" in str(row.typed):

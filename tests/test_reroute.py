@@ -94,6 +94,7 @@ def test_bound_device_of_socket_selects_new_route(wires, family):
         assert wires.namespaces_reached(family) == "c"
 
 
+@pytest.mark.needs("NET_VRF")
 @FAMILIES
 def test_reroute_lookup_uses_vrf_of_old_route(wires, family):
     batch("-n a", "link add red type vrf table 50", "link set red up",
@@ -206,6 +207,7 @@ def test_xmit_reroute_loop_terminates(wires, family):
         assert wires.namespaces_reached(family) == ""
 
 
+@pytest.mark.ipv6
 @FAMILIES
 def test_headroom_is_expanded_for_new_device(wires, family):
     first, other = wires.FIRST[family], wires.OTHER[family]
@@ -384,6 +386,7 @@ def test_ipv6_without_source_on_ipv4_socket_fails(wires):
             assert name_of(sender.send(wires.FIRST[4])) == ours("EINVAL")
 
 
+@pytest.mark.ipv6
 @pytest.mark.beyond_c("packet to be rerouted whose header does not lie in the linear data")
 def test_packet_with_truncated_ip_header_is_dropped(wires):
     cut = "encap bpf xmit obj lwt_xmit_cut.o section lwt_xmit"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from conftest import CommandFailed, program, sh
-from test_helper import PACKET, run
+from test_helper import PACKET, TEST_RUN_HOOKS, run
 
 SHAPES = pytest.mark.parametrize("shape", ["read", "subprogram", "stack", "write", "twice"])
 
@@ -39,7 +39,7 @@ def test_module_has_no_kfunc():
 
 @pytest.mark.needs("BPF_JIT", "DEBUG_INFO_BTF")
 @pytest.mark.beyond_c("pushed header that is a part of the packet (a slice of a dynptr)", run=False)
-@pytest.mark.parametrize("hook", ["in", "xmit"])
+@TEST_RUN_HOOKS
 def test_header_may_be_dynptr_slice_of_packet(hook):
     # With GRE in place of UDP the IP header is a complete outer header.
     packet = PACKET[:23] + b"\x2f" + PACKET[24:]

@@ -281,6 +281,7 @@ def test_runs_and_verdicts(net, counting, hook, family, name, passes):
     assert (prog["tag"], prog["run_cnt"]) == (found["tag"], 3)
 
 
+@pytest.mark.ipv6
 @pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_debugfs_text_file(net, counting):
@@ -368,6 +369,7 @@ def test_debugfs_permissions(net):
     assert [entry for entry in records(found) if entry["net"] == inum("a")]
 
 
+@pytest.mark.ipv6
 @pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_open_debugfs_file_holds_reference_to_module(net):
@@ -438,6 +440,7 @@ def test_many_routes_are_listed(net):
         os.unlink("/run/bpf/stats")
 
 
+@pytest.mark.ipv6
 @pytest.mark.needs("DEBUG_FS")
 @pytest.mark.only_here("the C has no debugfs files")
 def test_each_route_keeps_its_own_name_of_a_program(net):
@@ -505,6 +508,7 @@ def test_drop_verdict_is_not_traced(net, hook):
         assert found() == (["NOT_SPECIFIED"], [])
 
 
+@pytest.mark.ipv6
 @pytest.mark.needs("DEBUG_FS", "EVENT_TRACING")
 @pytest.mark.only_here("the C has no such event")
 def test_input_reroute_lookup_failure(net, counting):

@@ -82,7 +82,7 @@ def test_requests_are_traced(net):
     net.tc("qdisc add dev va clsact")
     with traced("lwtcls_*") as trace:
         net.tc("filter add dev va egress protocol ip prio 1 bpf da obj tc_ok.o sec tc")
-        net.encap("xmit", "ok", 6)
+        net.encap("xmit", "ok", 4)
         seen = re.findall(r"(lwtcls_\w+) <-(\w+)", trace())
     assert ("lwtcls_cls_bpf_change", "tc_new_tfilter") in seen
     assert ("lwtcls_bpf_build_state", "lwtunnel_build_state") in seen
