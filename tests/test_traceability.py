@@ -86,4 +86,5 @@ def test_requests_are_traced(net):
         seen = re.findall(r"(lwtcls_\w+) <-(\w+)", trace())
     assert ("lwtcls_cls_bpf_change", "tc_new_tfilter") in seen
     assert ("lwtcls_bpf_build_state", "lwtunnel_build_state") in seen
-    assert {name for name, _ in seen} <= NAMES
+    # Shims that are not inlined are functions, too.
+    assert {name for name, _ in seen if not name.startswith("lwtcls_helper_")} <= NAMES
