@@ -239,7 +239,10 @@ impl<T: Encap> DebugfsDir<T> {
     }
 
     /// Creates a file in the directory, readable by root. Process context.
+    #[cfg_attr(not(CONFIG_DEBUG_FS), allow(unused_variables))]
     pub(crate) fn file<R: StateFile<T>, M: ModuleMetadata>(&self) {
+        // Also used without debugfs, so that no code for files is reported as dead.
+        let operations = &File::<T, R, M>::OPERATIONS;
         // SAFETY: `dentry` is a directory, or an error, with which no file is created. The table is
         // static. Its owner is held while the file is open, and the file is removed with the
         // directory.
@@ -251,7 +254,7 @@ impl<T: Encap> DebugfsDir<T> {
                 self.dentry,
                 ptr::null_mut(),
                 ptr::null(),
-                &File::<T, R, M>::OPERATIONS,
+                operations,
             );
         }
     }
