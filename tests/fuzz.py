@@ -12,10 +12,9 @@ import struct
 from typing import NamedTuple
 
 import nl
-from fuzz_messages import NLA_F_NESTED, Message, Node, attributes, encode
+from fuzz_messages import Message, Node, attributes, encode
 from fuzz_mutations import Mutator
 
-NHA_ID, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = 1, 5, 6, 7, 8
 DUMP_TERSE = 1
 HTB_PARMS, HTB_INIT = 1, 2
 MAGIC_BLOCK, BLOCK = 0xFFFFFFFF, 7
@@ -252,10 +251,11 @@ class Maker(Mutator):
         family = self.r.choice((socket.AF_INET, socket.AF_INET6))
         new = kind == nl.RTM_NEWNEXTHOP
         head = struct.pack("=BBBxI", family if new else 0, 0, 4 if new else 0, 0)
-        nodes, encap = [Node(NHA_ID, self.r.randrange(1, 4))], self.encap()
+        nodes, encap = [Node(nl.NHA_ID, self.r.randrange(1, 4))], self.encap()
         if new:
-            nodes += self.path(family, NHA_GATEWAY, NHA_OIF, NHA_ENCAP_TYPE, NHA_ENCAP, encap)
-            nodes[-1].kind |= NLA_F_NESTED
+            nodes += self.path(family, nl.NHA_GATEWAY, nl.NHA_OIF, nl.NHA_ENCAP_TYPE,
+                               nl.NHA_ENCAP, encap)
+            nodes[-1].kind |= nl.NLA_F_NESTED
         return (kind, nl.NLM_F_CREATE | nl.NLM_F_REPLACE if new else 0, head, nodes,
                 [node for node in nodes if node.body is encap])
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import nl
 
-NLA_F_NESTED, NLA_F_NET_BYTEORDER = 0x8000, 0x4000
 TYPE_MASK = 0x3FFF
 
 

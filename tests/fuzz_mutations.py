@@ -3,7 +3,8 @@
 
 import struct
 
-from fuzz_messages import NLA_F_NESTED, NLA_F_NET_BYTEORDER, Node, encode, walk
+import nl
+from fuzz_messages import Node, encode, walk
 
 BOUNDARIES = (0, 1, 2, 3, 4, 7, 8, 255, 256, 257, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF,
               0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
@@ -59,7 +60,8 @@ class Mutator:
 
     def flag(self, _siblings, _at, node, _places):
         """Toggles flags of the type."""
-        node.kind ^= self.r.choice((NLA_F_NESTED, NLA_F_NESTED, NLA_F_NET_BYTEORDER))
+        node.kind ^= self.r.choice((nl.NLA_F_NESTED, nl.NLA_F_NESTED,
+                                    nl.NLA_F_NET_BYTEORDER))
 
     def noise(self, _siblings, _at, node, _places):
         """Replaces the payload with random bytes."""

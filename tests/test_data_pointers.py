@@ -34,7 +34,6 @@ HTB = 0x10000
 PARENTS = {"ingress": nl.TC_H_CLSACT_INGRESS, "metadata": nl.TC_H_CLSACT_INGRESS,
            "egress": nl.TC_H_CLSACT_EGRESS, "htb": HTB}
 IFLA_XDP, IFLA_XDP_FD, IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE = 43, 1, 3, 2
-NLA_F_NESTED = 0x8000
 HEADERS = 14 + 20 + 8
 SIZE = 600
 INWARD = ("ingress", "metadata")
@@ -265,7 +264,7 @@ def fixture_dummy(wires):
 
 def attach_xdp(index, fd):
     """Attaches a generic XDP program to a device; -1 detaches it."""
-    body = nl.ifinfomsg(index) + nl.attr(IFLA_XDP | NLA_F_NESTED, nl.attr(
+    body = nl.ifinfomsg(index) + nl.attr(IFLA_XDP | nl.NLA_F_NESTED, nl.attr(
         IFLA_XDP_FD, struct.pack("=i", fd)) + nl.attr(IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE))
     assert nl.request("a", nl.RTM_NEWLINK, 0, body) == (0, "")
 
