@@ -40,7 +40,7 @@ def fixture_unloaded():
     """Unloads the module for the scenario, and loads it again afterwards."""
     sh(f"rmmod {NAME}")
     yield
-    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_sleep_at"):
+    for name in ("lwtcls", "cls_bpf", "lwtcls_slot", "lwtcls_sleep_at", "lwtcls_delay_at"):
         # The scenario's network is cleaned up asynchronously, and may hold the module until then.
         if module_loaded(name):
             eventually(lambda module=name: sh(f"rmmod {module}", check=False).returncode == 0)
@@ -137,19 +137,38 @@ class LoadThread(threading.Thread):
 
 
 @contextlib.contextmanager
+def inserted(module, parameters):
+    """Inserts a test module during the block, which may make callers of functions wait; yields a
+    function that reads or writes a parameter of it."""
+    name = module.stem
+
+    def parameter(which, value=None):
+        path = pathlib.Path(f"/sys/module/{name}/parameters/{which}")
+        return path.read_text().strip() if value is None else path.write_text(value)
+
+    sh(f"insmod {module} {parameters}")
+    try:
+        yield parameter
+    finally:
+        try:
+            parameter("go", "1")
+        finally:
+            sh(f"rmmod {name}")
+
+
+@contextlib.contextmanager
 def loading(function):
     """Loads the module in a thread that sleeps in a call of a kernel function during the block."""
-    parameters = pathlib.Path("/sys/module/lwtcls_sleep_at/parameters")
     thread = LoadThread()
-    sh(f"insmod {SLEEP_AT} symbol={function} process={os.getpid()}")
-    try:
+    with inserted(SLEEP_AT, f"symbol={function} process={os.getpid()}") as sleep:
         thread.start()
-        eventually(lambda: (parameters / "here").read_text() == "Y\n")
-        yield thread
-    finally:
-        (parameters / "go").write_text("1")
-        thread.join()
-        sh("rmmod lwtcls_sleep_at")
+        try:
+            eventually(lambda: sleep("here") == "1")
+            yield thread
+        finally:
+            # The thread may reach the function again.
+            sleep("go", "1000")
+            thread.join()
 
 
 @pytest.mark.needs("NET_CLS_ACT", "DYNAMIC_FTRACE_WITH_ARGS")

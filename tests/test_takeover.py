@@ -33,6 +33,7 @@ from test_load import (
     TAKEN,
     TOOK_OVER,
     fixture_unloaded,  # noqa: F401
+    inserted,
     loading,
     module_log_lines,
 )
@@ -427,7 +428,6 @@ def test_concurrent_load_and_unload(unloaded, net):
 def test_rmmod_waits_for_running_destroy_state(unloaded, net):
     """Unloading waits for a CPU that runs our destroy_state() callback to free a tunnel state of
     the built-in encapsulation."""
-    parameters = pathlib.Path("/sys/module/lwtcls_delay_at/parameters")
     net.encap("xmit", "ok", 4)
     load()
     processors = os.sched_getaffinity(0)
@@ -439,18 +439,17 @@ def test_rmmod_waits_for_running_destroy_state(unloaded, net):
         net.route(4)
 
     thread = threading.Thread(target=free)
-    sh(f"insmod {DELAY_AT} symbol=__module_get limit=3000")
-    try:
-        thread.start()
-        os.sched_setaffinity(0, processors - {last})
-        eventually(lambda: (parameters / "here").read_text() == "Y\n")
-        # Returns after the other CPU has left the callback.
-        unload_module("lwtcls")
-    finally:
-        (parameters / "go").write_text("1")
-        thread.join()
-        os.sched_setaffinity(0, processors)
-        sh("rmmod lwtcls_delay_at")
+    with inserted(DELAY_AT, "symbol=__module_get limit=3000") as delay:
+        try:
+            thread.start()
+            os.sched_setaffinity(0, processors - {last})
+            eventually(lambda: delay("here") == "Y")
+            # Returns after the other CPU has left the callback.
+            unload_module("lwtcls")
+        finally:
+            delay("go", "1")
+            thread.join()
+            os.sched_setaffinity(0, processors)
     assert not module_loaded()
 
 

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Puts a process to sleep in a function, until the parameter 'go' is 1, so that a
- * test can act in between. The sleeping process blocks neither a CPU nor an RCU
- * grace period.
+ * Puts a process to sleep each time that it reaches one of some functions, so that
+ * a test can act in between. It sleeps for the nth time until the parameter 'go' is
+ * at least n. The sleeping process blocks neither a CPU nor an RCU grace period.
  */
 #include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 
-static char *symbol;
-module_param(symbol, charp, 0400);
-MODULE_PARM_DESC(symbol, "the function; its callers must be allowed to sleep");
+static char *symbols[2];
+static int symbol_count;
+module_param_array_named(symbol, symbols, charp, &symbol_count, 0400);
+MODULE_PARM_DESC(symbol, "the functions; their callers must be allowed to sleep");
 
 static int process;
 module_param(process, int, 0400);
 MODULE_PARM_DESC(process, "the process");
 
-static bool here;
-module_param(here, bool, 0400);
-MODULE_PARM_DESC(here, "whether the process has reached the function");
+static unsigned int here;
+module_param(here, uint, 0400);
+MODULE_PARM_DESC(here, "how often the process has reached a function");
 
-static bool go;
-module_param(go, bool, 0600);
-MODULE_PARM_DESC(go, "whether the process may continue");
+static unsigned int go;
+module_param(go, uint, 0600);
+MODULE_PARM_DESC(go, "how often the process may continue");
+
+static atomic_t arrivals = ATOMIC_INIT(0);
 
 /* Number of sleeping tasks, for which ftrace does not wait. */
 static atomic_t asleep = ATOMIC_INIT(0);
@@ -35,13 +38,16 @@ static atomic_t asleep = ATOMIC_INIT(0);
 static void notrace sleep(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			  struct ftrace_regs *fregs)
 {
+	unsigned int arrival;
+
 	if (!in_task() || task_tgid_nr(current) != process)
 		return;
 	atomic_inc(&asleep);
 	/* Either the exit sees the task asleep, or the task sees that it may go on. */
 	smp_mb__after_atomic();
-	WRITE_ONCE(here, true);
-	while (!READ_ONCE(go))
+	arrival = atomic_inc_return(&arrivals);
+	WRITE_ONCE(here, arrival);
+	while (READ_ONCE(go) < arrival)
 		msleep(20);
 	atomic_dec(&asleep);
 }
@@ -52,11 +58,12 @@ static struct ftrace_ops ops = {
 
 static int __init lwtcls_sleep_at_init(void)
 {
-	int err;
+	int err = 0;
 
-	if (!symbol || process <= 0)
+	if (!symbol_count || process <= 0)
 		return -EINVAL;
-	err = ftrace_set_filter(&ops, (unsigned char *)symbol, strlen(symbol), 1);
+	for (int i = 0; i < symbol_count && !err; i++)
+		err = ftrace_set_filter(&ops, (unsigned char *)symbols[i], strlen(symbols[i]), !i);
 	if (!err)
 		err = register_ftrace_function(&ops);
 	if (err)
@@ -67,7 +74,7 @@ static int __init lwtcls_sleep_at_init(void)
 static void __exit lwtcls_sleep_at_exit(void)
 {
 	/* Pairs with the barrier in sleep(). */
-	smp_store_mb(go, true);
+	smp_store_mb(go, UINT_MAX);
 	while (atomic_read(&asleep))
 		msleep(20);
 	unregister_ftrace_function(&ops);
@@ -76,5 +83,5 @@ static void __exit lwtcls_sleep_at_exit(void)
 
 module_init(lwtcls_sleep_at_init);
 module_exit(lwtcls_sleep_at_exit);
-MODULE_DESCRIPTION("Puts a process to sleep in a function, for a test");
+MODULE_DESCRIPTION("Puts a process to sleep in functions, for a test");
 MODULE_LICENSE("GPL");
