@@ -132,6 +132,15 @@ def add_route(family, ifindex, encap, flags=NLM_F_CREATE | NLM_F_REPLACE):
     return request("a", RTM_NEWROUTE, flags, body)
 
 
+def add_nexthop(ifindex, gateway, encap):
+    """Adds a nexthop object for IPv4; `encap` holds the attributes of the encapsulation."""
+    body = struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0) + attr(NHA_ID, 1)
+    body += attr(NHA_OIF, ifindex) + attr(NHA_GATEWAY, socket.inet_aton(gateway))
+    body += attr(NHA_ENCAP_TYPE, struct.pack("=H", ENCAP_BPF))
+    body += attr(NHA_ENCAP | NLA_F_NESTED, encap)
+    return request("a", RTM_NEWNEXTHOP, NLM_F_CREATE, body)
+
+
 def add_filter(ifindex, options, handle=1, flags=NLM_F_CREATE, extra=b"", prio=1,
                parent=TC_H_CLSACT_EGRESS, protocol=0x0300):
     """Adds a filter, by default on egress for all protocols; `options` may be None."""

@@ -6,7 +6,9 @@ LWTCLS_TAKEOVERS: the number of takeovers under traffic.
 """
 
 import collections
+import concurrent.futures
 import contextlib
+import errno
 import os
 import pathlib
 import threading
@@ -30,6 +32,7 @@ from conftest import (
 )
 from sockets import every_echo_answered
 from test_load import (
+    SLEEP_AT,
     TAKEN,
     TOOK_OVER,
     fixture_unloaded,  # noqa: F401
@@ -47,6 +50,7 @@ HOOKS = pytest.mark.parametrize("hook", ["in", "out", "xmit"])
 DELAY_AT, NO_SYMBOLS, SLOT_TAKEOVER = (BUILD / f"tests/modules/lwtcls_{name}.ko"
                                        for name in ("delay_at", "no_symbols", "slot_takeover"))
 OTHER = {4: "10.1.0.2", 6: "fd01::2"}
+WAITS = "lwtcls: unloading waits for the last user of the module"
 WITHOUT = "lwtcls: classifier only: no encapsulation 'bpf' for routes: it is taken"
 EOPNOTSUPP = 95
 ROUNDS = int(os.environ.get("LWTCLS_TAKEOVERS", "20"))
@@ -450,6 +454,53 @@ def test_rmmod_waits_for_running_destroy_state(unloaded, net):
             delay("go", "1")
             thread.join()
             os.sched_setaffinity(0, processors)
+    assert not module_loaded()
+
+
+@pytest.mark.needs("DYNAMIC_FTRACE_WITH_ARGS")
+def test_rmmod_waits_for_sleep_in_destroy_state(unloaded, net, pin):
+    """Unloading waits for a task that runs our destroy_state() callback and sleeps while the
+    built-in encapsulation frees a program.
+
+    The built-in encapsulation builds the tunnel state of a nexthop. Then the takeover happens. The
+    nexthop is refused, so ours frees the state. Unloading begins before ours can hold the module.
+    """
+    pin("ok")
+    fd = nl.open_pinned("/run/bpf/takeover")
+    processors = os.sched_getaffinity(0)
+    last, index = max(processors), net.ifindex
+
+    def refused():
+        os.sched_setaffinity(0, {last})
+        program = nl.attr(nl.PROG_FD, fd) + nl.attr(nl.PROG_NAME, "ok")
+        return nl.add_nexthop(index, "10.77.0.1", nl.attr(nl.LWT_XMIT, program))
+
+    # The other threads do not need the CPU that is kept busy.
+    os.sched_setaffinity(0, processors - {last})
+    try:
+        with (
+            concurrent.futures.ThreadPoolExecutor() as pool,
+            inserted(SLEEP_AT, f"symbol=fib_check_nh,bpf_prog_put process={os.getpid()}") as sleep,
+        ):
+            request = pool.submit(refused)
+            eventually(lambda: sleep("here") == "1")
+            load()
+            before = len(kernel_log())
+            with inserted(DELAY_AT, "symbol=__module_get") as delay:
+                sleep("go", "1")
+                eventually(lambda: delay("here") == "Y")
+                unloading = pool.submit(unload_module, "lwtcls")
+                state = pathlib.Path("/sys/module/lwtcls/initstate")
+                eventually(lambda: state.read_text() == "going\n")
+            eventually(lambda: sleep("here") == "2")
+            eventually(lambda: WAITS in kernel_log()[before:])
+            assert module_loaded() and not unloading.done()
+            sleep("go", "2")
+            assert request.result() == (errno.ENETUNREACH, "Nexthop has invalid gateway")
+            unloading.result()
+    finally:
+        os.sched_setaffinity(0, processors)
+        os.close(fd)
     assert not module_loaded()
 
 

@@ -18,15 +18,17 @@
 //!   when it builds the state and drops when it frees the state. A state of the built-in ops holds
 //!   none. But when the core frees it, the core uses the ops that it finds in the slot, and drops a
 //!   reference to our module. So [`destroy`] takes one first.
-//! - *Unload.* After the built-in ops have their slot back, the module is freed only once no CPU
-//!   can be executing our callbacks. The packet path is in an RCU read-side critical section.
-//!   States of the built-in ops are mostly freed in softirq, which counts as one. But a request
-//!   that fails frees the state that it built, and with `PREEMPT_RT` a softirq is a thread. Both
-//!   may be preempted, and `synchronize_rcu_tasks()` waits for them unless they sleep. A reference
-//!   that [`destroy`] takes once the unload has begun does not delay it. Not covered is thus a
-//!   request that found our ops before the unload, and sleeps while the built-in ops free its
-//!   program. Tests cannot show that either wait is needed, because freeing a module also takes a
-//!   grace period.
+//! - *Late references.* `try_module_get()` finds the module alive, and then increments a count that
+//!   is not 0. If [`destroy`] makes it 1 in between, a request or an open file gets a reference
+//!   though the unload has begun. So before our ops give the slot back, the unload waits until
+//!   nobody holds a reference.
+//! - *Unload.* After the built-in ops have their slot back, the module is freed only once nobody can
+//!   be executing our callbacks. The packet path and softirqs are in an RCU read-side critical
+//!   section. A request may free a tunnel state, too: one that it built before it failed, or to
+//!   compare it. It may be preempted, and `synchronize_rcu_tasks()` waits for it unless it sleeps.
+//!   It can sleep only while the built-in ops free a program in [`destroy`], and holds a reference
+//!   there. Tests cannot show that the grace periods are needed, because freeing a module takes one,
+//!   too.
 
 use super::Unavailable;
 use crate::abstractions::{
@@ -37,6 +39,7 @@ use crate::abstractions::{
 use core::ptr;
 use kernel::{
     pr_err_once,
+    pr_info_once,
     prelude::*,
     sync::atomic::{
         Atomic,
@@ -146,8 +149,43 @@ fn is_whole(ops: &Ops) -> bool {
         && ops.xmit.is_some()
 }
 
+impl Takeover {
+    /// Waits until nobody holds a reference to the module, which is being unloaded, and nobody who
+    /// has found our ops or the module alive can still take one. Process context.
+    fn wait_for_references(&self) {
+        synchronize_rcu();
+        // SAFETY: An FFI call with no requirements but process context. The value can only be
+        // created in process context, and is dropped there.
+        unsafe { bindings::synchronize_rcu_tasks() };
+        while self.is_referenced() {
+            pr_info_once!("unloading waits for the last user of the module\n");
+            fsleep(Delta::from_millis(20));
+        }
+    }
+
+    /// Returns whether somebody holds a reference to the module, which is being unloaded.
+    #[cfg(CONFIG_MODULE_UNLOAD)]
+    fn is_referenced(&self) -> bool {
+        // SAFETY: An FFI call with no requirements.
+        let forced = unsafe { bindings::test_taint(bindings::TAINT_FORCED_RMMOD) } != 0;
+        // The unload itself makes the count of an unused module -1, but 0 if it is forced. Once
+        // another module was unloaded by force, one reference is not seen here.
+        let unused = if forced { 0 } else { -1 };
+        // SAFETY: Code of the module runs, so the owner of its ops is valid.
+        unsafe { bindings::module_refcount(self.ops.owner) > unused }
+    }
+
+    /// Returns false: without `CONFIG_MODULE_UNLOAD` the module is never unloaded.
+    #[cfg(not(CONFIG_MODULE_UNLOAD))]
+    fn is_referenced(&self) -> bool {
+        false
+    }
+}
+
 impl Drop for Takeover {
     fn drop(&mut self) {
+        // The built-in ops cannot use our states.
+        self.wait_for_references();
         // A module that took the slot over from us calls our ops for our states, until it has given
         // the slot back.
         while self.slot.cmpxchg(self.ops, self.predecessor, Full).is_err() {
@@ -157,10 +195,7 @@ impl Drop for Takeover {
             );
             fsleep(Delta::from_secs(1));
         }
-        synchronize_rcu();
-        // SAFETY: An FFI call with no requirements but process context. The value can only be
-        // created in process context, and is dropped there.
-        unsafe { bindings::synchronize_rcu_tasks() };
+        self.wait_for_references();
     }
 }
 
