@@ -100,7 +100,10 @@ impl<T: Ops> Registration<T> {
 
 impl<T: Encap> Drop for Registration<T> {
     fn drop(&mut self) {
-        if self.takeover.is_none() {
+        if let Some(takeover) = self.takeover.take() {
+            // Waits for the last of our states, before the barrier for what the state has left.
+            drop(takeover);
+        } else {
             // SAFETY: Registered by `new`. The core waits until no packet is in a callback.
             unsafe { bindings::lwtunnel_encap_del_ops(self.ops, T::TYPE) };
         }
